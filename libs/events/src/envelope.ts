@@ -1,0 +1,66 @@
+/** Version of the envelope and of every data shape in the catalog; stored with each event. */
+export const SCHEMA_VERSION = 1;
+
+/**
+ * An event as its producer makes it: it has no position yet. Times are ms since 1970.
+ * `time` is TikTok's (createTime, else the seconds inside the message id); `receivedAt` is the worker's clock.
+ */
+export interface EventDraft {
+  /** `roomId-msgId`, `roomId-h<16 hex>` where there is no msgId, `creatorId-fence-n` for monitor events. */
+  id: string;
+  type: string;
+  /** The creator's stable internal id. */
+  creatorId: string;
+  /** The creator's handle at that time. */
+  handle: string;
+  roomId: string;
+  time: number;
+  receivedAt: number;
+  /** Data of this type's shape in the catalog. Always an object. */
+  data: object;
+  /** The message's protobuf, where storage of raw bytes is on. */
+  raw?: Uint8Array;
+}
+
+/** What a stored event has beyond the draft: its number in the log. */
+export interface StoredEvent extends EventDraft {
+  seq: number;
+}
+
+/** CloudEvents 1.0 JSON, as every consumer sees an event. */
+export interface Envelope {
+  specversion: '1.0';
+  id: string;
+  source: string;
+  type: string;
+  subject: string;
+  time: string;
+  datacontenttype: 'application/json';
+  creator: string;
+  roomid: string;
+  receivedat: string;
+  /** Opaque cursor: ask for what comes after it. */
+  position: string;
+  data: object;
+  /** Base64 of the protobuf, only where it was asked for and stored. */
+  raw?: string;
+}
+
+/** Turns a stored event into what consumers see. `position` is its encoded cursor. */
+export function toEnvelope(event: StoredEvent, position: string): Envelope {
+  return {
+    specversion: '1.0',
+    id: event.id,
+    source: `/tiktok/creators/${event.handle}/rooms/${event.roomId}`,
+    type: event.type,
+    subject: event.creatorId,
+    time: new Date(event.time).toISOString(),
+    datacontenttype: 'application/json',
+    creator: event.handle,
+    roomid: event.roomId,
+    receivedat: new Date(event.receivedAt).toISOString(),
+    position,
+    data: event.data,
+    ...(event.raw ? { raw: Buffer.from(event.raw).toString('base64') } : {}),
+  };
+}

@@ -1,0 +1,44 @@
+import { createHash } from 'node:crypto';
+
+/** Redis keys of the log. Keys of one partition share a hash tag, so that a script never spans two slots. */
+export class LogKeys {
+  constructor(
+    readonly prefix: string,
+    readonly partitions: number,
+  ) {}
+
+  /** The partition of a creator: stable, by its internal id. */
+  partitionOf(creatorId: string): number {
+    return createHash('sha1').update(creatorId).digest().readUInt32BE(0) % this.partitions;
+  }
+
+  inbox = (partition: number): string => this.of(partition, 'events');
+  /** Hash: creator id -> `fence worker expiresAtMs`. */
+  leases = (partition: number): string => this.of(partition, 'leases');
+  /** Hash: producer run -> number of its last appended event. */
+  producers = (partition: number): string => this.of(partition, 'producers');
+  /** Hash: producer run -> number up to which the store has committed. */
+  stored = (partition: number): string => this.of(partition, 'stored');
+  /** String: random id of this life of the partition; gone, and so different, after a wipe. */
+  epoch = (partition: number): string => this.of(partition, 'epoch');
+  /** Hash: creator id -> what its next holder must know (open gift streaks, totals), written with the event that changes it. */
+  carry = (partition: number): string => this.of(partition, 'carry');
+  /** Hash: creator id -> ms of the last appended event's arrival: where a takeover's gap begins. */
+  last = (partition: number): string => this.of(partition, 'last');
+
+  get feed(): string {
+    return `${this.prefix}:feed`;
+  }
+  /** String: `generation seq` of the newest commit, to notice a database that was restored from a backup. */
+  get head(): string {
+    return `${this.prefix}:head`;
+  }
+  /** String: the number of partitions this Redis was first used with. */
+  get partitionCount(): string {
+    return `${this.prefix}:partitions`;
+  }
+
+  private of(partition: number, name: string): string {
+    return `${this.prefix}:{${partition}}:${name}`;
+  }
+}

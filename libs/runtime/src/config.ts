@@ -1,0 +1,236 @@
+import 'reflect-metadata';
+import { plainToInstance, Transform } from 'class-transformer';
+import { IsBoolean, IsIn, IsInt, IsOptional, IsString, IsUrl, Matches, Max, Min, validateSync } from 'class-validator';
+
+/** What the README's configuration table says of one setting. */
+export interface SettingDoc {
+  env: string;
+  field: string;
+  about: string;
+  secret: boolean;
+}
+
+const settings: SettingDoc[] = [];
+
+/** Binds a field to its environment variable. The order of declaration is the order of the table. */
+const Setting =
+  (env: string, about: string, secret = false): PropertyDecorator =>
+  (_target, field) => {
+    settings.push({ env, field: String(field), about, secret });
+  };
+
+const list = ({ value }: { value: unknown }) =>
+  typeof value === 'string'
+    ? value
+        .split(',')
+        .map((part) => part.trim())
+        .filter(Boolean)
+    : value;
+const bool = ({ value }: { value: unknown }) =>
+  value === 'true' || value === '1' ? true : value === 'false' || value === '0' ? false : value;
+const int = ({ value }: { value: unknown }) => (typeof value === 'string' && /^-?\d+$/.test(value) ? Number(value) : value);
+
+const Bounded = (min: number, max: number): PropertyDecorator => {
+  return (target, field) => {
+    Transform(int)(target, field);
+    IsInt()(target, field);
+    Min(min)(target, field);
+    Max(max)(target, field);
+  };
+};
+const Port = () => Bounded(0, 65_535);
+const httpUrl = { protocols: ['http', 'https'], require_tld: false, require_protocol: true };
+
+/** Every setting of every process, with its default. One instance is made at start and passed down. */
+export class Config {
+  @Setting('NODE_ENV', '`development` needs no key for signing on loopback; `production` does')
+  @IsIn(['development', 'production', 'test'])
+  mode: 'development' | 'production' | 'test' = 'development';
+
+  @Setting('HOST', 'address every process listens on')
+  @IsString()
+  host = '127.0.0.1';
+
+  @Setting('LOG_LEVEL', '`trace`, `debug`, `info`, `warn`, `error` or `silent`')
+  @IsIn(['trace', 'debug', 'info', 'warn', 'error', 'silent'])
+  logLevel = 'info';
+
+  @Setting('LOG_FORMAT', '`json` (one object a line) or `pretty`')
+  @IsIn(['json', 'pretty'])
+  logFormat: 'json' | 'pretty' = 'json';
+
+  @Setting('REDIS_URL', 'Redis 7 or newer (or Valkey), `maxmemory-policy noeviction`', true)
+  @Matches(/^rediss?:\/\//, { message: 'expected redis://host:port or rediss://host:port' })
+  redisUrl = 'redis://127.0.0.1:6379';
+
+  @Setting('REDIS_PREFIX', 'first part of every Redis key')
+  @Matches(/^[a-z0-9-]{1,40}$/)
+  redisPrefix = 'tributary';
+
+  @Setting('DATABASE_URL', 'PostgreSQL 15 or newer; only apps/api needs it', true)
+  @Matches(/^postgres(ql)?:\/\//, { message: 'expected postgres://user:password@host:port/database' })
+  databaseUrl = 'postgres://postgres@127.0.0.1:5432/tributary';
+
+  @Setting('DATABASE_POOL_MAX', 'connections one api process opens to PostgreSQL')
+  @Bounded(2, 200)
+  databasePoolMax = 10;
+
+  @Setting('API_PORT', 'REST, SSE and dashboard')
+  @Port()
+  apiPort = 3000;
+
+  @Setting('SIGNER_PORT', 'sign API')
+  @Port()
+  signerPort = 3001;
+
+  @Setting('INGEST_PORT', 'health and metrics of a worker')
+  @Port()
+  ingestPort = 3002;
+
+  @Setting('SIMULATOR_PORT', 'the simulated TikTok and its control API')
+  @Port()
+  simulatorPort = 3003;
+
+  @Setting('API_ROLES', 'what this api process does: `http`, `store`, or both')
+  @Transform(list)
+  @IsIn(['http', 'store'], { each: true })
+  apiRoles: string[] = ['http', 'store'];
+
+  @Setting('PARTITIONS', 'partitions of the inbox; fixed at the first start')
+  @Bounded(1, 256)
+  partitions = 8;
+
+  @Setting('INBOX_BYTES_MAX', 'bytes the whole inbox may take in Redis before it answers FULL; 0 means half of its maxmemory')
+  @Bounded(0, 1_099_511_627_776)
+  inboxBytesMax = 0;
+
+  @Setting('INBOX_KEEP_MS', 'how long stored events stay in the inbox for outside readers, in ms')
+  @Bounded(0, 86_400_000)
+  inboxKeepMs = 600_000;
+
+  @Setting('FEED_LENGTH', 'batches kept in the feed; a live reader further behind reads PostgreSQL')
+  @Bounded(10, 1_000_000)
+  feedLength = 2_000;
+
+  @Setting('RETENTION_DAYS', 'days that events are kept; 0 keeps them for ever')
+  @Bounded(0, 36_500)
+  retentionDays = 30;
+
+  @Setting('STORE_RAW', 'keep the raw protobuf of every event')
+  @Transform(bool)
+  @IsBoolean()
+  storeRaw = false;
+
+  @Setting('WORKER_ID', 'name of this ingest worker; made from host and process id when empty')
+  @IsOptional()
+  @Matches(/^[A-Za-z0-9._-]{0,64}$/)
+  workerId = '';
+
+  @Setting('WORKER_CAPACITY', 'creators one worker holds at most')
+  @Bounded(1, 100_000)
+  workerCapacity = 2_000;
+
+  @Setting('LEASE_TTL_MS', 'a worker that is silent this long loses its creators, in ms')
+  @Bounded(1_000, 120_000)
+  leaseTtlMs = 10_000;
+
+  @Setting('FLUSH_MS', 'longest wait before a batch is appended, in ms')
+  @Bounded(0, 1_000)
+  flushMs = 5;
+
+  @Setting('RETAIN_BYTES_MAX', 'bytes of unconfirmed events a worker keeps in memory')
+  @Bounded(1_048_576, 8_589_934_592)
+  retainBytesMax = 67_108_864;
+
+  @Setting('POLL_MS', 'how often an offline creator is checked, in ms, with jitter')
+  @Bounded(100, 3_600_000)
+  pollMs = 60_000;
+
+  @Setting('SILENCE_MS', 'a connection without a message for this long is taken for dead and replaced, in ms')
+  @Bounded(1_000, 3_600_000)
+  silenceMs = 60_000;
+
+  @Setting('SIGN_PER_MINUTE', 'sign calls one worker makes at most in a minute')
+  @Bounded(1, 100_000)
+  signPerMinute = 600;
+
+  @Setting('SIGNER_URL', 'base URL of the signer')
+  @IsUrl(httpUrl)
+  signerUrl = 'http://127.0.0.1:3001';
+
+  @Setting('SIGNER_KEY', 'API key with the scope `sign` that ingest sends', true)
+  @IsString()
+  signerKey = '';
+
+  @Setting('SIGN_PROVIDERS', 'providers of the signer in the order they are tried: `simulator`, `anonymous`, `remote`')
+  @Transform(list)
+  @IsIn(['simulator', 'anonymous', 'remote'], { each: true })
+  signProviders: string[] = ['anonymous'];
+
+  @Setting('SIGN_BUDGET_MS', 'time one sign request may take over all providers, in ms')
+  @Bounded(100, 120_000)
+  signBudgetMs = 10_000;
+
+  @Setting('REMOTE_SIGN_URL', 'base URL of the `remote` provider')
+  @IsUrl(httpUrl)
+  remoteSignUrl = 'https://api.eulerstream.com';
+
+  @Setting('REMOTE_SIGN_KEY', 'API key of the `remote` provider', true)
+  @IsString()
+  remoteSignKey = '';
+
+  @Setting('TIKTOK_WEB_URL', 'where pages and the room API are asked for; the simulator in the demo')
+  @IsUrl(httpUrl)
+  tiktokWebUrl = 'https://www.tiktok.com';
+
+  @Setting('TIKTOK_WEBCAST_URL', 'where room info and the connect bundle are asked for; the simulator in the demo')
+  @IsUrl(httpUrl)
+  tiktokWebcastUrl = 'https://webcast.tiktok.com';
+
+  @Setting('TIKTOK_SOCKET_URL', 'WebSocket of the `anonymous` provider')
+  @Matches(/^wss?:\/\//, { message: 'expected ws:// or wss://' })
+  tiktokSocketUrl = 'wss://webcast-ws.tiktok.com/webcast/im/ws_proxy/ws_reuse_supplement/';
+}
+
+/** The settings in the order they are declared, with their defaults, for docs and `--help`. */
+export function describeSettings(): (SettingDoc & { default: string })[] {
+  const defaults = new Config() as unknown as Record<string, unknown>;
+  return settings.map((doc) => ({ ...doc, default: String(defaults[doc.field]) }));
+}
+
+/** Thrown by {@link loadConfig}: one line for each setting that is wrong. */
+export class ConfigError extends Error {
+  override name = 'ConfigError';
+}
+
+/**
+ * Reads the configuration from environment variables. The only place that reads `process.env`.
+ * @throws ConfigError that names each bad variable and what was expected.
+ */
+export function loadConfig(env: Record<string, string | undefined> = process.env): Config {
+  const given: Record<string, string> = {};
+  for (const { env: name, field } of settings) {
+    const value = env[name];
+    if (value !== undefined && value !== '') given[field] = value;
+  }
+  const config = plainToInstance(Config, given, { exposeDefaultValues: true });
+  const problems = validateSync(config).flatMap((error) => {
+    const name = settings.find((doc) => doc.field === error.property)?.env ?? error.property;
+    return Object.values(error.constraints ?? {}).map((text) => `${name}: ${text.replace(error.property, 'the value')}`);
+  });
+  if (problems.length > 0) throw new ConfigError(`configuration is wrong\n  ${problems.join('\n  ')}`);
+  return config;
+}
+
+/** The configuration as it is in force, with secrets masked, for one log line at start. */
+export function maskedConfig(config: Config): Record<string, unknown> {
+  const values = config as unknown as Record<string, unknown>;
+  return Object.fromEntries(
+    settings.map(({ field, secret }) => [field, secret && values[field] ? maskSecret(String(values[field])) : values[field]]),
+  );
+}
+
+function maskSecret(value: string): string {
+  const url = /^([a-z]+:\/\/)(?:[^@/]*@)?(.*)$/.exec(value);
+  return url ? `${url[1]}${url[2]}` : '***';
+}

@@ -1,0 +1,67 @@
+import { Controller, Get, Inject, Injectable, Res } from '@nestjs/common';
+import { ApiExcludeController } from '@nestjs/swagger';
+import type { FastifyReply } from 'fastify';
+import { collectDefaultMetrics, Registry } from 'prom-client';
+
+/** A readiness check: undefined when ready, else one sentence that says what is wrong. */
+export type ReadinessCheck = () => string | undefined | Promise<string | undefined>;
+
+/** Readiness checks by name, one set per process; each role adds its own. */
+@Injectable()
+export class Readiness {
+  private readonly checks = new Map<string, ReadinessCheck>();
+
+  add(name: string, check: ReadinessCheck): void {
+    if (this.checks.has(name)) throw new Error(`readiness check ${name} is there already`);
+    this.checks.set(name, check);
+  }
+
+  /** Runs every check. A check that throws is not ready, with its message as reason. */
+  async judge(): Promise<{ ready: boolean; checks: Record<string, string> }> {
+    const entries = await Promise.all(
+      [...this.checks].map(async ([name, check]) => {
+        try {
+          return [name, (await check()) ?? 'ok'] as const;
+        } catch (error) {
+          return [name, error instanceof Error ? error.message : String(error)] as const;
+        }
+      }),
+    );
+    return { ready: entries.every(([, state]) => state === 'ok'), checks: Object.fromEntries(entries) };
+  }
+}
+
+/** Prometheus registry of one process. */
+export class Metrics extends Registry {
+  constructor(process: string) {
+    super();
+    this.setDefaultLabels({ process });
+    collectDefaultMetrics({ register: this });
+  }
+}
+
+/** `/healthz` (the process answers), `/readyz` (its roles work), `/metrics` (Prometheus). */
+@ApiExcludeController()
+@Controller()
+export class HealthController {
+  constructor(
+    @Inject(Readiness) private readonly readiness: Readiness,
+    @Inject(Metrics) private readonly metrics: Metrics,
+  ) {}
+
+  @Get('healthz')
+  health(): { status: string } {
+    return { status: 'ok' };
+  }
+
+  @Get('readyz')
+  async ready(@Res() reply: FastifyReply): Promise<void> {
+    const verdict = await this.readiness.judge();
+    await reply.status(verdict.ready ? 200 : 503).send(verdict);
+  }
+
+  @Get('metrics')
+  async scrape(@Res() reply: FastifyReply): Promise<void> {
+    await reply.header('content-type', this.metrics.contentType).send(await this.metrics.metrics());
+  }
+}

@@ -1,0 +1,79 @@
+import { NestFactory } from '@nestjs/core';
+import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
+import { type Config, ConfigError, loadConfig, maskedConfig } from './config.js';
+import { createLogger, type Logger, nestLogger } from './logging.js';
+import { createValidationPipe, ProblemFilter } from './problem.js';
+
+/** What a process hands to {@link runProcess}. */
+export interface ProcessOptions {
+  name: string;
+  /** Its port, from the configuration. */
+  port: (config: Config) => number;
+  /** The root module, made with the resolved configuration and logger. */
+  module: (config: Config, logger: Logger) => Parameters<typeof NestFactory.create>[0];
+  /** Anything to do to the application between creation and listening (microservices, OpenAPI, static files). */
+  prepare?: (app: NestFastifyApplication, config: Config, logger: Logger) => Promise<void>;
+  bodyBytesMax?: number;
+}
+
+const SHUTDOWN_MS_MAX = 9_000;
+
+/**
+ * Runs one process of the system: configuration, logger, Nest on Fastify, validation, problem+json, listening, and a
+ * shutdown on SIGTERM or SIGINT that ends within 10 s whatever happens. Exits with code 1 and one clear sentence when it cannot start.
+ */
+export async function runProcess(options: ProcessOptions): Promise<void> {
+  let config: Config;
+  try {
+    config = loadConfig();
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    process.stderr.write(`${options.name}: ${error.message}\n`);
+    process.exit(1);
+  }
+  const logger = createLogger({ name: options.name, level: config.logLevel, format: config.logFormat });
+  process.on('unhandledRejection', (error) => {
+    logger.error({ err: error }, 'unhandled rejection; this is a bug, the process ends');
+    process.exit(1);
+  });
+  logger.debug({ config: maskedConfig(config) }, 'configuration');
+  try {
+    const adapter = new FastifyAdapter({
+      bodyLimit: options.bodyBytesMax ?? 1_048_576,
+      trustProxy: false,
+      forceCloseConnections: true,
+      routerOptions: { maxParamLength: 512 },
+    });
+    const app = await NestFactory.create<NestFastifyApplication>(options.module(config, logger), adapter, {
+      logger: nestLogger(logger),
+      abortOnError: false,
+    });
+    app.useGlobalPipes(createValidationPipe());
+    app.useGlobalFilters(new ProblemFilter(logger));
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+      process.once(signal, () => {
+        logger.info({ signal }, 'stopping');
+        setTimeout(() => {
+          logger.error({ afterMs: SHUTDOWN_MS_MAX }, 'shutdown took too long; the process ends');
+          process.exit(1);
+        }, SHUTDOWN_MS_MAX).unref();
+        void app.close().then(
+          () => process.exit(0),
+          (error: unknown) => {
+            logger.error({ err: error }, 'shutdown failed');
+            process.exit(1);
+          },
+        );
+      });
+    }
+    await options.prepare?.(app, config, logger);
+    await app.listen(options.port(config), config.host);
+    logger.info({ address: await app.getUrl() }, 'listening');
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code;
+    if (code === 'EADDRINUSE')
+      logger.error({ port: options.port(config) }, 'the port is in use; choose another or stop what listens there');
+    else logger.error({ err: error }, 'cannot start');
+    setTimeout(() => process.exit(1), 50);
+  }
+}

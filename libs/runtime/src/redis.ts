@@ -1,0 +1,46 @@
+import { Redis, type RedisOptions } from 'ioredis';
+import { backoffMs, pause } from './backoff.js';
+import type { Logger } from './logging.js';
+
+/**
+ * Makes a Redis client that reconnects for ever with capped, jittered backoff and says once that it lost and found
+ * its server. `use: 'command'` fails commands while the server is away, so that callers decide (the default);
+ * `use: 'blocking'` is for a client of its own that runs blocking reads.
+ */
+export function createRedis(
+  url: string,
+  logger: Logger,
+  options: { name: string; use?: 'command' | 'blocking' } = { name: 'redis' },
+): Redis {
+  const settings: RedisOptions = {
+    connectionName: options.name,
+    lazyConnect: false,
+    enableOfflineQueue: false,
+    maxRetriesPerRequest: options.use === 'blocking' ? null : 0,
+    connectTimeout: 5_000,
+    commandTimeout: options.use === 'blocking' ? undefined : 10_000,
+    retryStrategy: (times) => backoffMs(times, { firstMs: 50, maxMs: 2_000 }),
+    reconnectOnError: (error) => /^(READONLY|LOADING|MASTERDOWN|CLUSTERDOWN)/.test(error.message),
+  };
+  const client = new Redis(url, settings);
+  let lost = false;
+  client.on('error', (error: Error) => {
+    if (!lost) logger.warn({ client: options.name, reason: error.message }, 'Redis cannot be reached; trying again');
+    lost = true;
+  });
+  client.on('ready', () => {
+    if (lost) logger.info({ client: options.name }, 'Redis is back');
+    lost = false;
+  });
+  return client;
+}
+
+/** Resolves when `client` can run commands; says every 10 s that it still waits. False when aborted. */
+export async function waitForRedis(client: Redis, logger: Logger, signal?: AbortSignal): Promise<boolean> {
+  for (let waitedMs = 0; !signal?.aborted; waitedMs += 100) {
+    if (client.status === 'ready') return true;
+    if (waitedMs > 0 && waitedMs % 10_000 === 0) logger.warn({ waitedMs }, 'still waiting for Redis');
+    await pause(100, signal);
+  }
+  return false;
+}

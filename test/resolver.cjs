@@ -1,0 +1,11 @@
+// TypeScript under nodenext imports `./x.js`; outside node_modules that file is `./x.ts`.
+module.exports = (request, options) => {
+  if (/^\.{1,2}\/.*\.js$/.test(request) && !options.basedir.includes('node_modules')) {
+    try {
+      return options.defaultResolver(request.replace(/\.js$/, '.ts'), options);
+    } catch {
+      // a real .js file
+    }
+  }
+  return options.defaultResolver(request, options);
+};

@@ -190,6 +190,14 @@ export class Config {
   @Setting('TIKTOK_SOCKET_URL', 'WebSocket of the `anonymous` provider')
   @Matches(/^wss?:\/\//, { message: 'expected ws:// or wss://' })
   tiktokSocketUrl = 'wss://webcast-ws.tiktok.com/webcast/im/ws_proxy/ws_reuse_supplement/';
+
+  @Setting('SIMULATOR_ROOMS', 'rooms the simulator opens by itself at start; 0 for none')
+  @Bounded(0, 5_000)
+  simulatorRooms = 6;
+
+  @Setting('SIMULATOR_RATE', 'messages a second in each of these rooms, as a multiple of a moderate room (about 4/s)')
+  @Bounded(0, 1_000)
+  simulatorRate = 1;
 }
 
 /** The settings in the order they are declared, with their defaults, for docs and `--help`. */

@@ -2,25 +2,32 @@
 export interface Position {
   generation: number;
   seq: number;
+  /** From a list in descending order: "before this". A live reader cannot go on from there and refuses it. */
+  descending?: boolean;
 }
 
 const VERSION = 1;
+/** Set in the version byte of a cursor of a descending list. */
+const DESCENDING = 0x80;
 const BYTES = 13;
 
 /** Encodes a position as the one opaque cursor of REST, SSE, WebSocket and webhook replay (base64url, 18 characters). */
-export function encodeCursor({ generation, seq }: Position): string {
+export function encodeCursor({ generation, seq, descending }: Position): string {
   const bytes = Buffer.alloc(BYTES);
-  bytes.writeUInt8(VERSION, 0);
+  bytes.writeUInt8(descending ? VERSION | DESCENDING : VERSION, 0);
   bytes.writeUInt32BE(generation, 1);
   bytes.writeBigUInt64BE(BigInt(seq), 5);
   return bytes.toString('base64url');
 }
 
-/** Reads a cursor; undefined when the text is not one. Cursors are exclusive: "after this". */
+/** Reads a cursor; undefined when the text is not one. Cursors are exclusive: "after this", or "before this" where `descending`. */
 export function decodeCursor(text: string): Position | undefined {
   if (!/^[A-Za-z0-9_-]{18}$/.test(text)) return undefined;
   const bytes = Buffer.from(text, 'base64url');
-  if (bytes.length !== BYTES || bytes.readUInt8(0) !== VERSION || bytes.toString('base64url') !== text) return undefined;
+  if (bytes.length !== BYTES || bytes.toString('base64url') !== text) return undefined;
+  const first = bytes.readUInt8(0);
+  if ((first & ~DESCENDING) !== VERSION) return undefined;
   const seq = bytes.readBigUInt64BE(5);
-  return seq <= BigInt(Number.MAX_SAFE_INTEGER) ? { generation: bytes.readUInt32BE(1), seq: Number(seq) } : undefined;
+  if (seq > BigInt(Number.MAX_SAFE_INTEGER)) return undefined;
+  return { generation: bytes.readUInt32BE(1), seq: Number(seq), ...(first & DESCENDING ? { descending: true } : {}) };
 }

@@ -26,6 +26,10 @@ export class LogKeys {
   /** Hash: creator id -> ms of the last appended event's arrival: where a takeover's gap begins. */
   last = (partition: number): string => this.of(partition, 'last');
 
+  /** Channel on which append says that there is something to read. A lost message costs one idle poll. */
+  get wake(): string {
+    return `${this.prefix}:wake`;
+  }
   get feed(): string {
     return `${this.prefix}:feed`;
   }

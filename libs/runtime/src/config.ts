@@ -96,6 +96,14 @@ export class Config {
   @IsIn(['http', 'store'], { each: true })
   apiRoles: string[] = ['http', 'store'];
 
+  @Setting('API_RATE_PER_MINUTE', 'requests one key may make in a minute, in each api process')
+  @Bounded(1, 10_000_000)
+  apiRatePerMinute = 6_000;
+
+  @Setting('STREAMS_PER_KEY_MAX', 'live streams one key may have open, in each api process')
+  @Bounded(1, 100_000)
+  streamsPerKeyMax = 50;
+
   @Setting('PARTITIONS', 'partitions of the inbox; fixed at the first start')
   @Bounded(1, 256)
   partitions = 8;
@@ -171,6 +179,15 @@ export class Config {
   @Bounded(100, 120_000)
   signBudgetMs = 10_000;
 
+  @Setting('SIGN_TIMEOUT_MS', 'time one provider may take for one request before the next is tried, in ms')
+  @Bounded(50, 60_000)
+  signTimeoutMs = 4_000;
+
+  @Setting('SIGN_USER_AGENT', 'user agent of bundles whose client names none')
+  @Matches(/^[\x20-\x7e]{10,512}$/)
+  signUserAgent =
+    'Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/129.0.0.0 Safari/537.36';
+
   @Setting('REMOTE_SIGN_URL', 'base URL of the `remote` provider')
   @IsUrl(httpUrl)
   remoteSignUrl = 'https://api.eulerstream.com';
@@ -178,6 +195,11 @@ export class Config {
   @Setting('REMOTE_SIGN_KEY', 'API key of the `remote` provider', true)
   @IsString()
   remoteSignKey = '';
+
+  @Setting('REMOTE_SIGN_SESSIONS', 'whether session cookies that a client sends may go on to the `remote` provider')
+  @Transform(bool)
+  @IsBoolean()
+  remoteSignSessions = false;
 
   @Setting('TIKTOK_WEB_URL', 'where pages and the room API are asked for; the simulator in the demo')
   @IsUrl(httpUrl)

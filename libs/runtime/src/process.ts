@@ -14,6 +14,8 @@ export interface ProcessOptions {
   /** Anything to do to the application between creation and listening (microservices, OpenAPI, static files). */
   prepare?: (app: NestFastifyApplication, config: Config, logger: Logger) => Promise<void>;
   bodyBytesMax?: number;
+  /** Takes `//path` for `/path`: some clients put a slash too many between their base URL and the route. */
+  ignoreDuplicateSlashes?: boolean;
 }
 
 const SHUTDOWN_MS_MAX = 9_000;
@@ -42,7 +44,7 @@ export async function runProcess(options: ProcessOptions): Promise<void> {
       bodyLimit: options.bodyBytesMax ?? 1_048_576,
       trustProxy: false,
       forceCloseConnections: true,
-      routerOptions: { maxParamLength: 512 },
+      routerOptions: { maxParamLength: 512, ignoreDuplicateSlashes: options.ignoreDuplicateSlashes ?? false },
     });
     const app = await NestFactory.create<NestFastifyApplication>(options.module(config, logger), adapter, {
       logger: nestLogger(logger),

@@ -1,0 +1,44 @@
+import { Controller, Inject, Injectable, Module, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
+import { EventPattern, Payload } from '@nestjs/microservices';
+import { ApiExcludeController } from '@nestjs/swagger';
+import { FEED, type FeedBatch } from '@tributary/log';
+import type { Logger } from '@tributary/runtime';
+import { LOGGER } from '../resources.js';
+import { EventStore } from '../store/event-store.js';
+import { LiveHub } from './hub.js';
+
+@Injectable()
+class HubLife implements OnApplicationBootstrap, OnApplicationShutdown {
+  constructor(@Inject(LiveHub) private readonly hub: LiveHub) {}
+
+  onApplicationBootstrap(): Promise<void> {
+    return this.hub.start();
+  }
+
+  onApplicationShutdown(): void {
+    this.hub.stop();
+  }
+}
+
+/** The http role's consumer of the feed. */
+@ApiExcludeController()
+@Controller()
+class FeedController {
+  constructor(@Inject(LiveHub) private readonly hub: LiveHub) {}
+
+  @EventPattern(FEED)
+  take(@Payload() batch: FeedBatch): void {
+    this.hub.take(batch);
+  }
+}
+
+/** Live reading for the http role: one hub for every SSE, WebSocket and webhook reader of this process. */
+@Module({
+  providers: [
+    { provide: LiveHub, useFactory: (store: EventStore, logger: Logger) => new LiveHub({ store, logger }), inject: [EventStore, LOGGER] },
+    HubLife,
+  ],
+  controllers: [FeedController],
+  exports: [LiveHub],
+})
+export class LiveModule {}

@@ -1,0 +1,73 @@
+import type { StoredEvent } from '@tributary/events';
+
+/** Which events a reader wants; every given part must hold. The same filter serves REST, SSE, WebSocket and webhooks. */
+export interface EventFilter {
+  creatorIds?: string[];
+  roomId?: string;
+  /** Exact types, or patterns with a trailing `*`. */
+  types?: string[];
+  /** A viewer: TikTok user id, or handle without @. */
+  userId?: string;
+  /** Text that a comment, question or caption contains; case is ignored. */
+  q?: string;
+  /** Bounds on when the event was received: since <= receivedAt < until. */
+  since?: Date;
+  until?: Date;
+}
+
+/** The fields of data that free text search looks at, in the database and in memory alike. */
+const TEXT_FIELDS = ['comment', 'question', 'text'] as const;
+
+/** SQL conditions of a filter; `params` grows by what they use. */
+export function toSql(filter: EventFilter, params: unknown[]): string[] {
+  const conditions: string[] = [];
+  const bind = (value: unknown) => `$${params.push(value)}`;
+  if (filter.creatorIds) conditions.push(`creator_id = any(${bind(filter.creatorIds)})`);
+  if (filter.roomId) conditions.push(`room_id = ${bind(filter.roomId)}`);
+  if (filter.types && !filter.types.includes('*')) {
+    const exact = filter.types.filter((type) => !type.endsWith('*'));
+    const prefixes = filter.types.filter((type) => type.endsWith('*')).map((type) => `${escapeLike(type.slice(0, -1))}%`);
+    const either = [];
+    if (exact.length > 0) either.push(`type = any(${bind(exact)})`);
+    if (prefixes.length > 0) either.push(`type like any(${bind(prefixes)})`);
+    conditions.push(either.length > 0 ? `(${either.join(' or ')})` : 'false');
+  }
+  if (filter.userId) {
+    const user = bind(filter.userId);
+    conditions.push(`(user_id = ${user} or user_handle = lower(${user}))`);
+  }
+  if (filter.q) {
+    const text = bind(`%${escapeLike(filter.q)}%`);
+    conditions.push(`(${TEXT_FIELDS.map((field) => `data->>'${field}' ilike ${text}`).join(' or ')})`);
+  }
+  if (filter.since) conditions.push(`received_at >= ${bind(filter.since)}`);
+  if (filter.until) conditions.push(`received_at < ${bind(filter.until)}`);
+  return conditions;
+}
+
+/** Whether a live event passes the filter; the same verdict as {@link toSql}. */
+export function matches(filter: EventFilter, event: StoredEvent): boolean {
+  if (filter.creatorIds && !filter.creatorIds.includes(event.creatorId)) return false;
+  if (filter.roomId && filter.roomId !== event.roomId) return false;
+  if (filter.types && !filter.types.some((type) => (type.endsWith('*') ? event.type.startsWith(type.slice(0, -1)) : type === event.type)))
+    return false;
+  const data = event.data as { user?: { id?: unknown; uniqueId?: unknown } } & Record<string, unknown>;
+  if (filter.userId) {
+    const handle = typeof data.user?.uniqueId === 'string' ? data.user.uniqueId.toLowerCase() : undefined;
+    if (data.user?.id !== filter.userId && handle !== filter.userId.toLowerCase()) return false;
+  }
+  if (filter.q) {
+    const wanted = filter.q.toLowerCase();
+    const found = TEXT_FIELDS.some((field) => {
+      const text = data[field];
+      return typeof text === 'string' && text.toLowerCase().includes(wanted);
+    });
+    if (!found) return false;
+  }
+  if (filter.since && event.receivedAt < filter.since.getTime()) return false;
+  return !(filter.until && event.receivedAt >= filter.until.getTime());
+}
+
+function escapeLike(text: string): string {
+  return text.replace(/[\\%_]/g, '\\$&');
+}

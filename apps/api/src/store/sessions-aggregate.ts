@@ -1,0 +1,110 @@
+import type { Pool, PoolClient } from 'pg';
+
+/** Numbers looked at in one transaction; a burst is worked off in several. */
+const STEP = 5_000;
+
+const SESSIONS = `
+insert into sessions as s (room_id, creator_id, handle, started_at, ended_at, last_event_at, events, chats, likes, room_likes, diamonds,
+  gifts, follows, shares, joins, peak_viewers, viewers_sum, viewers_count, gaps, gap_ms)
+select room_id,
+  (array_agg(creator_id order by seq desc))[1],
+  (array_agg(handle order by seq desc))[1],
+  min(time),
+  (array_agg(case when type = 'monitor.offline' then time end order by seq desc) filter (where type in ('monitor.offline', 'monitor.live', 'monitor.connected')))[1],
+  max(received_at),
+  count(*) filter (where type like 'tiktok.live.%'),
+  count(*) filter (where type = 'tiktok.live.chat'),
+  coalesce(sum(event_number(data, 'count')) filter (where type = 'tiktok.live.like'), 0),
+  coalesce(max(event_number(data, 'roomLikes')) filter (where type = 'tiktok.live.like'), 0),
+  coalesce(sum(event_number(data, 'totalDiamonds')) filter (where type = 'tiktok.live.gift'), 0),
+  coalesce(sum(event_number(data, 'count')) filter (where type = 'tiktok.live.gift'), 0),
+  count(*) filter (where type = 'tiktok.live.follow'),
+  count(*) filter (where type = 'tiktok.live.share'),
+  count(*) filter (where type = 'tiktok.live.member'),
+  coalesce(max(event_number(data, 'viewers')) filter (where type = 'tiktok.live.roomUser'), 0),
+  coalesce(sum(event_number(data, 'viewers')) filter (where type = 'tiktok.live.roomUser'), 0),
+  count(*) filter (where type = 'tiktok.live.roomUser'),
+  count(*) filter (where type = 'monitor.gap'),
+  coalesce(sum(gap_duration(data)) filter (where type = 'monitor.gap'), 0)
+from events where seq > $1 and seq <= $2 and room_id <> '' group by room_id
+on conflict (room_id) do update set
+  creator_id = excluded.creator_id, handle = excluded.handle,
+  started_at = least(s.started_at, excluded.started_at),
+  ended_at = case when $3::text[] @> array[s.room_id] then excluded.ended_at else s.ended_at end,
+  last_event_at = greatest(s.last_event_at, excluded.last_event_at),
+  events = s.events + excluded.events, chats = s.chats + excluded.chats, likes = s.likes + excluded.likes,
+  room_likes = greatest(s.room_likes, excluded.room_likes), diamonds = s.diamonds + excluded.diamonds, gifts = s.gifts + excluded.gifts,
+  follows = s.follows + excluded.follows, shares = s.shares + excluded.shares, joins = s.joins + excluded.joins,
+  peak_viewers = greatest(s.peak_viewers, excluded.peak_viewers),
+  viewers_sum = s.viewers_sum + excluded.viewers_sum, viewers_count = s.viewers_count + excluded.viewers_count,
+  gaps = s.gaps + excluded.gaps, gap_ms = s.gap_ms + excluded.gap_ms`;
+
+const USERS = `
+insert into session_users as u (room_id, user_id, handle, nickname, chats, likes, diamonds)
+select room_id, user_id,
+  (array_agg(user_handle order by seq desc))[1],
+  (array_agg(data->'user'->>'nickname' order by seq desc))[1],
+  count(*) filter (where type = 'tiktok.live.chat'),
+  coalesce(sum(event_number(data, 'count')) filter (where type = 'tiktok.live.like'), 0),
+  coalesce(sum(event_number(data, 'totalDiamonds')) filter (where type = 'tiktok.live.gift'), 0)
+from events
+where seq > $1 and seq <= $2 and room_id <> '' and user_id is not null
+  and type in ('tiktok.live.chat', 'tiktok.live.like', 'tiktok.live.gift')
+group by room_id, user_id order by room_id, user_id
+on conflict (room_id, user_id) do update set
+  handle = coalesce(excluded.handle, u.handle), nickname = coalesce(excluded.nickname, u.nickname),
+  chats = u.chats + excluded.chats, likes = u.likes + excluded.likes, diamonds = u.diamonds + excluded.diamonds`;
+
+/** Rooms of these events whose end was confirmed or taken back. */
+const TURNS = `select distinct room_id from events
+  where seq > $1 and seq <= $2 and room_id <> '' and type in ('monitor.offline', 'monitor.live', 'monitor.connected')`;
+
+/**
+ * Sessions (one per room) and their people, counted from stored events only. The position moves in the transaction of the
+ * update, so that each event counts once, whatever dies in between.
+ */
+export class SessionsAggregate {
+  constructor(private readonly pool: Pool) {}
+
+  /** Works off what is stored and not yet counted, one step at a time; returns the number of positions passed. */
+  async catchUp(signal: AbortSignal): Promise<number> {
+    let passed = 0;
+    while (!signal.aborted) {
+      const step = await this.step();
+      if (step === 0) break;
+      passed += step;
+    }
+    return passed;
+  }
+
+  private async step(): Promise<number> {
+    const client = await this.pool.connect();
+    let broken: Error | undefined;
+    try {
+      await client.query('begin');
+      const passed = await this.count(client);
+      await client.query('commit');
+      return passed;
+    } catch (error) {
+      broken = error as Error;
+      await client.query('rollback').catch(() => undefined);
+      throw error;
+    } finally {
+      client.release(broken);
+    }
+  }
+
+  private async count(client: PoolClient): Promise<number> {
+    const { rows } = await client.query<{ seq: number; head: number }>(
+      `select p.seq::float8 as seq, (select seq from log_head)::float8 as head from aggregate_positions p where name = 'sessions' for update of p`,
+    );
+    const { seq = 0, head = 0 } = rows[0] ?? {};
+    if (head <= seq) return 0;
+    const to = Math.min(head, seq + STEP);
+    const turns = await client.query<{ room_id: string }>(TURNS, [seq, to]);
+    await client.query(SESSIONS, [seq, to, turns.rows.map(({ room_id }) => room_id)]);
+    await client.query(USERS, [seq, to]);
+    await client.query(`update aggregate_positions set seq = $1 where name = 'sessions'`, [to]);
+    return to - seq;
+  }
+}

@@ -1,0 +1,319 @@
+import { randomUUID } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import type { EventDraft } from '@tributary/events';
+import { FeedReader, FeedWriter, INBOX, type InboxBatch, InboxProducer, InboxReader, LogKeys, LogTransport } from '@tributary/log';
+import { createPool, createRedis, Metrics } from '@tributary/runtime';
+import { createDatabase, startRedis, type SuiteServer, waitFor } from '@tributary/testing';
+import type { Redis } from 'ioredis';
+import type { Pool } from 'pg';
+import { LiveHub } from '../live/hub.js';
+import { Committer } from './committer.js';
+import { DayPartitions } from './days.js';
+import { EventStore } from './event-store.js';
+import { migrate } from './migrate.js';
+import { SessionsAggregate } from './sessions-aggregate.js';
+import { StoreWriter } from './writer.js';
+
+const logger = { info: () => undefined, warn: () => undefined, error: () => undefined, trace: () => undefined, debug: () => undefined };
+const ROOM = String((BigInt(Math.floor(Date.now() / 1000)) << 32n) + 77n);
+const message = (n: number) => String((BigInt(Math.floor(Date.now() / 1000)) << 32n) + BigInt(n));
+
+let server: SuiteServer;
+let database: Awaited<ReturnType<typeof createDatabase>>;
+let pool: Pool;
+let redis: Redis;
+let keys: LogKeys;
+let producer: InboxProducer;
+const stops: (() => Promise<unknown> | void)[] = [];
+
+const draft = (n: number, more: Partial<EventDraft> = {}): EventDraft => ({
+  id: `${ROOM}-${message(n)}`,
+  type: 'tiktok.live.chat',
+  creatorId: 'cr_a',
+  handle: 'a',
+  roomId: ROOM,
+  time: Date.now(),
+  receivedAt: Date.now(),
+  data: { comment: `text ${n}`, n, user: { id: '5', uniqueId: 'Viewer.Five' } },
+  ...more,
+});
+
+const client = (use: 'command' | 'blocking' = 'command') => {
+  const made = createRedis(server.url, logger, { name: 'spec', use });
+  stops.push(() => made.disconnect());
+  return made;
+};
+
+/** A whole store writer with clients of its own, as one api process has. */
+async function startWriter() {
+  const commands = client();
+  await waitFor(() => commands.status === 'ready');
+  const reader = new InboxReader({ redis: commands, keys, batchEntriesMax: 200, keepMs: 600_000, inboxBytesMax: 0 });
+  const writer = new StoreWriter(
+    new Committer(pool, new DayPartitions(pool)),
+    reader,
+    new FeedWriter(commands, keys, 1_000),
+    new Metrics('spec'),
+    logger,
+  );
+  const transport = new LogTransport({ logger, inbox: { reader, positions: writer, keys, subscriber: client('blocking') } });
+  transport.addHandler(INBOX, (batch: InboxBatch) => writer.commit(batch), true);
+  transport.listen(() => undefined);
+  let stopped = false;
+  const stop = async () => {
+    if (!stopped) await transport.close();
+    stopped = true;
+  };
+  stops.push(stop);
+  return { writer, stop };
+}
+
+const storedNumbers = async () =>
+  (await pool.query<{ n: number }>(`select (data->>'n')::int as n from events order by seq`)).rows.map(({ n }) => n);
+const hold = () => redis.hset(keys.leases(keys.partitionOf('cr_a')), 'cr_a', '1 worker 9999999999999');
+const upTo = (n: number) => Array.from({ length: n }, (_, i) => i + 1);
+
+beforeAll(async () => {
+  server = await startRedis({ appendonly: 'no' });
+});
+afterAll(() => server.remove());
+beforeEach(async () => {
+  database = await createDatabase();
+  await migrate(database.url);
+  pool = createPool(database.url, logger, { name: 'spec', max: 10 });
+  keys = new LogKeys(`t-${randomUUID().slice(0, 8)}`, 2);
+  redis = client();
+  await waitFor(() => redis.status === 'ready');
+  await hold();
+  producer = new InboxProducer({
+    redis,
+    keys,
+    run: randomUUID(),
+    flushMs: 1,
+    retainBytesMax: 50_000_000,
+    inboxBytesMax: 0,
+    logger,
+    onRefused: () => undefined,
+  });
+  producer.start();
+});
+afterEach(async () => {
+  await producer.stop();
+  for (const stop of stops.splice(0).reverse()) await stop();
+  await pool.end();
+  await database.drop();
+});
+
+describe('committing the log', () => {
+  it('stores each event once and in order while two writers race and one of them restarts again and again', async () => {
+    const total = 4_000;
+    await startWriter();
+    let restarts = 0;
+    let done = false;
+    const churn = (async () => {
+      while (!done) {
+        const { stop } = await startWriter();
+        await delay(50);
+        await stop();
+        restarts++;
+      }
+    })();
+    for (const n of upTo(total)) {
+      producer.append(draft(n), '1');
+      if (n % 100 === 0) await delay(5);
+    }
+    await waitFor(async () => (await storedNumbers()).length >= total, { timeoutMs: 25_000, what: 'all events stored' });
+    done = true;
+    await churn;
+    expect(await storedNumbers()).toEqual(upTo(total));
+    expect(restarts).toBeGreaterThan(1);
+    expect(await producer.confirmed(AbortSignal.timeout(5_000))).toBe(true);
+  });
+
+  it('stores everything once over wipes of Redis in the middle', async () => {
+    await startWriter();
+    for (const n of upTo(2_000)) {
+      producer.append(draft(n), '1');
+      if (n % 400 === 0) {
+        await delay(20);
+        await redis.flushall();
+        await hold();
+      }
+    }
+    await waitFor(async () => (await storedNumbers()).length >= 2_000, { timeoutMs: 25_000 });
+    expect(new Set(await storedNumbers()).size).toBe(2_000);
+    expect(await storedNumbers()).toEqual(upTo(2_000));
+    expect(await producer.confirmed(AbortSignal.timeout(5_000))).toBe(true);
+  });
+
+  it('stores everything once when Redis is killed and forgets all it acknowledged', async () => {
+    await startWriter();
+    for (const n of upTo(1_000)) {
+      producer.append(draft(n), '1');
+      if (n === 500) {
+        await server.kill9();
+        await server.restart();
+        await waitFor(async () => (await redis.hset(keys.leases(keys.partitionOf('cr_a')), 'cr_a', '1 worker 9999999999999')) >= 0);
+      }
+    }
+    await waitFor(async () => (await storedNumbers()).length >= 1_000, { timeoutMs: 25_000 });
+    expect(await storedNumbers()).toEqual(upTo(1_000));
+  });
+
+  it('puts entries that cannot be stored aside with their reason, and stores all others of the batch', async () => {
+    for (const n of upTo(20)) producer.append(draft(n), '1');
+    await producer.drain(AbortSignal.timeout(5_000));
+    const inbox = keys.inbox(keys.partitionOf('cr_a'));
+    const good = ['id', 'x-1', 'type', 't', 'creator', 'cr_a', 'handle', 'a', 'room', '1', 'ts', '1', 'at', '1', 'v', '1', 'data', '{}'];
+    const withField = (name: string, value: string) => good.map((part, i) => (good[i - 1] === name && i % 2 === 1 ? value : part));
+    await redis.xadd(inbox, '*', ...withField('data', '{"broken":'));
+    await redis.xadd(inbox, '*', ...withField('data', '{"nul":"\\u0000"}'));
+    await redis.xadd(inbox, '*', ...withField('ts', 'yesterday'));
+    await redis.xadd(inbox, '*', 'nothing', 'of use');
+    for (const n of [21, 22]) producer.append(draft(n), '1');
+    await startWriter();
+    await waitFor(async () => (await storedNumbers()).length === 22);
+    const { rows } = await pool.query<{ reason: string }>('select reason from dead_letters order by id');
+    expect(rows).toHaveLength(4);
+    expect(rows.map(({ reason }) => reason)).toEqual(
+      expect.arrayContaining(['ts: expected ms since 1970', 'id: expected 1 to 200 characters']),
+    );
+  });
+
+  it('gives a late duplicate the place of its original, whatever day it comes on', async () => {
+    const old = draft(1, { id: `6900000000000000001-6900000000000000777`, roomId: '6900000000000000001' });
+    await startWriter();
+    producer.append(old, '1');
+    await producer.confirmed(AbortSignal.timeout(5_000));
+    producer.append(old, '1');
+    producer.append(draft(2), '1');
+    await producer.confirmed(AbortSignal.timeout(5_000));
+    expect(await storedNumbers()).toEqual([1, 2]);
+    const { rows } = await pool.query<{ day: string }>(`select day::text from events order by seq limit 1`);
+    expect(rows[0]?.day).toBe('2020-11-28');
+  });
+
+  it('starts a new generation when the database is older than the log was', async () => {
+    await startWriter();
+    producer.append(draft(1), '1');
+    await producer.confirmed(AbortSignal.timeout(5_000));
+    const before = await new EventStore(pool).head();
+    await redis.set(keys.head, `${before.generation} ${before.seq + 100}`);
+    const { writer } = await startWriter();
+    await waitFor(() => writer.head);
+    expect((await new EventStore(pool).head()).generation).toBeGreaterThan(before.generation);
+  });
+});
+
+describe('retention', () => {
+  it('drops whole days and says from where on the log is complete', async () => {
+    const days = new DayPartitions(pool);
+    await days.ensure(['2024-01-02', '2024-01-03']);
+    await days.ensureLive();
+    const insert = `insert into events (seq, day, id, type, creator_id, handle, room_id, time, received_at, data)
+      values ($1, $2, $3, 't', 'c', 'h', 'r', $2::date, $4, '{}')`;
+    await pool.query(insert, [10, '2024-01-02', 'a', '2024-01-02']);
+    await pool.query(insert, [11, new Date().toISOString().slice(0, 10), 'b', new Date()]);
+    expect(await days.dropOlderThan(30)).toEqual(['events_20240102', 'events_20240103']);
+    expect((await new EventStore(pool).head()).oldestSeq).toBe(11);
+    expect((await pool.query('select id from events')).rows).toEqual([{ id: 'b' }]);
+  });
+});
+
+describe('queries and live reading', () => {
+  it('filters in the database exactly as in memory', async () => {
+    await startWriter();
+    producer.append(draft(1), '1');
+    producer.append(draft(2, { type: 'tiktok.live.gift', data: { n: 2, totalDiamonds: 5, user: { id: '6', uniqueId: 'six' } } }), '1');
+    producer.append(draft(3, { data: { n: 3, comment: '100% _sure_', user: { id: '7', uniqueId: 'seven' } } }), '1');
+    await producer.confirmed(AbortSignal.timeout(5_000));
+    const store = new EventStore(pool);
+    const hub = new LiveHub({ store, logger });
+    const all = (await store.query({}, { order: 'asc', limit: 10 })).events;
+    await hub.start();
+    stops.push(() => hub.stop());
+    const filters = [
+      { types: ['tiktok.live.gift'] },
+      { types: ['tiktok.live.*'] },
+      { types: ['monitor.*'] },
+      { userId: '5' },
+      { userId: 'viewer.five' },
+      { q: 'TEXT' },
+      { q: '100% _s' },
+      { q: '100%%' },
+      { creatorIds: ['cr_a'] },
+      { creatorIds: [] },
+      { until: new Date(0) },
+    ];
+    const { matches } = await import('./filter.js');
+    for (const filter of filters) {
+      const stored = (await store.query(filter, { order: 'asc', limit: 10 })).events.map(({ id }) => id);
+      expect(stored).toEqual(all.filter((event) => matches(filter, event)).map(({ id }) => id));
+    }
+  });
+
+  it('gives a follower everything after its position once, over feed, database and lost feed batches', async () => {
+    await startWriter();
+    const store = new EventStore(pool);
+    const hub = new LiveHub({ store, logger, recentEventsMax: 50, quietMs: 100 });
+    for (const n of upTo(300)) producer.append(draft(n), '1');
+    await producer.confirmed(AbortSignal.timeout(10_000));
+    await hub.start();
+    const blocking = client('blocking');
+    await waitFor(() => blocking.status === 'ready');
+    const feed = new FeedReader(blocking, keys, 50);
+    const stopping = new AbortController();
+    let batches = 0;
+    const pump = (async () => {
+      while (!stopping.signal.aborted) {
+        // every third commit is lost on its way
+        for (const batch of await feed.read()) if (batches++ % 3 !== 2) hub.take(batch);
+      }
+    })();
+    const seen: number[] = [];
+    const following = (async () => {
+      for await (const { events } of hub.follow({ types: ['tiktok.live.chat'] }, 0, stopping.signal)) {
+        seen.push(...events.map(({ data }) => (data as { n: number }).n));
+      }
+    })();
+    for (const n of upTo(700)) {
+      producer.append(draft(300 + n), '1');
+      if (n % 20 === 0) await delay(3);
+    }
+    await waitFor(() => seen.length >= 1_000, { timeoutMs: 15_000 });
+    stopping.abort();
+    await Promise.all([pump, following]);
+    hub.stop();
+    expect(seen).toEqual(upTo(1_000));
+  });
+});
+
+describe('sessions', () => {
+  it('count each stored event once, however often and by whomever they are worked off', async () => {
+    await startWriter();
+    const gift = { n: 2, count: 3, totalDiamonds: 15, user: { id: '6', uniqueId: 'six', nickname: 'Six' } };
+    producer.append(draft(1), '1');
+    producer.append(draft(2, { type: 'tiktok.live.gift', data: gift }), '1');
+    producer.append(draft(3, { type: 'tiktok.live.like', data: { n: 3, count: 4, total: 90, roomLikes: 90, user: { id: '6' } } }), '1');
+    producer.append(draft(4, { type: 'tiktok.live.roomUser', data: { n: 4, viewers: 120 } }), '1');
+    producer.append(draft(5, { type: 'tiktok.live.like', data: { n: 5, count: 'many' } }), '1');
+    await producer.confirmed(AbortSignal.timeout(5_000));
+    const signal = new AbortController().signal;
+    await Promise.all([new SessionsAggregate(pool).catchUp(signal), new SessionsAggregate(pool).catchUp(signal)]);
+    producer.append(draft(6, { type: 'monitor.offline', data: { n: 6, roomId: ROOM } }), '1');
+    await producer.confirmed(AbortSignal.timeout(5_000));
+    await new SessionsAggregate(pool).catchUp(signal);
+    const { rows } = await pool.query(
+      'select room_id, events::int, chats::int, likes::int, room_likes::int, diamonds::int, peak_viewers::int, ended_at from sessions',
+    );
+    expect(rows).toEqual([
+      { room_id: ROOM, events: 5, chats: 1, likes: 4, room_likes: 90, diamonds: 15, peak_viewers: 120, ended_at: expect.any(Date) },
+    ]);
+    const users = await pool.query('select user_id, diamonds::int, likes::int, chats::int from session_users order by user_id');
+    expect(users.rows).toEqual([
+      { user_id: '5', diamonds: 0, likes: 0, chats: 1 },
+      { user_id: '6', diamonds: 15, likes: 4, chats: 0 },
+    ]);
+  });
+});

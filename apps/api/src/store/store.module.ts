@@ -1,0 +1,96 @@
+import { type DynamicModule, Inject, Injectable, Module, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
+import { FeedWriter, InboxReader, LogKeys } from '@tributary/log';
+import { Config, type Logger, Readiness } from '@tributary/runtime';
+import type { Redis } from 'ioredis';
+import type { Pool } from 'pg';
+import { type Loop, startLoop } from '../loop.js';
+import { LOGGER, POOL, REDIS } from '../resources.js';
+import { Committer } from './committer.js';
+import { DayPartitions } from './days.js';
+import { EventStore } from './event-store.js';
+import { SessionsAggregate } from './sessions-aggregate.js';
+import { StoreController, StoreWriter } from './writer.js';
+
+const TRIM_EVERY_MS = 5_000;
+const DAYS_EVERY_MS = 3_600_000;
+const AGGREGATE_EVERY_MS = 1_000;
+/** Stored this much later than appended, the store role is not ready. */
+const LAG_MS_MAX = 30_000;
+
+/** The store role's background work: trimming, day partitions and retention, aggregates, readiness. */
+@Injectable()
+class StoreUpkeep implements OnApplicationBootstrap, OnApplicationShutdown {
+  private loops: Loop[] = [];
+
+  constructor(
+    @Inject(Config) private readonly config: Config,
+    @Inject(LOGGER) private readonly logger: Logger,
+    @Inject(StoreWriter) private readonly writer: StoreWriter,
+    @Inject(InboxReader) private readonly reader: InboxReader,
+    @Inject(DayPartitions) private readonly days: DayPartitions,
+    @Inject(SessionsAggregate) private readonly sessions: SessionsAggregate,
+    @Inject(Readiness) private readonly readiness: Readiness,
+  ) {}
+
+  onApplicationBootstrap(): void {
+    const { logger } = this;
+    this.loops = [
+      startLoop({ name: 'inbox trimming', everyMs: TRIM_EVERY_MS, logger }, () => this.writer.upkeep()),
+      startLoop({ name: 'day partitions', everyMs: DAYS_EVERY_MS, logger }, () => this.keepDays()),
+      startLoop({ name: 'session counts', everyMs: AGGREGATE_EVERY_MS, logger }, async (signal) => {
+        await this.sessions.catchUp(signal);
+      }),
+    ];
+    this.readiness.add('store', () => this.lagging());
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    await Promise.all(this.loops.map((loop) => loop.stop()));
+  }
+
+  private async keepDays(): Promise<void> {
+    await this.days.ensureLive();
+    if (this.config.retentionDays === 0) return;
+    const dropped = await this.days.dropOlderThan(this.config.retentionDays);
+    if (dropped.length > 0) this.logger.info({ days: dropped.length }, 'days past their retention were dropped');
+  }
+
+  private async lagging(): Promise<string | undefined> {
+    const head = this.writer.head;
+    if (!head) return 'the database cannot be read';
+    const { oldestMs } = await this.reader.lag(head.positions);
+    return oldestMs > LAG_MS_MAX ? `events are stored ${Math.round(oldestMs / 1000)} s late` : undefined;
+  }
+}
+
+/** What every api process needs of the store: queries. The store role adds the writer. */
+@Module({})
+export class StoreModule {
+  static of(config: Config, roles: { store: boolean }): DynamicModule {
+    const keys = new LogKeys(config.redisPrefix, config.partitions);
+    const queries = [
+      { provide: LogKeys, useValue: keys },
+      { provide: EventStore, useFactory: (pool: Pool) => new EventStore(pool), inject: [POOL] },
+      {
+        provide: InboxReader,
+        useFactory: (redis: Redis) =>
+          new InboxReader({ redis, keys, batchEntriesMax: 2_000, keepMs: config.inboxKeepMs, inboxBytesMax: config.inboxBytesMax }),
+        inject: [REDIS],
+      },
+    ];
+    const writer = [
+      { provide: FeedWriter, useFactory: (redis: Redis) => new FeedWriter(redis, keys, config.feedLength), inject: [REDIS] },
+      { provide: DayPartitions, useFactory: (pool: Pool) => new DayPartitions(pool), inject: [POOL] },
+      { provide: Committer, useFactory: (pool: Pool, days: DayPartitions) => new Committer(pool, days), inject: [POOL, DayPartitions] },
+      { provide: SessionsAggregate, useFactory: (pool: Pool) => new SessionsAggregate(pool), inject: [POOL] },
+      StoreWriter,
+      StoreUpkeep,
+    ];
+    return {
+      module: StoreModule,
+      providers: roles.store ? [...queries, ...writer] : queries,
+      controllers: roles.store ? [StoreController] : [],
+      exports: [LogKeys, EventStore, InboxReader, ...(roles.store ? [StoreWriter] : [])],
+    };
+  }
+}

@@ -1,0 +1,126 @@
+import { Controller, Inject, Injectable } from '@nestjs/common';
+import { EventPattern, Payload } from '@nestjs/microservices';
+import { ApiExcludeController } from '@nestjs/swagger';
+import { FeedWriter, INBOX, type InboxBatch, InboxReader, type PositionSource, type Positions } from '@tributary/log';
+import { type Logger, Metrics } from '@tributary/runtime';
+import { Counter, Gauge, Histogram } from 'prom-client';
+import { LOGGER } from '../resources.js';
+import { Committer, type LogHead } from './committer.js';
+
+/** The one position of the store's reader: it lives in PostgreSQL, this is its copy between two commits. */
+@Injectable()
+export class StoreWriter implements PositionSource {
+  private at: LogHead | undefined;
+  /** Commits that Redis could not be told of; the next load or upkeep tells it. */
+  private untold = false;
+  private readonly stored: Counter;
+  private readonly duplicates: Counter;
+  private readonly dead: Counter;
+  private readonly lost: Counter;
+  private readonly seq: Gauge;
+  private readonly seconds: Histogram;
+
+  constructor(
+    @Inject(Committer) private readonly committer: Committer,
+    @Inject(InboxReader) private readonly reader: InboxReader,
+    @Inject(FeedWriter) private readonly feed: FeedWriter,
+    @Inject(Metrics) metrics: Metrics,
+    @Inject(LOGGER) private readonly logger: Logger,
+  ) {
+    const registers = [metrics];
+    this.stored = new Counter({ name: 'tributary_store_events_total', help: 'Events stored', registers });
+    this.duplicates = new Counter({ name: 'tributary_store_duplicates_total', help: 'Entries whose id was stored already', registers });
+    this.dead = new Counter({ name: 'tributary_store_dead_letters_total', help: 'Entries that could not be stored', registers });
+    this.lost = new Counter({ name: 'tributary_store_lost_races_total', help: 'Batches that another writer committed first', registers });
+    this.seq = new Gauge({ name: 'tributary_store_seq', help: 'Number of the newest position', registers });
+    this.seconds = new Histogram({
+      name: 'tributary_store_commit_seconds',
+      help: 'Time of one commit',
+      buckets: [0.001, 0.005, 0.02, 0.1, 0.5, 2, 10],
+      registers,
+    });
+  }
+
+  /** The head as last seen; undefined before the first load and while the database is away. */
+  get head(): LogHead | undefined {
+    return this.at;
+  }
+
+  async load(): Promise<Positions> {
+    this.at = undefined;
+    const head = await this.committer.head();
+    this.at = (await this.noticeRestore(head)) ?? head;
+    await this.reader.reconfirm(this.at.positions);
+    return this.at.positions;
+  }
+
+  /** Commits a batch; false when another writer was first. */
+  async commit(batch: InboxBatch): Promise<boolean> {
+    if (!this.at) return false;
+    const end = this.seconds.startTimer();
+    const result = await this.committer.commit(this.at, batch);
+    end();
+    if (result.kind === 'lost') {
+      this.lost.inc();
+      this.at = undefined;
+      return false;
+    }
+    this.at = { ...this.at, seq: result.to, positions: batch.to };
+    this.stored.inc(result.stored);
+    this.duplicates.inc(result.duplicates);
+    this.dead.inc(result.dead);
+    this.seq.set(result.to);
+    if (result.dead > 0)
+      this.logger.error({ entries: result.dead, position: result.to }, 'entries could not be stored; see the table dead_letters');
+    await this.tell(batch, result);
+    return true;
+  }
+
+  /** Trims the inbox behind the store, and tells Redis what an earlier failure kept from it. */
+  async upkeep(): Promise<void> {
+    if (!this.at) return;
+    if (this.untold) {
+      await this.reader.reconfirm(this.at.positions);
+      this.untold = false;
+    }
+    await this.reader.trim(this.at.positions);
+  }
+
+  /** What is committed is committed: a Redis that fails now is told later, and readers ask PostgreSQL meanwhile. */
+  private async tell(
+    batch: InboxBatch,
+    { generation, after, to, eventsJson }: { generation: number; after: number; to: number; eventsJson: string },
+  ): Promise<void> {
+    try {
+      await Promise.all([this.feed.publish({ generation, after, to }, eventsJson), this.reader.confirm(batch.entries)]);
+    } catch (error) {
+      if (!this.untold)
+        this.logger.warn({ reason: error instanceof Error ? error.message : String(error) }, 'a commit could not be published yet');
+      this.untold = true;
+    }
+  }
+
+  /** A head behind what this Redis has seen of the same generation means a database restored from a backup. */
+  private async noticeRestore(head: LogHead): Promise<LogHead | undefined> {
+    const newest = await this.feed.newest();
+    if (!newest || newest.generation !== head.generation || newest.seq <= head.seq) return undefined;
+    const raised = await this.committer.raiseGeneration(head);
+    this.logger.warn(
+      { stored: head.seq, seen: newest.seq, generation: raised?.generation },
+      'the database is older than the log was: restored from a backup; cursors from before are not honoured',
+    );
+    return raised ?? this.committer.head();
+  }
+}
+
+/** The store role's consumer. */
+@ApiExcludeController()
+@Controller()
+export class StoreController {
+  constructor(@Inject(StoreWriter) private readonly writer: StoreWriter) {}
+
+  @EventPattern(INBOX)
+  commit(@Payload() batch: InboxBatch): Promise<boolean> {
+    return this.writer.commit(batch);
+  }
+}

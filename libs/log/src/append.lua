@@ -1,0 +1,64 @@
+-- Appends a batch of one producer run to one partition of the inbox: all of it that is new, or nothing.
+-- KEYS  1 events  2 leases  3 producers  4 stored  5 epoch  6 carry  7 last      (one hash tag)
+-- ARGV  1 run  2 number of the first event  3 number up to which the run knows its events are stored
+--       4 bytes this partition may take (0: no bound)  5 epoch to set if there is none  6 wake channel  7 count
+--       then for each event 11: creator, fence, carry ('' unchanged), id, type, handle, room, ts, at, data, raw ('' none)
+-- Returns {status, appended up to, stored up to, refused numbers}
+--   OK       everything is in the stream, or was before
+--   HOLE     events between are missing here: send again from the oldest that is not stored; nothing was changed
+--   FULL     the partition has reached its bound; nothing was changed
+--   NOLEASE  no lease is recorded at all for a creator (a wipe): renew first; nothing was changed
+local run, first, confirmed = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
+local count = tonumber(ARGV[7])
+local last = tonumber(redis.call('HGET', KEYS[3], run) or '-1')
+local stored = tonumber(string.match(redis.call('HGET', KEYS[4], run) or '0', '^%d+'))
+
+if first > last + 1 and first ~= confirmed + 1 then
+  return { 'HOLE', math.max(last, 0), stored, {} }
+end
+if last < first - 1 then last = first - 1 end
+if count == 0 then return { 'OK', last, stored, {} } end
+if first + count - 1 <= last then return { 'OK', last, stored, {} } end
+
+local bytesMax = tonumber(ARGV[4])
+if bytesMax > 0 and (redis.call('MEMORY', 'USAGE', KEYS[1]) or 0) > bytesMax then
+  return { 'FULL', last, stored, {} }
+end
+
+local fences = {}
+for i = 0, count - 1 do
+  local creator = ARGV[8 + i * 11]
+  if fences[creator] == nil then
+    local lease = redis.call('HGET', KEYS[2], creator)
+    if not lease then return { 'NOLEASE', last, stored, {} } end
+    fences[creator] = string.match(lease, '^%S+')
+  end
+end
+
+redis.call('SETNX', KEYS[5], ARGV[5])
+local refused, seen = {}, {}
+for i = 0, count - 1 do
+  local n = first + i
+  if n > last then
+    local a = 8 + i * 11
+    local creator = ARGV[a]
+    if fences[creator] ~= ARGV[a + 1] then
+      refused[#refused + 1] = n
+    else
+      local entry = { 'id', ARGV[a + 3], 'type', ARGV[a + 4], 'creator', creator, 'handle', ARGV[a + 5], 'room', ARGV[a + 6],
+        'ts', ARGV[a + 7], 'at', ARGV[a + 8], 'v', '1', 'data', ARGV[a + 9], 'run', run, 'n', string.format('%.0f', n) }
+      if ARGV[a + 10] ~= '' then
+        entry[#entry + 1] = 'raw'
+        entry[#entry + 1] = ARGV[a + 10]
+      end
+      redis.call('XADD', KEYS[1], '*', unpack(entry))
+      if ARGV[a + 2] ~= '' then redis.call('HSET', KEYS[6], creator, ARGV[a + 2]) end
+      seen[creator] = ARGV[a + 8]
+    end
+  end
+end
+for creator, at in pairs(seen) do redis.call('HSET', KEYS[7], creator, at) end
+local upTo = first + count - 1
+redis.call('HSET', KEYS[3], run, string.format('%.0f', upTo))
+redis.call('PUBLISH', ARGV[6], '1')
+return { 'OK', upTo, stored, refused }

@@ -1,0 +1,14 @@
+export { decodeCursor, encodeCursor, type Position } from './cursor.js';
+export { type FeedBatch, FeedReader, FeedWriter } from './feed.js';
+export { LogKeys } from './keys.js';
+export { disagreementOnPartitions, inboxBytes } from './limits.js';
+export { InboxProducer, type InboxProducerOptions, type LogLogger, type ProducerStats, type RefusedEvent } from './producer.js';
+export {
+  type InboxBatch,
+  type InboxEntry,
+  InboxReader,
+  type InboxReaderOptions,
+  type PartitionPosition,
+  type Positions,
+} from './reader.js';
+export { FEED, INBOX, LogTransport, type LogTransportOptions, type PositionSource } from './transport.js';

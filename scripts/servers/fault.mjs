@@ -1,0 +1,4 @@
+/** An expected failure: its message is one clear sentence for the person at the terminal, and no stack is shown. */
+export class Fault extends Error {
+  name = 'Fault';
+}

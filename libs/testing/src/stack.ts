@@ -1,0 +1,221 @@
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { createWriteStream } from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { startPostgres, startRedis, type SuiteServer } from './servers.js';
+import { waitFor } from './wait-for.js';
+
+const run = promisify(execFile);
+const START_MS_MAX = 30_000;
+const STOP_MS_MAX = 10_000;
+
+export interface StackOptions {
+  /** Folder of the compiled project. */
+  dist?: string;
+  /** Ingest workers. */
+  workers?: number;
+  /** Rooms the simulator opens by itself. */
+  rooms?: number;
+  /** Messages a second of these rooms, as a multiple of a moderate room. */
+  rate?: number;
+  /** Further environment for every process. */
+  env?: Record<string, string>;
+  /** Where each process writes its log; a temporary folder when missing. */
+  logDir?: string;
+  /** `everysec` unless told otherwise. */
+  appendonly?: 'no' | 'everysec' | 'always';
+}
+
+/** One process of the stack, over its restarts. */
+export interface StackProcess {
+  readonly name: string;
+  readonly pid: number;
+  start(): Promise<void>;
+  /** SIGTERM, and waits for the end; SIGKILL after 10 s, which is told by `false`. */
+  stop(): Promise<boolean>;
+  kill9(): Promise<void>;
+  signal(signal: NodeJS.Signals): void;
+}
+
+/** A whole Tributary of real processes with servers and ports of its own. */
+export interface Stack {
+  readonly redis: SuiteServer;
+  readonly postgres: SuiteServer;
+  readonly simulator: StackProcess;
+  readonly signer: StackProcess;
+  readonly api: StackProcess;
+  readonly workers: StackProcess[];
+  readonly urls: { api: string; simulator: string; signer: string; workers: string[] };
+  readonly key: string;
+  readonly logDir: string;
+  /** Calls the API with the stack's admin key; the parsed JSON. @throws on any answer but 2xx */
+  call<T>(method: string, path: string, body?: unknown): Promise<T>;
+  stop(): Promise<void>;
+}
+
+/** Starts databases, simulator, signer, workers and api, and waits until each is ready. */
+export async function startStack(options: StackOptions = {}): Promise<Stack> {
+  const dist = options.dist ?? join(process.cwd(), 'dist');
+  const undo: (() => Promise<unknown>)[] = [];
+  try {
+    const redis = await startRedis({ appendonly: options.appendonly ?? 'everysec', maxmemory: '1gb' });
+    undo.push(() => redis.remove());
+    const postgres = await startPostgres();
+    undo.push(() => postgres.remove());
+    const logDir = options.logDir ?? redis.dir;
+    const workerCount = options.workers ?? 1;
+    const [apiPort, signerPort, simulatorPort, ...workerPorts] = await freePorts(3 + workerCount);
+    const urls = {
+      api: `http://127.0.0.1:${apiPort}`,
+      signer: `http://127.0.0.1:${signerPort}`,
+      simulator: `http://127.0.0.1:${simulatorPort}`,
+      workers: workerPorts.map((port) => `http://127.0.0.1:${port}`),
+    };
+    const env: Record<string, string> = {
+      PATH: process.env.PATH ?? '',
+      NODE_ENV: 'development',
+      REDIS_URL: redis.url,
+      DATABASE_URL: postgres.url,
+      API_PORT: String(apiPort),
+      SIGNER_PORT: String(signerPort),
+      SIMULATOR_PORT: String(simulatorPort),
+      SIGNER_URL: urls.signer,
+      SIGN_PROVIDERS: 'simulator',
+      TIKTOK_WEB_URL: urls.simulator,
+      TIKTOK_WEBCAST_URL: urls.simulator,
+      TIKTOK_SOCKET_URL: `ws://127.0.0.1:${simulatorPort}/webcast/im/ws_proxy/ws_reuse_supplement/`,
+      SIMULATOR_ROOMS: String(options.rooms ?? 0),
+      SIMULATOR_RATE: String(options.rate ?? 1),
+      POLL_MS: '1000',
+      ...options.env,
+    };
+    await run(process.execPath, [join(dist, 'apps/api/src/admin.js'), 'migrate'], { env });
+    const created = await run(process.execPath, [join(dist, 'apps/api/src/admin.js'), 'create-key', 'stack', 'admin'], { env });
+    const { key } = JSON.parse(created.stdout) as { key: string };
+
+    const make = (name: string, app: string, health: string, more: Record<string, string> = {}) => {
+      const made = new Process(name, join(dist, `apps/${app}/src/main.js`), { ...env, ...more }, join(logDir, `${name}.log`), health);
+      undo.push(() => made.stop());
+      return made;
+    };
+    const simulator = make('simulator', 'simulator', `${urls.simulator}/sim/stats`);
+    const signer = make('signer', 'signer', `${urls.signer}/healthz`);
+    const api = make('api', 'api', `${urls.api}/readyz`);
+    const workers = urls.workers.map((url, n) => make(`ingest-${n}`, 'ingest', `${url}/healthz`, { INGEST_PORT: new URL(url).port }));
+    await simulator.start();
+    await Promise.all([signer, api].map((part) => part.start()));
+    await Promise.all(workers.map((worker) => worker.start()));
+    return {
+      redis,
+      postgres,
+      simulator,
+      signer,
+      api,
+      workers,
+      urls,
+      key,
+      logDir,
+      call: <T>(method: string, path: string, body?: unknown) =>
+        callJson<T>(method, `${urls.api}${path}`, body, { authorization: `Bearer ${key}` }),
+      stop: () => unwind(undo),
+    };
+  } catch (error) {
+    await unwind(undo);
+    throw error;
+  }
+}
+
+/** A JSON request. @throws Error with status and body on any answer but 2xx */
+export async function callJson<T>(method: string, url: string, body?: unknown, headers: Record<string, string> = {}): Promise<T> {
+  const answer = await fetch(url, {
+    method,
+    headers: { ...headers, ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
+    body: body === undefined ? undefined : JSON.stringify(body),
+    signal: AbortSignal.timeout(60_000),
+  });
+  const text = await answer.text();
+  if (!answer.ok) throw new Error(`${method} ${new URL(url).pathname} answered ${answer.status}: ${text.slice(0, 300)}`);
+  return (text === '' ? undefined : JSON.parse(text)) as T;
+}
+
+/** Ports that nobody listens on at this moment. */
+export async function freePorts(count: number): Promise<number[]> {
+  const servers = await Promise.all(
+    Array.from({ length: count }, async () => {
+      const server = createServer();
+      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+      return server;
+    }),
+  );
+  const ports = servers.map((server) => (server.address() as { port: number }).port);
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  return ports;
+}
+
+async function unwind(undo: (() => Promise<unknown>)[]): Promise<void> {
+  for (const step of undo.splice(0).reverse()) await step();
+}
+
+class Process implements StackProcess {
+  private child: ChildProcess | undefined;
+
+  constructor(
+    readonly name: string,
+    private readonly entry: string,
+    private readonly env: Record<string, string>,
+    private readonly logFile: string,
+    private readonly health: string,
+  ) {}
+
+  get pid(): number {
+    return this.child?.pid ?? 0;
+  }
+
+  async start(): Promise<void> {
+    const log = createWriteStream(this.logFile, { flags: 'a' });
+    const child = spawn(process.execPath, ['--enable-source-maps', this.entry], { env: this.env, stdio: ['ignore', 'pipe', 'pipe'] });
+    child.stdout.pipe(log, { end: false });
+    child.stderr.pipe(log, { end: false });
+    child.once('close', () => log.end());
+    this.child = child;
+    await waitFor(
+      async () => {
+        if (child.exitCode !== null || child.signalCode !== null)
+          throw new Error(`${this.name} ended with ${child.exitCode ?? child.signalCode}`);
+        return (await fetch(this.health, { signal: AbortSignal.timeout(2_000) })).ok;
+      },
+      { timeoutMs: START_MS_MAX, everyMs: 50, what: `${this.name} to be ready; its log is ${this.logFile}` },
+    );
+  }
+
+  async stop(): Promise<boolean> {
+    return this.end('SIGTERM', STOP_MS_MAX);
+  }
+
+  async kill9(): Promise<void> {
+    await this.end('SIGKILL', STOP_MS_MAX);
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    this.child?.kill(signal);
+  }
+
+  private async end(signal: NodeJS.Signals, withinMs: number): Promise<boolean> {
+    const { child } = this;
+    if (!child || child.exitCode !== null || child.signalCode !== null) return true;
+    const ended = new Promise<boolean>((resolve) => child.once('exit', () => resolve(true)));
+    child.kill(signal);
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<boolean>((resolve) => {
+      timer = setTimeout(() => resolve(false), withinMs);
+    });
+    const inTime = await Promise.race([ended, late]);
+    clearTimeout(timer);
+    if (!inTime) {
+      child.kill('SIGKILL');
+      await ended;
+    }
+    return inTime;
+  }
+}

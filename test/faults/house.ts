@@ -1,8 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { callJson, type Stack, startStack, waitFor } from '@tributary/testing';
+import { callJson, finish, machine, random, readOptions, type Stack, startStack, table, waitFor } from '@tributary/testing';
 import pg from 'pg';
-import { account, type Accounting, settled } from './accounting.js';
-import { finish, machine, random, readOptions, table } from './report.js';
+import { account, type Accounting, settled } from './parts/accounting.js';
 
 /**
  * The main job under faults: 50 simulated creators with random drops, silence and duplicated history; then the same again while
@@ -29,7 +28,7 @@ interface Phase {
 async function runPhase(stack: Stack, pool: pg.Pool, name: string, prefix: string, withKills: boolean): Promise<Phase> {
   const sim = stack.urls.simulator;
   await callJson('POST', `${sim}/sim/rooms/batch`, { count: ROOMS, prefix, rate: 4, live: true });
-  const { rooms } = await callJson<{ rooms: { uniqueId: string }[] }>('GET', `${sim}/sim/rooms`);
+  const rooms = await callJson<{ uniqueId: string }[]>('GET', `${sim}/sim/rooms`);
   const uniqueIds = rooms.map(({ uniqueId }) => uniqueId).filter((uniqueId) => uniqueId.startsWith(prefix));
   await stack.call('POST', '/v1/creators/batch', { creators: uniqueIds.map((uniqueId) => ({ uniqueId })) });
   await waitFor(async () => (await live(stack, prefix)) === ROOMS, { timeoutMs: 60_000, everyMs: 500, what: 'all creators live' });

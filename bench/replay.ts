@@ -1,10 +1,20 @@
 import { existsSync } from 'node:fs';
 import { basename } from 'node:path';
-import { callJson, readRecordedFile, startStack, waitFor } from '@tributary/testing';
+import {
+  callJson,
+  finish,
+  type LedgerEntry,
+  machine,
+  readOptions,
+  readRecordedFile,
+  type RecordedPayload,
+  startStack,
+  table,
+  waitFor,
+} from '@tributary/testing';
 import pg from 'pg';
 import { WebcastGiftMessage } from 'tiktok-live-proto/v3';
-import { settled } from './accounting.js';
-import { finish, machine, readOptions, table } from './report.js';
+import { settled } from '../test/faults/parts/accounting.js';
 
 /**
  * Puts recorded payload files through real frames, the client library and the whole pipeline, and compares what came out with
@@ -27,18 +37,12 @@ interface Result {
   diamondsStored: number;
 }
 
-interface Payload {
-  method: string;
-  payloadBase64: string;
-  msgId?: string;
-}
-
 /** Diamonds by definition: the highest count of each run, and of each single gift, times its price; each message once. */
-function independentDiamonds(payloads: Payload[]): number {
+function independentDiamonds(payloads: RecordedPayload[]): number {
   const highest = new Map<string, number>();
-  for (const { method, payloadBase64 } of payloads) {
+  for (const { method, payload } of payloads) {
     if (method !== 'WebcastGiftMessage') continue;
-    const gift = WebcastGiftMessage.decode(Buffer.from(payloadBase64, 'base64'));
+    const gift = WebcastGiftMessage.decode(payload);
     const price = gift.gift?.diamondCount ?? 0;
     const streak = gift.gift?.type === 1;
     const key = streak ? `run ${gift.user?.id} ${gift.giftId} ${gift.groupId}` : `one ${gift.common?.msgId}`;
@@ -63,7 +67,7 @@ const pool = new pg.Pool({ connectionString: stack.postgres.url, max: 2 });
 async function replay(file: string, index: number): Promise<Result> {
   const sim = stack.urls.simulator;
   const uniqueId = `replay.${index}`;
-  const payloads: Payload[] = readRecordedFile(file);
+  const payloads = await readRecordedFile(file);
   await callJson('POST', `${sim}/sim/rooms`, { uniqueId, rate: 0, live: true });
   const creator = await stack.call<{ id: string }>('POST', '/v1/creators', { uniqueId });
   await waitFor(async () => (await stack.call<{ state: string }>('GET', `/v1/creators/${creator.id}`)).state === 'live', {
@@ -71,10 +75,13 @@ async function replay(file: string, index: number): Promise<Result> {
     everyMs: 100,
     what: `${uniqueId} to be live`,
   });
-  const { sent } = await callJson<{ sent: { method: string; msgId: string; roomId: string }[] }>('POST', `${sim}/sim/replay`, {
-    uniqueId,
-    payloads,
-  });
+  const given = payloads.map(({ method, payload, msgId }) => ({ method, payloadBase64: payload.toString('base64'), msgId }));
+  await callJson('POST', `${sim}/sim/replay`, { uniqueId, payloads: given, wait: true });
+  const ledger = await (await fetch(`${sim}/sim/rooms/${uniqueId}/ledger`)).text();
+  const sent = ledger
+    .split('\n')
+    .filter(Boolean)
+    .map((line) => JSON.parse(line) as LedgerEntry);
   const expected = new Set(sent.map(({ roomId, msgId }) => `${roomId}-${msgId}`));
   const stored = async () =>
     (

@@ -12,7 +12,7 @@ export default {
     module: { type: 'es6' },
     swcrc: false,
   }] },
-  transformIgnorePatterns: ['/node_modules/(?!(content-disposition|cookie)/)'],
+  transformIgnorePatterns: ['/node_modules/(?!(?:.*/node_modules/)?(?:content-disposition|cookie)/)'],
   moduleNameMapper: {
     '^@tributary/runtime/backoff$': '<rootDir>/libs/runtime/src/backoff.ts',
     '^@tributary/([a-z]+)$': '<rootDir>/libs/$1/src/index.ts',
@@ -22,6 +22,7 @@ export default {
   modulePathIgnorePatterns: ['<rootDir>/dist/', '<rootDir>/.tributary/'],
   globalSetup: '<rootDir>/test/global-setup.mjs',
   globalTeardown: '<rootDir>/test/global-teardown.mjs',
+  reporters: ['default', '<rootDir>/scripts/count-reporter.mjs'],
   workerIdleMemoryLimit: '800MB',
   maxWorkers: 2,
   testTimeout: 30_000,

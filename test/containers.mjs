@@ -30,9 +30,9 @@ function engineAnswers() {
   const host = process.env.DOCKER_HOST ?? 'unix:///var/run/docker.sock';
   const socketPath = host.startsWith('unix://') ? host.slice('unix://'.length) : undefined;
   if (socketPath && !existsSync(socketPath)) return Promise.resolve(false);
-  const where = socketPath ? { socketPath, path: '/_ping' } : new URL('/_ping', host.replace(/^tcp:/, 'http:'));
+  const { hostname, port } = socketPath ? { hostname: 'localhost', port: '' } : new URL(host.replace(/^tcp:/, 'http:'));
   return new Promise((resolve) => {
-    const ping = request(where, { timeout: 1_000 }, (response) => {
+    const ping = request({ socketPath, hostname, port, path: '/_ping', timeout: 1_000 }, (response) => {
       response.resume();
       resolve(response.statusCode === 200);
     });

@@ -1,4 +1,5 @@
 import { startContainers } from './containers.mjs';
+import { testServerStops } from './global-teardown.mjs';
 import { startPostgres, startRedis, temporaryFolder } from '../scripts/servers/index.mjs';
 
 /**
@@ -6,8 +7,7 @@ import { startPostgres, startRedis, temporaryFolder } from '../scripts/servers/i
  * containers (TRIBUTARY_TEST_CONTAINERS=1 and a Docker engine that answers), else private servers in a temporary folder.
  */
 export default async function setUp() {
-  const stops = [];
-  globalThis.tributaryTestServers = stops;
+  const stops = testServerStops;
   const wanted = { redis: !process.env.TRIBUTARY_TEST_REDIS_URL, postgres: !process.env.TRIBUTARY_TEST_DATABASE_URL };
   if (!wanted.redis && !wanted.postgres) return;
   const containers = process.env.TRIBUTARY_TEST_CONTAINERS === '1' ? await startContainers(wanted) : undefined;
@@ -18,7 +18,7 @@ export default async function setUp() {
     return;
   }
   const folder = temporaryFolder('test');
-  const say = (text) => process.stderr.write(`${text}\n`);
+  const say = (/** @type {string} */ text) => process.stderr.write(`${text}\n`);
   try {
     if (wanted.redis) {
       const redis = await startRedis({ dir: `${folder.path}/redis`, appendonly: 'no', say });

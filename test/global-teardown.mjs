@@ -1,4 +1,6 @@
-/** Stops what global-setup.mjs started, in the order in which it was started. */
+/** What stops the servers of global-setup.mjs, in order. @type {(() => unknown)[]} */
+export const testServerStops = [];
+
 export default async function tearDown() {
-  for (const stop of globalThis.tributaryTestServers ?? []) await stop();
+  for (const stop of testServerStops.splice(0)) await stop();
 }

@@ -1,4 +1,5 @@
 /** An expected failure: its message is one clear sentence for the person at the terminal, and no stack is shown. */
 export class Fault extends Error {
+  /** @override */
   name = 'Fault';
 }

@@ -1,11 +1,11 @@
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { processIdentity } from './process-identity.mjs';
 
 /** @type {import('node:child_process').ChildProcess | undefined} */
 let warden;
 
-/** @param {object} order */
-function tell(order) {
+function open() {
   if (!warden) {
     warden = spawn(process.execPath, [fileURLToPath(new URL('./warden.mjs', import.meta.url))], {
       detached: true,
@@ -18,8 +18,11 @@ function tell(order) {
     warden.unref();
     /** @type {import('node:net').Socket} */ (warden.stdin).unref();
   }
-  warden.stdin?.write(`${JSON.stringify(order)}\n`);
+  return warden;
 }
+
+/** @param {object} order */
+const tell = (order) => open().stdin?.write(`${JSON.stringify(order)}\n`);
 
 /** The processes and files that must not outlive this process, however it ends; see warden.mjs. */
 export const guard = {
@@ -31,4 +34,19 @@ export const guard = {
   removeAtDeath: (path) => tell({ remove: path }),
   /** @param {string} path */
   keepAtDeath: (path) => tell({ keep: path }),
+  /** Ends the warden when nothing is left to guard, so that it is gone before this process is. */
+  dismiss: async () => {
+    const leaving = warden;
+    warden = undefined;
+    if (!leaving || leaving.exitCode !== null) return;
+    const gone = new Promise((resolve) => leaving.once('exit', resolve));
+    leaving.ref();
+    leaving.stdin?.end();
+    await gone;
+  },
+  /** The warden itself, for whoever wants to wait until it has done its work. */
+  warden: () => {
+    const pid = open().pid ?? 0;
+    return { pid, identity: processIdentity(pid) ?? '' };
+  },
 };

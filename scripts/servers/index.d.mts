@@ -39,6 +39,8 @@ export interface ServerProcessOptions {
   stopSignal: NodeJS.Signals;
   stopMsMax: number;
   onStart?: ((record: ProcessRecord) => void) | undefined;
+  /** Ends a start that still waits. */
+  signal?: AbortSignal | undefined;
 }
 
 /** A private server on 127.0.0.1; the same object, port and folder over restarts. */
@@ -70,6 +72,8 @@ export interface RedisOptions {
   dir: string;
   /** A free one when missing. */
   port?: number;
+  /** Default: in `dir`. */
+  logFile?: string;
   password?: string;
   /** `no` keeps nothing over a restart. Default `everysec`. */
   appendonly?: 'no' | 'everysec' | 'always';
@@ -79,11 +83,15 @@ export interface RedisOptions {
   settings?: string[];
   say?: (text: string) => void;
   hooks?: ServerHooks;
+  /** Ends a start that still waits. */
+  signal?: AbortSignal;
 }
 
 export interface PostgresOptions {
   dir: string;
   port?: number;
+  /** Default: beside `dir`, which PostgreSQL wants for itself. */
+  logFile?: string;
   /** scram-sha-256; without one every local connection is trusted. */
   password?: string;
   /** Made when missing. Default `postgres`. */
@@ -93,6 +101,8 @@ export interface PostgresOptions {
   settings?: Record<string, string>;
   say?: (text: string) => void;
   hooks?: ServerHooks;
+  /** Ends a start that still waits. */
+  signal?: AbortSignal;
 }
 
 /** @throws Fault when there is no Redis to be had, or it does not start. */
@@ -109,6 +119,10 @@ export const guard: {
   /** A file or folder to delete should this process die. */
   removeAtDeath(path: string): void;
   keepAtDeath(path: string): void;
+  /** Ends that watch when nothing is left to guard. */
+  dismiss(): Promise<void>;
+  /** The process that sees to it. */
+  warden(): { pid: number; identity: string };
 };
 
 /** A folder under the system's temporary one that goes with this process at the latest. */

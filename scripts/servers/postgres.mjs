@@ -21,7 +21,9 @@ export async function startPostgres(options) {
   if (!existsSync(join(dir, 'PG_VERSION'))) initialise(program.initdb, dir, ids, password, durable);
   const version = readFileSync(join(dir, 'PG_VERSION'), 'utf8').trim();
   if (version !== String(program.major)) {
-    const found = /^\d+$/.test(version) ? `is of PostgreSQL ${version}, and this is ${program.major}` : 'is damaged (PG_VERSION holds no version)';
+    const found = /^\d+$/.test(version)
+      ? `is of PostgreSQL ${version}, and this is ${program.major}`
+      : 'is damaged (PG_VERSION holds no version)';
     throw new Fault(`the database folder ${dir} ${found}; move it away to begin with an empty one, or set DATABASE_URL`);
   }
   for (let attempt = 1; ; attempt++) {
@@ -38,7 +40,7 @@ export async function startPostgres(options) {
       command: program.postgres,
       args: () => ['-D', dir, '-p', String(port), ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])],
       ids,
-      logFile: join(dirname(dir), 'postgres.log'),
+      logFile: options.logFile ?? join(dirname(dir), 'postgres.log'),
       answers: () => connects(url('postgres')),
       startMsMax: 60_000,
       stage: 9,
@@ -46,6 +48,7 @@ export async function startPostgres(options) {
       stopSignal: 'SIGINT',
       stopMsMax: 8_000,
       onStart: hooks.onStart,
+      signal: options.signal,
     });
     try {
       await server.start();
@@ -60,6 +63,7 @@ export async function startPostgres(options) {
 }
 
 class PostgresProcess extends ServerProcess {
+  /** @override */
   async start() {
     for (let attempt = 1; ; attempt++) {
       try {
@@ -73,12 +77,13 @@ class PostgresProcess extends ServerProcess {
     }
   }
 
-  /** Freezes the server and all its backends, which are processes of their own. */
+  /** Freezes the server and all its backends, which are processes of their own. @override */
   sigstop() {
     super.sigstop();
     for (const pid of this.#backends()) process.kill(pid, 'SIGSTOP');
   }
 
+  /** @override */
   sigcont() {
     for (const pid of this.#backends()) process.kill(pid, 'SIGCONT');
     super.sigcont();

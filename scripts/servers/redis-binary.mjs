@@ -12,10 +12,10 @@ const PACKAGES = ['redis-server', 'redis-tools', 'libjemalloc2', 'liblzf1'];
  * Finds a Redis server program: on PATH, else the one unpacked in `folder`, else Debian's packages are downloaded
  * and unpacked there as an ordinary user, nothing being installed on the system.
  * @param {string} folder
- * @param {(text: string) => void} say
+ * @param {{ say?: (text: string) => void, signal?: AbortSignal }} options
  * @returns {Promise<import('./index.d.mts').RedisBinary>}
  */
-export async function findRedis(folder, say = () => {}) {
+export async function findRedis(folder, { say = () => {}, signal } = {}) {
   for (const name of ['redis-server', 'valkey-server']) {
     const command = onPath(name);
     if (command && (await suits(command, {}))) return { command, env: {} };
@@ -24,7 +24,7 @@ export async function findRedis(folder, say = () => {}) {
   if (unpacked && (await suits(unpacked.command, unpacked.env))) return unpacked;
   if (onPath('apt-get') && onPath('dpkg')) {
     say('No Redis on PATH: downloading it from your apt sources into the project folder (nothing is installed on the system)');
-    const reason = await download(folder);
+    const reason = await download(folder, signal);
     const found = unpackedRedis(folder);
     if (found && (await suits(found.command, found.env))) return found;
     throw missing(`apt-get could not provide one (${reason ?? 'the downloaded program does not run here'})`);
@@ -80,19 +80,21 @@ function unpackedRedis(folder) {
 
 /**
  * @param {string} folder
+ * @param {AbortSignal} [signal]
  * @returns {Promise<string | undefined>} why it failed
  */
-async function download(folder) {
+async function download(folder, signal) {
   mkdirSync(join(folder, '..'), { recursive: true });
   const work = mkdtempSync(`${folder}-`);
   for (const path of ['lists/partial', 'cache/archives/partial', 'root']) mkdirSync(join(work, path), { recursive: true });
   const settings = [`Dir::State::lists=${work}/lists`, `Dir::Cache=${work}/cache`, 'APT::Sandbox::User=', 'Acquire::Retries=2'];
   const apt = (/** @type {string[]} */ ...args) =>
-    run('apt-get', [...settings.flatMap((setting) => ['-o', setting]), '-qq', ...args], { cwd: work, timeout: 180_000 });
+    run('apt-get', [...settings.flatMap((setting) => ['-o', setting]), '-qq', ...args], { cwd: work, timeout: 180_000, signal });
   try {
     await apt('update');
     await apt('download', ...PACKAGES);
-    for (const name of readdirSync(work).filter((file) => file.endsWith('.deb'))) await run('dpkg', ['-x', join(work, name), join(work, 'root')]);
+    for (const name of readdirSync(work).filter((file) => file.endsWith('.deb')))
+      await run('dpkg', ['-x', join(work, name), join(work, 'root')]);
     rmSync(folder, { recursive: true, force: true });
     renameSync(join(work, 'root'), folder);
     return undefined;

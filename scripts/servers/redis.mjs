@@ -11,7 +11,7 @@ import { answers, freePort, ServerProcess } from './server-process.mjs';
  */
 export async function startRedis(options) {
   const { dir, password, appendonly = 'everysec', maxmemory, hooks = {} } = options;
-  const binary = await findRedis(redisBinaryDir, options.say);
+  const binary = await findRedis(redisBinaryDir, options);
   mkdirSync(dir, { recursive: true, mode: 0o700 });
   const configFile = join(dir, 'redis.conf');
   const configure = (/** @type {number} */ port) =>
@@ -25,7 +25,9 @@ export async function startRedis(options) {
         'maxmemory-policy noeviction',
         `maxmemory ${maxmemory ?? 0}`,
         `appendonly ${appendonly === 'no' ? 'no' : 'yes'}`,
-        ...(appendonly === 'no' ? ['save ""'] : [`appendfsync ${appendonly}`]),
+        // The append-only file is the data; a dump beside it would only slow the shutdown.
+        'save ""',
+        ...(appendonly === 'no' ? [] : [`appendfsync ${appendonly}`]),
         ...(password ? [`requirepass ${password}`] : []),
         ...(options.settings ?? []),
         '',
@@ -41,7 +43,7 @@ export async function startRedis(options) {
       command: binary.command,
       args: () => [configFile],
       env: { ...process.env, ...binary.env },
-      logFile: join(dir, 'redis.log'),
+      logFile: options.logFile ?? join(dir, 'redis.log'),
       // While it loads its file it answers -LOADING.
       answers: () => answers(port, greeting, '+PONG'),
       startMsMax: 60_000,
@@ -49,6 +51,7 @@ export async function startRedis(options) {
       stopSignal: 'SIGTERM',
       stopMsMax: 8_000,
       onStart: hooks.onStart,
+      signal: options.signal,
     });
     try {
       await server.start();

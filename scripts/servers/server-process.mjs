@@ -6,6 +6,9 @@ import { Fault } from './fault.mjs';
 import { guard } from './guard.mjs';
 import { processIdentity } from './process-identity.mjs';
 
+/** What Redis and PostgreSQL write before each message: process, date, level mark. */
+const LOG_HEAD = /^(\d+:\w \d+ \w+ \d+ [\d:.]+ [.*#-] |[\d-]+ [\d:.]+ \w+ \[\d+\] )/;
+
 /** One server program on one port with one log file; the same object over restarts. */
 export class ServerProcess {
   /** @type {import('node:child_process').ChildProcess | undefined} */
@@ -28,7 +31,7 @@ export class ServerProcess {
 
   /** Starts the program and waits until it answers. @throws Fault when it ends first or stays silent. */
   async start() {
-    const { name, command, args, env, ids, logFile, answers, startMsMax, stage, stopSignal, stopMsMax } = this.options;
+    const { name, command, args, env, ids, logFile, answers, startMsMax, stage, stopSignal, stopMsMax, signal } = this.options;
     if (existsSync(logFile)) renameSync(logFile, `${logFile}.old`);
     const log = openSync(logFile, 'a', 0o600);
     // A group of its own: the terminal's Ctrl-C must not reach it before its clients have stopped.
@@ -57,9 +60,10 @@ export class ServerProcess {
     }
     for (const deadline = Date.now() + startMsMax; !(await answers()); await wait(20)) {
       if (ended) throw new Fault(`${name} ended at start (${ended}): ${this.lastWords()}`);
-      if (Date.now() > deadline) {
+      if (Date.now() > deadline || signal?.aborted) {
         await this.kill9();
-        throw new Fault(`${name} did not answer within ${startMsMax / 1000} s: ${this.lastWords()}`);
+        const why = signal?.aborted ? 'was told to stop while it started' : `did not answer within ${startMsMax / 1000} s`;
+        throw new Fault(`${name} ${why}: ${this.lastWords()}`);
       }
     }
     void this.#ended.then(() => {
@@ -70,8 +74,10 @@ export class ServerProcess {
   /** The last telling line of its log. */
   lastWords() {
     const lines = readFileSync(this.options.logFile, 'utf8').trim().split('\n');
-    const line = lines.findLast((text) => /error|fatal|panic|can't|cannot|could not|fail/i.test(text)) ?? lines.at(-1) ?? '';
-    return line.trim() || 'it said nothing';
+    const telling = lines.filter((text) => !text.includes('WARNING'));
+    const line = telling.findLast((text) => /error|fatal|panic|can't|cannot|could not|failed/i.test(text)) ?? telling.at(-1) ?? '';
+    const said = line.replace(LOG_HEAD, '').trim().slice(0, 400) || 'it said nothing';
+    return `${said} [log: ${this.options.logFile}]`;
   }
 
   /** Stops it in order: its own signal, SIGKILL when that takes too long. */

@@ -10,7 +10,7 @@ import { account, type Accounting, settled } from './parts/accounting.js';
 const ROOMS = 50;
 const SILENCE_MS = 10_000;
 /** Faults of each kind in each minute over all rooms. */
-const FAULTS_PER_MINUTE = { drop: 20, silence: 4, duplicateHistory: 10 };
+const FAULTS_PER_MINUTE = { drop: 20, silence: 4, duplicate: 10 };
 const KILL_EVERY_MS = 20_000;
 
 const options = readOptions({ seconds: 600 });

@@ -1,2 +1,21 @@
+export {
+  assertCatalogComplete,
+  type CatalogEntry,
+  catalogEntries,
+  type DataOf,
+  dataProblems,
+  dataSchema,
+  EVENT_TYPES,
+  type EventType,
+  isEventType,
+  type TypedEvent,
+  typedEvent,
+  unknownPatterns,
+} from './catalog.js';
+export { describeCatalog, jsonSchemas } from './describe.js';
 export { type Envelope, type EventDraft, SCHEMA_VERSION, type StoredEvent, toEnvelope } from './envelope.js';
+export { TEXT_LENGTH_MAX } from './fields.js';
 export { dayOfEvent, messageEventId, monitorEventId, snowflakeTime, UNDATED } from './ids.js';
+export { matchesType } from './match.js';
+export { GAP_REASONS, type GapReason } from './monitor.js';
+export type { GenericData } from './untyped.js';

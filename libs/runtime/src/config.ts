@@ -154,6 +154,13 @@ export class Config {
   @Bounded(100, 3_600_000)
   pollMs = 60_000;
 
+  @Setting(
+    'POLLS_PER_SECOND',
+    'how many offline creators one worker checks at most in a second; TikTok blocks an address that asks too often',
+  )
+  @Bounded(1, 10_000)
+  pollsPerSecond = 20;
+
   @Setting('SILENCE_MS', 'a connection without a message for this long is taken for dead and replaced, in ms')
   @Bounded(1_000, 3_600_000)
   silenceMs = 60_000;
@@ -185,8 +192,7 @@ export class Config {
 
   @Setting('SIGN_USER_AGENT', 'user agent of bundles whose client names none')
   @Matches(/^[\x20-\x7e]{10,512}$/)
-  signUserAgent =
-    'Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/129.0.0.0 Safari/537.36';
+  signUserAgent = 'Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/129.0.0.0 Safari/537.36';
 
   @Setting('REMOTE_SIGN_URL', 'base URL of the `remote` provider')
   @IsUrl(httpUrl)

@@ -49,7 +49,8 @@ async function inFolder(name: string, start: (dir: string) => Promise<PrivateSer
 export function testServers(): { redisUrl: string; databaseUrl: string } {
   const redisUrl = process.env.TRIBUTARY_TEST_REDIS_URL;
   const databaseUrl = process.env.TRIBUTARY_TEST_DATABASE_URL;
-  if (!redisUrl || !databaseUrl) throw new Error('the test servers are made by test/global-setup.mjs: run the suite with "npm test -- PATH"');
+  if (!redisUrl || !databaseUrl)
+    throw new Error('the test servers are made by test/global-setup.mjs: run the suite with "npm test -- PATH"');
   return { redisUrl, databaseUrl };
 }
 

@@ -1,0 +1,75 @@
+import { type DynamicModule, Module, type Provider, type Type } from '@nestjs/common';
+import { APP_GUARD } from '@nestjs/core';
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import { type Config, HealthController, type Logger } from '@tributary/runtime';
+import { AccessGuard } from './access/access.guard.js';
+import { KeyRing } from './access/key-ring.js';
+import { CreatorRegistry } from './creators/creator-registry.js';
+import { CreatorViews } from './creators/creator-views.js';
+import { CreatorsController } from './creators/creators.controller.js';
+import { StatusLearner } from './creators/status-learner.js';
+import { serveDashboard } from './dashboard.js';
+import { EventFilters } from './events/event-query.js';
+import { EventsController } from './events/events.controller.js';
+import { measureRequests } from './http-metrics.js';
+import { KeyStore } from './keys/key-store.js';
+import { KeysController } from './keys/keys.controller.js';
+import { LiveModule } from './live/live.module.js';
+import { LiveStreams } from './live/live-streams.js';
+import { StreamLimits } from './live/sse-writer.js';
+import { StreamController } from './live/stream.controller.js';
+import { connectLog } from './log-consumer.js';
+import { serveApiDescription } from './openapi.js';
+import { ProjectionKeeper } from './projections/projection-keeper.js';
+import { ResourcesModule } from './resources.js';
+import { SessionStore } from './sessions/session-store.js';
+import { SessionsController } from './sessions/sessions.controller.js';
+import { StatusController } from './status/status.controller.js';
+import { SystemStatusReader } from './status/system-status.js';
+import { StoreModule } from './store/store.module.js';
+
+const HTTP_CONTROLLERS: Type[] = [CreatorsController, EventsController, SessionsController, StreamController, StatusController, KeysController];
+
+const HTTP_PROVIDERS: Provider[] = [
+  { provide: APP_GUARD, useClass: AccessGuard },
+  KeyRing,
+  KeyStore,
+  ProjectionKeeper,
+  CreatorRegistry,
+  CreatorViews,
+  StatusLearner,
+  EventFilters,
+  SessionStore,
+  SystemStatusReader,
+  LiveStreams,
+  { provide: StreamLimits, useFactory: () => new StreamLimits() },
+];
+
+/** Everything one api process is made of, by its roles. */
+@Module({})
+export class ApiModule {
+  static of(config: Config, logger: Logger): DynamicModule {
+    const http = config.apiRoles.includes('http');
+    return {
+      module: ApiModule,
+      imports: [
+        // The first to start and the last to close: the others use its clients.
+        ResourcesModule.of(config, logger),
+        { ...StoreModule.of(config, { store: config.apiRoles.includes('store') }), global: true },
+        ...(http ? [LiveModule] : []),
+      ],
+      controllers: [HealthController, ...(http ? HTTP_CONTROLLERS : [])],
+      providers: http ? HTTP_PROVIDERS : [],
+    };
+  }
+}
+
+/** What must happen between the creation of the application and its listening. */
+export async function prepareApi(app: NestFastifyApplication, config: Config, logger: Logger): Promise<void> {
+  measureRequests(app);
+  if (config.apiRoles.includes('http')) {
+    serveDashboard(app);
+    serveApiDescription(app);
+  }
+  await connectLog(app, config, logger);
+}

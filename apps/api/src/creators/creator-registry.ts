@@ -1,0 +1,240 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { type CreatorOptions, CreatorProjection, type CreatorRecord } from '@tributary/creators';
+import { Config, type Logger } from '@tributary/runtime';
+import type { Redis } from 'ioredis';
+import type pg from 'pg';
+import { newId } from '../ids.js';
+import { ProjectionKeeper } from '../projections/projection-keeper.js';
+import { bumpVersion, inTransaction } from '../projections/versions.js';
+import { LOGGER, POOL, REDIS } from '../resources.js';
+
+/** A monitored creator as PostgreSQL holds it. */
+export interface StoredCreator {
+  id: string;
+  uniqueId: string;
+  userId: string | null;
+  paused: boolean;
+  options: CreatorOptions;
+  createdAt: Date;
+  updatedAt: Date;
+}
+
+export interface CreatorFilter {
+  /** Part of the handle, or a whole user id. */
+  q?: string;
+  paused?: boolean;
+}
+
+/** What became of one creator to be added. */
+export interface Added {
+  result: 'created' | 'exists';
+  creator: StoredCreator;
+}
+
+const COLUMNS = `id, unique_id as "uniqueId", user_id as "userId", paused, options, created_at as "createdAt", updated_at as "updatedAt"`;
+
+/** The creators: PostgreSQL is the truth, each change is copied to Redis for the workers. */
+@Injectable()
+export class CreatorRegistry {
+  constructor(
+    @Inject(POOL) private readonly pool: pg.Pool,
+    @Inject(LOGGER) private readonly logger: Logger,
+    @Inject(ProjectionKeeper) private readonly keeper: ProjectionKeeper,
+    @Inject(REDIS) redis: Redis,
+    @Inject(Config) config: Config,
+  ) {
+    const projection = new CreatorProjection({ redis, prefix: config.redisPrefix });
+    keeper.add({
+      name: 'creators',
+      copiedVersion: () => projection.version(),
+      copy: async (client, version) => projection.write(await readRecords(client), version),
+    });
+  }
+
+  /**
+   * Adds creators by handle in one transaction; the result is in the order of `wanted`. One that was removed before comes
+   * back under its old id, with its history; one that is there keeps its options.
+   */
+  async add(wanted: readonly { uniqueId: string; options: CreatorOptions }[]): Promise<Added[]> {
+    const names = wanted.map(({ uniqueId }) => uniqueId);
+    const added = await this.change(async (client) => {
+      const revived = await client.query<{ id: string; uniqueId: string }>(
+        `with last as (
+           select distinct on (unique_id) id, unique_id, user_id from creators
+           where unique_id = any($1) and deleted_at is not null order by unique_id, deleted_at desc)
+         update creators c set deleted_at = null, paused = false, updated_at = now() from last
+         where c.id = last.id and not exists (
+           select from creators other where other.deleted_at is null
+             and (other.unique_id = last.unique_id or other.user_id = last.user_id))
+         returning c.id, c.unique_id as "uniqueId"`,
+        [names],
+      );
+      const options = new Map(wanted.map((one) => [one.uniqueId, one.options]).reverse() as [string, CreatorOptions][]);
+      for (const { id, uniqueId } of revived.rows) {
+        await client.query('update creators set options = $2 where id = $1', [id, options.get(uniqueId) ?? {}]);
+      }
+      const inserted = await client.query<{ id: string }>(
+        `insert into creators (id, unique_id, options)
+         select * from unnest($1::text[], $2::text[], $3::jsonb[])
+         on conflict (unique_id) where deleted_at is null do nothing returning id`,
+        [names.map(() => newId('cr_')), names, wanted.map((one) => JSON.stringify(one.options))],
+      );
+      const fresh = new Set([...revived.rows, ...inserted.rows].map(({ id }) => id));
+      await client.query(
+        `insert into creator_handles (creator_id, unique_id) select id, unique_id from creators where id = any($1) on conflict do nothing`,
+        [[...fresh]],
+      );
+      const { rows } = await client.query<StoredCreator>(
+        `select ${COLUMNS} from creators where deleted_at is null and unique_id = any($1)`,
+        [names],
+      );
+      const byName = new Map(rows.map((row) => [row.uniqueId, row]));
+      return names.map((name): Added => {
+        const creator = byName.get(name)!;
+        // The second of two equal names in one call meets the first.
+        return { result: fresh.delete(creator.id) ? 'created' : 'exists', creator };
+      });
+    });
+    return added;
+  }
+
+  /** Creators by id after `after`. */
+  async list(filter: CreatorFilter, after: string, limit: number): Promise<StoredCreator[]> {
+    const { rows } = await this.pool.query<StoredCreator>(
+      `select ${COLUMNS} from creators
+       where deleted_at is null and id > $1
+         and ($2::text is null or strpos(unique_id, $2) > 0 or user_id = $2)
+         and ($3::boolean is null or paused = $3)
+       order by id limit $4`,
+      [after, filter.q?.toLowerCase().replace(/^@/, '') ?? null, filter.paused ?? null, limit],
+    );
+    return rows;
+  }
+
+  /** A monitored creator by internal id, `@handle` or handle. */
+  async find(ref: string): Promise<StoredCreator | undefined> {
+    const { rows } = await this.pool.query<StoredCreator>(
+      `select ${COLUMNS} from creators where deleted_at is null and (id = $1 or unique_id = $2) order by id = $1 desc limit 1`,
+      [ref, ref.replace(/^@/, '').toLowerCase()],
+    );
+    return rows[0];
+  }
+
+  /** Handles a creator has had, newest first. */
+  async handles(id: string): Promise<{ uniqueId: string; seenAt: Date }[]> {
+    const { rows } = await this.pool.query<{ uniqueId: string; seenAt: Date }>(
+      'select unique_id as "uniqueId", seen_at as "seenAt" from creator_handles where creator_id = $1 order by seen_at desc limit 100',
+      [id],
+    );
+    return rows;
+  }
+
+  /**
+   * Internal ids of creators named by id, handle or former handle, removed ones included: their events are still there.
+   * `unknown` lists names that were never monitored.
+   */
+  async resolve(refs: readonly string[]): Promise<{ ids: string[]; unknown: string[] }> {
+    const names = refs.map((ref) => ref.replace(/^@/, '').toLowerCase());
+    const { rows } = await this.pool.query<{ ref: string; ids: string[] }>(
+      `select ref, array_remove(array_agg(distinct found.id), null) as ids
+       from unnest($1::text[], $2::text[]) as wanted (ref, name)
+       left join lateral (
+         select id from creators where id = ref or unique_id = name
+         union select creator_id from creator_handles where unique_id = name) found on true
+       group by ref`,
+      [refs, names],
+    );
+    return { ids: rows.flatMap(({ ids }) => ids), unknown: rows.filter(({ ids }) => ids.length === 0).map(({ ref }) => ref) };
+  }
+
+  /** Changes a creator; undefined when there is none. */
+  async update(ref: string, patch: { paused?: boolean; options?: CreatorOptions }): Promise<StoredCreator | undefined> {
+    const creator = await this.find(ref);
+    if (!creator) return undefined;
+    return this.change(async (client) => {
+      const { rows } = await client.query<StoredCreator>(
+        `update creators set paused = coalesce($2, paused), options = coalesce($3, options), updated_at = now()
+         where id = $1 and deleted_at is null returning ${COLUMNS}`,
+        [creator.id, patch.paused ?? null, patch.options ? JSON.stringify(patch.options) : null],
+      );
+      return rows[0];
+    });
+  }
+
+  /** Ends the monitoring of a creator; its events stay. Returns its id, undefined when there is none. */
+  async remove(ref: string): Promise<string | undefined> {
+    const creator = await this.find(ref);
+    if (!creator) return undefined;
+    return this.change(async (client) => {
+      const { rows } = await client.query<{ id: string }>(
+        'update creators set deleted_at = now(), updated_at = now() where id = $1 and deleted_at is null returning id',
+        [creator.id],
+      );
+      return rows[0]?.id;
+    });
+  }
+
+  /** Counts of monitored creators. */
+  async count(): Promise<{ total: number; paused: number }> {
+    const { rows } = await this.pool.query<{ total: number; paused: number }>(
+      `select count(*)::int as total, count(*) filter (where paused)::int as paused from creators where deleted_at is null`,
+    );
+    return rows[0]!;
+  }
+
+  /** Ids of monitored creators after `after`, with the user id as far as it is known. */
+  async page(after: string, limit: number): Promise<{ id: string; userId: string | null }[]> {
+    const { rows } = await this.pool.query<{ id: string; userId: string | null }>(
+      `select id, user_id as "userId" from creators where deleted_at is null and id > $1 order by id limit $2`,
+      [after, limit],
+    );
+    return rows;
+  }
+
+  /**
+   * Records the TikTok user id of a creator. When an older creator has that user id already, the account changed its
+   * handle: the older one takes over the handle and stays, the newer is removed.
+   */
+  async learnUserId(id: string, userId: string): Promise<void> {
+    await this.change(async (client) => {
+      const { rows } = await client.query<{ id: string; uniqueId: string; userId: string | null }>(
+        `select id, unique_id as "uniqueId", user_id as "userId" from creators where deleted_at is null and (id = $1 or user_id = $2)`,
+        [id, userId],
+      );
+      const learner = rows.find((row) => row.id === id);
+      const owner = rows.find((row) => row.id !== id);
+      if (!learner || learner.userId !== null) return;
+      if (!owner) {
+        await client.query('update creators set user_id = $2, updated_at = now() where id = $1', [id, userId]);
+        return;
+      }
+      await client.query('update creators set deleted_at = now(), updated_at = now() where id = $1', [id]);
+      await client.query('update creators set unique_id = $2, updated_at = now() where id = $1', [owner.id, learner.uniqueId]);
+      await client.query(
+        `insert into creator_handles (creator_id, unique_id) values ($1, $2)
+         on conflict (creator_id, unique_id) do update set seen_at = now()`,
+        [owner.id, learner.uniqueId],
+      );
+      this.logger.info(
+        { creator: owner.id, before: owner.uniqueId, uniqueId: learner.uniqueId, removed: id },
+        'a creator changed its handle; its two entries became one',
+      );
+    });
+  }
+
+  private async change<T>(work: (client: pg.PoolClient) => Promise<T>): Promise<T> {
+    const result = await inTransaction(this.pool, async (client) => {
+      await bumpVersion(client, 'creators');
+      return work(client);
+    });
+    this.keeper.changed('creators');
+    return result;
+  }
+}
+
+async function readRecords(client: pg.PoolClient): Promise<CreatorRecord[]> {
+  const { rows } = await client.query<Omit<CreatorRecord, 'userId'> & { userId: string | null }>(
+    `select id, unique_id as "uniqueId", user_id as "userId", paused, options from creators where deleted_at is null order by id`,
+  );
+  return rows.map(({ userId, ...row }) => (userId === null ? row : { ...row, userId }));
+}

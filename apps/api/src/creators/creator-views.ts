@@ -1,0 +1,132 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { ApiProperty } from '@nestjs/swagger';
+import { CREATOR_STATES, type CreatorCounters, type CreatorOptions, type CreatorState, type CreatorStatus, StatusBoard } from '@tributary/creators';
+import { Config, type Logger } from '@tributary/runtime';
+import type { Redis } from 'ioredis';
+import { LOGGER, REDIS } from '../resources.js';
+import type { StoredCreator } from './creator-registry.js';
+
+export class CreatorOptionsView {
+  @ApiProperty({ required: false, description: 'keep the raw protobuf of its messages' })
+  raw?: boolean;
+  @ApiProperty({ type: [String], required: false, description: 'event types kept; all of them when absent' })
+  types?: string[];
+}
+
+class CreatorProblemView {
+  @ApiProperty()
+  reason!: string;
+  @ApiProperty()
+  message!: string;
+  @ApiProperty({ format: 'date-time' })
+  at!: string;
+  @ApiProperty({ format: 'date-time', required: false, description: 'when it is tried again' })
+  retryAt?: string;
+}
+
+const COUNTERS = ['frames', 'messages', 'events', 'duplicates', 'unknown', 'decodeErrors', 'reconnects', 'gaps'] as const;
+
+/** A creator as the API shows it: what PostgreSQL holds, and what its worker last said. */
+export class CreatorView {
+  @ApiProperty({ example: 'cr_01kapmz9x8t0v7rwe5' })
+  id!: string;
+  @ApiProperty({ description: 'current handle', example: 'some.creator' })
+  uniqueId!: string;
+  @ApiProperty({ type: String, nullable: true, description: "TikTok's user id, once resolved" })
+  userId!: string | null;
+  @ApiProperty()
+  paused!: boolean;
+  @ApiProperty()
+  options!: CreatorOptionsView;
+  @ApiProperty({ type: String, format: 'date-time' })
+  createdAt!: Date;
+  @ApiProperty({ type: String, format: 'date-time' })
+  updatedAt!: Date;
+  @ApiProperty({ type: String, enum: CREATOR_STATES, nullable: true, description: 'null while Redis does not answer' })
+  state!: CreatorState | null;
+  @ApiProperty({ type: String, format: 'date-time', nullable: true, description: 'when this state began' })
+  since!: string | null;
+  @ApiProperty({ type: String, nullable: true, description: 'the worker that holds it' })
+  worker!: string | null;
+  @ApiProperty({ type: String, nullable: true })
+  roomId!: string | null;
+  @ApiProperty({ type: String, nullable: true, description: 'title of the stream' })
+  title!: string | null;
+  @ApiProperty({ type: 'integer', nullable: true })
+  viewers!: number | null;
+  @ApiProperty({ type: CreatorProblemView, nullable: true })
+  lastError!: CreatorProblemView | null;
+  @ApiProperty({
+    type: 'object',
+    nullable: true,
+    properties: { place: { type: 'integer' }, waitMs: { type: 'integer' } },
+    description: 'place (1 is next) and expected wait in the queue for a connection',
+    additionalProperties: false,
+  })
+  queue!: { place: number; waitMs: number } | null;
+  @ApiProperty({
+    type: 'object',
+    nullable: true,
+    properties: Object.fromEntries(COUNTERS.map((name) => [name, { type: 'integer' }])),
+    description: 'totals since its worker took it over',
+    additionalProperties: false,
+  })
+  counters!: CreatorCounters | null;
+}
+
+const iso = (ms: number) => new Date(ms).toISOString();
+
+function toView(creator: StoredCreator, status: CreatorStatus | undefined, known: boolean): CreatorView {
+  const problem = status?.lastError;
+  return {
+    ...creator,
+    // Nobody has said anything about a creator that no worker has taken yet: it is not received.
+    state: status?.state ?? (known ? 'offline' : null),
+    since: status ? iso(status.since) : null,
+    worker: status?.worker ?? null,
+    roomId: status?.roomId ?? null,
+    title: status?.title ?? null,
+    viewers: status?.viewers ?? null,
+    lastError: problem
+      ? {
+          reason: problem.reason,
+          message: problem.message,
+          at: iso(problem.at),
+          ...(problem.retryAt === undefined ? {} : { retryAt: iso(problem.retryAt) }),
+        }
+      : null,
+    queue: status?.queue ?? null,
+    counters: status?.counters ?? null,
+  };
+}
+
+/** Joins creators with what their workers say. */
+@Injectable()
+export class CreatorViews {
+  readonly board: StatusBoard;
+
+  constructor(
+    @Inject(REDIS) redis: Redis,
+    @Inject(Config) config: Config,
+    @Inject(LOGGER) private readonly logger: Logger,
+  ) {
+    this.board = new StatusBoard({ redis, prefix: config.redisPrefix });
+  }
+
+  /** Views in the order given; `known` is false when Redis did not answer, and their state null. */
+  async of(creators: readonly StoredCreator[]): Promise<{ views: CreatorView[]; known: boolean }> {
+    const statuses = await this.board.readMany(creators.map(({ id }) => id)).catch((error: unknown) => {
+      this.logger.debug({ reason: error instanceof Error ? error.message : String(error) }, 'creator states cannot be read');
+      return undefined;
+    });
+    return { views: creators.map((creator, i) => toView(creator, statuses?.[i], statuses !== undefined)), known: statuses !== undefined };
+  }
+}
+
+/** Options as they are stored: only what was given. */
+export function cleanOptions(options: CreatorOptions | undefined): CreatorOptions {
+  return {
+    ...(options?.raw === undefined ? {} : { raw: options.raw }),
+    ...(options?.types === undefined ? {} : { types: [...new Set(options.types)] }),
+  };
+}

@@ -1,0 +1,264 @@
+import { Body, Controller, Delete, Get, HttpCode, Inject, Param, Patch, Post, Query, Res } from '@nestjs/common';
+import { ApiNoContentResponse, ApiOkResponse, ApiOperation, ApiProperty, ApiPropertyOptional, ApiTags } from '@nestjs/swagger';
+import { CREATOR_STATES, type CreatorState } from '@tributary/creators';
+import { Problem } from '@tributary/runtime';
+import { readUniqueId } from '@tributary/webcast';
+import { plainToInstance, Type } from 'class-transformer';
+import {
+  ArrayMaxSize,
+  ArrayMinSize,
+  IsArray,
+  IsBoolean,
+  IsIn,
+  IsObject,
+  IsOptional,
+  IsString,
+  MaxLength,
+  ValidateIf,
+  ValidateNested,
+  validateSync,
+} from 'class-validator';
+import type { FastifyReply } from 'fastify';
+import { Needs } from '../access/needs.js';
+import { asFlag, decodePageCursor, encodePageCursor, PageEnd, PageQuery } from '../paging.js';
+import { AreEventTypes } from '../validators.js';
+import { CreatorRegistry } from './creator-registry.js';
+import { cleanOptions, CreatorView, CreatorViews } from './creator-views.js';
+
+/** Absent is fine, null is not. */
+const Given = () => ValidateIf((_, value) => value !== undefined);
+const BATCH_MAX = 1_000;
+/** Rows one page may look at while it searches for creators of one state. */
+const SCAN_MAX = 20_000;
+
+class CreatorOptionsBody {
+  @ApiPropertyOptional({ description: 'keep the raw protobuf of its messages' })
+  @Given()
+  @IsBoolean()
+  raw?: boolean;
+
+  @ApiPropertyOptional({ type: [String], description: 'event types to keep, `tiktok.live.chat` or `tiktok.live.*`; all when absent' })
+  @Given()
+  @AreEventTypes()
+  types?: string[];
+}
+
+class NewCreatorBody {
+  @ApiProperty({ description: 'handle, @handle, or any TikTok address that names one', example: '@some.creator' })
+  @IsString()
+  @MaxLength(2_048)
+  uniqueId!: string;
+
+  @ApiPropertyOptional()
+  @Given()
+  @IsObject()
+  @ValidateNested()
+  @Type(() => CreatorOptionsBody)
+  options?: CreatorOptionsBody;
+}
+
+class CreatorBatchBody {
+  @ApiProperty({
+    description: 'handles or addresses, or objects as in POST /v1/creators',
+    maxItems: BATCH_MAX,
+    items: { oneOf: [{ type: 'string' }, { $ref: '#/components/schemas/NewCreatorBody' }] },
+    type: 'array',
+    example: ['@one', { uniqueId: 'https://www.tiktok.com/@two/live', options: { raw: true } }],
+  })
+  @IsArray()
+  @ArrayMinSize(1)
+  @ArrayMaxSize(BATCH_MAX)
+  creators!: unknown[];
+}
+
+class CreatorPatchBody {
+  @ApiPropertyOptional({ description: 'a paused creator is not connected; the gap is recorded' })
+  @Given()
+  @IsBoolean()
+  paused?: boolean;
+
+  @ApiPropertyOptional({ description: 'replaces all options' })
+  @Given()
+  @IsObject()
+  @ValidateNested()
+  @Type(() => CreatorOptionsBody)
+  options?: CreatorOptionsBody;
+}
+
+class CreatorQuery extends PageQuery {
+  @ApiPropertyOptional({ enum: CREATOR_STATES })
+  @IsOptional()
+  @IsIn(CREATOR_STATES)
+  state?: CreatorState;
+
+  @ApiPropertyOptional({ type: Boolean })
+  @IsOptional()
+  @asFlag
+  @IsBoolean()
+  paused?: boolean;
+
+  @ApiPropertyOptional({ description: 'part of the handle, or a whole user id' })
+  @IsOptional()
+  @IsString()
+  @MaxLength(100)
+  q?: string;
+}
+
+class CreatorPage extends PageEnd {
+  @ApiProperty({ type: [CreatorView] })
+  data!: CreatorView[];
+}
+
+class HandleView {
+  @ApiProperty()
+  uniqueId!: string;
+  @ApiProperty({ type: String, format: 'date-time' })
+  seenAt!: Date;
+}
+
+class CreatorDetail extends CreatorView {
+  @ApiProperty({ type: [HandleView], description: 'handles it has had, newest first' })
+  handles!: HandleView[];
+}
+
+class BatchItem {
+  @ApiProperty({ description: 'place in the list that was sent, from 0' })
+  index!: number;
+  @ApiProperty({ enum: ['created', 'exists', 'invalid'] })
+  result!: 'created' | 'exists' | 'invalid';
+  @ApiPropertyOptional()
+  id?: string;
+  @ApiPropertyOptional()
+  uniqueId?: string;
+  @ApiPropertyOptional({ description: 'why it is invalid' })
+  reason?: string;
+}
+
+class BatchResult {
+  @ApiProperty({ type: [BatchItem] })
+  data!: BatchItem[];
+  @ApiProperty()
+  created!: number;
+  @ApiProperty()
+  exists!: number;
+  @ApiProperty()
+  invalid!: number;
+}
+
+@ApiTags('creators')
+@Needs('read')
+@Controller('v1/creators')
+export class CreatorsController {
+  constructor(
+    @Inject(CreatorRegistry) private readonly registry: CreatorRegistry,
+    @Inject(CreatorViews) private readonly views: CreatorViews,
+  ) {}
+
+  @Post()
+  @Needs('creators:write')
+  @ApiOperation({ summary: 'Monitors a creator', description: '201 when it is new; 200, and nothing changed, when it is monitored already.' })
+  @ApiOkResponse({ type: CreatorView })
+  async create(@Body() body: NewCreatorBody, @Res({ passthrough: true }) reply: FastifyReply): Promise<CreatorView> {
+    const name = readUniqueId(body.uniqueId);
+    if (!name.ok) throw Problem.badField('uniqueId', `a TikTok handle or address: ${name.reason}`);
+    const [added] = await this.registry.add([{ uniqueId: name.uniqueId, options: cleanOptions(body.options) }]);
+    void reply.status(added!.result === 'created' ? 201 : 200);
+    return (await this.views.of([added!.creator])).views[0]!;
+  }
+
+  @Post('batch')
+  @HttpCode(200)
+  @Needs('creators:write')
+  @ApiOperation({ summary: `Monitors up to ${BATCH_MAX} creators at once`, description: 'Valid ones are added even when others are not; each has its own result.' })
+  @ApiOkResponse({ type: BatchResult })
+  async createMany(@Body() body: CreatorBatchBody): Promise<BatchResult> {
+    const items = body.creators.map(readItem);
+    const valid = items.filter((item) => typeof item !== 'string');
+    const added = valid.length > 0 ? await this.registry.add(valid) : [];
+    let next = 0;
+    const data = items.map((item, index): BatchItem => {
+      if (typeof item === 'string') return { index, result: 'invalid', reason: item };
+      const { result, creator } = added[next++]!;
+      return { index, result, id: creator.id, uniqueId: creator.uniqueId };
+    });
+    const count = (result: BatchItem['result']) => data.filter((item) => item.result === result).length;
+    return { data, created: count('created'), exists: count('exists'), invalid: count('invalid') };
+  }
+
+  @Get()
+  @ApiOperation({
+    summary: 'Lists monitored creators',
+    description: 'Oldest first. With `state` a page may hold fewer than `limit`, even none, while `next` still leads on.',
+  })
+  @ApiOkResponse({ type: CreatorPage })
+  async list(@Query() query: CreatorQuery): Promise<CreatorPage> {
+    let after = decodePageCursor(query.cursor, 1)?.[0] ?? '';
+    const data: CreatorView[] = [];
+    for (let scanned = 0; scanned < SCAN_MAX;) {
+      const size = query.state ? 1_000 : query.limit + 1;
+      const rows = await this.registry.list(query, after, size);
+      const { views, known } = await this.views.of(rows);
+      if (query.state && !known) throw new Problem(503, 'Unavailable', 'states cannot be read now: Redis does not answer', { headers: { 'retry-after': '2' } });
+      for (const view of views) {
+        if (data.length === query.limit) return { data, next: encodePageCursor([after]) };
+        if (!query.state || view.state === query.state) data.push(view);
+        after = view.id;
+      }
+      if (rows.length < size) return { data, next: null };
+      scanned += rows.length;
+    }
+    return { data, next: encodePageCursor([after]) };
+  }
+
+  @Get(':creator')
+  @ApiOperation({ summary: 'One creator, by internal id or handle' })
+  @ApiOkResponse({ type: CreatorDetail })
+  async get(@Param('creator') ref: string): Promise<CreatorDetail> {
+    const creator = await this.registry.find(ref);
+    if (!creator) throw unknownCreator(ref);
+    const [{ views }, handles] = await Promise.all([this.views.of([creator]), this.registry.handles(creator.id)]);
+    return { ...views[0]!, handles };
+  }
+
+  @Patch(':creator')
+  @Needs('creators:write')
+  @ApiOperation({ summary: 'Pauses or resumes a creator, or replaces its options' })
+  @ApiOkResponse({ type: CreatorView })
+  async update(@Param('creator') ref: string, @Body() body: CreatorPatchBody): Promise<CreatorView> {
+    if (body.paused === undefined && body.options === undefined) {
+      throw Problem.badField('paused', 'a change: paused (true or false) or options');
+    }
+    const patch = { paused: body.paused, options: body.options ? cleanOptions(body.options) : undefined };
+    const creator = await this.registry.update(ref, patch);
+    if (!creator) throw unknownCreator(ref);
+    return (await this.views.of([creator])).views[0]!;
+  }
+
+  @Delete(':creator')
+  @HttpCode(204)
+  @Needs('creators:write')
+  @ApiOperation({ summary: 'Ends the monitoring of a creator', description: 'Its events stay; added again, it comes back under the same id.' })
+  @ApiNoContentResponse()
+  async remove(@Param('creator') ref: string): Promise<void> {
+    if (!(await this.registry.remove(ref))) throw unknownCreator(ref);
+  }
+}
+
+/** One item of a batch: what to add, or why it cannot be. */
+function readItem(item: unknown): { uniqueId: string; options: CreatorOptionsBody } | string {
+  const body = plainToInstance(NewCreatorBody, typeof item === 'string' ? { uniqueId: item } : item);
+  if (!(body instanceof NewCreatorBody)) return 'expected a handle, or an object with uniqueId';
+  const errors = validateSync(body, { whitelist: true, forbidNonWhitelisted: true });
+  if (errors.length > 0) return errors.map((error) => messageOf(error)).join('; ');
+  const name = readUniqueId(body.uniqueId);
+  return name.ok ? { uniqueId: name.uniqueId, options: cleanOptions(body.options) } : `uniqueId: ${name.reason}`;
+}
+
+function messageOf({ property, constraints, children }: ReturnType<typeof validateSync>[number]): string {
+  const own = Object.values(constraints ?? {});
+  return [...own, ...(children ?? []).map((child) => `${property}.${messageOf(child)}`)].join('; ');
+}
+
+function unknownCreator(ref: string): Problem {
+  return Problem.notFound(`no creator ${ref.slice(0, 100)} is monitored`);
+}

@@ -1,0 +1,166 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { CreatorProjection, emptyCounters, StatusBoard } from '@tributary/creators';
+import { KeyProjection } from '@tributary/runtime';
+import { waitFor } from '@tributary/testing';
+import { ApiUnderTest, type ProblemBody } from '../testing/api-under-test.js';
+
+interface Creator {
+  id: string;
+  uniqueId: string;
+  userId: string | null;
+  paused: boolean;
+  options: object;
+  state: string | null;
+  worker: string | null;
+}
+interface Batch {
+  data: { index: number; result: string; id?: string; uniqueId?: string; reason?: string }[];
+  created: number;
+  exists: number;
+  invalid: number;
+}
+
+describe('creators', () => {
+  let api: ApiUnderTest;
+  let board: StatusBoard;
+  beforeAll(async () => {
+    api = await ApiUnderTest.start();
+    board = new StatusBoard({ redis: api.redis, prefix: api.config.redisPrefix });
+  });
+  afterAll(() => api.stop());
+  beforeEach(async () => {
+    await api.pool.query('update creators set deleted_at = now() where deleted_at is null');
+  });
+
+  const add = async (uniqueId: string) => (await api.call<Creator>('POST', '/v1/creators', { body: { uniqueId } })).body;
+
+  it('takes a creator in every form people paste, once', async () => {
+    const forms = ['some.Creator', '@some.creator', ' https://www.tiktok.com/@some.creator/live?lang=en ', 'tiktok.com/@some.creator'];
+    const answers = [];
+    for (const uniqueId of forms) answers.push(await api.call<Creator>('POST', '/v1/creators', { body: { uniqueId } }));
+    expect(answers.map(({ status }) => status)).toEqual([201, 200, 200, 200]);
+    expect(new Set(answers.map(({ body }) => body.id)).size).toBe(1);
+    expect(answers[0]!.body).toMatchObject({ uniqueId: 'some.creator', userId: null, paused: false, options: {}, state: 'offline', worker: null });
+    expect(answers[0]!.body.id).toMatch(/^cr_[0-9a-z]{18}$/);
+  });
+
+  it('names the field of a creator it cannot take', async () => {
+    const cases: [unknown, string][] = [
+      [{ uniqueId: 'https://example.com/@x' }, 'uniqueId'],
+      [{ uniqueId: 'a' }, 'uniqueId'],
+      [{ uniqueId: 7 }, 'uniqueId'],
+      [{}, 'uniqueId'],
+      [{ uniqueId: 'good', options: { raw: 'yes' } }, 'options.raw'],
+      [{ uniqueId: 'good', options: { types: ['tiktok.live.chta'] } }, 'options.types'],
+      [{ uniqueId: 'good', options: { sessionCookie: 'x' } }, 'options.sessionCookie'],
+      [{ uniqueId: 'good', option: {} }, 'option'],
+    ];
+    for (const [body, field] of cases) {
+      const answer = await api.call<ProblemBody>('POST', '/v1/creators', { body });
+      expect({ body, status: answer.status, fields: [...new Set(answer.body.errors?.map((error) => error.field))] }).toEqual({ body, status: 400, fields: [field] });
+    }
+    const broken = await fetch(`${api.url}/v1/creators`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${api.adminKey}`, 'content-type': 'application/json' },
+      body: '{"uniqueId":',
+    });
+    expect({ status: broken.status, type: broken.headers.get('content-type') }).toEqual({ status: 400, type: 'application/problem+json; charset=utf-8' });
+  });
+
+  it('answers a batch item by item, duplicates and bad names included', async () => {
+    await add('there');
+    const answer = await api.call<Batch>('POST', '/v1/creators/batch', {
+      body: { creators: ['@new.one', 'there', 'NEW.one', { uniqueId: 'raw.one', options: { raw: true } }, 'not a name', { uniqueId: 'x', colour: 1 }, 5, null] },
+    });
+    expect(answer.status).toBe(200);
+    expect(answer.body.data.map(({ result }) => result)).toEqual(['created', 'exists', 'exists', 'created', 'invalid', 'invalid', 'invalid', 'invalid']);
+    expect(answer.body).toMatchObject({ created: 2, exists: 2, invalid: 4 });
+    expect(answer.body.data.filter(({ result }) => result === 'invalid').every(({ reason }) => reason)).toBe(true);
+    expect((await api.call<Creator>('GET', '/v1/creators/raw.one')).body.options).toEqual({ raw: true });
+  });
+
+  it('adds 1,000 creators in one call, and refuses 1,001 by name of the field', async () => {
+    const names = Array.from({ length: 1_001 }, (_, i) => `creator.${i}`);
+    const refused = await api.call<ProblemBody>('POST', '/v1/creators/batch', { body: { creators: names } });
+    expect({ status: refused.status, field: refused.body.errors?.[0]?.field }).toEqual({ status: 400, field: 'creators' });
+    const answer = await api.call<Batch>('POST', '/v1/creators/batch', { body: { creators: names.slice(1) } });
+    expect(answer.body.created).toBe(1_000);
+    expect((await api.call<Batch>('POST', '/v1/creators/batch', { body: { creators: names.slice(1) } })).body.exists).toBe(1_000);
+  });
+
+  it('gives every creator once over its pages', async () => {
+    const names = Array.from({ length: 25 }, (_, i) => `paged${i}`);
+    await api.call('POST', '/v1/creators/batch', { body: { creators: names } });
+    const seen: string[] = [];
+    for (let cursor = ''; ;) {
+      const { body } = await api.call<{ data: Creator[]; next: string | null }>('GET', `/v1/creators?limit=7${cursor && `&cursor=${cursor}`}`);
+      seen.push(...body.data.map(({ uniqueId }) => uniqueId));
+      if (body.next === null) break;
+      cursor = body.next;
+    }
+    expect(seen.sort()).toEqual(names.sort());
+    expect((await api.call('GET', '/v1/creators?cursor=nonsense')).status).toBe(400);
+  });
+
+  it('shows what the worker says, and finds creators by state', async () => {
+    const [one] = [await add('one'), await add('two')];
+    await board.publish(
+      new Map([[one.id, { state: 'live', since: 1_700_000_000_000, worker: 'w1', roomId: '77', viewers: 12, userId: '9001', counters: emptyCounters() }]]),
+    );
+    const { body } = await api.call('GET', '/v1/creators/@one');
+    expect(body).toMatchObject({ state: 'live', since: '2023-11-14T22:13:20.000Z', worker: 'w1', roomId: '77', viewers: 12 });
+    const live = await api.call<{ data: Creator[]; next: null }>('GET', '/v1/creators?state=live');
+    expect({ names: live.body.data.map(({ uniqueId }) => uniqueId), next: live.body.next }).toEqual({ names: ['one'], next: null });
+    expect((await api.call<ProblemBody>('GET', '/v1/creators?state=dead')).body.errors?.[0]?.field).toBe('state');
+  });
+
+  it('pauses, changes options and removes, by id or handle', async () => {
+    const one = await add('one');
+    expect((await api.call<Creator>('PATCH', `/v1/creators/${one.id}`, { body: { paused: true } })).body.paused).toBe(true);
+    expect((await api.call<Creator>('PATCH', '/v1/creators/@ONE', { body: { options: { types: ['tiktok.live.*'] } } })).body).toMatchObject({
+      paused: true,
+      options: { types: ['tiktok.live.*'] },
+    });
+    expect((await api.call<ProblemBody>('PATCH', '/v1/creators/one', { body: {} })).status).toBe(400);
+    expect((await api.call<ProblemBody>('PATCH', '/v1/creators/one', { body: { paused: null } })).body.errors?.[0]?.field).toBe('paused');
+    expect((await api.call('DELETE', '/v1/creators/one')).status).toBe(204);
+    expect((await api.call('DELETE', '/v1/creators/one')).status).toBe(404);
+    expect((await api.call('GET', `/v1/creators/${one.id}`)).status).toBe(404);
+    expect((await api.call('PATCH', '/v1/creators/nobody', { body: { paused: true } })).status).toBe(404);
+  });
+
+  it('brings a removed creator back under its old id', async () => {
+    const before = await add('back.again');
+    await api.call('DELETE', '/v1/creators/back.again');
+    expect((await add('back.again')).id).toBe(before.id);
+  });
+
+  it('learns the user id from workers, and joins two entries of one account', async () => {
+    const old = await add('old.name');
+    const say = (id: string, userId: string) => board.publish(new Map([[id, { state: 'offline', since: 1, userId, counters: emptyCounters() }]]));
+    await say(old.id, '555');
+    const find = async (ref: string) => (await api.call<Creator & { handles: { uniqueId: string }[] }>('GET', `/v1/creators/${ref}`)).body;
+    await waitFor(async () => (await find(old.id)).userId === '555', { timeoutMs: 8_000 });
+
+    const renamed = await add('new.name');
+    await say(renamed.id, '555');
+    const joined = await waitFor(async () => ((await find(old.id)).uniqueId === 'new.name' ? find(old.id) : undefined), { timeoutMs: 8_000 });
+    expect(joined.handles.map(({ uniqueId }) => uniqueId).sort()).toEqual(['new.name', 'old.name']);
+    expect((await find('new.name')).id).toBe(old.id);
+  });
+
+  it('copies every change to Redis, and all of it again after a wipe', async () => {
+    const creators = new CreatorProjection({ redis: api.redis, prefix: api.config.redisPrefix });
+    const keys = new KeyProjection(api.redis, api.config.redisPrefix);
+    const names = async () => (await creators.read())?.creators.map(({ uniqueId }) => uniqueId).join();
+    await add('projected');
+    await waitFor(async () => (await names()) === 'projected', { timeoutMs: 1_000 });
+    await api.call('PATCH', '/v1/creators/projected', { body: { paused: true } });
+    await waitFor(async () => (await creators.read())?.creators[0]?.paused);
+
+    const mine = await api.redis.keys(`${api.config.redisPrefix}:*`);
+    await api.redis.del(...mine);
+    await waitFor(async () => (await names()) === 'projected', { timeoutMs: 5_000 });
+    await waitFor(async () => typeof (await keys.lookup(api.adminKey)) === 'object', { timeoutMs: 5_000 });
+  });
+});

@@ -1,0 +1,125 @@
+import { Readable } from 'node:stream';
+import { Controller, Get, Inject, Param, Query, Res } from '@nestjs/common';
+import { ApiOkResponse, ApiOperation, ApiProperty, ApiPropertyOptional, ApiTags, getSchemaPath } from '@nestjs/swagger';
+import { Metrics, type KeyRecord, Problem } from '@tributary/runtime';
+import type { Envelope } from '@tributary/events';
+import { IsIn, IsOptional } from 'class-validator';
+import type { FastifyReply } from 'fastify';
+import { Gauge } from 'prom-client';
+import { Caller, Needs } from '../access/needs.js';
+import { EventStore } from '../store/event-store.js';
+import { CSV_HEAD, csvLine, envelopeOf } from './envelopes.js';
+import { CursorQuery, EventFilters, EventPageQuery } from './event-query.js';
+import { boundsOf, nextCursor } from './positions.js';
+
+const EXPORTS_PER_KEY_MAX = 2;
+const EXPORTS_MAX = 8;
+
+/** Reference to the envelope in the OpenAPI document, which is made from the catalog. */
+const ENVELOPE = { $ref: '#/components/schemas/Event' };
+
+class EventPageView {
+  @ApiProperty({ type: 'array', items: ENVELOPE })
+  data!: Envelope[];
+  @ApiProperty({ description: 'position to go on from; with `more: false` the head of the log as this query saw it' })
+  next!: string;
+  @ApiProperty({ description: 'whether there are more matching events after `next`' })
+  more!: boolean;
+}
+
+class ExportQuery extends CursorQuery {
+  @ApiPropertyOptional({ enum: ['ndjson', 'csv'], default: 'ndjson' })
+  @IsOptional()
+  @IsIn(['ndjson', 'csv'])
+  format: 'ndjson' | 'csv' = 'ndjson';
+}
+
+@ApiTags('events')
+@Needs('read')
+@Controller('v1/events')
+export class EventsController {
+  private readonly exports = new Map<string, number>();
+  private readonly running: Gauge;
+  private runningNow = 0;
+
+  constructor(
+    @Inject(EventStore) private readonly store: EventStore,
+    @Inject(EventFilters) private readonly filters: EventFilters,
+    @Inject(Metrics) metrics: Metrics,
+  ) {
+    this.running = new Gauge({ name: 'tributary_exports_running', help: 'Exports being streamed', registers: [metrics] });
+  }
+
+  @Get()
+  @ApiOperation({
+    summary: 'Stored events, ordered by position',
+    description: 'Read history here, then go on live from its `next` with GET /v1/stream: nothing is lost and nothing comes twice.',
+  })
+  @ApiOkResponse({ type: EventPageView })
+  async list(@Query() query: EventPageQuery): Promise<EventPageView> {
+    const filter = await this.filters.from(query);
+    const head = await this.store.head();
+    const { order, limit, raw } = query;
+    const page = await this.store.query(filter, { ...boundsOf(query.cursor, order, head), order, limit, raw });
+    return {
+      data: page.events.map((event) => envelopeOf(event, head.generation)),
+      next: nextCursor(page, order, head.generation),
+      more: page.more,
+    };
+  }
+
+  @Get('export')
+  @ApiOperation({
+    summary: 'All matching events as a file, streamed',
+    description: 'Up to the head of the log when it starts. A failure breaks the connection, so that half a file is never taken for a whole one.',
+  })
+  @ApiOkResponse({ content: { 'application/x-ndjson': { schema: ENVELOPE }, 'text/csv': { schema: { type: 'string' } } } })
+  async export(@Query() query: ExportQuery, @Caller() caller: KeyRecord, @Res() reply: FastifyReply): Promise<void> {
+    const filter = await this.filters.from(query);
+    const head = await this.store.head();
+    const { after } = boundsOf(query.cursor, 'asc', head);
+    const finish = this.admit(caller.id);
+    const csv = query.format === 'csv';
+    const pages = this.store.stream(filter, { after, order: 'asc' });
+    const lines = async function* () {
+      if (csv) yield CSV_HEAD;
+      for await (const events of pages) {
+        const envelopes = events.map((event) => envelopeOf(event, head.generation));
+        yield envelopes.map((envelope) => (csv ? csvLine(envelope) : `${JSON.stringify(envelope)}\n`)).join('');
+      }
+    };
+    const stream = Readable.from(lines());
+    stream.once('close', finish);
+    await reply
+      .header('content-type', csv ? 'text/csv; charset=utf-8' : 'application/x-ndjson')
+      .header('content-disposition', `attachment; filename="tributary-events.${query.format}"`)
+      .send(stream);
+  }
+
+  @Get(':id')
+  @ApiOperation({ summary: 'One event' })
+  @ApiOkResponse({ schema: { $ref: getSchemaPath('Event') } })
+  async get(@Param('id') id: string): Promise<Envelope> {
+    const [event, head] = await Promise.all([this.store.byId(id), this.store.head()]);
+    if (!event) throw Problem.notFound(`there is no event ${id.slice(0, 200)}`);
+    return envelopeOf(event, head.generation);
+  }
+
+  /** Takes a place among the running exports; the result gives it back. */
+  private admit(key: string): () => void {
+    const own = this.exports.get(key) ?? 0;
+    if (own >= EXPORTS_PER_KEY_MAX || this.runningNow >= EXPORTS_MAX) {
+      throw new Problem(429, 'Too many requests', `at most ${EXPORTS_PER_KEY_MAX} exports of one key, ${EXPORTS_MAX} in all, run at a time`, {
+        headers: { 'retry-after': '10' },
+      });
+    }
+    this.exports.set(key, own + 1);
+    this.running.set(++this.runningNow);
+    return () => {
+      this.running.set(--this.runningNow);
+      const left = (this.exports.get(key) ?? 1) - 1;
+      if (left > 0) this.exports.set(key, left);
+      else this.exports.delete(key);
+    };
+  }
+}

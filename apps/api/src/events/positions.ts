@@ -1,0 +1,61 @@
+import { decodeCursor, encodeCursor, type Position } from '@tributary/log';
+import { Problem } from '@tributary/runtime';
+
+/** Where the log stands. */
+export interface Head {
+  generation: number;
+  seq: number;
+  oldestSeq: number;
+}
+
+/** Whether a position can still be gone on from. `lost` says why it cannot. */
+export type CursorVerdict = { kind: 'good'; position: Position } | { kind: 'lost'; reason: 'restored' | 'expired' };
+
+const LOST = {
+  restored: 'it belongs to a state of the log that is gone: the database was restored from a backup or made anew',
+  expired: 'events after it are no longer kept',
+};
+
+/**
+ * Reads a cursor given in `field` and judges it against the log.
+ * @throws Problem naming the field when the text is no cursor at all.
+ */
+export function judgeCursor(text: string, head: Head, field: string): CursorVerdict {
+  const position = decodeCursor(text);
+  if (!position) throw Problem.badField(field, 'a position given by this API: the `next` of a page, or the `position` of an event');
+  // A number beyond the head was given by a log that had more than this one.
+  if (position.generation !== head.generation || position.seq > head.seq) return { kind: 'lost', reason: 'restored' };
+  if (!position.descending && position.seq < head.oldestSeq - 1) return { kind: 'lost', reason: 'expired' };
+  return { kind: 'good', position };
+}
+
+/**
+ * The bounds of a page that goes on from `cursor`.
+ * @throws Problem 400 for a cursor of the other direction, 410 for one that cannot be honoured, both naming `cursor`.
+ */
+export function boundsOf(cursor: string | undefined, order: 'asc' | 'desc', head: Head): { after?: number; before?: number } {
+  if (cursor === undefined) return {};
+  const verdict = judgeCursor(cursor, head, 'cursor');
+  if (verdict.kind === 'lost' && !(order === 'desc' && verdict.reason === 'expired')) throw goneCursor(verdict.reason, 'cursor');
+  const seq = verdict.kind === 'good' ? verdict.position.seq : 0;
+  if (order === 'desc') return { before: seq };
+  if (verdict.kind === 'good' && verdict.position.descending) {
+    throw Problem.badField('cursor', 'a position from a list in ascending order; this one is from order=desc');
+  }
+  return { after: seq };
+}
+
+/** 410: start again without a cursor; what came in between cannot be given. */
+export function goneCursor(reason: 'restored' | 'expired', field: string): Problem {
+  return new Problem(410, 'Gone', `${field}: ${LOST[reason]}`, { errors: [{ field, expected: 'a position that can still be honoured' }], reason });
+}
+
+/**
+ * `next` of a page: behind its last event while there is more, else the head of the log as the query saw it, so that a
+ * reader goes on from there without looking at anything twice.
+ */
+export function nextCursor(page: { events: readonly { seq: number }[]; head: number; more: boolean }, order: 'asc' | 'desc', generation: number): string {
+  const last = page.events.at(-1);
+  const seq = page.more && last ? last.seq : page.head;
+  return encodeCursor({ generation, seq, ...(order === 'desc' ? { descending: true } : {}) });
+}

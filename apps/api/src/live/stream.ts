@@ -1,0 +1,153 @@
+import type { StoredEvent } from '@tributary/events';
+import { encodeCursor } from '@tributary/log';
+import { backoffMs, type Logger, pause } from '@tributary/runtime';
+import { envelopeOf } from '../events/envelopes.js';
+import type { EventFilter } from '../store/filter.js';
+import type { LiveHub } from './hub.js';
+import type { SseWriter, StreamLimits } from './sse-writer.js';
+
+/** Why the server ended a stream. */
+export type StreamEnd = 'slow' | 'shutdown' | 'revoked';
+
+const FAREWELL: Record<StreamEnd, string> = {
+  slow: 'the client did not keep up; read on from the last id',
+  shutdown: 'this process stops; read on from the last id',
+  revoked: 'the key was revoked',
+};
+/** Frames are joined up to about this size: one system call for many events, and small enough to notice a slow client. */
+const CHUNK_CHARACTERS = 65_536;
+const RETRY = { firstMs: 100, maxMs: 5_000 };
+
+/** Events as SSE frames: one event is written as text once, for all streams of the process. */
+export class Frames {
+  private readonly texts = new WeakMap<StoredEvent, { generation: number; text: string }>();
+
+  of(event: StoredEvent, generation: number): string {
+    const known = this.texts.get(event);
+    if (known?.generation === generation) return known.text;
+    const envelope = envelopeOf(event, generation);
+    const text = `id: ${envelope.position}\nevent: ${event.type}\ndata: ${JSON.stringify(envelope)}\n\n`;
+    this.texts.set(event, { generation, text });
+    return text;
+  }
+}
+
+/** Where a stream begins, and what the client is told of it. */
+export interface StreamStart {
+  generation: number;
+  /** Position after which events follow. */
+  after: number;
+  head: number;
+  recovered: boolean;
+  reason?: 'restored' | 'expired';
+}
+
+/** One live reader over SSE, from `hello` to its end. */
+export class LiveStream {
+  private readonly ending = new AbortController();
+  private end: StreamEnd | undefined;
+  private position: number;
+  /** Highest position the client was given: a heartbeat must never lead it back. */
+  private told: number;
+
+  constructor(
+    private readonly options: {
+      writer: SseWriter;
+      hub: LiveHub;
+      frames: Frames;
+      filter: EventFilter;
+      start: StreamStart;
+      limits: StreamLimits;
+      logger: Logger;
+      /** Whether the key the stream was opened with is still in force. */
+      allowed: () => boolean;
+    },
+  ) {
+    this.position = options.start.after;
+    this.told = options.start.after;
+  }
+
+  /** Ends the stream: with a reason the client is told, without one when the client is gone. */
+  stop(end?: StreamEnd): void {
+    this.end ??= end;
+    this.ending.abort();
+  }
+
+  /** Runs until the client leaves, is too slow, or {@link stop}. Returns the reason the server had, if any. */
+  async run(): Promise<StreamEnd | undefined> {
+    const { writer, limits } = this.options;
+    const heartbeat = setInterval(() => this.beat(), limits.heartbeatMs);
+    try {
+      await this.send(this.hello());
+      await this.relay();
+    } finally {
+      clearInterval(heartbeat);
+    }
+    if (this.end) writer.close(`event: closed\ndata: ${JSON.stringify({ reason: this.end, message: FAREWELL[this.end] })}\n\n`);
+    return this.end;
+  }
+
+  /** Follows the log over failures of PostgreSQL: the client's connection outlives them. */
+  private async relay(): Promise<void> {
+    const { hub, filter, logger } = this.options;
+    const { signal } = this.ending;
+    for (let failures = 0; !signal.aborted; failures++) {
+      try {
+        for await (const { events, seq } of hub.follow(filter, this.position, signal)) {
+          await this.sendEvents(events);
+          if (signal.aborted) return;
+          this.position = seq;
+          failures = 0;
+        }
+        return;
+      } catch (error) {
+        if (signal.aborted) return;
+        if (failures === 0) logger.warn({ reason: error instanceof Error ? error.message : String(error) }, 'a live stream cannot read the log; trying again');
+        await pause(backoffMs(failures, RETRY), signal);
+      }
+    }
+  }
+
+  private async sendEvents(events: readonly StoredEvent[]): Promise<void> {
+    const { frames, start } = this.options;
+    let chunk = '';
+    for (const [i, event] of events.entries()) {
+      chunk += frames.of(event, start.generation);
+      if (chunk.length < CHUNK_CHARACTERS && i < events.length - 1) continue;
+      this.told = event.seq;
+      await this.send(chunk);
+      if (this.ending.signal.aborted) return;
+      chunk = '';
+    }
+  }
+
+  private async send(text: string): Promise<void> {
+    const outcome = await this.options.writer.write(text);
+    if (outcome === 'slow') this.stop('slow');
+    if (outcome === 'closed') this.stop();
+  }
+
+  private hello(): string {
+    const { generation, after, head, recovered, reason } = this.options.start;
+    const position = encodeCursor({ generation, seq: after });
+    const data = { position, recovered, head: encodeCursor({ generation, seq: head }), ...(reason ? { reason } : {}) };
+    return `retry: 2000\nid: ${position}\nevent: hello\ndata: ${JSON.stringify(data)}\n\n`;
+  }
+
+  /** Keeps the connection alive, and the position of a stream moving whose filter lets little through. */
+  private beat(): void {
+    const { writer, start, allowed } = this.options;
+    if (!allowed()) {
+      this.stop('revoked');
+      return;
+    }
+    if (!writer.ready) return;
+    let text = ': heartbeat\n\n';
+    if (this.position > this.told) {
+      this.told = this.position;
+      const position = encodeCursor({ generation: start.generation, seq: this.position });
+      text += `id: ${position}\nevent: position\ndata: ${JSON.stringify({ position })}\n\n`;
+    }
+    void this.send(text);
+  }
+}

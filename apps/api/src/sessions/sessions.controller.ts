@@ -1,0 +1,222 @@
+import { Controller, Get, Inject, Param, Query } from '@nestjs/common';
+import { ApiOkResponse, ApiOperation, ApiProperty, ApiPropertyOptional, ApiTags } from '@nestjs/swagger';
+import { Problem } from '@tributary/runtime';
+import { ArrayMaxSize, IsArray, IsBoolean, IsIn, IsOptional, IsString, Length } from 'class-validator';
+import { Needs } from '../access/needs.js';
+import { EventFilters } from '../events/event-query.js';
+import { asFlag, asList, decodePageCursor, encodePageCursor, ListLimit, PageEnd, PageQuery } from '../paging.js';
+import { IsInstant, toDate } from '../validators.js';
+import { type Bucket, BUCKETS, type LeaderField, LEADERS, SessionStore, type StoredSession } from './session-store.js';
+
+/** A session of four weeks in buckets of one hour, or of a day in buckets of ten seconds. */
+const POINTS_MAX = 10_000;
+
+class ViewersView {
+  @ApiProperty()
+  peak!: number;
+  @ApiProperty()
+  average!: number;
+}
+
+class SessionView {
+  @ApiProperty()
+  roomId!: string;
+  @ApiProperty({ description: 'internal id of the creator' })
+  creatorId!: string;
+  @ApiProperty({ description: 'handle of the creator' })
+  creator!: string;
+  @ApiProperty({ type: String, format: 'date-time' })
+  startedAt!: Date;
+  @ApiProperty({ type: String, format: 'date-time', nullable: true, description: 'null while it is live' })
+  endedAt!: Date | null;
+  @ApiProperty({ type: String, format: 'date-time' })
+  lastEventAt!: Date;
+  @ApiProperty()
+  viewers!: ViewersView;
+  @ApiProperty()
+  events!: number;
+  @ApiProperty()
+  chats!: number;
+  @ApiProperty({ description: 'sum of the likes TikTok sent, which are a sample' })
+  likes!: number;
+  @ApiProperty({ description: 'likes of the room: the number to show' })
+  roomLikes!: number;
+  @ApiProperty()
+  gifts!: number;
+  @ApiProperty()
+  diamonds!: number;
+  @ApiProperty()
+  follows!: number;
+  @ApiProperty()
+  shares!: number;
+  @ApiProperty()
+  joins!: number;
+  @ApiProperty({ description: 'recorded gaps, in which events may be missing' })
+  gaps!: number;
+  @ApiProperty({ description: 'time of these gaps, in ms' })
+  gapMs!: number;
+}
+
+class SessionDetail extends SessionView {
+  @ApiProperty({ description: 'viewers who wrote' })
+  chatters!: number;
+  @ApiProperty({ description: 'viewers who gave gifts' })
+  gifters!: number;
+  @ApiProperty({ description: 'viewers who liked' })
+  likers!: number;
+}
+
+class SessionPage extends PageEnd {
+  @ApiProperty({ type: [SessionView] })
+  data!: SessionView[];
+}
+
+class SessionQuery extends PageQuery {
+  @ApiPropertyOptional({ type: [String], description: 'repeated or comma separated: internal ids or handles' })
+  @IsOptional()
+  @asList
+  @IsArray()
+  @ArrayMaxSize(200)
+  @IsString({ each: true })
+  @Length(1, 64, { each: true })
+  creator?: string[];
+
+  @ApiPropertyOptional({ format: 'date-time', description: 'sessions that were live at this time or later' })
+  @IsOptional()
+  @IsInstant()
+  since?: string;
+
+  @ApiPropertyOptional({ format: 'date-time', description: 'sessions that began before' })
+  @IsOptional()
+  @IsInstant()
+  until?: string;
+
+  @ApiPropertyOptional({ type: Boolean, description: 'only sessions that are live, or only those that have ended' })
+  @IsOptional()
+  @asFlag
+  @IsBoolean()
+  live?: boolean;
+}
+
+class LeaderboardQuery {
+  @ApiPropertyOptional({ enum: LEADERS, default: 'diamonds' })
+  @IsOptional()
+  @IsIn(LEADERS)
+  by: LeaderField = 'diamonds';
+
+  @ListLimit(1000, 20)
+  limit = 20;
+}
+
+class TimelineQuery {
+  @ApiPropertyOptional({ enum: Object.keys(BUCKETS), default: '1m' })
+  @IsOptional()
+  @IsIn(Object.keys(BUCKETS))
+  bucket: Bucket = '1m';
+}
+
+@ApiTags('sessions')
+@Needs('read')
+@Controller('v1/sessions')
+export class SessionsController {
+  constructor(
+    @Inject(SessionStore) private readonly sessions: SessionStore,
+    @Inject(EventFilters) private readonly filters: EventFilters,
+  ) {}
+
+  @Get()
+  @ApiOperation({ summary: 'Sessions, newest first', description: 'A session is a room: a reconnect does not split it, it ends when its end is confirmed.' })
+  @ApiOkResponse({ type: SessionPage })
+  async list(@Query() query: SessionQuery): Promise<SessionPage> {
+    const before = decodePageCursor(query.cursor, 2);
+    if (before && Number.isNaN(Date.parse(before[0]!))) throw Problem.badField('cursor', 'the `next` of a page of this list');
+    const { creatorIds } = await this.filters.from({ creator: query.creator, since: query.since, until: query.until });
+    const filter = { creatorIds, since: toDate(query.since), until: toDate(query.until), live: query.live };
+    const rows = await this.sessions.list(filter, before as [string, string] | undefined, query.limit + 1);
+    const page = rows.slice(0, query.limit);
+    const last = page.at(-1);
+    return {
+      data: page.map(({ key: _, ...session }) => session),
+      next: last && rows.length > page.length ? encodePageCursor([last.key, last.roomId]) : null,
+    };
+  }
+
+  @Get(':roomId')
+  @ApiOperation({ summary: 'One session with its totals' })
+  @ApiOkResponse({ type: SessionDetail })
+  async get(@Param('roomId') roomId: string): Promise<SessionDetail> {
+    const session = await this.sessions.get(roomId);
+    if (!session) throw unknownSession(roomId);
+    return session;
+  }
+
+  @Get(':roomId/leaderboard')
+  @ApiOperation({ summary: 'Its viewers by what they gave, wrote or liked' })
+  @ApiOkResponse({
+    schema: {
+      type: 'object',
+      required: ['data'],
+      properties: {
+        data: {
+          type: 'array',
+          items: {
+            type: 'object',
+            properties: {
+              rank: { type: 'integer' },
+              user: {
+                type: 'object',
+                properties: { id: { type: 'string' }, uniqueId: { type: 'string', nullable: true }, nickname: { type: 'string', nullable: true } },
+              },
+              diamonds: { type: 'integer' },
+              chats: { type: 'integer' },
+              likes: { type: 'integer' },
+            },
+          },
+        },
+      },
+    },
+  })
+  async leaderboard(@Param('roomId') roomId: string, @Query() query: LeaderboardQuery): Promise<{ data: object[]; next: null }> {
+    await this.known(roomId);
+    return { data: await this.sessions.leaders(roomId, query.by, query.limit), next: null };
+  }
+
+  @Get(':roomId/timeline')
+  @ApiOperation({ summary: 'Its counts over time', description: `Buckets without an event are left out. At most ${POINTS_MAX} buckets: a long session needs wider ones.` })
+  @ApiOkResponse({
+    schema: {
+      type: 'object',
+      required: ['bucket', 'data'],
+      properties: {
+        bucket: { type: 'string' },
+        data: {
+          type: 'array',
+          items: {
+            type: 'object',
+            properties: {
+              at: { type: 'string', format: 'date-time', description: 'start of the bucket' },
+              viewers: { type: 'integer', nullable: true, description: 'most viewers seen in it' },
+              ...Object.fromEntries(['events', 'chats', 'likes', 'gifts', 'diamonds', 'follows', 'shares', 'joins'].map((name) => [name, { type: 'integer' }])),
+            },
+          },
+        },
+      },
+    },
+  })
+  async timeline(@Param('roomId') roomId: string, @Query() query: TimelineQuery): Promise<{ bucket: Bucket; data: object[]; next: null }> {
+    await this.known(roomId);
+    const data = await this.sessions.timeline(roomId, query.bucket, POINTS_MAX + 1);
+    if (data.length > POINTS_MAX) throw Problem.badField('bucket', `a wider bucket: this session has more than ${POINTS_MAX} of ${query.bucket}`);
+    return { bucket: query.bucket, data, next: null };
+  }
+
+  private async known(roomId: string): Promise<StoredSession> {
+    const session = await this.sessions.get(roomId);
+    if (!session) throw unknownSession(roomId);
+    return session;
+  }
+}
+
+function unknownSession(roomId: string): Problem {
+  return Problem.notFound(`there is no session ${roomId.slice(0, 100)}`);
+}

@@ -1,0 +1,235 @@
+import type { Socket } from 'node:net';
+import { Agent, buildConnector, type Dispatcher } from 'undici';
+import { categoryOfStatus, type FailureCategory, type Outcome, printable, readRetryAfter, shownHeaders } from './outcome.js';
+import type { Gate, Target, Vetted } from './target.js';
+
+export interface GuardedHttpOptions {
+  gate: Gate;
+  /** Time for a connection, TLS included. */
+  connectMs?: number;
+  /** First bytes of an answer that are kept. */
+  keptBytesMax?: number;
+  /** An answer longer than this is cut off, and its connection with it. */
+  bodyBytesMax?: number;
+  /** A connection is not used for longer: the next one goes where the name leads by then. */
+  connectionMs?: number;
+  /** Further TLS settings, e.g. `ca` in tests. */
+  tls?: { ca?: string };
+}
+
+export interface GuardedRequest {
+  target: Target;
+  method: 'POST' | 'OPTIONS';
+  headers: Record<string, string>;
+  body?: string;
+  /** Everything together: name, connection, answer. */
+  timeoutMs: number;
+}
+
+const ADDRESSES_TRIED_MAX = 3;
+const ANSWER_HEAD_BYTES_MAX = 16_384;
+
+/** A failure that the guard itself found while connecting. */
+class GuardError extends Error {
+  constructor(readonly category: FailureCategory) {
+    super(category);
+  }
+}
+
+/**
+ * The one way in which webhooks touch the network. Every request is judged anew, every connection is made to an address
+ * that was judged (SNI and Host stay those of the URL), redirects are answers, and each answer is bounded in size and time.
+ */
+export class GuardedHttp {
+  private readonly agent: Agent;
+  private readonly connectors: buildConnector.connector[];
+  private readonly limits: { keptBytesMax: number; bodyBytesMax: number };
+
+  constructor(private readonly options: GuardedHttpOptions) {
+    const { connectMs = 5_000, keptBytesMax = 16_384, bodyBytesMax = 131_072, connectionMs = 60_000, tls } = options;
+    this.limits = { keptBytesMax, bodyBytesMax };
+    // The n-th is used where n addresses share the time.
+    this.connectors = Array.from({ length: ADDRESSES_TRIED_MAX }, (_, i) =>
+      buildConnector({ ...tls, timeout: Math.ceil(connectMs / (i + 1)), rejectUnauthorized: true, allowH2: false }),
+    );
+    this.agent = new Agent({
+      connect: (to, callback) => void this.connect(to, callback),
+      clientTtl: connectionMs,
+      maxHeaderSize: ANSWER_HEAD_BYTES_MAX,
+      // The deadline of the whole attempt is this class's own.
+      headersTimeout: 0,
+      bodyTimeout: 0,
+    });
+  }
+
+  /** Sends a request. Never throws: whatever happens is an outcome. */
+  async send(request: GuardedRequest): Promise<Outcome> {
+    const started = performance.now();
+    const deadline = new Deadline(request.timeoutMs);
+    try {
+      const vetted = this.options.gate.known(request.target) ?? (await deadline.within(this.options.gate.vet(request.target)));
+      if (vetted === 'late') return failed('timeout', started);
+      if (vetted.kind === 'closed') return failed(vetted.category, started);
+      return await new Promise((resolve) => {
+        const exchange = new Exchange(started, this.limits, resolve);
+        deadline.then(() => exchange.expire());
+        const { target, method, headers, body } = request;
+        this.agent.dispatch({ origin: target.origin, path: target.path, method, headers, body: body ?? null }, exchange);
+      });
+    } finally {
+      deadline.clear();
+    }
+  }
+
+  /** Ends every request under way and every connection. */
+  async close(): Promise<void> {
+    await this.agent.destroy();
+  }
+
+  private async connect(to: buildConnector.Options, callback: buildConnector.Callback): Promise<void> {
+    const port = Number(to.port) || (to.protocol === 'https:' ? 443 : 80);
+    let vetted: Vetted;
+    try {
+      vetted = await this.options.gate.vet({ hostname: to.hostname, port });
+    } catch (error) {
+      return callback(error as Error, null);
+    }
+    if (vetted.kind === 'closed') return callback(new GuardError(vetted.category), null);
+    const addresses = vetted.addresses.slice(0, ADDRESSES_TRIED_MAX);
+    const connector = this.connectors[addresses.length - 1]!;
+    const attempt = (index: number): void => {
+      connector({ ...to, hostname: addresses[index]! }, (...[error, socket]: Parameters<buildConnector.Callback>) => {
+        if (socket) return this.checkEnd(socket as Socket, port, callback);
+        if (index + 1 < addresses.length) return attempt(index + 1);
+        callback(connectError(error, to.protocol), null);
+      });
+    };
+    attempt(0);
+  }
+
+  /** A last look at where the connection ended, whatever made it. */
+  private checkEnd(socket: Socket, port: number, callback: buildConnector.Callback): void {
+    if (this.options.gate.admits(socket.remoteAddress, port)) return callback(null, socket);
+    socket.destroy();
+    callback(new GuardError('blocked_address'), null);
+  }
+}
+
+/** One request and its answer, read as far as it may be. */
+class Exchange implements Dispatcher.DispatchHandler {
+  private controller: Dispatcher.DispatchController | undefined;
+  private status: number | undefined;
+  private headers: Record<string, string | string[] | undefined> = {};
+  private chunks: Buffer[] = [];
+  private bytes = 0;
+  private over = false;
+
+  constructor(
+    private readonly started: number,
+    private readonly limits: { keptBytesMax: number; bodyBytesMax: number },
+    private readonly settle: (outcome: Outcome) => void,
+  ) {}
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.controller = controller;
+    if (this.over) controller.abort(new Error('the attempt is over'));
+  }
+
+  onResponseStart(_: Dispatcher.DispatchController, status: number, headers: Record<string, string | string[] | undefined>): void {
+    if (status < 200) return;
+    this.status = status;
+    this.headers = headers;
+  }
+
+  onResponseData(_: Dispatcher.DispatchController, chunk: Buffer): void {
+    if (this.bytes < this.limits.keptBytesMax) this.chunks.push(chunk.subarray(0, this.limits.keptBytesMax - this.bytes));
+    this.bytes += chunk.length;
+    if (this.bytes > this.limits.bodyBytesMax) this.end();
+  }
+
+  onResponseEnd(): void {
+    this.finish();
+  }
+
+  onResponseError(_: Dispatcher.DispatchController, error: Error): void {
+    this.finish(categoryOf(error));
+  }
+
+  /** The time is up. A status that came is what the receiver said, even if the rest of its answer did not come. */
+  expire(): void {
+    this.end('timeout');
+  }
+
+  private end(category?: FailureCategory): void {
+    this.finish(category);
+    this.controller?.abort(new Error('the attempt is over'));
+  }
+
+  private finish(failure?: FailureCategory): void {
+    if (this.over) return;
+    this.over = true;
+    const { status } = this;
+    if (status === undefined) return this.settle(failed(failure ?? 'response', this.started));
+    const category = categoryOfStatus(status);
+    const retryAfter = this.headers['retry-after'];
+    const retryAfterMs = category === undefined ? undefined : readRetryAfter(Array.isArray(retryAfter) ? retryAfter[0] : retryAfter);
+    this.settle({
+      ...(category ? { category } : {}),
+      status,
+      latencyMs: elapsed(this.started),
+      ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+      headers: shownHeaders(this.headers),
+      body: this.chunks.length === 0 ? '' : printable(Buffer.concat(this.chunks).toString('utf8')),
+    });
+  }
+}
+
+/** One timer for all steps of an attempt. */
+class Deadline {
+  private late = false;
+  private readonly timer: NodeJS.Timeout;
+  private action: (() => void) | undefined;
+
+  constructor(ms: number) {
+    this.timer = setTimeout(() => {
+      this.late = true;
+      this.action?.();
+    }, ms);
+  }
+
+  then(action: () => void): void {
+    this.action = action;
+    if (this.late) action();
+  }
+
+  within<T>(work: Promise<T>): Promise<T | 'late'> {
+    return Promise.race([work, new Promise<'late'>((resolve) => this.then(() => resolve('late')))]);
+  }
+
+  clear(): void {
+    clearTimeout(this.timer);
+  }
+}
+
+function failed(category: FailureCategory, started: number): Outcome {
+  return { category, latencyMs: elapsed(started), headers: {}, body: '' };
+}
+
+function elapsed(started: number): number {
+  return Math.round(performance.now() - started);
+}
+
+function connectError(error: Error | null, protocol: string): Error {
+  const code = (error as NodeJS.ErrnoException | null)?.code ?? '';
+  if (code === 'UND_ERR_CONNECT_TIMEOUT' || code === 'ETIMEDOUT') return new GuardError('timeout');
+  // After the TCP connection stands, everything that fails is TLS; before, these are all there is.
+  const beforeTls = /^E(CONNREFUSED|HOSTUNREACH|NETUNREACH|NETDOWN|HOSTDOWN|ADDRNOTAVAIL|ACCES|PERM|INVAL|MFILE|NFILE)$/.test(code);
+  return new GuardError(protocol === 'https:' && !beforeTls ? 'tls' : 'connect');
+}
+
+function categoryOf(error: Error): FailureCategory {
+  if (error instanceof GuardError) return error.category;
+  const code = (error as NodeJS.ErrnoException).code ?? '';
+  if (code === 'UND_ERR_SOCKET' || code === 'ECONNRESET' || code === 'EPIPE') return 'reset';
+  return code.startsWith('HPE_') || code === 'UND_ERR_HEADERS_OVERFLOW' || code.startsWith('UND_ERR_RES') ? 'response' : 'reset';
+}

@@ -1,0 +1,67 @@
+/** Why an attempt failed, as users see it: nothing in it tells more about the network than they may know. */
+export const FAILURE_CATEGORIES = [
+  'dns',
+  'blocked_address',
+  'connect',
+  'tls',
+  'timeout',
+  'reset',
+  'response',
+  'redirect',
+  'throttled',
+  'gone',
+  'status',
+] as const;
+export type FailureCategory = (typeof FAILURE_CATEGORIES)[number];
+
+/** What came of one request. Only 2xx has no category. */
+export interface Outcome {
+  category?: FailureCategory;
+  /** Absent where no answer came. */
+  status?: number;
+  latencyMs: number;
+  /** `Retry-After` of the answer, as ms from its arrival. */
+  retryAfterMs?: number;
+  /** Headers of the answer that help to find out what went wrong. */
+  headers: Record<string, string>;
+  /** The first bytes of the answer as text. */
+  body: string;
+}
+
+/** Statuses by which a receiver says that it is overloaded. */
+const THROTTLING = new Set([429, 502, 504]);
+const SHOWN_HEADERS = ['content-type', 'location', 'retry-after', 'server', 'date', 'via', 'cf-ray', 'x-request-id', 'www-authenticate'] as const;
+const SHOWN_CHARACTERS_MAX = 500;
+
+/** The category of an answer by its status; undefined is success. */
+export function categoryOfStatus(status: number): FailureCategory | undefined {
+  if (status >= 200 && status < 300) return undefined;
+  if (status === 410) return 'gone';
+  if (THROTTLING.has(status)) return 'throttled';
+  return status >= 300 && status < 400 ? 'redirect' : 'status';
+}
+
+/** Reads `Retry-After` (seconds, or a date) as ms from `now`; undefined when it is neither. */
+export function readRetryAfter(text: string | undefined, now = Date.now()): number | undefined {
+  if (text === undefined) return undefined;
+  if (/^\s*\d{1,9}\s*$/.test(text)) return Number(text) * 1_000;
+  // The three date forms of HTTP all begin with the name of a day; other texts would be taken for dates too easily.
+  if (!/^\s*(Mon|Tue|Wed|Thu|Fri|Sat|Sun)/i.test(text)) return undefined;
+  const at = Date.parse(text);
+  return Number.isNaN(at) ? undefined : Math.max(0, at - now);
+}
+
+/** The headers of an answer that are kept with the attempt, bounded. */
+export function shownHeaders(headers: Record<string, string | string[] | undefined>): Record<string, string> {
+  const shown: Record<string, string> = {};
+  for (const name of SHOWN_HEADERS) {
+    const value = headers[name];
+    if (value !== undefined) shown[name] = printable(String(value)).slice(0, SHOWN_CHARACTERS_MAX);
+  }
+  return shown;
+}
+
+/** Text that PostgreSQL's jsonb takes: NUL is the one character it refuses. */
+export function printable(text: string): string {
+  return text.includes('\0') ? text.replaceAll('\0', '\u{FFFD}') : text;
+}

@@ -1,0 +1,11 @@
+import { pause } from '@tributary/runtime/backoff';
+
+/** Time as sessions see it, so that a test can move it. */
+export interface Clock {
+  /** ms since 1970. */
+  now(): number;
+  /** Resolves true after `ms`, false at once when `signal` aborts. */
+  sleep(ms: number, signal: AbortSignal): Promise<boolean>;
+}
+
+export const systemClock: Clock = { now: () => Date.now(), sleep: (ms, signal) => pause(ms, signal) };

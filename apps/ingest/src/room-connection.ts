@@ -1,0 +1,175 @@
+import type { CreatorCounters } from '@tributary/creators';
+import type { EventDraft } from '@tributary/events';
+import type { ConnectBundle } from '@tributary/signing';
+import type { ConnectResult, NormaliserCounters, RoomState, SessionEnd, SessionStats, WireMessage } from '@tributary/webcast';
+import type { Clock } from './clock.js';
+import type { CreatorVoice } from './creator-voice.js';
+import { RateMeter } from './rate-meter.js';
+
+/** A connection to a room: libs/webcast's RoomSession, or a test's. */
+export interface RoomLink {
+  readonly stats: Readonly<SessionStats>;
+  connect(signal: AbortSignal): Promise<ConnectResult>;
+  close(reason?: 'closed-by-us' | 'silence'): Promise<void>;
+}
+
+export interface LinkOptions {
+  bundle: ConnectBundle;
+  uniqueId: string;
+  onOpen(): void;
+  onMessages(messages: WireMessage[], receivedAt: number): void;
+  onClose(end: SessionEnd): void;
+}
+
+/** What turns messages into events: libs/webcast's RoomNormaliser, or a test's. */
+export interface Normaliser {
+  readonly counters: Readonly<NormaliserCounters>;
+  readonly state: Readonly<RoomState>;
+  normalise(message: WireMessage, receivedAt: number): EventDraft[];
+  sweep(now: number): EventDraft[];
+  takeCarry(): string | undefined;
+  recentIds(): string[];
+}
+
+/** Sums over all creators of a worker. */
+export interface WorkerTotals {
+  /** Messages out of sockets. */
+  received: number;
+  /** Events made of them. */
+  decoded: number;
+}
+
+/** A paused stream may be silent so many times longer. */
+const PAUSED_PATIENCE = 16;
+
+export interface RoomConnectionOptions {
+  link(options: LinkOptions): RoomLink;
+  bundle: ConnectBundle;
+  uniqueId: string;
+  normaliser: Normaliser;
+  voice: CreatorVoice;
+  counters: CreatorCounters;
+  totals: WorkerTotals;
+  clock: Clock;
+  /** A connection without a message for this long is closed. */
+  silenceMs: number;
+  /** How long the server may take to close after the message that ends the stream. */
+  endLingerMs: number;
+  /** Whether the message that ends the stream is believed: false after one that was followed by more. */
+  believesEnd: boolean;
+  onOpen(): void;
+}
+
+/** How an open connection ended and what it brought. `lastMessageAt` is ms since 1970; its opening when there was no message. */
+export interface ConnectionEnd {
+  reason: SessionEnd['reason'] | 'stream-end';
+  code: number;
+  message: string;
+  durationMs: number;
+  frames: number;
+  messages: number;
+  events: number;
+  lastMessageAt: number;
+  /** From its opening to its last message, in ms: a connection that brought only its first messages has next to none. */
+  activeMs: number;
+  /** Messages per second at its end. */
+  rate: number;
+}
+
+/** One open connection: messages in, events out, and the two ways in which it ends by itself: silence, and the stream's end. */
+export class RoomConnection {
+  /** Settles when an open connection is over; never for one that did not open. */
+  readonly ended: Promise<ConnectionEnd>;
+  private readonly link: RoomLink;
+  private settle: (end: ConnectionEnd) => void = () => undefined;
+  private rate = new RateMeter(0);
+  private events = 0;
+  private framesSeen = 0;
+  private streamEndedAt: number | undefined;
+
+  constructor(private readonly options: RoomConnectionOptions) {
+    this.ended = new Promise((resolve) => (this.settle = resolve));
+    this.link = options.link({
+      bundle: options.bundle,
+      uniqueId: options.uniqueId,
+      onOpen: () => {
+        this.rate = new RateMeter(options.clock.now());
+        options.onOpen();
+      },
+      onMessages: (messages, receivedAt) => this.receive(messages, receivedAt),
+      onClose: (end) => this.close(end),
+    });
+  }
+
+  connect(signal: AbortSignal): Promise<ConnectResult> {
+    return this.link.connect(signal);
+  }
+
+  /** Ends it; `ended` settles with `closed-by-us`. */
+  end(): Promise<void> {
+    return this.link.close();
+  }
+
+  get bundle(): ConnectBundle {
+    return this.options.bundle;
+  }
+
+  /** Call about once a second: closes what is silent or over. */
+  tick(now: number): void {
+    this.countFrames();
+    if (this.streamEndedAt !== undefined) {
+      if (now - this.streamEndedAt >= this.options.endLingerMs) void this.link.close();
+    } else if (now - this.link.stats.lastMessageAt >= this.patienceMs) {
+      void this.link.close('silence');
+    }
+  }
+
+  /** A paused stream is quiet by intent. */
+  private get patienceMs(): number {
+    const { silenceMs, normaliser } = this.options;
+    return normaliser.state.paused ? silenceMs * PAUSED_PATIENCE : silenceMs;
+  }
+
+  private receive(messages: WireMessage[], receivedAt: number): void {
+    const { normaliser, voice, counters, totals, believesEnd } = this.options;
+    let events = 0;
+    for (const message of messages) {
+      const drafts = normaliser.normalise(message, receivedAt);
+      // Before the events of this message: the same command writes both.
+      const room = normaliser.takeCarry();
+      if (room !== undefined) voice.note({ room });
+      for (const draft of drafts) voice.say(draft);
+      events += drafts.length;
+    }
+    this.events += events;
+    this.rate.add(messages.length, receivedAt);
+    totals.received += messages.length;
+    totals.decoded += events;
+    counters.messages += messages.length;
+    counters.events += events;
+    if (believesEnd && normaliser.state.ended !== undefined) this.streamEndedAt ??= receivedAt;
+  }
+
+  private countFrames(): void {
+    const { frames } = this.link.stats;
+    this.options.counters.frames += frames - this.framesSeen;
+    this.framesSeen = frames;
+  }
+
+  private close({ reason, code, message, durationMs }: SessionEnd): void {
+    this.countFrames();
+    const { stats } = this.link;
+    this.settle({
+      reason: this.streamEndedAt === undefined ? reason : 'stream-end',
+      code,
+      message,
+      durationMs,
+      frames: stats.frames,
+      messages: stats.messages,
+      events: this.events,
+      lastMessageAt: stats.lastMessageAt,
+      activeMs: Math.max(0, stats.lastMessageAt - stats.openedAt),
+      rate: this.rate.perSecond(this.options.clock.now()),
+    });
+  }
+}

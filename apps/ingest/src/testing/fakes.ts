@@ -1,0 +1,282 @@
+import type { CreatorRecord, Lease } from '@tributary/creators';
+import type { DataOf, EventDraft, EventType, GapReason } from '@tributary/events';
+import type { BundleResult, Signer } from '@tributary/signing';
+import type { ConnectResult, NormaliserCounters, ResolveResult, SessionEnd, SessionStats, WireMessage } from '@tributary/webcast';
+import type { Clock } from '../clock.js';
+import { CreatorSession } from '../creator-session.js';
+import { PollDesk } from '../poll-desk.js';
+import type { ConnectionEnd, LinkOptions, Normaliser, RoomLink } from '../room-connection.js';
+import { SESSION_TIMING, type SessionServices } from '../session-services.js';
+import { SignDesk } from '../sign-desk.js';
+
+const START = Date.UTC(2026, 10, 22, 10);
+/** Turns of the microtask queue that any chain of promises between two sleeps fits into. */
+const TURNS = 60;
+
+/** Lets everything that waits for no clock happen. */
+export async function settle(): Promise<void> {
+  for (let turn = 0; turn < TURNS; turn += 1) await Promise.resolve();
+}
+
+/** Time that moves when a test says so. */
+export class ManualClock implements Clock {
+  private time = START;
+  private readonly sleepers = new Set<{ at: number; wake(slept: boolean): void }>();
+
+  now(): number {
+    return this.time;
+  }
+
+  sleep(ms: number, signal: AbortSignal): Promise<boolean> {
+    if (signal.aborted) return Promise.resolve(false);
+    return new Promise((resolve) => {
+      const onAbort = () => sleeper.wake(false);
+      const sleeper = {
+        at: this.time + ms,
+        wake: (slept: boolean) => {
+          this.sleepers.delete(sleeper);
+          signal.removeEventListener('abort', onAbort);
+          resolve(slept);
+        },
+      };
+      this.sleepers.add(sleeper);
+      signal.addEventListener('abort', onAbort);
+    });
+  }
+
+  /** Moves time, waking sleepers in their order; `everySecond` runs at each whole second on the way. */
+  async advance(ms: number, everySecond?: (now: number) => void): Promise<void> {
+    const end = this.time + ms;
+    await settle();
+    while (this.time < end) {
+      const second = everySecond ? Math.floor(this.time / 1000) * 1000 + 1000 : end;
+      const next = Math.min(end, second, ...[...this.sleepers].map(({ at }) => Math.max(at, this.time)));
+      this.time = next;
+      for (const sleeper of [...this.sleepers]) if (sleeper.at <= this.time) sleeper.wake(true);
+      await settle();
+      if (everySecond && next === second) everySecond(next);
+      await settle();
+    }
+  }
+}
+
+/** A connection of which the test is the server. */
+export class FakeLink implements RoomLink {
+  readonly stats: SessionStats;
+  private isOpen = false;
+
+  constructor(
+    readonly options: LinkOptions,
+    private readonly clock: Clock,
+    private readonly answer: ConnectResult,
+    private readonly initial: WireMessage[],
+  ) {
+    const zero = { openedAt: 0, lastFrameAt: 0, lastMessageAt: 0, frames: 0, bytes: 0, messages: 0, badFrames: 0 };
+    this.stats = { ...zero, otherFrames: 0, acks: 0, acksSkipped: 0, entered: false };
+  }
+
+  async connect(signal: AbortSignal): Promise<ConnectResult> {
+    await Promise.resolve();
+    if (signal.aborted) return { ok: false, reason: 'aborted', message: 'aborted' };
+    if (!this.answer.ok) return this.answer;
+    this.isOpen = true;
+    this.stats.openedAt = this.clock.now();
+    this.stats.lastMessageAt = this.clock.now();
+    this.options.onOpen();
+    if (this.initial.length > 0) this.receive(...this.initial);
+    return { ok: true };
+  }
+
+  /** Delivers messages in one frame. */
+  receive(...messages: WireMessage[]): void {
+    if (!this.isOpen) throw new Error('the connection is not open');
+    this.stats.frames += 1;
+    this.stats.messages += messages.length;
+    this.stats.lastMessageAt = this.clock.now();
+    this.options.onMessages(messages, this.clock.now());
+  }
+
+  /** The server or the network ends it. */
+  drop(reason: SessionEnd['reason'] = 'disconnect', code = 1006): void {
+    if (!this.isOpen) return;
+    this.isOpen = false;
+    this.options.onClose({ reason, code, message: reason, durationMs: this.clock.now() - this.stats.openedAt });
+  }
+
+  async close(reason: 'closed-by-us' | 'silence' = 'closed-by-us'): Promise<void> {
+    await Promise.resolve();
+    this.drop(reason, 1000);
+  }
+}
+
+let messageCount = 0;
+
+/** A chat message with an id of its own; `end` ends the stream, `gift` changes the carry. */
+export function message(method: 'chat' | 'end' | 'gift' = 'chat', msgId = String((messageCount += 1))): WireMessage {
+  return { method, msgId, payload: new Uint8Array(0) };
+}
+
+class FakeNormaliser implements Normaliser {
+  readonly counters: NormaliserCounters = { messages: 0, duplicates: 0, unknown: 0, decodeErrors: 0, filtered: 0, events: 0 };
+  readonly state: { ended?: 'ended'; viewers?: number } = {};
+  private readonly ids: Set<string>;
+  private gifts: number;
+  private isChanged = false;
+
+  constructor(
+    private readonly owner: { creatorId: string; handle: string; roomId: string },
+    carry: string | undefined,
+    recentIds: readonly string[],
+  ) {
+    this.gifts = Number(carry ?? 0);
+    this.ids = new Set(recentIds);
+  }
+
+  normalise({ method, msgId }: WireMessage, receivedAt: number): EventDraft[] {
+    this.counters.messages += 1;
+    if (this.ids.has(msgId)) {
+      this.counters.duplicates += 1;
+      return [];
+    }
+    this.ids.add(msgId);
+    if (method === 'end') this.state.ended = 'ended';
+    if (method === 'gift') {
+      this.gifts += 1;
+      this.isChanged = true;
+    }
+    const id = `${this.owner.roomId}-${msgId}`;
+    return [{ id, type: `tiktok.live.${method}`, ...this.owner, time: receivedAt, receivedAt, data: {} }];
+  }
+
+  sweep(): EventDraft[] {
+    return [];
+  }
+
+  takeCarry(): string | undefined {
+    if (!this.isChanged) return undefined;
+    this.isChanged = false;
+    return String(this.gifts);
+  }
+
+  recentIds(): string[] {
+    return [...this.ids];
+  }
+}
+
+/** What was appended, and a memory that can be full. */
+export class FakeLog {
+  readonly drafts: (EventDraft & { fence: string })[] = [];
+  carry: string | undefined;
+  isFull = false;
+
+  append(draft: EventDraft, fence: string, carry?: string): boolean {
+    if (this.isFull) return false;
+    this.drafts.push({ ...draft, fence });
+    this.carry = carry ?? this.carry;
+    return true;
+  }
+
+  types(): string[] {
+    return this.drafts.map(({ type }) => type);
+  }
+
+  /** Data of the events of one type. */
+  all<T extends EventType>(type: T): DataOf<T>[] {
+    return this.drafts.filter((draft) => draft.type === type).map(({ data }) => data as DataOf<T>);
+  }
+}
+
+/** A TikTok, a signer and a log of the test's own, with one session between them. */
+export class Scene {
+  readonly clock = new ManualClock();
+  log = new FakeLog();
+  readonly links: FakeLink[] = [];
+  readonly gaps: GapReason[] = [];
+  readonly ends: ConnectionEnd[] = [];
+  polls = 0;
+  signCalls = 0;
+  found: ResolveResult = { kind: 'offline' };
+  bundle: (roomId: string) => BundleResult = (roomId) => ({
+    ok: true,
+    bundle: { fetchResult: new Uint8Array(0), cookies: '', roomId, userAgent: 'test', provider: 'fake' },
+  });
+  connectResult: ConnectResult = { ok: true };
+  initial: () => WireMessage[] = () => [];
+  isGated = false;
+  readonly record: CreatorRecord = { id: 'cr_1', uniqueId: 'alice', paused: false, options: {} };
+  private readonly services: SessionServices;
+
+  constructor() {
+    const { clock } = this;
+    const signer: Pick<Signer, 'fetchBundle' | 'roomId'> = {
+      fetchBundle: ({ roomId }) => {
+        this.signCalls += 1;
+        return Promise.resolve(this.bundle(roomId));
+      },
+      roomId: () => Promise.resolve({ ok: true, live: false }),
+    };
+    const resolver = {
+      resolve: () => {
+        this.polls += 1;
+        return Promise.resolve(this.found);
+      },
+    };
+    const silent = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: this.onError };
+    this.services = {
+      worker: 'w1',
+      clock,
+      logger: silent,
+      timing: { ...SESSION_TIMING, pollMs: 60_000, silenceMs: 60_000 },
+      polls: new PollDesk({ resolver, perSecondMax: 20, clock }),
+      signs: new SignDesk({ signer, perMinuteMax: 600, clock }),
+      appender: { append: (draft, fence, carry) => this.log.append(draft, fence, carry) },
+      totals: { received: 0, decoded: 0 },
+      link: (options) => {
+        const link = new FakeLink(options, clock, this.connectResult, this.initial());
+        this.links.push(link);
+        return link;
+      },
+      normaliser: ({ record, roomId, carry, recentIds }) =>
+        new FakeNormaliser({ creatorId: record.id, handle: record.uniqueId, roomId }, carry, recentIds ?? []),
+      isGated: () => Promise.resolve(this.isGated),
+      onGap: (reason) => this.gaps.push(reason),
+      onReconnect: () => undefined,
+      onConnectionEnd: (end) => this.ends.push(end),
+    };
+  }
+
+  /** A session under a lease. */
+  session(lease: Partial<Lease> = {}): CreatorSession {
+    return new CreatorSession({
+      services: this.services,
+      record: this.record,
+      lease: { creatorId: 'cr_1', fence: '1000', from: 'new', ...lease },
+    });
+  }
+
+  /** A session that is live in room 7000000000000000001, started and connected. */
+  async liveSession(lease: Partial<Lease> = {}): Promise<CreatorSession> {
+    this.found = live();
+    const session = this.session(lease);
+    session.start();
+    await settle();
+    return session;
+  }
+
+  /** The newest connection. */
+  get link(): FakeLink {
+    const link = this.links.at(-1);
+    if (!link) throw new Error('no connection was made');
+    return link;
+  }
+
+  private readonly onError = (fields: object): void => {
+    throw new Error(`logged as an error: ${String((fields as { err?: unknown }).err)}`);
+  };
+}
+
+export const ROOM = '7000000000000000001';
+
+export function live(roomId = ROOM): ResolveResult {
+  return { kind: 'live', roomId, uniqueId: 'alice', userId: '42', title: 'a title' };
+}

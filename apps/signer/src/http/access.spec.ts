@@ -1,0 +1,61 @@
+import { beforeEach, describe, expect, it } from '@jest/globals';
+import type { KeyRecord, Logger } from '@tributary/runtime';
+import { KeyCache } from './access.js';
+
+const RECORD: KeyRecord = { id: 'key_1', name: 'one', scopes: ['sign'] };
+
+describe('KeyCache', () => {
+  let now: number;
+  let lookups: number;
+  let answer: () => KeyRecord | undefined | 'unknown';
+  let warnings: number;
+  let cache: KeyCache;
+
+  beforeEach(() => {
+    now = 0;
+    lookups = 0;
+    warnings = 0;
+    answer = () => RECORD;
+    const lookup = async () => {
+      lookups += 1;
+      return answer();
+    };
+    cache = new KeyCache({ lookup }, { warn: () => void (warnings += 1) } as unknown as Logger, () => now);
+  });
+
+  it('asks Redis for a key once in ten seconds', async () => {
+    for (let i = 0; i < 5; i++) expect(await cache.find('a')).toBe(RECORD);
+    expect(lookups).toBe(1);
+    now = 11_000;
+    await cache.find('a');
+    expect(lookups).toBe(2);
+  });
+
+  it('lets known keys in for ten minutes while Redis is away, says it once, and lets no unknown key in', async () => {
+    await cache.find('a');
+    answer = () => {
+      throw new Error('ECONNREFUSED');
+    };
+    now = 300_000;
+    expect(await cache.find('a')).toBe(RECORD);
+    expect(await cache.find('b')).toBe('unknown');
+    now = 700_000;
+    expect(await cache.find('a')).toBe('unknown');
+    expect(warnings).toBe(1);
+  });
+
+  it('takes a projection that is being rebuilt for unknown, not for "no such key"', async () => {
+    await cache.find('a');
+    answer = () => 'unknown';
+    now = 60_000;
+    expect(await cache.find('a')).toBe(RECORD);
+    expect(await cache.find('b')).toBe('unknown');
+  });
+
+  it('forgets a key that was revoked', async () => {
+    await cache.find('a');
+    answer = () => undefined;
+    now = 11_000;
+    expect(await cache.find('a')).toBeUndefined();
+  });
+});

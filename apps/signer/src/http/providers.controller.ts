@@ -1,0 +1,23 @@
+import { Controller, Get, HttpCode, Inject, Param, Post, UseGuards } from '@nestjs/common';
+import { Problem } from '@tributary/runtime';
+import { type ProviderReport, ProviderChain } from '../providers/chain.js';
+import { AccessGuard, Needs } from './access.js';
+
+/** How each provider fares, and the way to close its breakers by hand. */
+@Controller('v1/providers')
+@UseGuards(AccessGuard)
+export class ProvidersController {
+  constructor(@Inject(ProviderChain) private readonly chain: ProviderChain) {}
+
+  @Get()
+  list(): { data: ProviderReport[] } {
+    return { data: this.chain.report() };
+  }
+
+  @Post(':name/reset')
+  @HttpCode(204)
+  @Needs('admin')
+  reset(@Param('name') name: string): void {
+    if (!this.chain.reset(name)) throw Problem.notFound(`there is no provider called ${name.slice(0, 40)}`);
+  }
+}

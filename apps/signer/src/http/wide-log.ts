@@ -1,0 +1,56 @@
+import { randomUUID } from 'node:crypto';
+import type { Logger } from '@tributary/runtime';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { Attempt } from '../providers/chain.js';
+import type { SignMetrics } from '../providers/metrics.js';
+
+/** What is said about one request, in one line, when it has been answered. Never a query, a cookie or a key. */
+export interface Notes {
+  requestId: string;
+  startedAt: number;
+  key?: string;
+  client?: string;
+  room?: string;
+  creator?: string;
+  provider?: string;
+  attempts?: Pick<Attempt, 'provider' | 'reason' | 'durationMs' | 'skipped'>[];
+}
+
+const notes = new WeakMap<object, Notes>();
+
+/** The notes of a request, to be added to. */
+export function notesOf(request: FastifyRequest): Notes {
+  let found = notes.get(request.raw);
+  if (!found) {
+    found = { requestId: randomUUID(), startedAt: performance.now() };
+    notes.set(request.raw, found);
+  }
+  return found;
+}
+
+/** Notes how the providers fared. */
+export function noteAttempts(request: FastifyRequest, attempts: Attempt[]): void {
+  const said = notesOf(request);
+  said.provider = attempts.find(({ reason }) => reason === 'ok')?.provider;
+  said.attempts = attempts.map(({ provider, reason, durationMs, skipped }) => ({ provider, reason, durationMs, skipped }));
+}
+
+/** Logs and counts every answer, and gives each a request id. Probes and scrapes are not logged. */
+export function addWideLog(fastify: FastifyInstance, logger: Logger, metrics: SignMetrics): void {
+  fastify.addHook('onRequest', (request, reply, done) => {
+    const { requestId } = notesOf(request);
+    void reply.headers({ 'x-request-id': requestId, 'x-log-id': requestId, 'x-agent-id': 'tributary' });
+    done();
+  });
+  fastify.addHook('onResponse', (request, reply, done) => {
+    const route = request.routeOptions.url ?? 'none';
+    const { startedAt, ...said } = notesOf(request);
+    const durationMs = Math.round((performance.now() - startedAt) * 10) / 10;
+    metrics.answered(route, reply.statusCode, durationMs);
+    const line = { method: request.method, route, status: reply.statusCode, durationMs, ...said };
+    if (route === '/healthz' || route === '/readyz' || route === '/metrics') logger.debug(line, 'probe');
+    else if (reply.statusCode >= 500) logger.warn(line, 'request failed');
+    else logger.info(line, 'request');
+    done();
+  });
+}

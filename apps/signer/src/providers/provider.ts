@@ -1,0 +1,95 @@
+import { bundleFault, type ConnectBundle, type SignedUrl } from '@tributary/signing';
+
+/** Providers by name, as in the setting `SIGN_PROVIDERS`. */
+export const PROVIDER_NAMES = ['simulator', 'anonymous', 'remote'] as const;
+export type ProviderName = (typeof PROVIDER_NAMES)[number];
+
+/** What a provider can be asked for. Each has its own breaker and its own figures. */
+export type Operation = 'connect' | 'sign';
+
+/**
+ * Every way in which a provider can fail to answer; the label of its metrics.
+ * `empty-body`, `empty-cursor`, `missing-cookie` come with status 200: TikTok's usual way of refusing a session.
+ */
+export const FAILURE_REASONS = [
+  'empty-body',
+  'empty-cursor',
+  'missing-cookie',
+  'bad-answer',
+  'http-401',
+  'http-402',
+  'http-403',
+  'http-429',
+  'http-4xx',
+  'http-5xx',
+  'timeout',
+  'connect',
+  'crash',
+  'offline',
+  'unsupported',
+] as const;
+export type FailureReason = (typeof FAILURE_REASONS)[number];
+
+export interface Failure {
+  ok: false;
+  reason: FailureReason;
+  /** One sentence for people. It carries no query, cookie or key. */
+  message: string;
+  /** How long the other side asked to be left alone. */
+  retryAfterMs?: number;
+}
+
+export type Outcome<T> = { ok: true; value: T } | Failure;
+
+/** A room to be connected to. */
+export interface ConnectRequest {
+  roomId: string;
+  uniqueId?: string;
+  /** Empty for the newest. */
+  cursor: string;
+  /** The user agent of the client; the configured one where it named none. */
+  userAgent: string;
+  /** The client's own cookies, for this request alone. */
+  cookies: string;
+}
+
+/** A TikTok URL to be signed, already cleared of former signatures. */
+export interface SignRequest {
+  url: URL;
+  method: string;
+  userAgent: string;
+  cookies: string;
+  payload?: string;
+  type?: string;
+}
+
+/**
+ * One way to get a connect bundle. A provider gives up when the signal aborts, reports every expected failure as an
+ * outcome, and throws only for bugs. All providers pass the suite in conformance.ts.
+ */
+export interface SignProvider {
+  readonly name: ProviderName;
+  connect(request: ConnectRequest, signal: AbortSignal): Promise<Outcome<ConnectBundle>>;
+  /** Absent where this way of connecting knows no signatures. */
+  sign?(request: SignRequest, signal: AbortSignal): Promise<Outcome<SignedUrl>>;
+  close?(): Promise<void>;
+}
+
+/** What is said of the request (its creator is offline, its parameters are refused) does not speak against the provider. */
+export function isProviderFault(reason: FailureReason): boolean {
+  return reason !== 'offline' && reason !== 'unsupported' && reason !== 'http-4xx';
+}
+
+/** The reason behind a status that is not 200. */
+export function reasonOfStatus(status: number): FailureReason {
+  if (status === 401 || status === 402 || status === 403 || status === 429) return `http-${status}`;
+  return status >= 500 ? 'http-5xx' : 'http-4xx';
+}
+
+/** Refuses a bundle that no client could connect with: status 200 alone says nothing. */
+export function judgeBundle(bundle: ConnectBundle): Outcome<ConnectBundle> {
+  const fault = bundleFault(bundle.fetchResult, bundle.cookies);
+  if (fault === undefined) return { ok: true, value: bundle };
+  const reason = fault === 'undecodable' || fault === 'too-large' ? 'bad-answer' : fault;
+  return { ok: false, reason, message: `the bundle has a fault: ${fault}` };
+}

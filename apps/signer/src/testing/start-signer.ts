@@ -1,0 +1,36 @@
+import { NestFactory } from '@nestjs/core';
+import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
+import { Config, createValidationPipe, type Logger } from '@tributary/runtime';
+import { prepareSigner, SignerModule } from '../signer.module.js';
+
+/** One line that was logged. */
+export interface Logged {
+  level: 'debug' | 'info' | 'warn' | 'error';
+  fields: Record<string, unknown>;
+  message: string;
+}
+
+export interface RunningSigner {
+  url: string;
+  logged: Logged[];
+  app: NestFastifyApplication;
+  stop(): Promise<void>;
+}
+
+/** Runs the whole signer inside the test's process, on a port of its own. */
+export async function startSigner(settings: Partial<Config>): Promise<RunningSigner> {
+  const config = Object.assign(new Config(), { redisUrl: process.env.TRIBUTARY_TEST_REDIS_URL, ...settings });
+  const logged: Logged[] = [];
+  const at = (level: Logged['level']) => (fields: object, message: string) =>
+    void logged.push({ level, fields: fields as Record<string, unknown>, message });
+  const logger = { trace: at('debug'), debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') } as unknown as Logger;
+  const adapter = new FastifyAdapter({ bodyLimit: 131_072, forceCloseConnections: true, routerOptions: { ignoreDuplicateSlashes: true } });
+  const app = await NestFactory.create<NestFastifyApplication>(SignerModule.of(config, logger), adapter, {
+    logger: false,
+    abortOnError: false,
+  });
+  app.useGlobalPipes(createValidationPipe());
+  await prepareSigner(app, config, logger);
+  await app.listen(0, '127.0.0.1');
+  return { url: (await app.getUrl()).replace('[::1]', '127.0.0.1'), logged, app, stop: () => app.close() };
+}

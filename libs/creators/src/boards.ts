@@ -1,0 +1,76 @@
+import type { Redis } from 'ioredis';
+import { LuaScript } from './script.js';
+import type { CreatorStatus, WorkerRecord } from './types.js';
+
+/** Hash `<prefix>:status`: creator id -> what its holder last said. A projection: empty after a wipe until holders speak again. */
+export class StatusBoard {
+  private readonly redis: Redis;
+  private readonly hash: string;
+
+  constructor({ redis, prefix }: { redis: Redis; prefix: string }) {
+    this.redis = redis;
+    this.hash = `${prefix}:status`;
+  }
+
+  /** Writes what changed, in one round trip. */
+  async publish(statuses: ReadonlyMap<string, CreatorStatus>): Promise<void> {
+    if (statuses.size === 0) return;
+    await this.redis.hset(this.hash, ...[...statuses].flatMap(([id, status]) => [id, JSON.stringify(status)]));
+  }
+
+  /** Statuses in the order of `ids`; undefined for a creator that nobody has said anything about. */
+  async readMany(ids: readonly string[]): Promise<(CreatorStatus | undefined)[]> {
+    if (ids.length === 0) return [];
+    const texts = await this.redis.hmget(this.hash, ...ids);
+    return texts.map((text) => (text === null ? undefined : (JSON.parse(text) as CreatorStatus)));
+  }
+
+  /** Forgets creators that are no longer monitored. */
+  async remove(ids: readonly string[]): Promise<void> {
+    if (ids.length > 0) await this.redis.hdel(this.hash, ...ids);
+  }
+}
+
+/** A worker as the board knows it: its record and how long ago it spoke, by Redis' clock. */
+export interface SeenWorker extends WorkerRecord {
+  beatAgeMs: number;
+}
+
+const heartbeat = new LuaScript(new URL('./heartbeat.lua', import.meta.url));
+
+/** Hash `<prefix>:workers`: worker -> heartbeat. A worker silent for three lease times is dead and taken off. */
+export class WorkerBoard {
+  private readonly redis: Redis;
+  private readonly hash: string;
+  private readonly deadAfterMs: number;
+
+  constructor({ redis, prefix, leaseTtlMs }: { redis: Redis; prefix: string; leaseTtlMs: number }) {
+    this.redis = redis;
+    this.hash = `${prefix}:workers`;
+    this.deadAfterMs = 3 * leaseTtlMs;
+  }
+
+  /** Says that this worker lives. Aged by Redis' clock, so that the clocks of two machines need not agree. */
+  async heartbeat(record: WorkerRecord): Promise<void> {
+    await heartbeat.run(this.redis, [this.hash], [record.worker, JSON.stringify(record)]);
+  }
+
+  /** Living workers by name; the dead are removed on the way. */
+  async list(): Promise<SeenWorker[]> {
+    const [[seconds, micros], fields] = await Promise.all([this.redis.time(), this.redis.hgetall(this.hash)]);
+    const now = Number(seconds) * 1000 + Math.floor(Number(micros) / 1000);
+    const workers = Object.entries(fields).map(([worker, text]) => {
+      const space = text.indexOf(' ');
+      const beatAgeMs = Math.max(0, now - Number(text.slice(0, space)));
+      return { ...(JSON.parse(text.slice(space + 1)) as WorkerRecord), worker, beatAgeMs };
+    });
+    const dead = workers.filter(({ beatAgeMs }) => beatAgeMs > this.deadAfterMs);
+    if (dead.length > 0) await this.redis.hdel(this.hash, ...dead.map(({ worker }) => worker));
+    return workers.filter(({ beatAgeMs }) => beatAgeMs <= this.deadAfterMs).sort((a, b) => (a.worker < b.worker ? -1 : 1));
+  }
+
+  /** Takes a worker that stops off the board, so that the others share its creators at once. */
+  async leave(worker: string): Promise<void> {
+    await this.redis.hdel(this.hash, worker);
+  }
+}

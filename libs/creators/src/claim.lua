@@ -1,0 +1,41 @@
+-- Takes the leases of creators that nobody holds, each under a new and higher fence.
+-- KEYS: 1 hash of leases, 2 hash of carries, 3 hash of last arrivals, 4 string: ms of the first lease command since a wipe
+-- ARGV: 1 worker, 2 lease time in ms, 3 ms that never-held creators must wait after KEYS[4] (their holders restore them first),
+--       4 `1` when leases that expired under another worker may be taken, 5 leases to take at most, 6.. creator ids
+-- Returns per lease taken: creator id, fence, `new` | `released` | `expired` | `own`, carry or nil, last arrival in ms or nil.
+-- A lease reads `<fence> <worker> <expiresAtMs>`, `<fence> - 0` once released. Fences are microseconds: doubles hold them
+-- exactly, and only `%.0f` prints them whole.
+local time = redis.call('TIME')
+local micros = tonumber(time[1]) * 1000000 + tonumber(time[2])
+local now = math.floor(micros / 1000)
+redis.call('SET', KEYS[4], string.format('%.0f', now), 'NX')
+local settled = now - tonumber(redis.call('GET', KEYS[4])) >= tonumber(ARGV[3])
+local expires = string.format('%.0f', now + tonumber(ARGV[2]))
+local left = tonumber(ARGV[5])
+local taken = {}
+for i = 6, #ARGV do
+  if left <= 0 then break end
+  local creator = ARGV[i]
+  local lease = redis.call('HGET', KEYS[1], creator)
+  local from, previous = nil, 0
+  local fence, worker, until_ms = string.match(lease or '', '^(%d+) (%S+) (%d+)$')
+  if not fence then
+    if settled then from = 'new' end
+  else
+    previous = tonumber(fence)
+    if worker == '-' then from = 'released'
+    elseif worker == ARGV[1] then from = 'own'
+    elseif tonumber(until_ms) <= now and ARGV[4] == '1' then from = 'expired' end
+  end
+  if from then
+    fence = string.format('%.0f', math.max(previous + 1, micros))
+    redis.call('HSET', KEYS[1], creator, fence .. ' ' .. ARGV[1] .. ' ' .. expires)
+    left = left - 1
+    taken[#taken + 1] = creator
+    taken[#taken + 1] = fence
+    taken[#taken + 1] = from
+    taken[#taken + 1] = redis.call('HGET', KEYS[2], creator)
+    taken[#taken + 1] = redis.call('HGET', KEYS[3], creator)
+  end
+end
+return taken

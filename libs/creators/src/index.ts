@@ -1,0 +1,16 @@
+export { type SeenWorker, StatusBoard, WorkerBoard } from './boards.js';
+export { type Lease, type LeaseKeys, LeaseManager, type LeaseManagerOptions, type LeaseStats } from './leases.js';
+export { CreatorProjection } from './projection.js';
+export { fairShare, movesNow, type Share } from './share.js';
+export {
+  CREATOR_STATES,
+  type CreatorCounters,
+  type CreatorOptions,
+  type CreatorProblem,
+  type CreatorRecord,
+  type CreatorState,
+  type CreatorStatus,
+  emptyCounters,
+  type WorkerCounters,
+  type WorkerRecord,
+} from './types.js';

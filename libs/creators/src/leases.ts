@@ -1,0 +1,285 @@
+import type { Redis } from 'ioredis';
+import { LuaScript } from './script.js';
+
+/** Where the leases of a partition live. The log's keys have this shape. */
+export interface LeaseKeys {
+  readonly partitions: number;
+  partitionOf(creatorId: string): number;
+  leases(partition: number): string;
+  carry(partition: number): string;
+  last(partition: number): string;
+}
+
+/** The right to append a creator's events under `fence`, and what its previous holder left behind. */
+export interface Lease {
+  creatorId: string;
+  /** Decimal microseconds; higher for every new holder. */
+  fence: string;
+  /** `new`: never held. `released`: given back. `expired`: its holder fell silent. `own`: this worker's, its answer was lost. */
+  from: 'new' | 'released' | 'expired' | 'own';
+  /** What the previous holder wrote for the next one. */
+  carry?: string;
+  /** ms since 1970 when the last event that reached the inbox had arrived. */
+  lastAt?: number;
+}
+
+export interface LeaseManagerOptions {
+  redis: Redis;
+  keys: LeaseKeys;
+  /** Unique per process start: a lease under this name is this process' own. No spaces. */
+  worker: string;
+  ttlMs: number;
+  /** Every lease is renewed this often; a tenth of the lease time by default, so that a wipe is mended within about a second. */
+  renewEveryMs?: number;
+  logger: { info(fields: object, message: string): void; warn(fields: object, message: string): void };
+  /** Somebody else holds this creator now: stop at once, append nothing more under its fence. */
+  onLost(lease: Lease): void;
+  /** The lease was gone (wipe) and is back under its own fence; what Redis knew beside it is not. */
+  onRestored?(lease: Lease): void;
+}
+
+export interface LeaseStats {
+  held: number;
+  claimed: number;
+  /** Of these, from a worker that fell silent. */
+  takenOver: number;
+  lost: number;
+  restored: number;
+  failures: number;
+  silentPartitions: number;
+}
+
+/** Reconnect delay of a Redis client at most (see createRedis): within this and one renewal every living holder has spoken again. */
+const RECONNECT_MS_MAX = 2_000;
+const LOST = 0;
+const RESTORED = 2;
+
+const claimScript = new LuaScript(new URL('./claim.lua', import.meta.url));
+const renewScript = new LuaScript(new URL('./renew.lua', import.meta.url));
+const releaseScript = new LuaScript(new URL('./release.lua', import.meta.url));
+
+/** One partition's leases and how long its renewals have worked, by this process' monotonic clock (ms). */
+interface Shard {
+  partition: number;
+  held: Map<string, Lease>;
+  healthySince?: number;
+  lastOk: number;
+  /** After an outage the others get this long to say what they still hold. */
+  settledAt: number;
+  failing: boolean;
+}
+
+/**
+ * Holds the leases of one worker: takes free creators, renews what it holds (one timer, one command per partition) and
+ * gives back. A Redis outage takes nothing away: what is held stays held until Redis itself names a newer holder.
+ */
+export class LeaseManager {
+  private readonly shards: Shard[];
+  private readonly renewEveryMs: number;
+  private readonly settleMs: number;
+  private timer: NodeJS.Timeout | undefined;
+  private renewing: Promise<void> | undefined;
+  private readonly totals = { claimed: 0, takenOver: 0, lost: 0, restored: 0, failures: 0 };
+
+  constructor(private readonly options: LeaseManagerOptions) {
+    if (!/^[^\s-]\S*$/.test(options.worker)) throw new Error(`worker: expected a name without spaces, got "${options.worker}"`);
+    this.renewEveryMs = options.renewEveryMs ?? Math.max(50, Math.floor(options.ttlMs / 10));
+    this.settleMs = Math.min(options.ttlMs, this.renewEveryMs + RECONNECT_MS_MAX);
+    this.shards = Array.from({ length: options.keys.partitions }, (_, partition) => ({
+      partition,
+      held: new Map(),
+      lastOk: 0,
+      settledAt: 0,
+      failing: false,
+    }));
+  }
+
+  /** Starts renewing, at once where Redis is there: the first renewal also shows that a partition answers. */
+  start(): void {
+    if (this.timer) return;
+    this.timer = setInterval(() => void this.renewAll(), this.renewEveryMs);
+    this.options.redis.on('ready', this.onReady);
+    if (this.options.redis.status === 'ready') void this.renewAll();
+  }
+
+  /** Stops renewing. What is held is not given back: see {@link release}. */
+  async stop(): Promise<void> {
+    clearInterval(this.timer);
+    this.timer = undefined;
+    this.options.redis.off('ready', this.onReady);
+    await this.renewing;
+  }
+
+  get size(): number {
+    return this.shards.reduce((sum, { held }) => sum + held.size, 0);
+  }
+
+  get(creatorId: string): Lease | undefined {
+    return this.shardOf(creatorId).held.get(creatorId);
+  }
+
+  *held(): IterableIterator<Lease> {
+    for (const { held } of this.shards) yield* held.values();
+  }
+
+  /** Totals since the start; `silentPartitions` have not answered the last renewal, or none yet. */
+  stats(): LeaseStats {
+    return { held: this.size, ...this.totals, silentPartitions: this.shards.filter((shard) => shard.healthySince === undefined).length };
+  }
+
+  /**
+   * Takes up to `max` of these creators: free ones at once; those whose holder fell silent only when this worker's own
+   * renewals have worked for a whole lease time, so that nobody grabs what others still hold when Redis comes back.
+   * A partition that does not answer is left out; the next call tries again.
+   */
+  async claim(creatorIds: Iterable<string>, max: number): Promise<Lease[]> {
+    const wanted = new Map<Shard, string[]>();
+    for (const id of creatorIds) {
+      const shard = this.shardOf(id);
+      if (shard.held.has(id)) continue;
+      const ids = wanted.get(shard);
+      if (ids) ids.push(id);
+      else wanted.set(shard, [id]);
+    }
+    const taken: Lease[] = [];
+    for (const [shard, ids] of wanted) {
+      if (taken.length >= max) break;
+      const now = performance.now();
+      if (shard.healthySince === undefined || now < shard.settledAt) continue;
+      const mayTakeOver = now - shard.healthySince >= this.options.ttlMs;
+      try {
+        taken.push(...(await this.claimIn(shard, ids, max - taken.length, mayTakeOver)));
+      } catch (error) {
+        this.failed(shard, error);
+      }
+    }
+    return taken;
+  }
+
+  /**
+   * Gives these leases back; anybody may take them at once. They are no longer held when this returns, whatever Redis
+   * said: an answer that never came means that they expire.
+   * @returns how many Redis has released.
+   */
+  async release(creatorIds: Iterable<string>): Promise<number> {
+    const pairs = new Map<Shard, string[]>();
+    for (const id of creatorIds) {
+      const shard = this.shardOf(id);
+      const lease = shard.held.get(id);
+      if (!lease) continue;
+      shard.held.delete(id);
+      pairs.set(shard, [...(pairs.get(shard) ?? []), id, lease.fence]);
+    }
+    const counts = await Promise.all(
+      [...pairs].map(async ([shard, args]) => {
+        try {
+          return Number(await releaseScript.run(this.options.redis, [this.options.keys.leases(shard.partition)], args));
+        } catch (error) {
+          this.failed(shard, error);
+          return 0;
+        }
+      }),
+    );
+    return counts.reduce((sum, count) => sum + count, 0);
+  }
+
+  /** Renews everything now, one command per partition. A running renewal is awaited instead of doubled. */
+  renewAll(): Promise<void> {
+    this.renewing ??= Promise.all(this.shards.map((shard) => this.renew(shard)))
+      .then(() => undefined)
+      .finally(() => (this.renewing = undefined));
+    return this.renewing;
+  }
+
+  private readonly onReady = (): void => void this.renewAll();
+
+  private shardOf(creatorId: string): Shard {
+    const shard = this.shards[this.options.keys.partitionOf(creatorId)];
+    if (!shard) throw new Error(`no partition for creator ${creatorId}`);
+    return shard;
+  }
+
+  /** Beside the leases, in their slot: when the first lease command after a wipe came. */
+  private sinceKey(partition: number): string {
+    return `${this.options.keys.leases(partition)}:since`;
+  }
+
+  private async claimIn(shard: Shard, ids: string[], max: number, mayTakeOver: boolean): Promise<Lease[]> {
+    const { redis, keys, worker, ttlMs } = this.options;
+    const { partition } = shard;
+    const answer = (await claimScript.run(
+      redis,
+      [keys.leases(partition), keys.carry(partition), keys.last(partition), this.sinceKey(partition)],
+      [worker, ttlMs, this.settleMs, mayTakeOver ? 1 : 0, max, ...ids],
+    )) as (string | null)[];
+    const taken: Lease[] = [];
+    for (let at = 0; at < answer.length; at += 5) {
+      const [creatorId, fence, from, carry, lastAt] = answer.slice(at, at + 5);
+      const lease: Lease = {
+        creatorId: String(creatorId),
+        fence: String(fence),
+        from: from as Lease['from'],
+        ...(carry ? { carry } : {}),
+        ...(lastAt ? { lastAt: Number(lastAt) } : {}),
+      };
+      shard.held.set(lease.creatorId, lease);
+      taken.push(lease);
+      this.totals.claimed += 1;
+      if (from === 'expired') this.totals.takenOver += 1;
+    }
+    return taken;
+  }
+
+  private async renew(shard: Shard): Promise<void> {
+    const { redis, keys, worker, ttlMs, logger } = this.options;
+    const leases = [...shard.held.values()];
+    let answers: number[];
+    try {
+      const args = [worker, ttlMs, ...leases.flatMap(({ creatorId, fence }) => [creatorId, fence])];
+      answers = (await renewScript.run(redis, [keys.leases(shard.partition), this.sinceKey(shard.partition)], args)) as number[];
+    } catch (error) {
+      this.failed(shard, error);
+      return;
+    }
+    this.succeeded(shard);
+    let lost = 0;
+    let restored = 0;
+    for (const [at, lease] of leases.entries()) {
+      // Given back, or given back and taken again, while the command was under way.
+      if (shard.held.get(lease.creatorId) !== lease) continue;
+      if (answers[at] === LOST) {
+        shard.held.delete(lease.creatorId);
+        lost += 1;
+        this.options.onLost(lease);
+      } else if (answers[at] === RESTORED) {
+        restored += 1;
+        this.options.onRestored?.(lease);
+      }
+    }
+    this.totals.lost += lost;
+    this.totals.restored += restored;
+    if (lost > 0) logger.warn({ partition: shard.partition, lost }, 'leases lost: another worker holds these creators');
+    if (restored > 0) logger.warn({ partition: shard.partition, restored }, 'leases were gone from Redis and are restored');
+  }
+
+  private succeeded(shard: Shard): void {
+    const now = performance.now();
+    // A renewal that came late (a stopped process, a server that hung) proves nothing about the time between.
+    if (shard.healthySince === undefined || now - shard.lastOk > this.options.ttlMs / 2) {
+      shard.healthySince = now;
+      if (shard.lastOk > 0) shard.settledAt = now + this.settleMs;
+    }
+    shard.lastOk = now;
+    if (shard.failing) this.options.logger.info({ partition: shard.partition }, 'leases are renewed again');
+    shard.failing = false;
+  }
+
+  private failed(shard: Shard, error: unknown): void {
+    this.totals.failures += 1;
+    shard.healthySince = undefined;
+    if (shard.failing) return;
+    shard.failing = true;
+    const reason = error instanceof Error ? error.message : String(error);
+    this.options.logger.warn({ partition: shard.partition, reason, held: shard.held.size }, 'leases cannot be renewed; creators stay held');
+  }
+}

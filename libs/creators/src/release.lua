@@ -1,0 +1,14 @@
+-- Gives leases back: anybody may take them at once. The fence stays on record, so that the next one is higher and what
+-- the old holder appended late is still accepted until then.
+-- KEYS: 1 hash of leases
+-- ARGV: pairs: creator id, fence
+-- Returns how many were released; a lease under a newer fence is somebody else's and stays.
+local released = 0
+for i = 1, #ARGV, 2 do
+  local recorded = string.match(redis.call('HGET', KEYS[1], ARGV[i]) or '', '^(%d+) ')
+  if not recorded or tonumber(recorded) <= tonumber(ARGV[i + 1]) then
+    redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1] .. ' - 0')
+    released = released + 1
+  end
+end
+return released

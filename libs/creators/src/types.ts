@@ -1,0 +1,87 @@
+/** What a creator's monitoring may be told beyond its name. */
+export interface CreatorOptions {
+  /** Keep the raw protobuf of its messages. */
+  raw?: boolean;
+  /** Event types to keep (`tiktok.live.chat`, `tiktok.live.*`); all of them when absent. `monitor.*` is always kept. */
+  types?: string[];
+}
+
+/** A creator as workers know it: the projection of what PostgreSQL holds. */
+export interface CreatorRecord {
+  /** Stable internal id (`cr_...`). */
+  id: string;
+  /** Current handle, without @. */
+  uniqueId: string;
+  /** TikTok's user id, once resolved. */
+  userId?: string;
+  paused: boolean;
+  options: CreatorOptions;
+}
+
+export const CREATOR_STATES = ['offline', 'connecting', 'live', 'reconnecting', 'gated', 'blocked', 'error'] as const;
+export type CreatorState = (typeof CREATOR_STATES)[number];
+
+/** Why a creator is not received, in the words of whoever refused. `at` and `retryAt` are ms since 1970. */
+export interface CreatorProblem {
+  reason: string;
+  message: string;
+  at: number;
+  /** When the worker tries again; for `blocked` the end of the block. */
+  retryAt?: number;
+}
+
+/** Totals of one holder for one creator, since it took the creator over. */
+export interface CreatorCounters {
+  frames: number;
+  messages: number;
+  events: number;
+  duplicates: number;
+  unknown: number;
+  decodeErrors: number;
+  reconnects: number;
+  gaps: number;
+}
+
+/** What the holder of a creator last said about it. */
+export interface CreatorStatus {
+  state: CreatorState;
+  /** ms since 1970 when this state began. */
+  since: number;
+  worker?: string;
+  roomId?: string;
+  userId?: string;
+  title?: string;
+  viewers?: number;
+  lastError?: CreatorProblem;
+  /** Place (1 = next) and estimated wait while it queues for a sign call. */
+  queue?: { place: number; waitMs: number };
+  counters: CreatorCounters;
+}
+
+/** Where this worker's events are, since its start. */
+export interface WorkerCounters {
+  /** Messages that came out of sockets. */
+  received: number;
+  /** Events made of them. */
+  decoded: number;
+  /** Events in the inbox. */
+  appended: number;
+  /** Events that the store has committed. */
+  confirmed: number;
+}
+
+/** A worker's heartbeat. Times are ms since 1970. */
+export interface WorkerRecord {
+  worker: string;
+  /** Creators it holds at most. */
+  capacity: number;
+  /** Creators it holds. */
+  creators: number;
+  counters: WorkerCounters;
+  startedAt: number;
+}
+
+/** Zeroed counters of a new holder. */
+export function emptyCounters(): CreatorCounters {
+  return { frames: 0, messages: 0, events: 0, duplicates: 0, unknown: 0, decodeErrors: 0, reconnects: 0, gaps: 0 };
+}

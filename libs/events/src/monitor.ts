@@ -1,0 +1,59 @@
+import { Type } from '@sinclair/typebox';
+import { count, id, instant, text, word } from './fields.js';
+
+/** Why events may be missing between two moments. */
+export const GAP_REASONS = ['disconnect', 'silence', 'takeover', 'blocked', 'buffer-full', 'paused', 'shutdown'] as const;
+export type GapReason = (typeof GAP_REASONS)[number];
+
+const roomId = id('room of the stream');
+const userId = Type.Optional(id("the creator's TikTok user id"));
+
+/** What the system itself says about a creator's connection. */
+export const monitor = {
+  'monitor.live': {
+    about: 'The creator went live.',
+    data: Type.Object({ roomId, userId, title: Type.Optional(text('title of the stream')) }),
+  },
+  'monitor.offline': {
+    about: 'The creator is no longer live, and that was confirmed.',
+    data: Type.Object({ roomId, confirmedBy: text('what confirmed it, such as `streamEnd` or `poll`') }),
+  },
+  'monitor.connected': {
+    about: 'A worker has a connection to the room; events flow from here on.',
+    data: Type.Object({
+      roomId,
+      userId,
+      worker: text('the worker'),
+      connection: count('number of this connection, counted by its holder from 1'),
+      provider: Type.Optional(text('sign provider that made the connection possible')),
+    }),
+  },
+  'monitor.disconnected': {
+    about: 'A connection ended.',
+    data: Type.Object({
+      roomId,
+      reason: text('why'),
+      code: Type.Optional(Type.Integer({ description: 'WebSocket close code or HTTP status' })),
+      durationMs: count('how long it was open'),
+      events: count('events received on it'),
+    }),
+  },
+  'monitor.gap': {
+    about: 'Events between `from` and `to` may be missing.',
+    data: Type.Object({
+      roomId: Type.Optional(roomId),
+      from: instant('last moment from which everything is here'),
+      to: instant('moment from which everything is here again'),
+      reason: word('why', ...GAP_REASONS),
+      missedEstimate: Type.Optional(count('estimate of missed events, from the rate before')),
+    }),
+  },
+  'monitor.error': {
+    about: 'The creator cannot be monitored at the moment.',
+    data: Type.Object({
+      reason: text('kind of the error'),
+      message: text('what happened, in one sentence'),
+      retryAt: Type.Optional(instant('when it is tried again')),
+    }),
+  },
+};

@@ -1,0 +1,23 @@
+import type { TikTokLiveConnection } from 'tiktok-live-connector';
+
+/** The part of tiktok-live-connector's constructor options (2.4 and 2.5) that points it at a simulator. */
+export type ConnectorOptions = Pick<ConstructorParameters<typeof TikTokLiveConnection>[1], 'webConfigOverrides' | 'webClientOptions'>;
+
+/**
+ * Options that make the unmodified `TikTokLiveConnection` take the simulator for TikTok. Its hosts are overridden, and because
+ * it asks loopback by https, a `got` hook puts its requests back to http; both are documented options. Signing is separate: give
+ * `eulerApiInstance`, or `SIGN_API_URL`, the address of the signer.
+ */
+export function connectorOptions(simulatorUrl: string): ConnectorOptions {
+  const { host } = new URL(simulatorUrl);
+  const toHttp = (options: { url?: string | URL }) => {
+    if (options.url === undefined) return;
+    const url = new URL(options.url);
+    if (url.host !== host || url.protocol !== 'https:') return;
+    url.protocol = 'http:';
+    options.url = url;
+  };
+  // The type asks for a cookie jar too, but the library always puts its own in its place.
+  const webClientOptions = { hooks: { beforeRequest: [toHttp] } } as unknown as ConnectorOptions['webClientOptions'];
+  return { webConfigOverrides: { TIKTOK_HOST_WEB: host, TIKTOK_HOST_WEBCAST: host }, webClientOptions };
+}

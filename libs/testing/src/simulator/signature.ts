@@ -1,0 +1,175 @@
+import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
+
+/** What a signed URL carries beyond the one that was signed. */
+export interface SignedUrl {
+  signedUrl: string;
+  userAgent: string;
+  tokens: { 'X-Bogus': string; 'X-Gnarly': string; msToken: string };
+}
+
+/** Why a request is refused; said in the log and in stats only, as TikTok says nothing. */
+export type Refusal = 'no signature' | 'signature expired' | 'signature wrong' | 'no session cookie' | 'session cookie unknown';
+
+export interface SecretsOptions {
+  /** Life of a signed URL, in ms; TikTok's is about 30 s. */
+  signatureTtlMs: number;
+  /** Life of a cursor and internalExt pair, in ms. */
+  bundleTtlMs: number;
+}
+
+const TOKENS = ['X-Bogus', 'X-Gnarly', 'msToken', '_signature'];
+/** Life of a ttwid cookie; TikTok sets a year. */
+const TTWID_TTL_MS = 365 * 86_400_000;
+/** One internalExt signature serves this long, so that a frame needs no HMAC. */
+const EXT_BUCKET_MS = 10_000;
+
+/**
+ * Everything that only TikTok can make: URL signatures, session cookies, cursors. Stateless: each carries its own HMAC with
+ * a key that never leaves this object, so a million of them cost no memory and none can be invented outside.
+ */
+export class Secrets {
+  private readonly key = randomBytes(32);
+
+  constructor(private readonly options: SecretsOptions) {}
+
+  /** A new `ttwid` value, as it stands in a cookie (percent-encoded). */
+  issueTtwid(now: number): string {
+    const body = `1|${randomBytes(32).toString('base64url')}|${Math.floor(now / 1000)}`;
+    return encodeURIComponent(`${body}|${this.mac('ttwid', body).toString('hex')}`);
+  }
+
+  /** Whether this `ttwid` value, encoded or not, was issued here. */
+  knowsTtwid(value: string | undefined, now: number): boolean {
+    if (value === undefined || value.length > 1_000) return false;
+    const parts = decodeSafely(value).split('|');
+    if (parts.length !== 4 || now - Number(parts[2]) * 1000 > TTWID_TTL_MS) return false;
+    return same(this.mac('ttwid', parts.slice(0, 3).join('|')).toString('hex'), parts[3] ?? '');
+  }
+
+  /**
+   * Signs a webcast URL for one user agent, as the SDK in TikTok's page does. Scheme and host do not count; path, every
+   * parameter (so the room too) and the user agent do.
+   */
+  sign(url: string, userAgent: string, now: number): SignedUrl {
+    const bare = stripTokens(url);
+    const msToken = Buffer.concat([timestamp(now), randomBytes(72)]).toString('base64url');
+    const bogus = this.bogus(bare, userAgent, msToken);
+    const gnarly = this.gnarly(bare, userAgent, msToken);
+    const separator = bare.includes('?') ? (/[?&]$/.test(bare) ? '' : '&') : '?';
+    return {
+      signedUrl: `${bare}${separator}msToken=${msToken}&X-Bogus=${bogus}&X-Gnarly=${gnarly}`,
+      userAgent,
+      tokens: { 'X-Bogus': bogus, 'X-Gnarly': gnarly, msToken },
+    };
+  }
+
+  /** Why this request's signature or session does not count, or undefined when both do. */
+  refusal(url: string, userAgent: string, cookies: ReadonlyMap<string, string>, now: number): Refusal | undefined {
+    const query = new URL(url, 'http://localhost').searchParams;
+    const msToken = query.get('msToken');
+    const bogus = query.get('X-Bogus');
+    const gnarly = query.get('X-Gnarly');
+    if (!msToken || !bogus || !gnarly) return 'no signature';
+    const bare = stripTokens(url);
+    if (!same(this.bogus(bare, userAgent, msToken), bogus)) return 'signature wrong';
+    if (!same(this.gnarly(bare, userAgent, msToken), gnarly)) return 'signature wrong';
+    const signedAt = Buffer.from(msToken, 'base64url').readUIntBE(0, 6);
+    if (now - signedAt > this.options.signatureTtlMs || signedAt > now + 1_000) return 'signature expired';
+    const ttwid = cookies.get('ttwid');
+    if (ttwid === undefined) return 'no session cookie';
+    return this.knowsTtwid(ttwid, now) ? undefined : 'session cookie unknown';
+  }
+
+  /** Cursor and internalExt of one moment of a room. The signature inside changes every 10 s. */
+  issuePosition(roomId: string, now: number, seq: number): { cursor: string; internalExt: string } {
+    const tag = this.tag(roomId, now);
+    return {
+      cursor: `t-${now}_r-1_d-1_u-1_h-${tag}`,
+      internalExt:
+        `internal_src:dim|wss_push_room_id:${roomId}|wss_push_did:${roomId.slice(0, -4)}7311|first_req_ms:${now}` +
+        `|fetch_time:${now}|seq:${seq}|wss_info:0-${now}-0-0|wrds_v:${tag}`,
+    };
+  }
+
+  /** Whether this pair was issued here for that room and is still alive. */
+  knowsPosition(roomId: string, cursor: string, internalExt: string, now: number): boolean {
+    const position = /^t-(\d{13})_r-1_d-1_u-1_h-([\w-]+)$/.exec(cursor);
+    const fields = new Map(internalExt.split('|').map((part) => part.split(':', 2) as [string, string]));
+    const at = Number(fields.get('fetch_time'));
+    if (!position || fields.get('wss_push_room_id') !== roomId || !Number.isSafeInteger(at)) return false;
+    if (now - at > this.options.bundleTtlMs) return false;
+    return same(this.tag(roomId, at), fields.get('wrds_v') ?? '') && same(this.tag(roomId, Number(position[1])), position[2] ?? '');
+  }
+
+  private readonly tags = new Map<string, { bucket: number; tag: string }>();
+
+  private tag(roomId: string, at: number): string {
+    const bucket = Math.floor(at / EXT_BUCKET_MS);
+    const known = this.tags.get(roomId);
+    if (known?.bucket === bucket) return known.tag;
+    const tag = this.mac('position', `${roomId}|${bucket}`).toString('base64url').slice(0, 24);
+    if (this.tags.size >= 10_000) this.tags.clear();
+    this.tags.set(roomId, { bucket, tag });
+    return tag;
+  }
+
+  private bogus(url: string, userAgent: string, msToken: string): string {
+    return this.mac('bogus', `${canonical(url)}\n${userAgent}\n${msToken}`).toString('base64url').slice(0, 28);
+  }
+
+  private gnarly(url: string, userAgent: string, msToken: string): string {
+    const mac = this.mac('gnarly', `${msToken}\n${userAgent}\n${canonical(url)}`);
+    return Buffer.concat([mac, this.mac('gnarly2', mac.toString('hex'))]).toString('base64url');
+  }
+
+  private mac(purpose: string, text: string): Buffer {
+    return createHmac('sha256', this.key).update(purpose).update('\0').update(text).digest();
+  }
+}
+
+/** Reads a Cookie header into names and values. */
+export function parseCookies(header: string | undefined): Map<string, string> {
+  const cookies = new Map<string, string>();
+  for (const part of (header ?? '').split(';')) {
+    const at = part.indexOf('=');
+    if (at > 0) cookies.set(part.slice(0, at).trim(), part.slice(at + 1).trim());
+  }
+  return cookies;
+}
+
+function stripTokens(url: string): string {
+  const [path = '', query = ''] = splitOnce(url, '?');
+  const kept = query.split('&').filter((pair) => pair !== '' && !TOKENS.includes(splitOnce(pair, '=')[0] ?? ''));
+  return kept.length > 0 ? `${path}?${kept.join('&')}` : path;
+}
+
+function canonical(url: string): string {
+  const parsed = new URL(url, 'http://localhost');
+  const pairs = [...parsed.searchParams].map(([name, value]) => `${name}=${value}`).sort();
+  return `${parsed.pathname.replace(/\/{2,}/g, '/')}?${pairs.join('&')}`;
+}
+
+function splitOnce(text: string, separator: string): string[] {
+  const at = text.indexOf(separator);
+  return at < 0 ? [text] : [text.slice(0, at), text.slice(at + 1)];
+}
+
+function timestamp(now: number): Buffer {
+  const bytes = Buffer.alloc(6);
+  bytes.writeUIntBE(now, 0, 6);
+  return bytes;
+}
+
+function same(a: string, b: string): boolean {
+  const left = Buffer.from(a);
+  const right = Buffer.from(b);
+  return left.length === right.length && timingSafeEqual(left, right);
+}
+
+function decodeSafely(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}

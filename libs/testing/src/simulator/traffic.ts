@@ -1,0 +1,267 @@
+import { COMMENTS } from './content.js';
+import { type Method, methodOf } from './methods.js';
+import type { GiftProp, Props } from './props.js';
+import { Random } from './random.js';
+import { type RareKind, RARE_WEIGHTS, writeRare } from './rare.js';
+import { messageId, type Stamp, writeCommon } from './stamp.js';
+import type { Effect } from './truth.js';
+import type { SimulatedUser } from './users.js';
+import { encode, type WireWriter } from './wire.js';
+
+/** What was written as one message's payload. */
+export interface Written {
+  method: Method;
+  high: number;
+  low: number;
+  effect: Effect | undefined;
+}
+
+type Kind = 'join' | 'chat' | 'like' | 'gift' | 'follow' | 'share' | 'social' | RareKind;
+
+/** Shares of what is not a join, out of 1,000; measured in moderate rooms, the rare kinds raised so that an hour shows each. */
+const WEIGHTS: Record<Exclude<Kind, 'join'>, number> = {
+  chat: 385,
+  like: 280,
+  gift: 130,
+  follow: 30,
+  share: 18,
+  social: 7,
+  ...RARE_WEIGHTS,
+};
+const TABLE_SIZE = 4_096;
+/** A moderate room tells its viewers every 2 s. */
+const VIEWERS_EVERY_S = 2;
+const STREAKS_OPEN_MAX = 3;
+
+interface Streak {
+  key: string;
+  user: SimulatedUser;
+  gift: GiftProp;
+  groupId: number;
+  count: number;
+  target: number;
+  /** About one streak in eight is never ended by `repeatEnd`. */
+  ends: boolean;
+}
+
+const METHOD = {
+  join: methodOf('WebcastMemberMessage'),
+  chat: methodOf('WebcastChatMessage'),
+  like: methodOf('WebcastLikeMessage'),
+  gift: methodOf('WebcastGiftMessage'),
+  social: methodOf('WebcastSocialMessage'),
+  viewers: methodOf('WebcastRoomUserSeqMessage'),
+};
+
+/**
+ * The messages of one room, in the mix and sizes of moderate rooms: joins 22 to 66 %, payloads of 0.8 KB (p50) to 6 KB
+ * (p95). The n-th message depends on the seed and the rate only, its ids and times on the clock.
+ */
+export class Traffic {
+  readonly random: Random;
+  readonly salt: number;
+  /** The message that ImDelete, pins and the like speak of. */
+  lastChat: { high: number; low: number; user: SimulatedUser; text: string } | undefined;
+  private readonly table: Uint8Array;
+  private readonly streaks: Streak[] = [];
+  private groupId = 0;
+  private sinceViewers = 0;
+  private viewersTotal: number;
+  private viewers: number;
+  private likeTotal: number;
+  private readonly ranks = new Map<SimulatedUser, number>();
+  private roomField: Buffer;
+
+  constructor(
+    readonly props: Props,
+    seed: string,
+    roomId: string,
+    readonly anchorId: string,
+  ) {
+    this.random = new Random(`${seed}/traffic`);
+    this.salt = this.random.next32();
+    this.viewers = this.random.int(40, 900);
+    this.viewersTotal = this.viewers * this.random.int(3, 9);
+    this.likeTotal = this.random.int(0, 5_000);
+    this.table = tableFor(0.22 + 0.44 * this.random.next());
+    this.roomField = encode((writer) => writer.id(3, roomId));
+  }
+
+  /** From now on messages are of another room of the same creator; likes begin again. */
+  enterRoom(roomId: string): void {
+    this.roomField = encode((writer) => writer.id(3, roomId));
+    this.likeTotal = 0;
+    this.streaks.length = 0;
+    this.ranks.clear();
+  }
+
+  stamp(n: number, now: number): Stamp {
+    return { roomField: this.roomField, ...messageId(n, this.salt, now), createTime: now - this.random.int(0, 180) };
+  }
+
+  /** Writes the payload of message `n` at a rate of `rate` messages/s. */
+  write(writer: WireWriter, n: number, now: number, rate: number): Written {
+    const stamp = this.stamp(n, now);
+    this.sinceViewers++;
+    if (this.sinceViewers >= Math.max(1, Math.round(rate * VIEWERS_EVERY_S))) {
+      this.sinceViewers = 0;
+      return this.viewerCount(writer, stamp);
+    }
+    const kind = KINDS[this.table[this.random.next32() & (TABLE_SIZE - 1)] ?? 0] ?? 'join';
+    switch (kind) {
+      case 'join':
+        return this.join(writer, stamp);
+      case 'chat':
+        return this.chat(writer, stamp);
+      case 'like':
+        return this.like(writer, stamp);
+      case 'gift':
+        return this.gift(writer, stamp, now);
+      case 'follow':
+      case 'share':
+      case 'social':
+        return this.social(writer, stamp, kind);
+      default:
+        return { ...stamp, ...writeRare(kind, writer, stamp, this, now) };
+    }
+  }
+
+  /** Half of all messages come from the room's hundred regulars. */
+  user(): SimulatedUser {
+    const { users } = this.props;
+    const index = this.random.chance(0.5) ? (this.salt + this.random.int(0, 99)) % users.length : this.random.int(0, users.length - 1);
+    return users[index] as SimulatedUser;
+  }
+
+  private viewerCount(writer: WireWriter, stamp: Stamp): Written {
+    const joined = this.random.int(0, 12);
+    this.viewers = Math.max(1, this.viewers + joined - this.random.int(0, 12));
+    this.viewersTotal += joined;
+    writeCommon(writer, METHOD.viewers, stamp);
+    const top = [...this.ranks].sort((a, b) => b[1] - a[1]).slice(0, 3);
+    for (const [place, [user, diamonds]] of top.entries()) {
+      const rank = writer.open(2);
+      writer.int(1, diamonds).packed(2, user.small).int(3, place + 1);
+      writer.close(rank);
+    }
+    writer.int(3, this.viewers).str(4, String(this.viewers)).int(6, this.viewers).int(7, this.viewersTotal);
+    return this.done(METHOD.viewers, stamp, { kind: 'viewers', now: this.viewers, total: this.viewersTotal });
+  }
+
+  private join(writer: WireWriter, stamp: Stamp): Written {
+    const user = this.user();
+    writeCommon(writer, METHOD.join, stamp, this.props.text.join);
+    writer.packed(2, this.random.chance(0.2) ? user.full : user.small).int(3, this.viewers).int(9, 1).int(10, 1);
+    writer.str(21, 'recommend').str(22, 'homepage_hot-live_cell');
+    return this.done(METHOD.join, stamp, { kind: 'join' });
+  }
+
+  private chat(writer: WireWriter, stamp: Stamp): Written {
+    const user = this.user();
+    const comment = this.random.pick(COMMENTS);
+    writeCommon(writer, METHOD.chat, stamp);
+    writer.packed(2, this.random.chance(0.4) ? user.full : user.small).str(3, comment.text).int(4, 1).str(14, comment.language);
+    if (this.random.chance(0.05)) {
+      const emote = this.random.pick(this.props.emotes);
+      writer.bytes(13, encode((inner) => inner.int(1, 0).bytes(2, emote)));
+    }
+    this.lastChat = { high: stamp.high, low: stamp.low, user, text: comment.text };
+    return this.done(METHOD.chat, stamp, { kind: 'chat' });
+  }
+
+  /** Likes are sampled (the total rises by far more than the counts sum to), and two shards tell different totals. */
+  private like(writer: WireWriter, stamp: Stamp): Written {
+    const count = this.random.int(1, 15);
+    this.likeTotal += count * this.random.int(1, 14);
+    const behind = this.random.chance(0.12) ? this.random.int(1, 400) : 0;
+    const total = Math.max(count, this.likeTotal - behind);
+    writeCommon(writer, METHOD.like, stamp, this.props.text.like);
+    writer.int(2, count).int(3, total).packed(5, this.user().small);
+    if (this.random.chance(0.5)) writer.packed(7, this.props.icon);
+    return this.done(METHOD.like, stamp, { kind: 'like', count, total });
+  }
+
+  private social(writer: WireWriter, stamp: Stamp, kind: 'follow' | 'share' | 'social'): Written {
+    writeCommon(writer, METHOD.social, stamp, this.props.text[kind]);
+    writer.packed(2, this.user().full);
+    if (kind === 'share') writer.int(3, 1).int(4, 3).str(5, String(this.random.int(1, 30))).int(8, 1);
+    else writer.int(4, kind === 'follow' ? 1 : 5).int(6, this.random.int(100, 90_000));
+    return this.done(METHOD.social, stamp, kind === 'social' ? undefined : { kind });
+  }
+
+  private gift(writer: WireWriter, stamp: Stamp, now: number): Written {
+    const open = this.streaks.length;
+    const index = this.random.int(0, STREAKS_OPEN_MAX - 1);
+    if (index < open && this.random.chance(0.75)) return this.streakStep(writer, stamp, index);
+    const gift = this.pickGift();
+    const user = this.user();
+    const groupId = Math.max(now, this.groupId + 1);
+    this.groupId = groupId;
+    if (gift.type !== 1) return this.giftMessage(writer, stamp, user, gift, 1, true, groupId, undefined);
+    const key = `${user.id}/${gift.id}/${groupId}`;
+    const target = this.random.chance(0.3) ? 1 : this.random.int(2, 40);
+    this.streaks.push({ key, user, gift, groupId, count: 0, target, ends: !this.random.chance(0.12) });
+    return this.streakStep(writer, stamp, this.streaks.length - 1);
+  }
+
+  /** The next message of a run: a higher count, or, once the target is reached, the same count with `repeatEnd`. */
+  private streakStep(writer: WireWriter, stamp: Stamp, index: number): Written {
+    const streak = this.streaks[index] as Streak;
+    const ended = streak.count >= streak.target;
+    if (!ended) streak.count = Math.min(streak.target, streak.count + this.random.int(1, 6));
+    if (ended || (streak.count >= streak.target && !streak.ends)) this.streaks.splice(index, 1);
+    else if (this.streaks.length > STREAKS_OPEN_MAX) this.streaks.shift();
+    return this.giftMessage(writer, stamp, streak.user, streak.gift, streak.count, ended, streak.groupId, streak.key);
+  }
+
+  private giftMessage(
+    writer: WireWriter,
+    stamp: Stamp,
+    user: SimulatedUser,
+    gift: GiftProp,
+    count: number,
+    end: boolean,
+    groupId: number,
+    streak: string | undefined,
+  ): Written {
+    writeCommon(writer, METHOD.gift, stamp, gift.displayText);
+    writer.int(2, gift.id).int(3, count * gift.diamonds).int(4, 1).int(5, count).int(6, count);
+    writer.packed(7, user.full).int(9, end ? 1 : 0).int(11, groupId).packed(15, gift.struct).int(17, 1);
+    writer.str(28, `${stamp.createTime}${stamp.low}`);
+    this.ranks.set(user, (this.ranks.get(user) ?? 0) + gift.diamonds);
+    if (this.ranks.size > 50) this.ranks.delete(this.ranks.keys().next().value as SimulatedUser);
+    return this.done(METHOD.gift, stamp, { kind: 'gift', streak, count, diamonds: gift.diamonds });
+  }
+
+  private pickGift(): GiftProp {
+    const { gifts } = this.props;
+    let left = this.random.next() * gifts.reduce((sum, gift) => sum + gift.weight, 0);
+    return gifts.find((gift) => (left -= gift.weight) < 0) ?? (gifts[0] as GiftProp);
+  }
+
+  private done(method: Method, stamp: Stamp, effect: Effect | undefined): Written {
+    return { method, high: stamp.high, low: stamp.low, effect };
+  }
+}
+
+const KINDS = ['join', ...Object.keys(WEIGHTS)] as Kind[];
+const tables = new Map<number, Uint8Array>();
+
+/** Kinds (as indices of KINDS) by their shares, so that picking one is an index. One table for each whole percent of joins. */
+function tableFor(joins: number): Uint8Array {
+  const percent = Math.round(joins * 100);
+  const known = tables.get(percent);
+  if (known) return known;
+  const table = new Uint8Array(TABLE_SIZE);
+  const sum = Object.values(WEIGHTS).reduce((total, weight) => total + weight, 0);
+  let at = Math.round((TABLE_SIZE * percent) / 100);
+  const left = TABLE_SIZE - at;
+  for (const [index, weight] of Object.values(WEIGHTS).entries()) {
+    const end = Math.min(TABLE_SIZE, at + Math.max(1, Math.round((left * weight) / sum)));
+    table.fill(index + 1, at, end);
+    at = end;
+  }
+  table.fill(KINDS.indexOf('chat'), at);
+  tables.set(percent, table);
+  return table;
+}

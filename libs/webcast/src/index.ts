@@ -1,0 +1,20 @@
+export { type SocketBundle } from './bundle.js';
+export { type ConnectFailure, type ConnectResult, type EndReason, type Refusal, type SessionEnd } from './outcome.js';
+export { RoomSession, type RoomSessionOptions, SESSION_LIMITS, type SessionLimits, type SessionStats } from './session.js';
+export { parseUniqueId, readUniqueId, type UniqueIdResult } from './unique-id.js';
+export { type WireMessage } from './wire.js';
+export {
+  type Asker,
+  CHECK_ALIVE_ROOMS_MAX,
+  type CheckAliveResult,
+  type ResolveResult,
+  RoomResolver,
+  type RoomInfoResult,
+  type RoomResolverOptions,
+  type SignedRoom,
+} from './resolver.js';
+export { browserParams, DEFAULT_LOCALE, type SocketLocale } from './device.js';
+export { type SessionLogger } from './session.js';
+export { MAPPED_TYPES, WIRE_RULES } from './normalise/mapping.js';
+export { type NormaliserCounters, RoomNormaliser, type RoomNormaliserOptions } from './normalise/normaliser.js';
+export { type RoomState } from './normalise/scope.js';

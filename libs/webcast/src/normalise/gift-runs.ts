@@ -1,0 +1,123 @@
+/** A run without a message for this long is over, whether its end was seen or not. */
+export const RUN_SILENCE_MS = 60_000;
+/** How long a closed run is remembered, so that a late message of it is not counted again. */
+const CLOSED_KEEP_MS = 600_000;
+/** Bounds of one room; the longest silent run is forgotten first. */
+const OPEN_RUNS_MAX = 1_024;
+const CLOSED_RUNS_MAX = 1_024;
+const UNGROUPED = '0-';
+
+/** One gift message, as far as counting needs it. */
+export interface GiftStep {
+  userId: string;
+  giftId: string;
+  /** `0` or empty where TikTok names no run. */
+  groupId: string;
+  /** Gifts of the run so far, as the message says. */
+  repeatCount: number;
+  repeatEnd: boolean;
+}
+
+export interface CountedGift {
+  streakId: string;
+  /** Gifts this message adds to what was counted before. */
+  count: number;
+  streakCount: number;
+  final: boolean;
+}
+
+interface Run {
+  counted: number;
+  lastAt: number;
+}
+
+/** [streak id, gifts counted, ms of the last message, 1 when closed]. */
+export type CarriedRun = [string, number, number, 0 | 1];
+
+/**
+ * Counts streaks of one room: every gift once, whatever is lost, late, repeated or carried to another worker.
+ * A run is (group, user, gift); TikTok gives each run a group of its own, so a run that speaks again after its end or its
+ * silence goes on from where it was. Only runs without a group start anew then.
+ */
+export class GiftRuns {
+  /** In order of their last message: the oldest are at the front. */
+  private readonly open = new Map<string, Run>();
+  /** Runs with a group, in order of their closing. */
+  private readonly closed = new Map<string, Run>();
+  private latestAt = 0;
+  /** True since a change that the next holder must know of; cleared by its reader. */
+  changed = false;
+
+  get openRuns(): number {
+    return this.open.size;
+  }
+
+  /** Counts one message of a streak. `now` is its arrival in ms. */
+  step(gift: GiftStep, now: number): CountedGift {
+    const grouped = gift.groupId !== '' && gift.groupId !== '0';
+    const streakId = grouped ? `${gift.groupId}-${gift.userId}-${gift.giftId}` : `${UNGROUPED}${gift.userId}-${gift.giftId}`;
+    const run = this.find(streakId, grouped, now) ?? { counted: 0, lastAt: now };
+    const wasClosed = this.closed.delete(streakId);
+    this.open.delete(streakId);
+    const count = Math.max(0, gift.repeatCount - run.counted);
+    run.counted += count;
+    run.lastAt = Math.max(run.lastAt, now);
+    this.latestAt = Math.max(this.latestAt, now);
+    const closes = gift.repeatEnd && !wasClosed;
+    if (closes || wasClosed) this.close(streakId, run, grouped);
+    else this.keep(this.open, streakId, run, OPEN_RUNS_MAX);
+    if (count > 0 || closes) this.changed = true;
+    return { streakId, count, streakCount: run.counted, final: closes };
+  }
+
+  /** Closes silent runs and forgets old ones; work is proportional to those, not to the runs there are. */
+  sweep(now: number): void {
+    for (const [id, run] of this.open) {
+      if (run.lastAt > now - RUN_SILENCE_MS) break;
+      this.open.delete(id);
+      this.close(id, run, !id.startsWith(UNGROUPED));
+      this.changed = true;
+    }
+    for (const [id, run] of this.closed) {
+      if (run.lastAt > now - CLOSED_KEEP_MS) break;
+      this.closed.delete(id);
+    }
+  }
+
+  /** Runs that a message on its way could still belong to, for the next holder. */
+  carried(): CarriedRun[] {
+    const runs: CarriedRun[] = [];
+    for (const [id, run] of this.open) runs.push([id, run.counted, run.lastAt, 0]);
+    for (const [id, run] of this.closed) {
+      if (run.lastAt > this.latestAt - RUN_SILENCE_MS) runs.push([id, run.counted, run.lastAt, 1]);
+    }
+    return runs;
+  }
+
+  restore(runs: readonly CarriedRun[]): void {
+    for (const [id, counted, lastAt, closed] of [...runs].sort((a, b) => a[2] - b[2])) {
+      this.latestAt = Math.max(this.latestAt, lastAt);
+      this.keep(closed ? this.closed : this.open, id, { counted, lastAt }, closed ? CLOSED_RUNS_MAX : OPEN_RUNS_MAX);
+    }
+  }
+
+  private find(streakId: string, grouped: boolean, now: number): Run | undefined {
+    const open = this.open.get(streakId);
+    if (grouped) return open ?? this.closed.get(streakId);
+    return open && open.lastAt > now - RUN_SILENCE_MS ? open : undefined;
+  }
+
+  /** A run without a group is forgotten: the next one has the same name. */
+  private close(id: string, run: Run, grouped: boolean): void {
+    if (grouped) this.keep(this.closed, id, run, CLOSED_RUNS_MAX);
+  }
+
+  private keep(runs: Map<string, Run>, id: string, run: Run, max: number): void {
+    runs.set(id, run);
+    if (runs.size <= max) return;
+    const oldest = runs.entries().next().value;
+    if (!oldest) return;
+    runs.delete(oldest[0]);
+    if (runs === this.open) this.close(oldest[0], oldest[1], !oldest[0].startsWith(UNGROUPED));
+  }
+}

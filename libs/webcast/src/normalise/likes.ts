@@ -1,0 +1,36 @@
+/**
+ * Likes of one room. TikTok samples like messages and feeds their totals from several counters, so totals run backwards
+ * and counts sum to a tenth of them: the room's number is the highest total, or the sum where no total reaches it.
+ */
+export class LikeTotals {
+  private highest = 0;
+  private sum = 0;
+  /** True since a change that the next holder must know of; cleared by its reader. */
+  changed = false;
+
+  /** Takes one message; answers the likes of the room, which never decrease. */
+  add(count: number, total: number): number {
+    if (count > 0) {
+      this.sum += count;
+      this.changed = true;
+    }
+    if (total > this.highest) {
+      this.highest = total;
+      this.changed = true;
+    }
+    return this.roomLikes;
+  }
+
+  get roomLikes(): number {
+    return Math.max(this.highest, this.sum);
+  }
+
+  carried(): [highest: number, sum: number] {
+    return [this.highest, this.sum];
+  }
+
+  restore([highest, sum]: readonly [number, number]): void {
+    this.highest = highest;
+    this.sum = sum;
+  }
+}

@@ -1,0 +1,68 @@
+import { spawn } from 'node:child_process';
+import { existsSync, readdirSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { bootstrap } from './bootstrap.mjs';
+import { Fault } from './servers/fault.mjs';
+import { root } from './servers/project.mjs';
+import { printFailure } from './terminal.mjs';
+
+/** Programs by command; those with a folder take the program's name as their first argument. */
+const COMMANDS = {
+  tail: { file: 'scripts/tail.mjs' },
+  replay: { file: 'dist/bench/replay.js' },
+  bench: { folder: 'bench' },
+  faults: { folder: 'test/faults' },
+};
+/** In bench/, but a command of its own. */
+const OWN_COMMANDS = ['replay'];
+
+/**
+ * Installs and builds what is missing, then runs one program and ends with its exit code.
+ * @param {string[]} args
+ */
+export async function launch([command = '', ...rest]) {
+  try {
+    const { file, args } = find(command, rest);
+    // `--json` promises one document on standard output and nothing else.
+    await bootstrap((text) => process.stderr.write(`${text}\n`));
+    if (!existsSync(join(root, file))) throw new Fault(`"npm run ${command}" has no program here: ${file} is missing after the build.`);
+    for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM'])) process.on(signal, () => signal === 'SIGTERM' && child.kill(signal));
+    const child = spawn(process.execPath, [join(root, file), ...args], { cwd: root, stdio: 'inherit' });
+    child.once('error', (error) => process.exit(printFailure(error)));
+    child.once('close', (code) => process.exit(code ?? 1));
+  } catch (error) {
+    process.exit(printFailure(error));
+  }
+}
+
+/**
+ * @param {string} command
+ * @param {string[]} rest
+ * @returns {{ file: string, args: string[] }}
+ */
+function find(command, rest) {
+  const target = COMMANDS[/** @type {keyof typeof COMMANDS} */ (command)];
+  if (!target) throw new Fault(`unknown command "${command}"; there are ${Object.keys(COMMANDS).join(', ')}.`);
+  if ('file' in target) return { file: target.file, args: rest };
+  const names = programs(target.folder);
+  const at = rest.findIndex((arg) => !arg.startsWith('-'));
+  const name = at === -1 ? undefined : rest[at];
+  if (!name || !names.includes(name)) {
+    const what = name ? `there is no "${name}"` : 'a name is needed';
+    throw new Fault(
+      `npm run ${command} -- NAME [--json] [--seconds N] [--seed N]: ${what}; there ${names.length > 0 ? `are ${names.join(', ')}` : 'is none yet'}.`,
+    );
+  }
+  return { file: `dist/${target.folder}/${name}.js`, args: rest.filter((_, index) => index !== at) };
+}
+
+/**
+ * Programs of a folder: its files, those in deeper folders being parts of them.
+ * @param {string} folder
+ */
+function programs(folder) {
+  const full = join(root, folder);
+  if (!existsSync(full)) return [];
+  const files = readdirSync(full, { withFileTypes: true }).filter((entry) => entry.isFile() && /^[a-z-]+\.ts$/.test(entry.name));
+  return files.map((entry) => basename(entry.name, '.ts')).filter((name) => !OWN_COMMANDS.includes(name));
+}

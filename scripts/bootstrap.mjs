@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { runStep } from './commands.mjs';
 import { withLock } from './lock.mjs';
 import { Fault } from './servers/fault.mjs';
-import { dataDir, root } from './servers/project.mjs';
+import { cloneDir, root } from './servers/project.mjs';
 import { seconds } from './terminal.mjs';
 
 const INSTALL_BYTES_MIN = 900 * 1024 ** 2;
@@ -27,13 +27,13 @@ const SOURCES = [
  * @param {{ build?: boolean, signal?: AbortSignal }} [options]
  */
 export async function bootstrap(say, { build = true, signal } = {}) {
-  mkdirSync(dataDir, { recursive: true });
+  mkdirSync(cloneDir, { recursive: true });
   if (isInstalled() && (!build || isBuilt())) return;
   const steps = async () => {
     if (!isInstalled()) await install(say, signal);
     if (build && !isBuilt()) await buildAll(say, signal);
   };
-  await withLock(join(dataDir, 'setup.lock'), say, steps, signal);
+  await withLock(join(cloneDir, 'setup.lock'), say, steps, signal);
 }
 
 const installMarker = join(root, 'node_modules/.tributary-installed');
@@ -79,7 +79,7 @@ async function install(say, signal) {
   // npm names its own program when it runs us; otherwise the one on PATH.
   const npm = process.env.npm_execpath ? [process.execPath, process.env.npm_execpath] : ['npm'];
   const args = [...npm.slice(1), 'ci', '--include=dev', '--no-audit', '--no-fund', '--loglevel=error'];
-  await runStep({ title: 'Installing packages', command: npm[0], args, logFile: join(dataDir, 'logs/install.log'), signal });
+  await runStep({ title: 'Installing packages', command: npm[0], args, logFile: join(cloneDir, 'logs/install.log'), signal });
   writeFileSync(installMarker, installKey());
   say(`Packages are installed (${seconds(Date.now() - began)})`);
 }
@@ -125,7 +125,7 @@ async function buildAll(say, signal) {
     title: 'The build',
     command: process.execPath,
     args: [nest, 'build', 'api'],
-    logFile: join(dataDir, 'logs/build.log'),
+    logFile: join(cloneDir, 'logs/build.log'),
     signal,
   });
   writeFileSync(buildMarker, key);

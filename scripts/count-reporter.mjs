@@ -4,7 +4,7 @@ import { writeFileSync } from 'node:fs';
 export default class CountReporter {
   /**
    * @param {Set<unknown>} _contexts
-   * @param {import('@jest/reporters').AggregatedResult} results
+   * @param {Record<'numPassedTests' | 'numFailedTests' | 'numRuntimeErrorTestSuites' | 'numPendingTests' | 'numTodoTests', number>} results
    */
   onRunComplete(_contexts, results) {
     const file = process.env.TRIBUTARY_TEST_COUNTS;

@@ -10,6 +10,9 @@ const shows = Boolean(process.stdout.isTTY) && !process.env.NO_COLOR;
  */
 export const paint = (name, text) => (shows ? `\u001b[${colours[name]}m${text}\u001b[0m` : text);
 
+/** Columns of the terminal; without one, no limit. */
+export const width = () => (process.stdout.isTTY ? process.stdout.columns || 80 : Infinity);
+
 /**
  * Text of strangers without what a terminal would obey: control characters and direction overrides.
  * @param {string} text

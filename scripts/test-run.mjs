@@ -1,11 +1,14 @@
 import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { bootstrap } from './bootstrap.mjs';
 import { guard } from './servers/guard.mjs';
 import { root } from './servers/project.mjs';
 import { temporaryFolder } from './servers/temporary-folder.mjs';
 import { printFailure } from './terminal.mjs';
+
+const require = createRequire(import.meta.url);
 
 /**
  * Runs jest and closes with the counts alone on a line. Its exit code is jest's.
@@ -23,7 +26,7 @@ export async function runTests(args) {
   const counts = join(folder.path, 'counts.json');
   const jest = spawn(
     process.execPath,
-    ['--experimental-vm-modules', '--disable-warning=ExperimentalWarning', join(root, 'node_modules/jest/bin/jest.js'), ...args],
+    ['--experimental-vm-modules', '--disable-warning=ExperimentalWarning', require.resolve('jest/bin/jest'), ...args],
     { cwd: root, stdio: 'inherit', env: { ...process.env, NODE_ENV: 'test', TRIBUTARY_TEST_COUNTS: counts } },
   );
   const code = await new Promise((resolve) => {

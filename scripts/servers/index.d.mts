@@ -1,6 +1,3 @@
-/** An expected failure: its message is one clear sentence, and no stack is shown. */
-export class Fault extends Error {}
-
 /** A process as it is written down, so that it can be found and stopped after its owner's death. */
 export interface ProcessRecord {
   name: string;
@@ -45,6 +42,7 @@ export interface ServerProcessOptions {
 
 /** A private server on 127.0.0.1; the same object, port and folder over restarts. */
 export interface PrivateServer {
+  readonly name: string;
   readonly url: string;
   readonly port: number;
   readonly dir: string;
@@ -52,6 +50,8 @@ export interface PrivateServer {
   readonly pid: number;
   /** Called when it ends without having been told to. */
   onCrash?: ((how: string) => void) | undefined;
+  /** The last telling line of its log. */
+  lastWords(): string;
   /** Starts it after `stop` or `kill9`. */
   start(): Promise<void>;
   stop(): Promise<void>;
@@ -105,25 +105,9 @@ export interface PostgresOptions {
   signal?: AbortSignal;
 }
 
-/** @throws Fault when there is no Redis to be had, or it does not start. */
+/** @throws when there is no Redis to be had, or it does not start. */
 export function startRedis(options: RedisOptions): Promise<PrivateServer>;
-/** @throws Fault when the data folder is damaged or of another version, or it does not start. */
+/** @throws when the data folder is damaged or of another version, or it does not start. */
 export function startPostgres(options: PostgresOptions): Promise<PrivateServer>;
-/** A port on 127.0.0.1 that was free a moment ago. */
-export function freePort(): Promise<number>;
-
-/** What must not outlive this process, however it ends. */
-export const guard: {
-  watch(record: ProcessRecord): void;
-  forget(pid: number): void;
-  /** A file or folder to delete should this process die. */
-  removeAtDeath(path: string): void;
-  keepAtDeath(path: string): void;
-  /** Ends that watch when nothing is left to guard. */
-  dismiss(): Promise<void>;
-  /** The process that sees to it. */
-  warden(): { pid: number; identity: string };
-};
-
 /** A folder under the system's temporary one that goes with this process at the latest. */
 export function temporaryFolder(name: string): { path: string; remove(): void };

@@ -1,7 +1,4 @@
 /** Private servers: the one place that starts a Redis or a PostgreSQL, for `npm start`, the tests and the benchmarks. */
-export { Fault } from './fault.mjs';
-export { guard } from './guard.mjs';
 export { startPostgres } from './postgres.mjs';
 export { startRedis } from './redis.mjs';
-export { freePort } from './server-process.mjs';
 export { temporaryFolder } from './temporary-folder.mjs';

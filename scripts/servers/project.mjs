@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 /** The project's folder, found from a source or from its copy in dist. */
@@ -12,6 +12,9 @@ export const root = (() => {
   return folder;
 })();
 
-/** Where `npm start` keeps its data, and where a Redis is unpacked when the system has none. */
-export const dataDir = join(root, '.tributary');
-export const redisBinaryDir = join(dataDir, 'redis-bin');
+/** What belongs to the clone and not to its data: logs of its set-up, a Redis unpacked where the system has none. */
+export const cloneDir = join(root, '.tributary');
+export const redisBinaryDir = join(cloneDir, 'redis-bin');
+
+/** Where `npm start` keeps its data: keys, databases, the lock. */
+export const dataDir = process.env.TRIBUTARY_DATA_DIR ? resolve(process.env.TRIBUTARY_DATA_DIR) : cloneDir;

@@ -24,6 +24,10 @@ export class ServerProcess {
     this.options = options;
   }
 
+  get name() {
+    return this.options.name;
+  }
+
   /** Process id; 0 when it does not run. */
   get pid() {
     return this.#child?.pid ?? 0;

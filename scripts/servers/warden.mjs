@@ -20,8 +20,9 @@ lines.on('line', (line) => {
   if (order.remove) leftovers.add(order.remove);
   if (order.keep) leftovers.delete(order.keep);
 });
-lines.on('close', async () => {
-  await stopRecorded([...wards.values()]);
-  for (const path of leftovers) rmSync(path, { recursive: true, force: true });
-  process.exit(0);
+lines.on('close', () => {
+  void stopRecorded([...wards.values()]).then(() => {
+    for (const path of leftovers) rmSync(path, { recursive: true, force: true });
+    process.exit(0);
+  });
 });

@@ -40,7 +40,7 @@ export class Client {
    * @returns {AsyncGenerator<{ id?: string, event?: string, data: string }>}
    */
   async *stream({ query, cursor, signal }) {
-    const response = await fetch(`${this.address}/v1/stream?${query}`, {
+    const response = await fetch(`${this.address}/v1/stream?${query.toString()}`, {
       headers: { authorization: `Bearer ${this.key}`, accept: 'text/event-stream', ...(cursor ? { 'last-event-id': cursor } : {}) },
       signal,
     });

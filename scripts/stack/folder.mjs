@@ -45,7 +45,7 @@ export async function openFolder(address, say) {
   const owner = takeLock(paths.lock, { address, warden: guard.warden() });
   if (owner)
     throw new Fault(
-      `Tributary already runs in this folder (process ${owner.pid}, ${owner.address}); stop it first, or work in another clone.`,
+      `Tributary already runs in this folder (process ${owner.pid}, ${String(owner.address)}); stop it first, or work in another clone.`,
     );
   guard.removeAtDeath(paths.lock);
   await stopOrphans(previous, say);

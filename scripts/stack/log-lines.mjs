@@ -1,6 +1,8 @@
-import { paint, plain } from '../terminal.mjs';
+import { paint, plain, width } from '../terminal.mjs';
 
 const LINE_CHARS_MAX = 16_384;
+/** Time and name before each text. */
+const HEAD_CHARS = 19;
 /** @type {Record<string, Parameters<typeof paint>[0]>} */
 const COLOURS = { tributary: 'bold', simulator: 'magenta', signer: 'yellow', ingest: 'green', api: 'blue' };
 
@@ -63,12 +65,25 @@ export function parseLine(text) {
   }
 }
 
-/** @param {LogLine} line */
+/**
+ * A warning or an error whole; what is only told, cut to the width of the terminal.
+ * @param {LogLine} line
+ */
 export function show({ level, text, fields, stack }) {
   const mark = level >= 50 ? `${paint('red', 'ERROR')} ` : level >= 40 ? `${paint('yellow', 'WARN')} ` : '';
-  const values = fields.map(([name, value]) => ` ${paint('dim', `${name}=`)}${showValue(value)}`).join('');
-  const trace = stack && level >= 50 ? `\n${stack.split('\n').slice(1).join('\n')}` : '';
-  return `${mark}${plain(text)}${values}${paint('dim', trace)}`;
+  let room = level >= 40 ? Infinity : width() - HEAD_CHARS - text.length;
+  let values = '';
+  for (const [name, value] of fields) {
+    const shown = showValue(value);
+    room -= name.length + shown.length + 2;
+    if (room < 2) {
+      values += ' …';
+      break;
+    }
+    values += ` ${paint('dim', `${name}=`)}${shown}`;
+  }
+  const trace = stack && level >= 50 ? paint('dim', `\n${stack.split('\n').slice(1).join('\n')}`) : '';
+  return `${mark}${plain(text)}${values}${trace}`;
 }
 
 /** @param {unknown} value */

@@ -26,7 +26,7 @@ export async function main(args) {
   const asked = new Promise((resolve) => (wake = () => resolve(undefined)));
   process.stdout.on('error', () => {}); // the terminal may go before we do
 
-  const onSignal = async () => {
+  const onSignal = () => {
     if (firstSignalAt === 0) {
       firstSignalAt = Date.now();
       say('Stopping (Ctrl-C again to force it)');
@@ -34,9 +34,10 @@ export async function main(args) {
       wake?.();
     } else if (Date.now() - firstSignalAt > SECOND_SIGNAL_MS_MIN) {
       say('Forced: everything is killed');
-      await stack?.kill();
-      if (opened) closeFolder();
-      process.exit(1);
+      void (stack?.kill() ?? Promise.resolve()).finally(() => {
+        if (opened) closeFolder();
+        process.exit(1);
+      });
     }
   };
   for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP'])) process.on(signal, onSignal);
@@ -109,7 +110,7 @@ function printBanner({ settings, servers }, key, creators) {
   const api = settings.address('api');
   const file = relative(process.cwd(), paths.apiKey);
   const kind = settings.handles.length > 0 ? 'on TikTok' : 'simulated';
-  const where = servers.map((server) => `${server.url.split(':')[0] === 'redis' ? 'Redis' : 'PostgreSQL'} on port ${server.port}`);
+  const where = servers.map((server) => `${server.name} on port ${server.port}`);
   const rows = [
     ['Dashboard', paint('bold', `${api}/#key=${key}`)],
     ['API', `${api}/v1`],

@@ -11,7 +11,7 @@ const PORTS = /** @type {const} */ ({
 
 /**
  * @typedef {keyof typeof PORTS} App
- * @typedef {{ handles: string[], host: string, ports: Record<App, number>, apps: App[], address: (app: App) => string }} Settings
+ * @typedef {{ handles: string[], host: string, ports: Record<string, number>, apps: App[], address: (app: App) => string }} Settings
  */
 
 const USAGE = `npm start                       runs the system with simulated creators
@@ -45,7 +45,7 @@ export async function readSettings(args, env) {
   return {
     handles: args,
     host,
-    ports: /** @type {Record<App, number>} */ (ports),
+    ports,
     apps: args.length > 0 ? ['signer', 'ingest', 'api'] : ['simulator', 'signer', 'ingest', 'api'],
     address: (app) => `http://${reached}:${ports[app]}`,
   };

@@ -21,9 +21,11 @@ const STOPS = {
 };
 const SERVER_RESTART_MS = { first: 500, max: 15_000 };
 
+/** @typedef {import('../servers/index.d.mts').PrivateServer} Server */
+
 /** The private servers and the processes of one start, in the order in which they depend on each other. */
 export class Stack {
-  /** @type {import('../servers/index.d.mts').PrivateServer[]} */
+  /** @type {Server[]} */
   servers = [];
   /** @type {Map<string, AppProcess>} */
   apps = new Map();
@@ -48,10 +50,7 @@ export class Stack {
     const secrets = readSecrets();
     const hooks = { onStart: recordProcess };
     let { REDIS_URL: redisUrl, DATABASE_URL: databaseUrl } = process.env;
-    const begin = async (
-      /** @type {(port?: number) => Promise<import('../servers/index.d.mts').PrivateServer>} */ start,
-      /** @type {number} */ port,
-    ) => {
+    const begin = async (/** @type {(port?: number) => Promise<Server>} */ start, /** @type {number} */ port) => {
       const server = await start(port || undefined).catch((error) => {
         // The port of last time belongs to somebody else by now.
         if (port && error instanceof Fault && /in use/i.test(error.message)) return start();
@@ -95,28 +94,31 @@ export class Stack {
     this.env = processEnv(this.settings, { redisUrl, databaseUrl, env: process.env });
   }
 
+  /** @param {Server} server */
+  #keepUp(server) {
+    server.onCrash = (how) => void this.#revive(server, how);
+  }
+
   /**
    * Starts a crashed server again; its clients reconnect by themselves.
-   * @param {import('../servers/index.d.mts').PrivateServer & { options?: { name: string }, lastWords?: () => string }} server
+   * @param {Server} server
+   * @param {string} how it ended
    */
-  #keepUp(server) {
-    const name = server.options?.name ?? 'server';
-    server.onCrash = async (how) => {
-      for (let delayMs = SERVER_RESTART_MS.first; !this.signal.aborted; delayMs = Math.min(delayMs * 2, SERVER_RESTART_MS.max)) {
-        const why = how.startsWith('SIG') ? how : `${how}: ${server.lastWords?.()}`;
-        this.say(`${name} ended by itself (${why}); starting it again in ${seconds(delayMs)}`);
-        await wait(delayMs, undefined, { signal: this.signal }).catch(() => {});
-        if (this.signal.aborted) return;
-        try {
-          await server.start();
-          this.say(`${name} is back`);
-          return;
-        } catch (error) {
-          if (!(error instanceof Fault)) throw error;
-          how = error.message;
-        }
+  async #revive(server, how) {
+    let why = how.startsWith('SIG') ? how : `${how}: ${server.lastWords()}`;
+    for (let delayMs = SERVER_RESTART_MS.first; !this.signal.aborted; delayMs = Math.min(delayMs * 2, SERVER_RESTART_MS.max)) {
+      this.say(`${server.name} ended by itself (${why}); starting it again in ${seconds(delayMs)}`);
+      await wait(delayMs, undefined, { signal: this.signal }).catch(() => {});
+      if (this.signal.aborted) return;
+      try {
+        await server.start();
+        this.say(`${server.name} is back`);
+        return;
+      } catch (error) {
+        if (!(error instanceof Fault)) throw error;
+        why = error.message;
       }
-    };
+    }
   }
 
   /** Brings the database to this version and makes sure of an API key. @returns {Promise<Client>} */

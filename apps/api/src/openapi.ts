@@ -88,6 +88,7 @@ export function serveApiDescription(app: NestFastifyApplication): void {
     jsonDocumentUrl: 'openapi.json',
     raw: ['json'],
     customSiteTitle: 'Tributary API',
+    customCss: '.swagger-ui .topbar { display: none }',
     // The page's default would send the document to a validator on the internet.
     swaggerOptions: { validatorUrl: null, persistAuthorization: false, defaultModelsExpandDepth: 0, docExpansion: 'list', filter: true },
   });

@@ -44,7 +44,7 @@ export class CreatorSession {
       fence: lease.fence,
       appender: services.appender,
       now: () => services.clock.now(),
-      onGap: services.onGap,
+      onGap: (reason) => services.onGap(reason),
     });
     const carry = inheritedFrom(lease);
     if (carry) this.voice.inherit(carry);

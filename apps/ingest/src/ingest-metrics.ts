@@ -86,7 +86,7 @@ export class IngestMetrics {
       labelNames: ['what'],
       registers,
       collect() {
-        for (const [what, value] of Object.entries(leases.stats())) this.set({ what }, value);
+        for (const [what, value] of Object.entries({ ...leases.stats() } satisfies Record<string, number>)) this.set({ what }, value);
       },
     });
     this.gauge('tributary_ingest_sign_calls_in_window', 'Sign calls within the last minute', () => signs.queue.usedInWindow);

@@ -1,17 +1,18 @@
 import { type DynamicModule, Inject, Injectable, Module, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
-import { inboxBytes } from '@tributary/log';
-import { Config, createRedis, HealthController, type Logger, Metrics, Readiness } from '@tributary/runtime';
+import { disagreementOnPartitions, inboxBytes, LogKeys } from '@tributary/log';
+import { backoffMs, Config, createRedis, HealthController, type Logger, Metrics, pause, Readiness, waitForRedis } from '@tributary/runtime';
 import type { Redis } from 'ioredis';
 import { Worker } from './worker.js';
 
-export const LOGGER = Symbol('logger');
-export const REDIS = Symbol('Redis client for leases, projection and boards');
+const LOGGER = Symbol('logger');
+const REDIS = Symbol('Redis client for leases, projection and boards');
 const INBOX_REDIS = Symbol('Redis client for the inbox');
 
 /** Ties the worker to the life of the process. */
 @Injectable()
 class WorkerLife implements OnApplicationBootstrap, OnApplicationShutdown {
   private worker: Worker | undefined;
+  private readonly stopping = new AbortController();
 
   constructor(
     @Inject(Config) private readonly config: Config,
@@ -22,17 +23,39 @@ class WorkerLife implements OnApplicationBootstrap, OnApplicationShutdown {
     @Inject(INBOX_REDIS) private readonly inboxRedis: Redis,
   ) {}
 
+  /**
+   * Waits for Redis, checks that this process fits what is in it, and starts.
+   * @throws Error with one sentence when the configuration does not fit.
+   */
   async onApplicationBootstrap(): Promise<void> {
     const { config, logger, metrics, readiness, redis, inboxRedis } = this;
-    const inboxBytesMax = await inboxBytes(redis, config.inboxBytesMax);
-    this.worker = new Worker({ config, logger, metrics, readiness, redis, inboxRedis, inboxBytesMax });
+    const facts = await this.readFacts();
+    if (!facts) return;
+    if (facts.disagreement) throw new Error(facts.disagreement);
+    this.worker = new Worker({ config, logger, metrics, readiness, redis, inboxRedis, inboxBytesMax: facts.inboxBytesMax });
     this.worker.start();
   }
 
   async onApplicationShutdown(): Promise<void> {
+    this.stopping.abort();
     await this.worker?.stop();
     this.redis.disconnect();
     this.inboxRedis.disconnect();
+  }
+
+  /** What only Redis knows; tried until it answers. Undefined when the process stops before. */
+  private async readFacts(): Promise<{ disagreement: string | undefined; inboxBytesMax: number } | undefined> {
+    const { config, logger, redis, stopping } = this;
+    for (let tries = 0; await waitForRedis(redis, logger, stopping.signal); tries += 1) {
+      try {
+        const disagreement = await disagreementOnPartitions(redis, new LogKeys(config.redisPrefix, config.partitions));
+        return { disagreement, inboxBytesMax: await inboxBytes(redis, config.inboxBytesMax) };
+      } catch (error) {
+        logger.warn({ reason: error instanceof Error ? error.message : String(error) }, 'Redis did not answer; trying again');
+        await pause(backoffMs(tries, { firstMs: 100, maxMs: 5_000 }), stopping.signal);
+      }
+    }
+    return undefined;
   }
 }
 

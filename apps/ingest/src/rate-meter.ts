@@ -3,7 +3,7 @@ const BUCKETS = 6;
 
 /** Messages per second over the last minute, for estimating what a gap has cost. */
 export class RateMeter {
-  private readonly counts = new Array<number>(BUCKETS).fill(0);
+  private readonly counts = Array.from({ length: BUCKETS }, () => 0);
   private bucket: number;
 
   constructor(private readonly startedAt: number) {

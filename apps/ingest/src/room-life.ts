@@ -173,7 +173,7 @@ export class RoomLife {
     if (!signed) return undefined;
     if (!signed.ok) return this.signSetback(signed);
     const connection = new RoomConnection({
-      link: services.link,
+      link: (options) => services.link(options),
       bundle: signed.bundle,
       uniqueId,
       normaliser: this.normaliser,

@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { ManualClock, settle } from './testing/fakes.js';
 import { type Ticket, TurnQueue } from './turn-queue.js';
 
-const never = new AbortController().signal;
+const never = (): AbortSignal => new AbortController().signal;
 
 describe('TurnQueue', () => {
   it('gives no more turns in any window than allowed, however many ask', async () => {
@@ -10,7 +10,7 @@ describe('TurnQueue', () => {
     const queue = new TurnQueue({ perWindowMax: 5, windowMs: 60_000, runningMax: 100, clock });
     const given: number[] = [];
     for (let n = 0; n < 40; n += 1) {
-      const ticket = queue.enter(false, never);
+      const ticket = queue.enter(false, never());
       void ticket.turn.then(() => (given.push(clock.now()), ticket.done()));
       if (n % 3 === 0) await clock.advance(700);
     }
@@ -24,7 +24,7 @@ describe('TurnQueue', () => {
     const queue = new TurnQueue({ perWindowMax: 100, windowMs: 60_000, runningMax: 1, clock });
     const order: string[] = [];
     const enter = (name: string, urgent: boolean): Ticket => {
-      const ticket = queue.enter(urgent, never);
+      const ticket = queue.enter(urgent, never());
       void ticket.turn.then(() => order.push(name));
       return ticket;
     };
@@ -40,7 +40,7 @@ describe('TurnQueue', () => {
   it('tells each one its place and when its turn will come', async () => {
     const clock = new ManualClock();
     const queue = new TurnQueue({ perWindowMax: 2, windowMs: 60_000, runningMax: 100, clock });
-    const tickets = Array.from({ length: 7 }, () => queue.enter(false, never));
+    const tickets = Array.from({ length: 7 }, () => queue.enter(false, never()));
     const came = tickets.map(() => 0);
     tickets.forEach((ticket, at) => void ticket.turn.then(() => (came[at] = clock.now())));
     await settle();
@@ -51,13 +51,13 @@ describe('TurnQueue', () => {
     came.forEach((at, n) => expect(Math.abs(at - expected[n]!)).toBeLessThan(100));
   });
 
-  it('forgets one that gives up, and never gives it a turn', async () => {
+  it('forgets one that gives up, and never() gives it a turn', async () => {
     const clock = new ManualClock();
     const queue = new TurnQueue({ perWindowMax: 100, windowMs: 1_000, runningMax: 1, clock });
-    const first = queue.enter(false, never);
+    const first = queue.enter(false, never());
     const controller = new AbortController();
     const second = queue.enter(false, controller.signal);
-    const third = queue.enter(false, never);
+    const third = queue.enter(false, never());
     controller.abort();
     expect(await second.turn).toBe(false);
     first.done();
@@ -70,7 +70,7 @@ describe('TurnQueue', () => {
     const queue = new TurnQueue({ perWindowMax: 100, windowMs: 1_000, runningMax: 10, clock });
     queue.holdUntil(clock.now() + 30_000);
     let isGiven = false;
-    void queue.enter(true, never).turn.then(() => (isGiven = true));
+    void queue.enter(true, never()).turn.then(() => (isGiven = true));
     await clock.advance(29_000);
     expect(isGiven).toBe(false);
     await clock.advance(2_000);

@@ -1,7 +1,9 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { type FaultProxy, Simulator, startProxy, startRedis, type SuiteServer, waitFor } from '@tributary/testing';
 import type { Config } from '@tributary/runtime';
 import { account, House } from './testing/house.js';
+
+jest.setTimeout(90_000);
 
 let server: SuiteServer;
 const houses: House[] = [];
@@ -67,7 +69,7 @@ async function expectEverythingAccounted(house: House): Promise<{ twice: number;
     });
     const result = await account(house, uniqueId);
     expect(result).toMatchObject({ missing: [], orderFaults: 0 });
-    expect(result.written).toBeGreaterThan(50);
+    expect(result.written).toBeGreaterThan(20);
     twice += result.twice.length;
     inGaps += result.inGaps;
     gaps.push(...result.gaps.map(({ reason }) => reason));
@@ -187,10 +189,9 @@ describe('two workers', () => {
     expect(gaps.filter((reason) => reason === 'takeover').length).toBeGreaterThanOrEqual(6);
     for (const { uniqueId } of house.creators) {
       const entries = await house.inbox(uniqueId);
-      const takenOver = entries.findIndex(({ type, data }) => type === 'monitor.gap' && data.reason === 'takeover');
-      expect(entries.slice(takenOver).some(({ run }) => run.startsWith('a-') && BigInt(entries[takenOver]!.id.split('-')[1]!) < 0n)).toBe(
-        false,
-      );
+      const changes = entries.filter(({ run }, at) => at > 0 && run !== entries[at - 1]!.run);
+      expect(changes.length).toBeGreaterThan(0);
+      expect(changes.filter(({ type }) => !type.startsWith('monitor.'))).toEqual([]);
     }
   });
 });
@@ -244,13 +245,10 @@ describe('Redis', () => {
     expect(Number(memory)).toBeGreaterThan(900_000);
     expect(Number(memory)).toBeLessThanOrEqual(1_048_576);
     proxy.heal();
-    // No store runs here: what is appended stays in memory, so that only a confirmation makes room.
+    // Memory is free again once what it holds is stored.
+    for (const room of house.simulator.rooms()) room.rate = 0;
     await waitFor(async () => (await a.readiness.judge()).checks.inbox === 'ok', { timeoutMs: 20_000 });
-    for (let p = 0; p < house.keys.partitions; p += 1) {
-      for (const [run, n] of Object.entries(await house.redis.hgetall(house.keys.producers(p)))) {
-        await house.redis.hset(house.keys.stored(p), run, `${n} ${Date.now()}`);
-      }
-    }
+    await house.confirm();
     for (const { uniqueId } of house.creators) {
       await waitFor(
         async () => (await house.inbox(uniqueId)).some(({ type, data }) => type === 'monitor.gap' && data.reason === 'buffer-full'),

@@ -62,6 +62,8 @@ const releaseScript = new LuaScript(new URL('./release.lua', import.meta.url));
 interface Shard {
   partition: number;
   held: Map<string, Lease>;
+  /** Given back, but Redis has not heard it: creator -> fence. */
+  unreleased: Map<string, string>;
   healthySince?: number;
   lastOk: number;
   /** After an outage the others get this long to say what they still hold. */
@@ -88,6 +90,7 @@ export class LeaseManager {
     this.shards = Array.from({ length: options.keys.partitions }, (_, partition) => ({
       partition,
       held: new Map(),
+      unreleased: new Map(),
       lastOk: 0,
       settledAt: 0,
       failing: false,
@@ -158,29 +161,27 @@ export class LeaseManager {
 
   /**
    * Gives these leases back; anybody may take them at once. They are no longer held when this returns, whatever Redis
-   * said: an answer that never came means that they expire.
-   * @returns how many Redis has released.
+   * said: one that does not hear it now is told with the next renewal that works.
    */
-  async release(creatorIds: Iterable<string>): Promise<number> {
-    const pairs = new Map<Shard, string[]>();
+  async release(creatorIds: Iterable<string>): Promise<void> {
+    const concerned = new Set<Shard>();
     for (const id of creatorIds) {
       const shard = this.shardOf(id);
       const lease = shard.held.get(id);
       if (!lease) continue;
       shard.held.delete(id);
-      pairs.set(shard, [...(pairs.get(shard) ?? []), id, lease.fence]);
+      shard.unreleased.set(id, lease.fence);
+      concerned.add(shard);
     }
-    const counts = await Promise.all(
-      [...pairs].map(async ([shard, args]) => {
+    await Promise.all(
+      [...concerned].map(async (shard) => {
         try {
-          return Number(await releaseScript.run(this.options.redis, [this.options.keys.leases(shard.partition)], args));
+          await this.flushReleases(shard);
         } catch (error) {
           this.failed(shard, error);
-          return 0;
         }
       }),
     );
-    return counts.reduce((sum, count) => sum + count, 0);
   }
 
   /** Renews everything now, one command per partition. A running renewal is awaited instead of doubled. */
@@ -230,6 +231,13 @@ export class LeaseManager {
     return taken;
   }
 
+  private async flushReleases(shard: Shard): Promise<void> {
+    const pairs = [...shard.unreleased];
+    if (pairs.length === 0) return;
+    await releaseScript.run(this.options.redis, [this.options.keys.leases(shard.partition)], pairs.flat());
+    for (const [id, fence] of pairs) if (shard.unreleased.get(id) === fence) shard.unreleased.delete(id);
+  }
+
   private async renew(shard: Shard): Promise<void> {
     const { redis, keys, worker, ttlMs, logger } = this.options;
     const leases = [...shard.held.values()];
@@ -237,6 +245,7 @@ export class LeaseManager {
     try {
       const args = [worker, ttlMs, ...leases.flatMap(({ creatorId, fence }) => [creatorId, fence])];
       answers = (await renewScript.run(redis, [keys.leases(shard.partition), this.sinceKey(shard.partition)], args)) as number[];
+      await this.flushReleases(shard);
     } catch (error) {
       this.failed(shard, error);
       return;

@@ -1,4 +1,4 @@
-import type { Static, TSchema } from '@sinclair/typebox';
+import type { Static } from '@sinclair/typebox';
 import { Value } from '@sinclair/typebox/value';
 import { audience } from './audience.js';
 import type { EventDraft } from './envelope.js';
@@ -18,12 +18,28 @@ export type DataOf<T extends EventType> = Static<(typeof CATALOG)[T]['data']>;
 /** An event whose `type` decides the shape of its `data`. */
 export type TypedEvent = { [T in EventType]: Omit<EventDraft, 'type' | 'data'> & { type: T; data: DataOf<T> } }[EventType];
 
+/** The part of JSON Schema (2020-12) that the catalog uses. */
+export interface JsonSchema {
+  title?: string;
+  type?: string;
+  description?: string;
+  properties?: Record<string, JsonSchema>;
+  required?: string[];
+  additionalProperties?: boolean | JsonSchema;
+  items?: JsonSchema;
+  enum?: string[];
+  format?: string;
+  minimum?: number;
+  maximum?: number;
+  maxLength?: number;
+}
+
 /** What the catalog says of one type. `shape` is `typed` where the fields are ours, `generic` where they are the protobuf's. */
 export interface CatalogEntry {
   type: EventType;
   about: string;
   shape: 'typed' | 'generic';
-  schema: TSchema;
+  schema: JsonSchema;
 }
 
 /** Every event type, in the order of the documentation. */
@@ -34,19 +50,14 @@ export function isEventType(type: string): type is EventType {
 }
 
 /** JSON Schema of the data of one type. */
-export function dataSchema(type: EventType): TSchema {
+export function dataSchema(type: EventType): JsonSchema {
   return CATALOG[type].data;
-}
-
-/** Narrows an event to the catalog's type of it; undefined for a type that this version does not know. */
-export function typedEvent(event: EventDraft): TypedEvent | undefined {
-  return isEventType(event.type) ? (event as TypedEvent) : undefined;
 }
 
 /** What is wrong with the data of an event, one line for each field; empty when it has its catalogued shape. */
 export function dataProblems(type: EventType, data: unknown): string[] {
   const problems = new Map<string, string>();
-  for (const { path, message } of Value.Errors(dataSchema(type), data)) if (!problems.has(path)) problems.set(path, message);
+  for (const { path, message } of Value.Errors(CATALOG[type].data, data)) if (!problems.has(path)) problems.set(path, message);
   return [...problems].map(([path, message]) => `${path || '/'}: ${message}`);
 }
 

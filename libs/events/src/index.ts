@@ -1,15 +1,13 @@
 export {
   assertCatalogComplete,
-  type CatalogEntry,
-  catalogEntries,
   type DataOf,
   dataProblems,
   dataSchema,
   EVENT_TYPES,
   type EventType,
   isEventType,
+  type JsonSchema,
   type TypedEvent,
-  typedEvent,
   unknownPatterns,
 } from './catalog.js';
 export { describeCatalog, jsonSchemas } from './describe.js';

@@ -1,6 +1,7 @@
 import 'reflect-metadata';
+import { readFileSync } from 'node:fs';
 import { plainToInstance, Transform } from 'class-transformer';
-import { IsBoolean, IsIn, IsInt, IsOptional, IsString, IsUrl, Matches, Max, Min, validateSync } from 'class-validator';
+import { IsBoolean, IsIn, IsInt, IsObject, IsOptional, IsString, IsUrl, Matches, Max, Min, validateSync } from 'class-validator';
 
 /** What the README's configuration table says of one setting. */
 export interface SettingDoc {
@@ -28,6 +29,14 @@ const list = ({ value }: { value: unknown }) =>
     : value;
 const bool = ({ value }: { value: unknown }) =>
   value === 'true' || value === '1' ? true : value === 'false' || value === '0' ? false : value;
+const json = ({ value }: { value: unknown }): unknown => {
+  if (typeof value !== 'string') return value;
+  try {
+    return JSON.parse(value) as unknown;
+  } catch {
+    return value;
+  }
+};
 const int = ({ value }: { value: unknown }) => (typeof value === 'string' && /^-?\d+$/.test(value) ? Number(value) : value);
 
 const Bounded = (min: number, max: number): PropertyDecorator => {
@@ -177,10 +186,29 @@ export class Config {
   @IsString()
   signerKey = '';
 
-  @Setting('SIGN_PROVIDERS', 'providers of the signer in the order they are tried: `simulator`, `anonymous`, `remote`')
+  @Setting(
+    'SIGN_PROVIDERS',
+    'providers of the signer in the order they are tried: `page`, `page-sign`, `anonymous`, `remote`, `simulator`; the first two need Chromium',
+  )
   @Transform(list)
-  @IsIn(['simulator', 'anonymous', 'remote'], { each: true })
+  @IsIn(['page', 'page-sign', 'anonymous', 'remote', 'simulator'], { each: true })
   signProviders: string[] = ['anonymous'];
+
+  @Setting(
+    'SIGN_PROVIDER_OPTIONS',
+    'JSON by provider: `{"page": {"timeoutMs": 8000, "concurrency": 4, "proxy": "http://..", "userAgent": ".."}}`, each member optional',
+    true,
+  )
+  @Transform(json)
+  @IsObject({ message: 'expected a JSON object with providers as members, such as {"page": {"timeoutMs": 8000}}' })
+  signProviderOptions: Record<string, unknown> = {};
+
+  @Setting(
+    'SIGN_SHADOW',
+    'provider to run beside the serving one for a share of requests, never served, as `name:share`, such as `page:0.05`',
+  )
+  @Matches(/^$|^[a-z-]{2,20}:(0?\.\d{1,4}|1|0)$/, { message: 'expected name:share with a share from 0 to 1, such as page:0.05' })
+  signShadow = '';
 
   @Setting('SIGN_BUDGET_MS', 'time one sign request may take over all providers, in ms')
   @Bounded(100, 120_000)
@@ -189,6 +217,71 @@ export class Config {
   @Setting('SIGN_TIMEOUT_MS', 'time one provider may take for one request before the next is tried, in ms')
   @Bounded(50, 60_000)
   signTimeoutMs = 4_000;
+
+  @Setting(
+    'SIGN_SHARE_MS',
+    'how long equal connect requests share one bundle, in ms (a bundle lives about 30 s); 0 gives each request a bundle of its own',
+  )
+  @Bounded(0, 20_000)
+  signShareMs = 2_000;
+
+  @Setting('SIGN_ROOM_CACHE_MS', "how long a creator's room id and liveness are remembered by the signer, in ms")
+  @Bounded(0, 300_000)
+  signRoomCacheMs = 5_000;
+
+  @Setting(
+    'SIGN_VISITOR_CACHE_MS',
+    "how long the signer uses one visitor's cookies (`ttwid`) for many bundles, in ms; 0 takes new ones each time",
+  )
+  @Bounded(0, 86_400_000)
+  signVisitorCacheMs = 3_600_000;
+
+  @Setting('SIGN_PER_KEY_MINUTE', 'sign requests one key may make in a minute, over all signers; 0 is no limit')
+  @Bounded(0, 1_000_000_000)
+  signPerKeyMinute = 0;
+
+  @Setting('SIGN_PER_KEY_HOUR', 'the same for an hour')
+  @Bounded(0, 1_000_000_000)
+  signPerKeyHour = 0;
+
+  @Setting('SIGN_PER_KEY_DAY', 'the same for a day')
+  @Bounded(0, 1_000_000_000)
+  signPerKeyDay = 0;
+
+  @Setting('SIGN_KEY_LIMITS', 'limits of single keys in place of these, as `key id=minute/hour/day`, several with commas between')
+  @Transform(list)
+  @Matches(/^[\w-]{1,64}=\d{1,9}\/\d{1,9}\/\d{1,9}$/, { each: true, message: 'expected entries such as key_1a2b=60/1000/10000' })
+  signKeyLimits: string[] = [];
+
+  @Setting(
+    'SIGN_TOKEN_SECRET',
+    'secret that signs short-lived tokens for browsers, the same on all signers; production mints none without it',
+    true,
+  )
+  @Matches(/^$|^[\x21-\x7e]{32,512}$/, { message: 'expected at least 32 printable characters' })
+  signTokenSecret = '';
+
+  @Setting('SIGN_ORIGINS', 'web origins whose pages may call the signer with such a token, such as `https://example.org`')
+  @Transform(list)
+  @Matches(/^https?:\/\/[^/\s]+$/, { each: true, message: 'expected origins such as https://example.org' })
+  signOrigins: string[] = [];
+
+  @Setting('CHROMIUM_PATH', 'Chromium of the providers `page` and `page-sign`')
+  @IsString()
+  chromiumPath = '/usr/bin/chromium';
+
+  @Setting('CHROMIUM_HEADLESS', 'false shows its windows: TikTok trusts a browser on a display more than a headless one')
+  @Transform(bool)
+  @IsBoolean()
+  chromiumHeadless = true;
+
+  @Setting('SIGN_TABS_MAX', 'browser tabs the signer has open at most')
+  @Bounded(1, 200)
+  signTabsMax = 8;
+
+  @Setting('SIGN_TAB_IDLE_MS', 'how long an unused tab is kept warm, in ms')
+  @Bounded(0, 3_600_000)
+  signTabIdleMs = 120_000;
 
   @Setting('SIGN_USER_AGENT', 'user agent of bundles whose client names none')
   @Matches(/^[\x20-\x7e]{10,512}$/)
@@ -240,13 +333,14 @@ export class ConfigError extends Error {
 }
 
 /**
- * Reads the configuration from environment variables. The only place that reads `process.env`.
+ * Reads the configuration from environment variables. The only place that reads `process.env`. A secret may also be in a
+ * file that `<NAME>_FILE` names, as containers mount them.
  * @throws ConfigError that names each bad variable and what was expected.
  */
 export function loadConfig(env: Record<string, string | undefined> = process.env): Config {
   const given: Record<string, string> = {};
-  for (const { env: name, field } of settings) {
-    const value = env[name];
+  for (const { env: name, field, secret } of settings) {
+    const value = env[name] || (secret ? readSecretFile(name, env[`${name}_FILE`]) : undefined);
     if (value !== undefined && value !== '') given[field] = value;
   }
   const config = plainToInstance(Config, given, { exposeDefaultValues: true });
@@ -256,6 +350,15 @@ export function loadConfig(env: Record<string, string | undefined> = process.env
   });
   if (problems.length > 0) throw new ConfigError(`configuration is wrong\n  ${problems.join('\n  ')}`);
   return config;
+}
+
+function readSecretFile(name: string, path: string | undefined): string | undefined {
+  if (!path) return undefined;
+  try {
+    return readFileSync(path, 'utf8').trim();
+  } catch (error) {
+    throw new ConfigError(`configuration is wrong\n  ${name}_FILE: ${path} cannot be read (${(error as NodeJS.ErrnoException).code})`);
+  }
 }
 
 /** The configuration as it is in force, with secrets masked, for one log line at start. */

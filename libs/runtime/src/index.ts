@@ -3,7 +3,8 @@ export { Config, ConfigError, describeSettings, loadConfig, maskedConfig, type S
 export { HealthController, Metrics, Readiness, type ReadinessCheck } from './health.js';
 export { allows, hashKey, KeyProjection, type KeyRecord, newKey, type Scope, SCOPES } from './keys.js';
 export { createLogger, type Logger, nestLogger } from './logging.js';
+export { LuaScript } from './lua-script.js';
 export { createPool, waitForPostgres } from './postgres.js';
 export { createValidationPipe, type FieldProblem, Problem, ProblemFilter } from './problem.js';
-export { type ProcessOptions, runProcess } from './process.js';
+export { createHttpAdapter, type ProcessOptions, runProcess } from './process.js';
 export { createRedis, waitForRedis } from './redis.js';

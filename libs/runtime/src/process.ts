@@ -16,9 +16,30 @@ export interface ProcessOptions {
   bodyBytesMax?: number;
   /** Takes `//path` for `/path`: some clients put a slash too many between their base URL and the route. */
   ignoreDuplicateSlashes?: boolean;
+  /** A client that takes longer to send its request is answered 408 and cut off. */
+  requestMsMax?: number;
+  /** A connection on which nothing moves for this long is cut: a client that does not read its answer, for one. */
+  silenceMsMax?: number;
 }
 
 const SHUTDOWN_MS_MAX = 9_000;
+
+/** The HTTP server of a process, with every bound on what a client may send and how long it may take. */
+export function createHttpAdapter(
+  options: Pick<ProcessOptions, 'bodyBytesMax' | 'ignoreDuplicateSlashes' | 'requestMsMax' | 'silenceMsMax'>,
+): FastifyAdapter {
+  return new FastifyAdapter({
+    bodyLimit: options.bodyBytesMax ?? 1_048_576,
+    trustProxy: false,
+    forceCloseConnections: true,
+    routerOptions: { maxParamLength: 512, ignoreDuplicateSlashes: options.ignoreDuplicateSlashes ?? false },
+    ...(options.silenceMsMax === undefined ? {} : { connectionTimeout: options.silenceMsMax }),
+    // Node looks for slow requests only every 30 s unless told otherwise.
+    ...(options.requestMsMax === undefined
+      ? {}
+      : { requestTimeout: options.requestMsMax, http: { connectionsCheckingInterval: 1_000, headersTimeout: options.requestMsMax } }),
+  });
+}
 
 /**
  * Runs one process of the system: configuration, logger, Nest on Fastify, validation, problem+json, listening, and a
@@ -40,13 +61,7 @@ export async function runProcess(options: ProcessOptions): Promise<void> {
   });
   logger.debug({ config: maskedConfig(config) }, 'configuration');
   try {
-    const adapter = new FastifyAdapter({
-      bodyLimit: options.bodyBytesMax ?? 1_048_576,
-      trustProxy: false,
-      forceCloseConnections: true,
-      routerOptions: { maxParamLength: 512, ignoreDuplicateSlashes: options.ignoreDuplicateSlashes ?? false },
-    });
-    const app = await NestFactory.create<NestFastifyApplication>(options.module(config, logger), adapter, {
+    const app = await NestFactory.create<NestFastifyApplication>(options.module(config, logger), createHttpAdapter(options), {
       logger: nestLogger(logger),
       abortOnError: false,
     });

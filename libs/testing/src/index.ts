@@ -4,3 +4,17 @@ export { waitFor } from './wait-for.js';
 export { callJson, freePorts, type Stack, type StackOptions, type StackProcess, startStack } from './stack.js';
 export * from './simulator/index.js';
 export { finish, machine, random, readOptions, type RunOptions, table } from './report.js';
+export {
+  protoOf,
+  SAMPLE_MS,
+  SAMPLE_ROOM,
+  SAMPLE_SECONDS,
+  sampleCommon,
+  sampleGift,
+  sampleId,
+  sampleImage,
+  sampleMessage,
+  sampleText,
+  sampleUser,
+} from './samples.js';
+export { catalogProblems } from './catalog-check.js';

@@ -1,6 +1,7 @@
 import { type WebcastWebSocketConfig, WebSocketConfigDefaults } from 'tiktok-live-connector';
 import { browserParams, type SocketLocale } from './device.js';
 import { type FetchResult, readFetchResult } from './frame.js';
+import { isTikTokHost } from './tiktok-hosts.js';
 import type { WireMessage } from './wire.js';
 
 /** What a signer hands out for one connection. It is good for one connect within about 30 s. */
@@ -26,8 +27,6 @@ export interface SocketPlan {
 /** `bad-bundle`: the signer's answer cannot work. `forbidden-host`: it points to a server that is not TikTok's. */
 export type PlanResult = { ok: true; plan: SocketPlan } | { ok: false; reason: 'bad-bundle' | 'forbidden-host'; message: string };
 
-/** Domains whose hosts TikTok's push servers are under. A signer must not be able to point a worker anywhere else. */
-const TIKTOK_DOMAINS = ['tiktok.com', 'tiktokv.com', 'tiktokv.us', 'tiktokv.eu', 'tiktokw.us', 'tiktokw.eu'];
 const HEADER_LENGTH_MAX = 16_384;
 const ADDRESS_LENGTH_MAX = 16_384;
 
@@ -86,8 +85,8 @@ function pushServer(text: string, allowedHosts: readonly string[]): Extract<Plan
   if (url.username !== '' || url.password !== '') return refuse('the push server carries a user name');
   const baseUrl = `${url.protocol}//${url.host}${url.pathname}`;
   if (allowedHosts.includes(url.host) || allowedHosts.includes(url.hostname)) return { ok: true, baseUrl };
-  const isTikTok = TIKTOK_DOMAINS.some((domain) => url.hostname === domain || url.hostname.endsWith(`.${domain}`));
-  if (!isTikTok) return refuse(`${url.host} is not a push server of TikTok`);
+  // A signer must not be able to point a worker anywhere else.
+  if (!isTikTokHost(url.hostname)) return refuse(`${url.host} is not a push server of TikTok`);
   if (url.protocol !== 'wss:') return refuse(`${url.host} must be reached by wss://`);
   if (url.port !== '') return refuse(`${url.host} is not the default port`);
   return { ok: true, baseUrl };

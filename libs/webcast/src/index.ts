@@ -7,6 +7,7 @@ export {
   type Asker,
   CHECK_ALIVE_ROOMS_MAX,
   type CheckAliveResult,
+  type ResolveMethod,
   type ResolveResult,
   RoomResolver,
   type RoomInfoResult,
@@ -14,7 +15,7 @@ export {
   type SignedRoom,
 } from './resolver.js';
 export { browserParams, DEFAULT_LOCALE, type SocketLocale } from './device.js';
+export { isTikTokHost } from './tiktok-hosts.js';
 export { type SessionLogger } from './session.js';
-export { MAPPED_TYPES, WIRE_RULES } from './normalise/mapping.js';
 export { type NormaliserCounters, RoomNormaliser, type RoomNormaliserOptions } from './normalise/normaliser.js';
 export { type RoomState } from './normalise/scope.js';

@@ -61,18 +61,25 @@ describe('the room resolver', () => {
 
   it('asks the page, then the API, then the sign server, and stops at the first that knows', async () => {
     routes['/@name/live'] = answer(page(2));
-    expect(await resolve()).toEqual({ kind: 'live', roomId: ROOM, userId: '68', uniqueId: 'name', title: 't' });
+    expect(await resolve()).toEqual({ kind: 'live', roomId: ROOM, userId: '68', uniqueId: 'name', title: 't', source: 'live page' });
     expect(paths()).toEqual(['/@name/live']);
 
     routes['/@name/live'] = answer('<html>captcha</html>');
     routes['/api-live/user/room/'] = answer(api(4));
-    expect(await resolve()).toEqual({ kind: 'offline', roomId: ROOM, userId: '68', errors: ['live page: a captcha page'] });
+    expect(await resolve()).toEqual({
+      kind: 'offline',
+      roomId: ROOM,
+      userId: '68',
+      source: 'room API',
+      errors: ['live page: a captcha page'],
+    });
 
     routes['/api-live/user/room/'] = answer('');
     expect(await resolve({ signRoomId: signed({ ok: true, live: true, roomId: ROOM }) })).toEqual({
       kind: 'live',
       roomId: ROOM,
       uniqueId: 'name',
+      source: 'sign server',
       errors: ['live page: a captcha page', expect.stringContaining('room API: an empty answer')],
     });
   });

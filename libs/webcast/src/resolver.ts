@@ -4,13 +4,16 @@ import { get } from './http.js';
 import { retryAfterOf } from './outcome.js';
 import { type RoomAnswer, type RoomInfoAnswer, readCheckAlive, readLivePage, readRoomApi, readRoomInfo } from './room-answers.js';
 
+/** The methods of finding a room, in the order in which they are tried. */
+export type ResolveMethod = 'live page' | 'room API' | 'sign server';
+
 /**
- * Whether a creator is live, and where. `errors` keeps what each method said that did not decide.
+ * Whether a creator is live, and where. `source` is the method that decided, `errors` what each said that did not.
  * `failed` also stands for an abort.
  */
 export type ResolveResult =
-  | { kind: 'live'; roomId: string; uniqueId: string; userId?: string; title?: string; errors?: string[] }
-  | { kind: 'offline'; roomId?: string; userId?: string; errors?: string[] }
+  | { kind: 'live'; roomId: string; uniqueId: string; userId?: string; title?: string; source?: ResolveMethod; errors?: string[] }
+  | { kind: 'offline'; roomId?: string; userId?: string; source?: ResolveMethod; errors?: string[] }
   | { kind: 'not-found' }
   | { kind: 'blocked'; status: number; retryAfterMs?: number; errors: string[] }
   | { kind: 'failed'; errors: string[] };
@@ -49,7 +52,7 @@ export interface RoomResolverOptions {
   /** The third method: what a sign server says. Without it there are two. */
   signRoomId?: (uniqueId: string, signal: AbortSignal) => Promise<SignedRoom>;
   dispatcher?: Dispatcher;
-  /** Bytes of one answer, unpacked. A live page has about 400 KB. */
+  /** Bytes of one answer, as sent and unpacked; 4 MiB unless given. */
   bodyBytesMax?: number;
 }
 
@@ -83,7 +86,7 @@ export class RoomResolver {
       const fetched = await this.fetch(url, asker, signal);
       if (fetched.kind === 'body') {
         const answer = read(fetched.body);
-        if (answer.kind !== 'unclear') return withErrors(answer, uniqueId, errors);
+        if (answer.kind !== 'unclear') return decided(answer, name, uniqueId, errors);
         errors.push(`${name}: ${answer.problem}`);
       } else if (fetched.kind === 'blocked') {
         errors.push(`${name}: blocked with ${fetched.status}`);
@@ -92,7 +95,7 @@ export class RoomResolver {
     }
     if (this.options.signRoomId && !signal.aborted) {
       const answer = readSigned(await this.options.signRoomId(uniqueId, signal));
-      if (answer.kind !== 'unclear') return withErrors(answer, uniqueId, errors);
+      if (answer.kind !== 'unclear') return decided(answer, 'sign server', uniqueId, errors);
       errors.push(`sign server: ${answer.problem}`);
     }
     if (block) return { ...block, errors };
@@ -124,7 +127,7 @@ export class RoomResolver {
     return alive instanceof Map ? { kind: 'ok', alive } : { kind: 'failed', errors: [`check alive: ${alive.problem}`] };
   }
 
-  private methods(uniqueId: string, asker: Asker): { name: string; url: URL; read: (body: string) => RoomAnswer }[] {
+  private methods(uniqueId: string, asker: Asker): { name: ResolveMethod; url: URL; read: (body: string) => RoomAnswer }[] {
     return [
       { name: 'live page', url: new URL(`${this.webUrl}/@${encodeURIComponent(uniqueId)}/live`), read: readLivePage },
       {
@@ -182,9 +185,14 @@ function readSigned(signed: SignedRoom): RoomAnswer {
   return { kind: 'unclear', problem: `${signed.reason}: ${signed.message}` };
 }
 
-function withErrors(answer: Exclude<RoomAnswer, { kind: 'unclear' }>, uniqueId: string, errors: string[]): ResolveResult {
+function decided(
+  answer: Exclude<RoomAnswer, { kind: 'unclear' }>,
+  source: ResolveMethod,
+  uniqueId: string,
+  errors: string[],
+): ResolveResult {
   if (answer.kind === 'not-found') return answer;
-  const kept = errors.length > 0 ? { errors } : {};
+  const kept = { source, ...(errors.length > 0 ? { errors } : {}) };
   return answer.kind === 'live' ? { ...answer, uniqueId: answer.uniqueId ?? uniqueId, ...kept } : { ...answer, ...kept };
 }
 

@@ -7,7 +7,20 @@ export type RoomAnswer =
 
 /** What room info says. */
 export type RoomInfoAnswer =
-  | { kind: 'info'; roomId: string; live: boolean; status: number; title?: string; userId?: string; uniqueId?: string; viewers?: number }
+  | {
+      kind: 'info';
+      roomId: string;
+      live: boolean;
+      status: number;
+      title?: string;
+      userId?: string;
+      uniqueId?: string;
+      nickname?: string;
+      viewers?: number;
+      viewersTotal?: number;
+      /** Unix seconds. */
+      startedAt?: number;
+    }
   | { kind: 'gated'; code: number }
   | { kind: 'finished' }
   | { kind: 'unclear'; problem: string };
@@ -71,7 +84,10 @@ export function readRoomInfo(text: string, roomId: string): RoomInfoAnswer {
     title: titleOf(member(data, 'title')),
     userId: idOf(member(owner, 'id_str') ?? member(data, 'owner_user_id_str')),
     uniqueId: textOf(member(owner, 'display_id'))?.toLowerCase(),
+    nickname: textOf(member(owner, 'nickname'))?.slice(0, TITLE_LENGTH_MAX),
     viewers: numberOf(member(data, 'user_count')),
+    viewersTotal: numberOf(member(member(data, 'stats'), 'total_user')),
+    startedAt: numberOf(member(data, 'create_time')),
   };
 }
 

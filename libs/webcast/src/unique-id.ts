@@ -3,7 +3,7 @@ export type UniqueIdResult = { ok: true; uniqueId: string } | { ok: false; reaso
 
 const TEXT_LENGTH_MAX = 2_048;
 /** Zero-width and direction characters that come along when a name is copied from a page or a phone. */
-const INVISIBLE = /[\u00ad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufe00-\ufe0f\ufeff]/gu;
+const INVISIBLE = /\p{Default_Ignorable_Code_Point}/gu;
 const WRAPPERS = /^["'<([{«“‘`]+|["'>)\]}»”’`,;]+$/gu;
 const TIKTOK_HOST = /^(?:[a-z0-9-]+\.)*tiktok\.com$/;
 const SHORT_LINK_HOST = /^(?:vm|vt)\.tiktok\.com$/;

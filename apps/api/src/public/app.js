@@ -90,7 +90,7 @@ class Dashboard {
     const { store } = status;
     byId('kpi-lag-card').dataset.tone = lagTone(store);
     setText(byId('kpi-lag'), store.ok ? (store.lag.entries ? duration(store.lag.oldestMs) : '0 s') : '–');
-    setText(byId('kpi-lag-note'), store.ok ? `${count(store.lag.entries)} received, not yet stored` : store.reason);
+    setText(byId('kpi-lag-note'), store.ok ? `${count(store.lag.entries)} waiting to be stored` : store.reason);
   }
 
   /** What happened before the page was opened. */
@@ -187,7 +187,7 @@ class Dashboard {
     const parts = [created && `${created} added`, exists && `${exists} monitored already`, invalid && `${invalid} not understood`].filter(Boolean);
     byId('add-result').replaceChildren(
       h('p', {}, `${parts.join(', ')}.`),
-      h('ul', { class: 'result-list' }, ...bad.map(({ index, reason }) => h('li', { class: 'bad' }, `${names[index]}: ${reason}`))),
+      h('ul', { class: 'result-list' }, ...bad.map(({ index, reason }) => h('li', { class: 'bad' }, `${names[index]}: ${reason.replace('uniqueId: ', '')}`))),
     );
     await this.loadCreators();
     return bad.map(({ index }) => names[index]);

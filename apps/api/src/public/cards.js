@@ -1,5 +1,5 @@
 /** The creators as cards: each element is made once and then only updated. */
-import { avatar, byId, count, decimal, duration, h, icon, setText, spark, svg } from './dom.js';
+import { avatar, brief, byId, count, decimal, duration, h, icon, setText, spark, svg } from './dom.js';
 import { groupOf, Model } from './model.js';
 
 const PAGE = 60;
@@ -113,7 +113,7 @@ export class Cards {
       rate: h('dd'),
       diamonds: h('dd'),
       spark: svg('svg', { class: 'spark', viewBox: '0 0 240 30', preserveAspectRatio: 'none', 'aria-hidden': 'true' }),
-      pauseIcon: h('span', { class: 'line-icon-slot' }),
+      pauseIcon: h('span', { class: 'icon-slot' }),
       pauseText: h('span', { class: 'visually-hidden' }),
       error: h('p', { class: 'card-error', hidden: true }, icon('warn'), h('span')),
     };
@@ -124,8 +124,8 @@ export class Cards {
     part.element = h(
       'li',
       { class: 'card' },
-      h('div', { class: 'card-head' }, avatar(uniqueId), h('div', { class: 'card-name' }, part.name, part.title), h('div', { class: 'card-actions' }, part.pause, remove)),
-      h('div', { class: 'card-line' }, part.state, part.since),
+      h('div', { class: 'card-head' }, avatar(uniqueId), h('div', { class: 'card-name' }, part.name, part.title)),
+      h('div', { class: 'card-line' }, part.state, part.since, h('div', { class: 'card-actions' }, part.pause, remove)),
       h('dl', { class: 'stats' }, stat('eye', 'Viewers', part.viewers), stat('pulse', 'Events/s', part.rate), stat('gem', 'Diamonds', part.diamonds)),
       part.spark,
       part.error,
@@ -141,9 +141,9 @@ export class Cards {
     setText(card.title, view.title || (view.worker ? `held by ${view.worker}` : 'not held by a worker'));
     card.state.dataset.state = state;
     setText(card.stateText, STATE_LABEL[state] ?? state);
-    setText(card.since, view.queue ? `place ${view.queue.place} in the queue` : view.since ? `for ${duration(Math.max(0, Date.now() - Date.parse(view.since)))}` : '');
+    setText(card.since, view.queue ? `place ${view.queue.place} in the queue` : view.since ? `for ${brief(Math.max(0, Date.now() - Date.parse(view.since)))}` : '');
     setText(card.viewers, live ? count(creator.viewers) : '–');
-    setText(card.rate, decimal(creator.rate.perSecond()));
+    setText(card.rate, live ? decimal(creator.rate.perSecond()) : '–');
     setText(card.diamonds, live ? count(this.options.model.session(creator)?.diamonds ?? 0) : '–');
     card.element.dataset.quiet = String(!live);
     card.spark.toggleAttribute('hidden', !live);
@@ -164,5 +164,6 @@ export class Cards {
 /** A problem in one sentence, with when it is tried again. */
 export function problemText({ message, reason, retryAt }) {
   const wait = retryAt ? Date.parse(retryAt) - Date.now() : 0;
-  return `${message || reason}${wait > 0 ? ` Tried again in ${duration(wait)}.` : ''}`;
+  const text = message || reason;
+  return `${text}${/[.!?]$/.test(text) ? '' : '.'}${wait > 0 ? ` Next try in ${duration(wait)}.` : ''}`;
 }

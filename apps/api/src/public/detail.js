@@ -27,7 +27,7 @@ export class Detail {
       const sessions = (await api.call('GET', `/v1/sessions?creator=${encodeURIComponent(id)}&limit=8`)).data;
       const [session] = sessions;
       const [full, timeline, leaders] = session ? await this.loadSession(session) : [];
-      this.dialog.replaceChildren(...this.head(creator), ...(session ? this.session(full, timeline, leaders) : [noSession()]), ...this.history(sessions));
+      this.dialog.replaceChildren(...this.head(creator), ...(session ? this.session(full, timeline, leaders) : [noSession()]), ...this.history(sessions), ...this.counters(creator));
     } catch (error) {
       onError(error);
     }
@@ -73,7 +73,14 @@ export class Detail {
         h('code', {}, view.id),
       ),
       view.lastError ? h('p', { class: 'card-error' }, icon('warn'), h('span', {}, `${timeOf(view.lastError.at)}: ${problemText(view.lastError)}`)) : '',
-      view.counters ? numbers(Object.entries(view.counters).map(([name, value]) => [name.replaceAll(/([A-Z])/g, ' $1').toLowerCase(), count(value)])) : '',
+    ];
+  }
+
+  counters({ counters }) {
+    if (!counters) return [];
+    return [
+      h('h3', {}, 'Since its worker took it over'),
+      numbers(Object.entries(counters).map(([name, value]) => [name.replaceAll(/([A-Z])/g, ' $1').toLowerCase(), count(value)])),
     ];
   }
 

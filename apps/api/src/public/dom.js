@@ -44,6 +44,12 @@ export const decimal = (value) => (value >= 100 ? count(value) : oneDigit.format
 export const timeOf = (text) => clock.format(new Date(text));
 export const dateOf = (text) => dayClock.format(new Date(text));
 
+/** A duration in its largest unit, for places with little room. */
+export function brief(ms) {
+  const minutes = Math.floor(ms / 60_000);
+  return minutes < 1 ? `${Math.round(ms / 1000)} s` : minutes < 60 ? `${minutes} min` : minutes < 2_880 ? `${Math.floor(minutes / 60)} h` : `${Math.floor(minutes / 1_440)} days`;
+}
+
 /** A duration in its two largest units. */
 export function duration(ms) {
   if (ms < 1_000) return `${Math.round(ms)} ms`;

@@ -1,5 +1,6 @@
 /** The live feed: readable lines, newest first, bounded however many events come. */
-import { byId, count, duration, h, icon, timeOf } from './dom.js';
+import { byId, h, icon, timeOf } from './dom.js';
+import { lineOf } from './lines.js';
 
 const LINES_MAX = 200;
 const KINDS = [
@@ -12,34 +13,7 @@ const KINDS = [
   ['other', 'Other', false],
 ];
 
-const KIND_OF = {
-  chat: 'chat',
-  question: 'chat',
-  emote: 'chat',
-  caption: 'chat',
-  gift: 'gift',
-  envelope: 'gift',
-  subscribe: 'gift',
-  superFan: 'gift',
-  like: 'like',
-  member: 'join',
-  follow: 'social',
-  share: 'social',
-  social: 'social',
-};
-
-const GAP_TEXT = {
-  disconnect: 'the connection broke',
-  silence: 'the connection fell silent',
-  takeover: 'another worker took over',
-  blocked: 'TikTok refused',
-  'buffer-full': 'the buffer was full',
-  paused: 'it was paused',
-  shutdown: 'its worker stopped',
-};
-
 export class Feed {
-  /** @param {{onCreator: (id: string) => void}} options */
   constructor() {
     this.kinds = new Set(KINDS.filter(([, , on]) => on).map(([kind]) => kind));
     this.creator = '';
@@ -143,52 +117,3 @@ function draw(line) {
     h('time', { class: 'line-time', datetime: line.time }, timeOf(line.time)),
   );
 }
-
-/** An event as a readable line; undefined for what only moves a number. */
-function lineOf(event) {
-  const name = event.type.replace('tiktok.live.', '');
-  const system = event.type.startsWith('monitor.');
-  const data = event.data;
-  const who = { who: data.user?.nickname || data.user?.uniqueId || 'Somebody' };
-  const base = { id: event.id, creator: event.creator, creatorId: event.subject, time: event.receivedat, kind: system ? 'system' : (KIND_OF[name] ?? 'other'), icon: 'system' };
-  const line = (icon, ...parts) => ({ ...base, icon, parts });
-  switch (event.type) {
-    case 'tiktok.live.roomUser':
-      return undefined;
-    case 'tiktok.live.chat':
-      return line('chat', who, ` ${data.comment ?? ''}`);
-    case 'tiktok.live.question':
-      return line('chat', who, ` asks: ${data.question ?? data.text ?? ''}`);
-    case 'tiktok.live.gift':
-      if (!data.count) return undefined;
-      return line('gift', who, ` sent ${count(data.count)} × ${data.name || 'a gift'} `, { gem: `◆ ${count(data.totalDiamonds ?? 0)}` });
-    case 'tiktok.live.like':
-      return line('like', who, ` liked × ${count(data.count ?? 1)}`);
-    case 'tiktok.live.member':
-      return line('join', who, ' joined');
-    case 'tiktok.live.follow':
-      return line('follow', who, ' followed');
-    case 'tiktok.live.share':
-      return line('share', who, ' shared the live');
-    case 'tiktok.live.subscribe':
-      return line('gift', who, ' subscribed');
-    case 'monitor.live':
-      return line('pulse', 'Went live', data.title ? `: ${data.title}` : '');
-    case 'monitor.offline':
-      return line('pause', `Ended (confirmed by ${data.confirmedBy ?? 'a check'})`);
-    case 'monitor.connected':
-      return line('pulse', `Connected${data.worker ? ` by ${data.worker}` : ''}${data.provider ? ` through ${data.provider}` : ''}`);
-    case 'monitor.disconnected':
-      return line('warn', `Disconnected after ${duration(data.durationMs ?? 0)}: ${data.reason}`);
-    case 'monitor.gap':
-      return line('gap', `Gap of ${duration(gapMs(data))}: ${gapReason(data.reason)}`);
-    case 'monitor.error':
-      return line('warn', data.message || data.reason);
-    default:
-      return line('system', data.user ? who : '', ` ${data.comment ?? data.text ?? readable(name)}`);
-  }
-}
-
-export const gapReason = (reason) => GAP_TEXT[reason] ?? reason;
-export const gapMs = ({ from, to }) => Math.max(0, Date.parse(to) - Date.parse(from)) || 0;
-const readable = (name) => name.replaceAll(/([a-z])([A-Z])/g, '$1 $2').toLowerCase();

@@ -1,6 +1,6 @@
 /** The system's parts and the recorded gaps. */
 import { byId, bytes, count, dateOf, duration, h, setText, timeOf } from './dom.js';
-import { gapMs, gapReason } from './feed.js';
+import { gapMs, gapReason } from './lines.js';
 
 const GAPS_MAX = 20;
 const LAG_MS_WARN = 5_000;
@@ -53,7 +53,7 @@ function workers({ workers: probed }) {
             h(
               'table',
               {},
-              h('thead', {}, h('tr', {}, ...['Worker', 'Creators', 'Received', 'Stored', 'Open', 'Up for'].map((name, i) => h('th', { scope: 'col', class: i > 1 ? 'number' : '' }, name)))),
+              h('thead', {}, h('tr', {}, ...['Worker', 'Creators', 'Messages', 'Stored', 'Unconfirmed', 'Up for'].map((name, i) => h('th', { scope: 'col', class: i > 1 ? 'number' : '' }, name)))),
               h('tbody', {}, ...list.map(workerRow)),
             ),
           ),
@@ -62,7 +62,7 @@ function workers({ workers: probed }) {
 }
 
 function workerRow({ worker, creators, capacity, counters, startedAt }) {
-  const open = Math.max(0, counters.decoded - counters.confirmed);
+  const open = Math.max(0, counters.appended - counters.confirmed);
   return h(
     'tr',
     {},
@@ -111,21 +111,22 @@ function redis(probed) {
 
 function signer(probed) {
   const providers = Array.isArray(probed.providers) ? probed.providers : [];
-  const broken = providers.filter((provider) => breakerOf(provider) === 'open').length;
-  const tone = providers.length > 0 && broken === providers.length ? 'bad' : broken > 0 ? 'warn' : 'good';
-  return part('Signer', probed, tone, () =>
-    facts(
-      ['Answers in', `${probed.latencyMs} ms`],
-      ...providers.map((provider) => {
-        const breaker = breakerOf(provider);
-        return [provider.name ?? 'provider', breaker === 'open' ? 'resting after failures' : breaker === 'half-open' ? 'being tried again' : 'works'];
-      }),
-    ),
-  );
+  const resting = providers.filter((provider) => connectOf(provider)?.breaker?.state === 'open').length;
+  const tone = providers.length > 0 && resting === providers.length ? 'bad' : resting > 0 ? 'warn' : 'good';
+  return part('Signer', probed, tone, () => facts(['Answers in', `${probed.latencyMs} ms`], ...providers.map((provider) => [provider.name, providerText(connectOf(provider))])));
 }
 
-/** The state of a provider's breaker, whether it is told as text or inside an object. */
-const breakerOf = ({ breaker }) => (typeof breaker === 'string' ? breaker : breaker?.state);
+const connectOf = ({ operations }) => operations?.connect;
+
+/** How a provider does: its share of recent successes and usual time, or that it rests. */
+function providerText(connect) {
+  const state = connect?.breaker?.state;
+  if (state === 'open') return 'rests after failures';
+  if (state === 'half-open') return 'is tried again';
+  const { successRate, latencyMs } = connect?.recent ?? {};
+  if (typeof successRate !== 'number') return 'not asked yet';
+  return `${Math.round(successRate * 100)} % good${latencyMs?.p50 ? `, ${Math.round(latencyMs.p50)} ms` : ''}`;
+}
 
 function live({ live: { streams }, leases, creators }) {
   const probed = leases.ok ? creators : leases;

@@ -101,7 +101,18 @@ export class House {
     started.disconnect();
   }
 
+  /** Tells producers that everything in the inbox is stored, as a store would. */
+  async confirm(): Promise<void> {
+    for (let p = 0; p < this.keys.partitions; p += 1) {
+      for (const [run, n] of Object.entries(await this.redis.hgetall(this.keys.producers(p)))) {
+        await this.redis.hset(this.keys.stored(p), run, `${n} ${Date.now()}`);
+      }
+    }
+  }
+
   async close(): Promise<void> {
+    for (const room of this.simulator.rooms()) room.rate = 0;
+    await this.confirm();
     await Promise.all([...this.workers].map((started) => this.stop(started)));
     this.redis.disconnect();
     await this.simulator.stop();

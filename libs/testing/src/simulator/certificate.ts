@@ -48,10 +48,13 @@ export function selfSignedCertificate(now = Date.now()): { key: string; cert: st
     der(0xa3, extensions),
   );
   const signature = der(BIT_STRING, Buffer.from([0]), sign('sha256', body, privateKey));
-  const base64 = der(SEQUENCE, body, ECDSA_SHA256, signature).toString('base64');
+  const lines =
+    der(SEQUENCE, body, ECDSA_SHA256, signature)
+      .toString('base64')
+      .match(/.{1,64}/g) ?? [];
   return {
     key: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
-    cert: `-----BEGIN CERTIFICATE-----\n${base64.replace(/.{64}/g, '$&\n')}\n-----END CERTIFICATE-----\n`,
+    cert: `-----BEGIN CERTIFICATE-----\n${lines.join('\n')}\n-----END CERTIFICATE-----\n`,
   };
 }
 

@@ -91,13 +91,14 @@ export class Connection {
   /** Writes a frame; false when the connection is gone, or was ended because its reader is too slow. */
   send(frame: Frame, bytesPerSecond?: number): boolean {
     if (!this.open) return false;
-    if (this.socket.bufferedAmount + this.trickledBytes > this.options.bufferBytesMax) {
+    if (this.wire.writableLength + this.trickledBytes > this.options.bufferBytesMax) {
       this.destroy('reader too slow');
       return false;
     }
     const bytes = withSeqId(frame, ++this.seqId);
+    // Past the library, in one piece: its sender would write header and payload as two.
     if (this.trickle || bytesPerSecond !== undefined) this.queueTrickle(bytes, bytesPerSecond);
-    else this.socket.send(bytes);
+    else this.wire.write(bytes);
     this.info.frames++;
     this.info.messages += frame.messages;
     if (frame.first !== undefined && frame.last !== undefined) {
@@ -140,14 +141,15 @@ export class Connection {
       this.info.enteredRoom ||= entered;
       if (roomId !== undefined && this.open) {
         const answer = encode((writer) => writer.id(1, roomId).int(2, entered ? 0 : 1));
-        this.socket.send(withSeqId(controlFrame('im_enter_room_resp', answer), ++this.seqId));
+        const bytes = withSeqId(controlFrame('im_enter_room_resp', answer), ++this.seqId);
+        if (this.trickle) this.queueTrickle(bytes, undefined);
+        else this.wire.write(bytes);
       }
     }
   }
 
   /** Past the fault frames still queue behind what trickles, so that the stream stays whole. */
-  private queueTrickle(message: Buffer, bytesPerSecond: number | undefined): void {
-    const bytes = asServerFrame(message);
+  private queueTrickle(bytes: Buffer, bytesPerSecond: number | undefined): void {
     this.trickledBytes += bytes.length;
     if (this.trickle) {
       this.trickle.queue.push(bytes);
@@ -184,22 +186,6 @@ export class Connection {
       this.trickle = undefined;
     }
   }
-}
-
-/** A binary message as an unmasked WebSocket frame, for writing it in pieces past the `ws` library. */
-function asServerFrame(payload: Buffer): Buffer {
-  const { length } = payload;
-  const header = Buffer.alloc(length < 126 ? 2 : length < 65_536 ? 4 : 10);
-  header[0] = 0x82;
-  if (length < 126) header[1] = length;
-  else if (length < 65_536) {
-    header[1] = 126;
-    header.writeUInt16BE(length, 2);
-  } else {
-    header[1] = 127;
-    header.writeBigUInt64BE(BigInt(length), 2);
-  }
-  return Buffer.concat([header, payload]);
 }
 
 function toBuffer(data: RawData): Buffer {

@@ -36,20 +36,36 @@ describe('the control API', () => {
   });
 
   it('says 404 for rooms, faults, replays and routes that are not there', async () => {
-    for (const [method, path] of [['GET', '/sim/rooms/nobody'], ['DELETE', '/sim/faults/99'], ['GET', '/sim/replay/99'], ['GET', '/sim/what']] as const)
+    for (const [method, path] of [
+      ['GET', '/sim/rooms/nobody'],
+      ['DELETE', '/sim/faults/99'],
+      ['GET', '/sim/replay/99'],
+      ['GET', '/sim/what'],
+    ] as const)
       await expect(control(simulator, method, path)).rejects.toThrow('404');
     await expect(control(simulator, 'POST', '/sim/faults', { kind: 'drop', uniqueId: 'nobody' })).rejects.toThrow('404');
   });
 
   it('opens many rooms in one call, and none when one of the names is taken', async () => {
-    const rooms = await control<{ uniqueId: string; live: boolean; roomId: string }[]>(simulator, 'POST', '/sim/rooms/batch', { count: 3, prefix: 'b', live: false });
-    expect(rooms.map((room) => [room.uniqueId, room.live, room.roomId])).toEqual([['b0001', false, ''], ['b0002', false, ''], ['b0003', false, '']]);
-    await expect(control(simulator, 'POST', '/sim/rooms/batch', { count: 5, prefix: 'b' })).rejects.toThrow('prefix: b0001 is there already');
+    const rooms = await control<{ uniqueId: string; live: boolean; roomId: string }[]>(simulator, 'POST', '/sim/rooms/batch', {
+      count: 3,
+      prefix: 'b',
+      live: false,
+    });
+    expect(rooms.map((room) => [room.uniqueId, room.live, room.roomId])).toEqual([
+      ['b0001', false, ''],
+      ['b0002', false, ''],
+      ['b0003', false, ''],
+    ]);
+    await expect(control(simulator, 'POST', '/sim/rooms/batch', { count: 5, prefix: 'b' })).rejects.toThrow(
+      'prefix: b0001 is there already',
+    );
     expect(await control(simulator, 'DELETE', '/sim/rooms/b0002')).toEqual({ removed: 1 });
   });
 
   it('a new broadcast has a new room id and the same user', async () => {
-    const read = () => control<{ roomId: string; userId: string; broadcasts: { roomId: string; endedAt?: number }[] }>(simulator, 'GET', '/sim/rooms/b0001');
+    const read = () =>
+      control<{ roomId: string; userId: string; broadcasts: { roomId: string; endedAt?: number }[] }>(simulator, 'GET', '/sim/rooms/b0001');
     await control(simulator, 'PATCH', '/sim/rooms/b0001', { live: true });
     const first = await read();
     await control(simulator, 'PATCH', '/sim/rooms/b0001', { live: false });
@@ -88,7 +104,11 @@ describe('the control API', () => {
     expect(broadcast?.delivered.messages).toBe(306);
     const { open } = await control<{ open: ConnectionInfo[] }>(simulator, 'GET', '/sim/rooms/twice/connections');
     expect(open).toHaveLength(2);
-    await waitFor(async () => (await control<{ open: ConnectionInfo[] }>(simulator, 'GET', '/sim/rooms/twice/connections')).open.every((one) => one.acks === one.frames));
+    await waitFor(async () =>
+      (await control<{ open: ConnectionInfo[] }>(simulator, 'GET', '/sim/rooms/twice/connections')).open.every(
+        (one) => one.acks === one.frames,
+      ),
+    );
     a.socket.terminate();
     b.socket.terminate();
   });

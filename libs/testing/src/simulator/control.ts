@@ -19,7 +19,7 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { batchInput, burstInput, faultInput, InputError, replayInput, roomInput, roomPatch, signInput } from './input.js';
-import { pathOf } from './listener.js';
+import { pathOf, queryOf } from './listener.js';
 import type { Room } from './room.js';
 import type { Simulator } from './simulator.js';
 
@@ -43,7 +43,7 @@ export function isControl(path: string): boolean {
 /** Answers a request under `/sim/`. */
 export async function handleControl(simulator: Simulator, request: IncomingMessage, response: ServerResponse): Promise<void> {
   const path = pathOf(request);
-  const query = new URL(request.url ?? '/', 'http://localhost').searchParams;
+  const query = queryOf(request);
   let reply: Reply;
   try {
     const ledger = /^\/sim\/rooms\/([^/]+)\/ledger$/.exec(path);
@@ -108,7 +108,7 @@ async function route(simulator: Simulator, call: string, request: IncomingMessag
     case 'GET /sim/stats':
       return { body: simulator.stats() };
     default:
-      return await routeOfOne(simulator, call, request);
+      return routeOfOne(simulator, call, request);
   }
 }
 

@@ -124,7 +124,9 @@ export class Faults {
     const elapsedMs = Math.min(1_000, this.lastTickAt === 0 ? 0 : now - this.lastTickAt);
     this.lastTickAt = now;
     if (this.active.length === 0) return;
-    this.active = this.active.filter((fault) => (fault.until ?? Infinity) > now && (fault.count === undefined || fault.fired < fault.count));
+    this.active = this.active.filter(
+      (fault) => (fault.until ?? Infinity) > now && (fault.count === undefined || fault.fired < fault.count),
+    );
     for (const [key, until] of this.episodes) if (until <= now) this.episodes.delete(key);
     for (const fault of this.active) {
       if (fault.ratePerMinute === undefined) continue;

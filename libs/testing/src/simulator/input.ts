@@ -130,7 +130,11 @@ export function replayInput(body: unknown) {
 
 function payloadInput(value: unknown, field: string): RecordedPayload {
   const base64 = text(/^[A-Za-z0-9+/]*={0,2}$/, 'base64');
-  const entry = fields(value, { method: text(/^\w{1,100}$/, 'a wire name'), payloadBase64: base64, msgId: text(/^\d{1,20}$/, 'digits') }, `${field}.`);
+  const entry = fields(
+    value,
+    { method: text(/^\w{1,100}$/, 'a wire name'), payloadBase64: base64, msgId: text(/^\d{1,20}$/, 'digits') },
+    `${field}.`,
+  );
   if (entry.method === undefined) throw new InputError(`${field}.method: is required`);
   if (entry.payloadBase64 === undefined) throw new InputError(`${field}.payloadBase64: is required`);
   const payload = Buffer.from(entry.payloadBase64, 'base64');

@@ -31,7 +31,9 @@ export function createListener(simulator: Simulator, sockets: Set<Socket>): Serv
       else response.writeHead(500, { 'content-type': 'application/json' }).end(JSON.stringify({ message: String(error) }));
     });
   });
-  http.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) => handleUpgrade(simulator, webSockets, request, socket, head));
+  http.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) =>
+    handleUpgrade(simulator, webSockets, request, socket, head),
+  );
   http.on('clientError', (_error, socket) => socket.destroy());
   let tls: TlsServer | undefined;
   const server = createServer({ noDelay: true }, (socket) => {
@@ -56,6 +58,13 @@ function createTls(http: HttpServer): TlsServer {
   tls.on('secureConnection', (socket) => http.emit('connection', socket));
   tls.on('tlsClientError', (_error, socket) => socket.destroy());
   return tls;
+}
+
+/** Query of a request; its path may begin with two slashes, which would pass for a host. */
+export function queryOf(request: IncomingMessage): URLSearchParams {
+  const url = request.url ?? '/';
+  const at = url.indexOf('?');
+  return new URLSearchParams(at < 0 ? '' : url.slice(at + 1));
 }
 
 /** Path of a request, with doubled slashes as one: some clients join base and path carelessly. */

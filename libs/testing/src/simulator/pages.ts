@@ -44,7 +44,9 @@ export function livePage(uniqueId: string, room: Room | undefined): string {
     LiveRoom: {
       loadingState: { getRecommendLive: 0, getUserInfo: 0, getLiveRoom: 0 },
       needLogin: false,
-      ...(room ? { liveRoomUserInfo: { user: user(room), stats: { followingCount: 12, followerCount: 3_400 }, liveRoom: liveRoom(room) } } : {}),
+      ...(room
+        ? { liveRoomUserInfo: { user: user(room), stats: { followingCount: 12, followerCount: 3_400 }, liveRoom: liveRoom(room) } }
+        : {}),
       liveRoomStatus: room?.live ? LIVE : ENDED,
     },
   };

@@ -32,7 +32,10 @@ export function makeProps(seed: string): Props {
   const text = (key: string, pattern: string) =>
     encode((writer) => {
       writer.str(1, key).str(2, pattern);
-      writer.bytes(3, encode((format) => format.str(1, '#ffffffff').int(4, 400)));
+      writer.bytes(
+        3,
+        encode((format) => format.str(1, '#ffffffff').int(4, 400)),
+      );
     });
   return {
     users: makeUsers(seed, USERS),
@@ -49,7 +52,13 @@ export function makeProps(seed: string): Props {
       superFanBox: text('ttlive_superFanBox_sent', '{0:user} sent a Super Fan box'),
     },
     emotes: Array.from({ length: 12 }, (_, index) =>
-      encode((writer) => writer.str(1, String(7_000_000_000 + index)).bytes(2, encodeImage(random, 'emote', 2)).int(3, 1).str(4, random.bytes(8).toString('hex'))),
+      encode((writer) =>
+        writer
+          .str(1, String(7_000_000_000 + index))
+          .bytes(2, encodeImage(random, 'emote', 2))
+          .int(3, 1)
+          .str(4, random.bytes(8).toString('hex')),
+      ),
     ),
     icon: pack(encodeImage(random, 'icon', 3)),
     opaque: [
@@ -65,13 +74,33 @@ export function makeProps(seed: string): Props {
 
 function makeGift(random: Random, gift: GiftKind): GiftProp {
   const struct = encode((writer) => {
-    writer.bytes(1, encodeImage(random, 'gift', 3)).str(2, `sent ${gift.name}`).int(4, 1_000).int(5, gift.id);
-    writer.int(10, gift.type === 1 ? 1 : 0).int(11, gift.type).int(12, gift.diamonds).int(13, 1).int(14, gift.id * 7);
-    writer.str(16, gift.name).bytes(21, encodeImage(random, 'gift-icon', 3)).bytes(47, encodeImage(random, 'gift-preview', 2));
+    writer
+      .bytes(1, encodeImage(random, 'gift', 3))
+      .str(2, `sent ${gift.name}`)
+      .int(4, 1_000)
+      .int(5, gift.id);
+    writer
+      .int(10, gift.type === 1 ? 1 : 0)
+      .int(11, gift.type)
+      .int(12, gift.diamonds)
+      .int(13, 1)
+      .int(14, gift.id * 7);
+    writer
+      .str(16, gift.name)
+      .bytes(21, encodeImage(random, 'gift-icon', 3))
+      .bytes(47, encodeImage(random, 'gift-preview', 2));
   });
   const displayText = encode((writer) => {
     writer.str(1, 'pm_mt_gift_text').str(2, '{0:user} sent {1:gift}');
-    writer.bytes(4, encode((piece) => piece.int(1, 12).bytes(22, encode((value) => value.int(1, gift.id)))));
+    writer.bytes(
+      4,
+      encode((piece) =>
+        piece.int(1, 12).bytes(
+          22,
+          encode((value) => value.int(1, gift.id)),
+        ),
+      ),
+    );
   });
   return { ...gift, struct: pack(struct), displayText };
 }

@@ -76,8 +76,16 @@ export function writeRare(kind: RareKind, writer: WireWriter, stamp: Stamp, room
       writeCommon(writer, METHOD.envelope, stamp, kind === 'superFanBox' ? props.text.superFanBox : undefined);
       const user = room.user();
       const envelope = writer.open(2);
-      writer.str(1, decimal(stamp.high, stamp.low)).int(2, kind === 'superFanBox' ? 19 : 1).str(3, 'sim').str(4, user.nickname);
-      writer.int(5, random.pick([20, 100, 500])).int(6, random.int(3, 50)).int(7, Math.floor(now / 1000) + 180).str(8, user.id);
+      writer
+        .str(1, decimal(stamp.high, stamp.low))
+        .int(2, kind === 'superFanBox' ? 19 : 1)
+        .str(3, 'sim')
+        .str(4, user.nickname);
+      writer
+        .int(5, random.pick([20, 100, 500]))
+        .int(6, random.int(3, 50))
+        .int(7, Math.floor(now / 1000) + 180)
+        .str(8, user.id);
       writer.str(10, String(Math.floor(now / 1000)));
       writer.close(envelope);
       writer.int(3, 1);
@@ -100,22 +108,48 @@ export function writeRare(kind: RareKind, writer: WireWriter, stamp: Stamp, room
       writer.id(1, battleId(room, now)).int(2, now).int(3, 300).int(5, 1).int(8, 1);
       writer.close(settings);
       writer.int(4, random.pick([4, 5]));
-      for (const [id, user] of [[room.anchorId, room.user()], [opponent.id, opponent]] as const) {
-        writer.bytes(9, encode((army) => army.id(1, id).bytes(2, encodeArmy(room, id))));
-        writer.bytes(10, encode((entry) => entry.id(1, id).bytes(2, encode((info) => info.bytes(1, encode((base) => base.id(1, id).str(2, user.nickname).str(4, user.handle)))))));
+      for (const [id, user] of [
+        [room.anchorId, room.user()],
+        [opponent.id, opponent],
+      ] as const) {
+        writer.bytes(
+          9,
+          encode((army) => army.id(1, id).bytes(2, encodeArmy(room, id))),
+        );
+        writer.bytes(
+          10,
+          encode((entry) =>
+            entry.id(1, id).bytes(
+              2,
+              encode((info) =>
+                info.bytes(
+                  1,
+                  encode((base) => base.id(1, id).str(2, user.nickname).str(4, user.handle)),
+                ),
+              ),
+            ),
+          ),
+        );
       }
       return plain(METHOD.battle);
     }
     case 'armies':
       writeCommon(writer, METHOD.armies, stamp);
       writer.id(2, battleId(room, now));
-      for (const id of [room.anchorId, room.user().id]) writer.bytes(3, encode((entry) => entry.id(1, id).bytes(2, encodeArmy(room, id))));
+      for (const id of [room.anchorId, room.user().id])
+        writer.bytes(
+          3,
+          encode((entry) => entry.id(1, id).bytes(2, encodeArmy(room, id))),
+        );
       writer.id(4, battleId(room, now)).int(5, now).int(6, now).int(7, 1);
       return plain(METHOD.armies);
     case 'caption':
       writeCommon(writer, METHOD.caption, { ...stamp, createTime: 0 });
       writer.int(2, now).int(3, 1_500);
-      writer.bytes(4, encode((content) => content.str(1, 'en').str(2, random.pick(CAPTIONS))));
+      writer.bytes(
+        4,
+        encode((content) => content.str(1, 'en').str(2, random.pick(CAPTIONS))),
+      );
       writer.int(5, stamp.low).int(6, 1).int(7, 1);
       return plain(METHOD.caption);
     case 'roomPin': {
@@ -135,7 +169,15 @@ export function writeRare(kind: RareKind, writer: WireWriter, stamp: Stamp, room
       const votes = POLL_OPTIONS.map(() => random.int(0, 80));
       const options = (field: number) => {
         for (const [index, text] of POLL_OPTIONS.entries())
-          writer.bytes(field, encode((option) => option.int(1, votes[index] ?? 0).str(2, text).int(3, index + 1)));
+          writer.bytes(
+            field,
+            encode((option) =>
+              option
+                .int(1, votes[index] ?? 0)
+                .str(2, text)
+                .int(3, index + 1),
+            ),
+          );
       };
       const stage = random.int(1, 3);
       writeCommon(writer, METHOD.poll, stamp);
@@ -153,7 +195,10 @@ export function writeRare(kind: RareKind, writer: WireWriter, stamp: Stamp, room
       writeCommon(writer, METHOD.goal, stamp);
       const goal = writer.open(3);
       writer.id(1, battleId(room, now)).int(2, 1).int(3, 1);
-      writer.bytes(4, encode((part) => part.int(1, 1).int(2, 5_655).int(3, random.int(0, target)).int(4, target)));
+      writer.bytes(
+        4,
+        encode((part) => part.int(1, 1).int(2, 5_655).int(3, random.int(0, target)).int(4, target)),
+      );
       writer.str(5, random.pick(GOALS));
       writer.close(goal);
       writer.id(4, contributor.id).str(6, contributor.handle).int(9, random.int(1, 20)).int(10, random.int(1, 20)).int(16, 2);
@@ -162,12 +207,19 @@ export function writeRare(kind: RareKind, writer: WireWriter, stamp: Stamp, room
     case 'imDelete': {
       writeCommon(writer, METHOD.imDelete, stamp);
       const chat = room.lastChat;
-      if (chat) writer.bytes(2, encode((ids) => ids.varint64(chat.high, chat.low)));
+      if (chat)
+        writer.bytes(
+          2,
+          encode((ids) => ids.varint64(chat.high, chat.low)),
+        );
       return plain(METHOD.imDelete);
     }
     case 'rankUpdate':
       writeCommon(writer, METHOD.rankUpdate, stamp);
-      writer.bytes(2, encode((update) => update.int(1, 1).int(2, random.int(1, 99)).int(5, 1)));
+      writer.bytes(
+        2,
+        encode((update) => update.int(1, 1).int(2, random.int(1, 99)).int(5, 1)),
+      );
       return plain(METHOD.rankUpdate);
     case 'subscribe':
       writeCommon(writer, METHOD.subscribe, stamp);
@@ -214,7 +266,10 @@ function encodeArmy(room: Traffic, anchorId: string): Buffer {
   return encode((armies) => {
     for (let place = 0; place < 3; place++) {
       const user = room.user();
-      armies.bytes(1, encode((army) => army.id(1, user.id).int(2, room.random.int(1, 5_000)).str(3, user.nickname).str(6, user.id)));
+      armies.bytes(
+        1,
+        encode((army) => army.id(1, user.id).int(2, room.random.int(1, 5_000)).str(3, user.nickname).str(6, user.id)),
+      );
     }
     armies.int(2, room.random.int(1, 20_000)).str(3, anchorId);
   });

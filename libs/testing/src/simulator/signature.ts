@@ -65,7 +65,7 @@ export class Secrets {
 
   /** Why this request's signature or session does not count, or undefined when both do. */
   refusal(url: string, userAgent: string, cookies: ReadonlyMap<string, string>, now: number): Refusal | undefined {
-    const query = new URL(url, 'http://localhost').searchParams;
+    const query = parse(url).searchParams;
     const msToken = query.get('msToken');
     const bogus = query.get('X-Bogus');
     const gnarly = query.get('X-Gnarly');
@@ -114,7 +114,9 @@ export class Secrets {
   }
 
   private bogus(url: string, userAgent: string, msToken: string): string {
-    return this.mac('bogus', `${canonical(url)}\n${userAgent}\n${msToken}`).toString('base64url').slice(0, 28);
+    return this.mac('bogus', `${canonical(url)}\n${userAgent}\n${msToken}`)
+      .toString('base64url')
+      .slice(0, 28);
   }
 
   private gnarly(url: string, userAgent: string, msToken: string): string {
@@ -144,9 +146,14 @@ function stripTokens(url: string): string {
 }
 
 function canonical(url: string): string {
-  const parsed = new URL(url, 'http://localhost');
+  const parsed = parse(url);
   const pairs = [...parsed.searchParams].map(([name, value]) => `${name}=${value}`).sort();
   return `${parsed.pathname.replace(/\/{2,}/g, '/')}?${pairs.join('&')}`;
+}
+
+/** A whole URL, or path and query of one; a path may begin with two slashes. */
+function parse(url: string): URL {
+  return new URL(url.startsWith('/') ? `http://localhost${url}` : url);
 }
 
 function splitOnce(text: string, separator: string): string[] {

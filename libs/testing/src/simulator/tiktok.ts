@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { randomBytes } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
-import { pathOf } from './listener.js';
+import { pathOf, queryOf } from './listener.js';
 import { checkAlive, giftList, livePage, roomInfo, userRoom } from './pages.js';
 import type { Room } from './room.js';
 import { parseCookies } from './signature.js';
@@ -21,7 +21,7 @@ interface Answer {
 export async function handleRequest(simulator: Simulator, request: IncomingMessage, response: ServerResponse): Promise<void> {
   const now = Date.now();
   const path = pathOf(request);
-  const query = new URL(request.url ?? '/', 'http://localhost').searchParams;
+  const query = queryOf(request);
   const route = routeOf(path);
   const room = aboutRoom(simulator, path, query);
   simulator.count(simulator.requests, route);
@@ -45,7 +45,7 @@ export async function handleRequest(simulator: Simulator, request: IncomingMessa
         const ttwid = simulator.secrets.issueTtwid(now);
         answer.headers = { 'set-cookie': `ttwid=${ttwid}; Path=/; Max-Age=31536000; HttpOnly`, ...answer.headers };
       }
-      if (fault?.kind === 'slowHttp') return await trickle(response, answer, fault.bytesPerSecond);
+      if (fault?.kind === 'slowHttp') return trickle(response, answer, fault.bytesPerSecond);
       return send(response, answer);
     }
   }

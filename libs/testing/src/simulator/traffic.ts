@@ -141,7 +141,10 @@ export class Traffic {
     const top = [...this.ranks].sort((a, b) => b[1] - a[1]).slice(0, 3);
     for (const [place, [user, diamonds]] of top.entries()) {
       const rank = writer.open(2);
-      writer.int(1, diamonds).packed(2, user.small).int(3, place + 1);
+      writer
+        .int(1, diamonds)
+        .packed(2, user.small)
+        .int(3, place + 1);
       writer.close(rank);
     }
     writer.int(3, this.viewers).str(4, String(this.viewers)).int(6, this.viewers).int(7, this.viewersTotal);
@@ -151,7 +154,11 @@ export class Traffic {
   private join(writer: WireWriter, stamp: Stamp): Written {
     const user = this.user();
     writeCommon(writer, METHOD.join, stamp, this.props.text.join);
-    writer.packed(2, this.random.chance(0.2) ? user.full : user.small).int(3, this.viewers).int(9, 1).int(10, 1);
+    writer
+      .packed(2, this.random.chance(0.2) ? user.full : user.small)
+      .int(3, this.viewers)
+      .int(9, 1)
+      .int(10, 1);
     writer.str(21, 'recommend').str(22, 'homepage_hot-live_cell');
     return this.done(METHOD.join, stamp, { kind: 'join' });
   }
@@ -160,10 +167,17 @@ export class Traffic {
     const user = this.user();
     const comment = this.random.pick(COMMENTS);
     writeCommon(writer, METHOD.chat, stamp);
-    writer.packed(2, this.random.chance(0.4) ? user.full : user.small).str(3, comment.text).int(4, 1).str(14, comment.language);
+    writer
+      .packed(2, this.random.chance(0.4) ? user.full : user.small)
+      .str(3, comment.text)
+      .int(4, 1)
+      .str(14, comment.language);
     if (this.random.chance(0.05)) {
       const emote = this.random.pick(this.props.emotes);
-      writer.bytes(13, encode((inner) => inner.int(1, 0).bytes(2, emote)));
+      writer.bytes(
+        13,
+        encode((inner) => inner.int(1, 0).bytes(2, emote)),
+      );
     }
     this.lastChat = { high: stamp.high, low: stamp.low, user, text: comment.text };
     return this.done(METHOD.chat, stamp, { kind: 'chat' });
@@ -184,15 +198,20 @@ export class Traffic {
   private social(writer: WireWriter, stamp: Stamp, kind: 'follow' | 'share' | 'social'): Written {
     writeCommon(writer, METHOD.social, stamp, this.props.text[kind]);
     writer.packed(2, this.user().full);
-    if (kind === 'share') writer.int(3, 1).int(4, 3).str(5, String(this.random.int(1, 30))).int(8, 1);
+    if (kind === 'share')
+      writer
+        .int(3, 1)
+        .int(4, 3)
+        .str(5, String(this.random.int(1, 30)))
+        .int(8, 1);
     else writer.int(4, kind === 'follow' ? 1 : 5).int(6, this.random.int(100, 90_000));
     return this.done(METHOD.social, stamp, kind === 'social' ? undefined : { kind });
   }
 
   private gift(writer: WireWriter, stamp: Stamp, now: number): Written {
     const open = this.streaks.length;
-    const index = this.random.int(0, STREAKS_OPEN_MAX - 1);
-    if (index < open && this.random.chance(0.75)) return this.streakStep(writer, stamp, index);
+    if (open === STREAKS_OPEN_MAX || (open > 0 && this.random.chance(0.6)))
+      return this.streakStep(writer, stamp, this.random.int(0, open - 1));
     const gift = this.pickGift();
     const user = this.user();
     const groupId = Math.max(now, this.groupId + 1);
@@ -210,7 +229,6 @@ export class Traffic {
     const ended = streak.count >= streak.target;
     if (!ended) streak.count = Math.min(streak.target, streak.count + this.random.int(1, 6));
     if (ended || (streak.count >= streak.target && !streak.ends)) this.streaks.splice(index, 1);
-    else if (this.streaks.length > STREAKS_OPEN_MAX) this.streaks.shift();
     return this.giftMessage(writer, stamp, streak.user, streak.gift, streak.count, ended, streak.groupId, streak.key);
   }
 
@@ -225,8 +243,18 @@ export class Traffic {
     streak: string | undefined,
   ): Written {
     writeCommon(writer, METHOD.gift, stamp, gift.displayText);
-    writer.int(2, gift.id).int(3, count * gift.diamonds).int(4, 1).int(5, count).int(6, count);
-    writer.packed(7, user.full).int(9, end ? 1 : 0).int(11, groupId).packed(15, gift.struct).int(17, 1);
+    writer
+      .int(2, gift.id)
+      .int(3, count * gift.diamonds)
+      .int(4, 1)
+      .int(5, count)
+      .int(6, count);
+    writer
+      .packed(7, user.full)
+      .int(9, end ? 1 : 0)
+      .int(11, groupId)
+      .packed(15, gift.struct)
+      .int(17, 1);
     writer.str(28, `${stamp.createTime}${stamp.low}`);
     this.ranks.set(user, (this.ranks.get(user) ?? 0) + gift.diamonds);
     if (this.ranks.size > 50) this.ranks.delete(this.ranks.keys().next().value as SimulatedUser);

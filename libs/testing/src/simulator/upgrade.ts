@@ -1,20 +1,32 @@
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import type { WebSocketServer } from 'ws';
-import { pathOf } from './listener.js';
+import { pathOf, queryOf } from './listener.js';
 import { parseCookies } from './signature.js';
 import type { Simulator } from './simulator.js';
 import { aboutRoom } from './tiktok.js';
 
 const PUSH_PATHS = ['/webcast/im/ws_proxy/ws_reuse_supplement', '/webcast/im/push/v2'];
 /** Status lines of refusals, as reason phrases. */
-const PHRASES: Record<number, string> = { 200: 'OK', 403: 'Forbidden', 404: 'Not Found', 429: 'Too Many Requests', 500: 'Internal Server Error' };
+const PHRASES: Record<number, string> = {
+  200: 'OK',
+  403: 'Forbidden',
+  404: 'Not Found',
+  429: 'Too Many Requests',
+  500: 'Internal Server Error',
+};
 
 /** Accepts a viewer's WebSocket, or refuses it as TikTok does: an ordinary answer with `Handshake-Msg`. */
-export function handleUpgrade(simulator: Simulator, webSockets: WebSocketServer, request: IncomingMessage, socket: Socket, head: Buffer): void {
+export function handleUpgrade(
+  simulator: Simulator,
+  webSockets: WebSocketServer,
+  request: IncomingMessage,
+  socket: Socket,
+  head: Buffer,
+): void {
   const now = Date.now();
   const path = pathOf(request);
-  const query = new URL(request.url ?? '/', 'http://localhost').searchParams;
+  const query = queryOf(request);
   const room = aboutRoom(simulator, path, query);
   socket.on('error', () => socket.destroy());
   simulator.count(simulator.requests, 'socket');
@@ -46,8 +58,7 @@ export function handleUpgrade(simulator: Simulator, webSockets: WebSocketServer,
   const internalExt = query.get('internal_ext') ?? '';
   let seen: number | undefined;
   if (internalExt === '') {
-    if (!simulator.options.anonymousAllowed || query.get('ws_direct') !== '1')
-      return turnAway('socket: no bundle', 'illegal secret key');
+    if (!simulator.options.anonymousAllowed || query.get('ws_direct') !== '1') return turnAway('socket: no bundle', 'illegal secret key');
   } else {
     if (!simulator.secrets.knowsPosition(roomId, query.get('cursor') ?? '', internalExt, now))
       return turnAway('socket: bundle unknown', 'illegal secret key');

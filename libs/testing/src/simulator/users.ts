@@ -34,8 +34,15 @@ function makeUser(random: Random, index: number): SimulatedUser {
   const head = (writer: WireWriter) => {
     writer.id(1, id).str(3, nickname);
     writer.bytes(9, avatar);
-    writer.bytes(22, encode((info) => info.int(1, random.int(1, 4_000)).int(2, followers)));
-    if (admin) writer.bytes(32, encode((attributes) => attributes.int(2, 1)));
+    writer.bytes(
+      22,
+      encode((info) => info.int(1, random.int(1, 4_000)).int(2, followers)),
+    );
+    if (admin)
+      writer.bytes(
+        32,
+        encode((attributes) => attributes.int(2, 1)),
+      );
     writer.str(38, handle).str(46, `MS4wLjABAAAA${random.bytes(48).toString('base64url')}`);
   };
   const base = encode(head);
@@ -44,11 +51,13 @@ function makeUser(random: Random, index: number): SimulatedUser {
     handle,
     nickname,
     small: pack(encode((writer) => writer.raw(base).int(1029, random.int(0, 1)))),
-    full: pack(encode((writer) => {
-      writer.raw(base).bytes(10, encodeImage(random, 'avt-720x720', 2));
-      for (const badge of badges) writer.bytes(64, badge);
-      writer.int(1029, random.int(0, 1));
-    })),
+    full: pack(
+      encode((writer) => {
+        writer.raw(base).bytes(10, encodeImage(random, 'avt-720x720', 2));
+        for (const badge of badges) writer.bytes(64, badge);
+        writer.int(1029, random.int(0, 1));
+      }),
+    ),
   };
 }
 
@@ -58,7 +67,10 @@ export function encodeImage(random: Random, kind: string, urls: number): Buffer 
   return encode((writer) => {
     for (let i = 0; i < urls; i++) {
       const signature = encodeURIComponent(random.bytes(20).toString('base64'));
-      writer.str(1, `${HOST}/tos-sim-${kind}/${name}~c5.webp?dr=9638&refresh_token=${random.bytes(4).toString('hex')}&x-expires=1795262400&x-signature=${signature}&idc=sim`);
+      writer.str(
+        1,
+        `${HOST}/tos-sim-${kind}/${name}~c5.webp?dr=9638&refresh_token=${random.bytes(4).toString('hex')}&x-expires=1795262400&x-signature=${signature}&idc=sim`,
+      );
     }
     writer.str(2, `tos-sim-${kind}/${name}`);
   });
@@ -66,9 +78,15 @@ export function encodeImage(random: Random, kind: string, urls: number): Buffer 
 
 function encodeBadge(random: Random): Buffer {
   return encode((badge) => {
-    badge.int(1, 4).int(2, 20).int(3, random.pick([4, 6, 8, 10]));
+    badge
+      .int(1, 4)
+      .int(2, 20)
+      .int(3, random.pick([4, 6, 8, 10]));
     badge.int(5, 1).int(11, 1);
-    badge.bytes(12, encode((log) => log.str(2, String(7_138_381_747_292_526_756n + BigInt(random.int(0, 40)))).str(5, String(random.int(1, 40)))));
+    badge.bytes(
+      12,
+      encode((log) => log.str(2, String(7_138_381_747_292_526_756n + BigInt(random.int(0, 40)))).str(5, String(random.int(1, 40)))),
+    );
     badge.bytes(
       23,
       encode((combined) => {

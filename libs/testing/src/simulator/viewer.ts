@@ -54,7 +54,7 @@ export class Viewer {
     }
     Object.assign(query, options.override);
     if (options.path) base = `${this.url.replace('http', 'ws')}${options.path}`;
-    const socket = new WebSocket(`${base}?${new URLSearchParams(query)}`, {
+    const socket = new WebSocket(`${base}?${new URLSearchParams(query).toString()}`, {
       headers: { cookie: options.cookie ?? this.cookie, 'user-agent': this.userAgent },
     });
     return new Watcher(socket, options.ack ?? true);
@@ -109,7 +109,16 @@ export class Watcher {
 
   /** Sends a push frame of the given type. */
   say(payloadType: string, payload: Uint8Array, logId = '0'): void {
-    const frame = { seqId: '0', logId, service: '0', method: '0', headers: [], payloadEncoding: 'pb', payloadType, payload: Buffer.from(payload) };
+    const frame = {
+      seqId: '0',
+      logId,
+      service: '0',
+      method: '0',
+      headers: [],
+      payloadEncoding: 'pb',
+      payloadType,
+      payload: Buffer.from(payload),
+    };
     this.socket.send(WebcastPushFrame.encode(frame).finish());
   }
 
@@ -118,7 +127,18 @@ export class Watcher {
   }
 
   enter(roomId: string): void {
-    const message = { roomId, roomTag: '', liveRegion: '', liveId: '12', identity: 'audience', cursor: '', accountType: '0', enterUniqueId: '1', filterWelcomeMsg: '0', isAnchorContinueKeepMsg: false };
+    const message = {
+      roomId,
+      roomTag: '',
+      liveRegion: '',
+      liveId: '12',
+      identity: 'audience',
+      cursor: '',
+      accountType: '0',
+      enterUniqueId: '1',
+      filterWelcomeMsg: '0',
+      isAnchorContinueKeepMsg: false,
+    };
     this.say('im_enter_room', WebcastImEnterRoomMessage.encode(message).finish());
   }
 
@@ -145,5 +165,12 @@ export async function control<T>(simulator: Simulator, method: string, path: str
   const response = await fetch(`${simulator.url}${path}`, { method, ...(body === undefined ? {} : { body: JSON.stringify(body) }) });
   const text = await response.text();
   if (!response.ok) throw new Error(`${response.status} ${text}`);
-  return (path.includes('/ledger') ? text.split('\n').filter(Boolean).map((line) => JSON.parse(line) as unknown) : JSON.parse(text)) as T;
+  return (
+    path.includes('/ledger')
+      ? text
+          .split('\n')
+          .filter(Boolean)
+          .map((line) => JSON.parse(line) as unknown)
+      : JSON.parse(text)
+  ) as T;
 }

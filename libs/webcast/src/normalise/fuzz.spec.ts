@@ -1,9 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
 import { dataProblems, type EventType } from '@tributary/events';
+import { protoOf, SAMPLE_MS, SAMPLE_ROOM, sampleGift, sampleMessage, sampleText, sampleUser, sampleId } from '@tributary/testing';
 import * as proto from 'tiktok-live-proto/v3';
 import { WIRE_RULES } from './mapping.js';
 import { RoomNormaliser } from './normaliser.js';
-import { of, SAMPLE_MS, SAMPLE_ROOM, sampleGift, sampleMessage, sampleText, sampleUser, snowflake } from './samples.js';
 
 const MUTATIONS = 10_000;
 
@@ -23,14 +23,14 @@ const seeds = [
   sampleMessage('WebcastLikeMessage', proto.WebcastLikeMessage, { count: 15, total: '414892', user: sampleUser(1) }),
   sampleMessage('WebcastRoomUserSeqMessage', proto.WebcastRoomUserSeqMessage, {
     total: '5',
-    ranks: [of(proto.Contributor, { rank: '1', user: sampleUser(1) })],
+    ranks: [protoOf(proto.Contributor, { rank: '1', user: sampleUser(1) })],
   }),
   sampleMessage('WebcastBarrageMessage', proto.WebcastBarrageMessage, {
     content: sampleText('ttlive_superfan', '{0}'),
-    userGradeParam: of(proto.BarrageTypeUserGradeParam, { user: sampleUser(1) }),
+    userGradeParam: protoOf(proto.BarrageTypeUserGradeParam, { user: sampleUser(1) }),
   }),
   sampleMessage('WebcastLinkMicArmies', proto.WebcastLinkMicArmies, {
-    armies: { '1': of(proto.BattleUserArmies, { userArmies: [of(proto.BattleUserArmy, { userId: '5' })] }) },
+    armies: { '1': protoOf(proto.BattleUserArmies, { userArmies: [protoOf(proto.BattleUserArmy, { userId: '5' })] }) },
   }),
   sampleMessage('WebcastToastMessage', proto.WebcastToastMessage, {}, { displayText: sampleText('key', 'pattern') }),
 ].map(({ payload }) => payload);
@@ -59,7 +59,7 @@ describe('RoomNormaliser on bytes that nobody meant to send', () => {
     for (let n = 0; n < MUTATIONS; n++) {
       const payload = mutated(seeds[next(seeds.length)]!, next);
       const method = methods[next(methods.length)]!;
-      const drafts = room.normalise({ method, msgId: snowflake(n + 1), payload }, SAMPLE_MS);
+      const drafts = room.normalise({ method, msgId: sampleId(n + 1), payload }, SAMPLE_MS);
       events += drafts.length;
       if (drafts.length === 0) problems.add(`${method}: no event`);
       for (const { type, data, time } of drafts) {
@@ -84,7 +84,7 @@ describe('RoomNormaliser on bytes that nobody meant to send', () => {
     for (let n = 0; n < 12_000; n++) payload = Buffer.concat([Uint8Array.from([...TOP_FANS, ...length(payload.length)]), payload]);
     const message = Buffer.concat([Uint8Array.from([0x12, ...length(payload.length)]), payload]);
     const room = new RoomNormaliser({ creatorId: 'cr_1', handle: 'host', roomId: SAMPLE_ROOM });
-    expect(room.normalise({ method: 'WebcastChatMessage', msgId: '1', payload: message }, SAMPLE_MS)).toHaveLength(1);
+    expect(room.normalise({ method: 'WebcastEmoteChatMessage', msgId: '1', payload: message }, SAMPLE_MS)).toHaveLength(1);
     expect(room.counters.decodeErrors).toBe(1);
   });
 });

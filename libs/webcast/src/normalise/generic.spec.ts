@@ -1,8 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
+import { protoOf, sampleCommon, sampleImage, sampleText, sampleUser } from '@tributary/testing';
 import * as proto from 'tiktok-live-proto/v3';
 import { Trimmer } from './clean.js';
 import { genericOf } from './generic.js';
-import { of, sampleCommon, sampleImage, sampleText, sampleUser } from './samples.js';
 
 function plain(message: object) {
   const trim = new Trimmer();
@@ -12,20 +12,23 @@ function plain(message: object) {
 
 describe('genericOf', () => {
   it('keeps the fields of the protobuf by its own names, without empty ones', () => {
-    const message = of(proto.WebcastRankUpdateMessage, { common: sampleCommon('WebcastRankUpdateMessage', '1') });
+    const message = protoOf(proto.WebcastRankUpdateMessage, { common: sampleCommon('WebcastRankUpdateMessage', '1') });
     expect(plain(message).data).toEqual({});
-    const room = of(proto.WebcastRoomMessage, { content: 'welcome', source: 1, icon: sampleImage('https://i.example/1'), scene: '0' });
+    const room = protoOf(proto.WebcastRoomMessage, { content: 'welcome', source: 1, icon: sampleImage('https://i.example/1'), scene: '0' });
     expect(plain(room)).toEqual({ data: { content: 'welcome', source: 1, icon: 'https://i.example/1' }, cut: false });
   });
 
   it('keeps of the common fields only the shown text, since the envelope has the others', () => {
     const common = sampleCommon('WebcastToastMessage', '1', { displayText: sampleText('pm_hello'), logId: 'x' });
-    expect(plain(of(proto.WebcastToastMessage, { common })).data).toEqual({ common: { displayText: { key: 'pm_hello' } } });
+    expect(plain(protoOf(proto.WebcastToastMessage, { common })).data).toEqual({ common: { displayText: { key: 'pm_hello' } } });
   });
 
   it('shows users as typed events do, with what is false about them', () => {
-    const message = of(proto.WebcastGiftBroadcastMessage, {});
-    const { data } = plain({ ...message, nested: { user: sampleUser(1, { followInfo: of(proto.FollowInfo, { followStatus: '0' }) }) } });
+    const message = protoOf(proto.WebcastGiftBroadcastMessage, {});
+    const { data } = plain({
+      ...message,
+      nested: { user: sampleUser(1, { followInfo: protoOf(proto.FollowInfo, { followStatus: '0' }) }) },
+    });
     expect(data).toEqual({
       nested: {
         user: {

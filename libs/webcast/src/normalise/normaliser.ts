@@ -63,7 +63,7 @@ export class RoomNormaliser {
     this.carried = carry !== undefined && this.restore(carry);
   }
 
-  /** What the latest messages say of the room: viewers, whether it is paused or ended. Known even where the events are filtered. */
+  /** What the latest messages say of the room. Pause and end are known even where their events are filtered; viewers are not. */
   get state(): Readonly<RoomState> {
     return this.scope.state;
   }

@@ -1,7 +1,8 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import { dataProblems, type EventDraft, isEventType } from '@tributary/events';
+import { readRecordedFile } from '@tributary/testing';
 import * as proto from 'tiktok-live-proto/v3';
 import type { WireMessage } from '../wire.js';
 import { WIRE_RULES } from './mapping.js';
@@ -12,38 +13,36 @@ const DIRECTORY = join('..', 'shared', 'fixtures', 'recorded');
 const REPLAYED_ON_RECONNECT = 6;
 const NOW = 1_795_341_600_000;
 
-interface Recorded extends WireMessage {
+interface RecordedMessage extends WireMessage {
   roomId: string;
 }
 
-function load(): Recorded[] {
+/** The recorded messages; undefined where they are not on this machine. */
+async function loadRecorded(): Promise<RecordedMessage[] | undefined> {
+  if (!existsSync(DIRECTORY)) return undefined;
   const files = readdirSync(DIRECTORY).filter((name) => name.startsWith('EventsCollector_'));
-  return files.flatMap((name) => {
-    const byMethod = JSON.parse(readFileSync(join(DIRECTORY, name), 'utf8')) as Record<string, { eventData: string }[]>;
-    return Object.entries(byMethod).flatMap(([method, entries]) =>
-      entries.map(({ eventData }) => {
-        const payload = new Uint8Array(Buffer.from(eventData, 'base64'));
-        const { common } = proto.WebcastSpeakerMessage.decode(payload);
-        return { method, msgId: common?.msgId ?? '0', roomId: common?.roomId ?? '0', payload };
-      }),
-    );
+  const payloads = (await Promise.all(files.map((name) => readRecordedFile(join(DIRECTORY, name))))).flat();
+  return payloads.map(({ method, payload, msgId = '0' }) => {
+    // The common fields stand first in every message, decodable or not.
+    const { common } = proto.WebcastSpeakerMessage.decode(payload);
+    return { method, msgId, roomId: common?.roomId ?? '0', payload };
   });
 }
 
 /** What makes a message one: its id in its room, or its content where it has none. */
-const keyOf = ({ roomId, msgId, method, payload }: Recorded) =>
+const keyOf = ({ roomId, msgId, method, payload }: RecordedMessage) =>
   msgId === '0' ? `${roomId}/${method}/${Buffer.from(payload).toString('base64')}` : `${roomId}-${msgId}`;
 
 const normaliserOf = (roomId: string, carry?: string) => new RoomNormaliser({ creatorId: 'cr_1', handle: 'host', roomId, carry });
 
-function byRoom(messages: Recorded[]): Map<string, Recorded[]> {
-  const rooms = new Map<string, Recorded[]>();
+function byRoom(messages: RecordedMessage[]): Map<string, RecordedMessage[]> {
+  const rooms = new Map<string, RecordedMessage[]>();
   for (const message of messages) rooms.set(message.roomId, [...(rooms.get(message.roomId) ?? []), message]);
   return rooms;
 }
 
 /** Diamonds by a way of its own: each run is worth its highest repeatCount, each other gift its repeatCount. */
-function diamondsOf(messages: Recorded[]): number {
+function diamondsOf(messages: RecordedMessage[]): number {
   const runs = new Map<string, number>();
   for (const { method, msgId, payload } of messages) {
     if (method !== 'WebcastGiftMessage') continue;
@@ -61,12 +60,12 @@ function diamondsIn(drafts: Iterable<EventDraft>): number {
   return sum;
 }
 
-const present = existsSync(DIRECTORY);
-const messages = present ? load() : [];
+const found = await loadRecorded();
+const messages = found ?? [];
 const rooms = byRoom(messages);
-if (!present) console.log('skipped: no recorded fixtures');
+if (!found) console.log('skipped: no recorded fixtures');
 
-(present ? describe : describe.skip)('recorded payloads', () => {
+(found ? describe : describe.skip)('recorded payloads', () => {
   it('all decode, unknown ones are kept, each message of a room is one event, in the shapes of the catalog', () => {
     const mainIds = new Set<string>();
     const problems = new Set<string>();

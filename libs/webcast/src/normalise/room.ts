@@ -45,7 +45,7 @@ export function envelope(message: WebcastEnvelopeMessage, room: RoomScope): void
     diamonds: count(info?.diamondCount ?? 0),
     people: count(info?.peopleCount ?? 0),
     unpackAt: instant(info?.unpackAt),
-    sender: brief(room, info?.sendUserId, undefined, info?.sendUserName, info?.sendUserAvatar),
+    sender: personIfAny(room, info?.sendUserId, undefined, info?.sendUserName, info?.sendUserAvatar),
   };
   room.emit('tiktok.live.envelope', box);
   const key = message.common?.displayText?.key.toLowerCase() ?? '';
@@ -77,7 +77,7 @@ export function goalUpdate(message: WebcastGoalUpdateMessage, room: RoomScope): 
       target: count(target),
       gift: trim.textIfAny(gift?.name),
     })),
-    contributor: brief(
+    contributor: personIfAny(
       room,
       idIfAny(message.contributorId) ?? message.contributorIdStr,
       message.contributorDisplayId,
@@ -151,7 +151,7 @@ export function liveIntro(message: WebcastLiveIntroMessage, room: RoomScope): vo
 }
 
 /** Someone of whom the message says little; undefined where it does not even say the id. */
-function brief(
+function personIfAny(
   { trim }: RoomScope,
   userId: string | undefined,
   uniqueId: string | undefined,

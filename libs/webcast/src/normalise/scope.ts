@@ -12,7 +12,7 @@ export interface RoomOwner {
   roomId: string;
 }
 
-/** What the latest messages say of the room, whether or not their events are wanted. */
+/** What the latest messages say of the room. */
 export interface RoomState {
   viewers?: number;
   paused?: boolean;

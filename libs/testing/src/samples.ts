@@ -1,5 +1,5 @@
+import type { WireMessage } from '@tributary/webcast';
 import * as proto from 'tiktok-live-proto/v3';
-import type { WireMessage } from '../wire.js';
 
 /** An encoder and decoder of one message, as the protobuf package has them. */
 export interface SampleCodec<T> {
@@ -10,33 +10,33 @@ export interface SampleCodec<T> {
 /** 2026-11-22T10:00:00Z, the moment of every sample, in seconds. */
 export const SAMPLE_SECONDS = 1_795_341_600;
 export const SAMPLE_MS = SAMPLE_SECONDS * 1_000;
-export const SAMPLE_ROOM = snowflake(0);
+export const SAMPLE_ROOM = sampleId(0);
 
 /** A message id of the samples' moment. */
-export function snowflake(n: number): string {
+export function sampleId(n: number): string {
   return ((BigInt(SAMPLE_SECONDS) << 32n) | BigInt(n)).toString();
 }
 
 /** An empty protobuf message with some of its fields set. */
-export function of<T extends object>(codec: SampleCodec<T>, parts: Partial<T>): T {
+export function protoOf<T extends object>(codec: SampleCodec<T>, parts: Partial<T>): T {
   return Object.assign(codec.decode(new Uint8Array()), parts);
 }
 
 /** An invented viewer. */
 export function sampleUser(n: number, parts: Partial<proto.User> = {}): proto.User {
-  return of(proto.User, {
+  return protoOf(proto.User, {
     id: String(7_000_000_000_000_000_000n + BigInt(n)),
     displayId: `viewer.${n}`,
     nickname: `Viewer ${n}`,
-    avatarThumb: of(proto.ImageModel, { urlList: [`https://p16.example/avatar-${n}.webp`, 'https://p19.example/other.webp'] }),
-    userAttr: of(proto.UserAttr, {}),
-    followInfo: of(proto.FollowInfo, { followStatus: '1' }),
+    avatarThumb: protoOf(proto.ImageModel, { urlList: [`https://p16.example/avatar-${n}.webp`, 'https://p19.example/other.webp'] }),
+    userAttr: protoOf(proto.UserAttr, {}),
+    followInfo: protoOf(proto.FollowInfo, { followStatus: '1' }),
     ...parts,
   });
 }
 
 export function sampleImage(url: string): proto.ImageModel {
-  return of(proto.ImageModel, { urlList: [url], uri: 'uri' });
+  return protoOf(proto.ImageModel, { urlList: [url], uri: 'uri' });
 }
 
 /** A text TikTok shows, by the key of its translation. */
@@ -46,7 +46,7 @@ export function sampleText(key: string, defaultPattern = ''): NonNullable<proto.
 
 /** What is common to the messages of a room; `createTime` is the samples' moment. */
 export function sampleCommon(method: string, msgId: string, parts: Partial<proto.CommonMessageData> = {}): proto.CommonMessageData {
-  return of(proto.CommonMessageData, { method, msgId, roomId: SAMPLE_ROOM, createTime: String(SAMPLE_MS), ...parts });
+  return protoOf(proto.CommonMessageData, { method, msgId, roomId: SAMPLE_ROOM, createTime: String(SAMPLE_MS), ...parts });
 }
 
 let lastId = 0;
@@ -58,8 +58,8 @@ export function sampleMessage<T extends { common?: proto.CommonMessageData }>(
   parts: Partial<T>,
   common: Partial<proto.CommonMessageData> = {},
 ): WireMessage {
-  const msgId = common.msgId ?? snowflake(++lastId);
-  const message = of<T>(codec, parts);
+  const msgId = common.msgId ?? sampleId(++lastId);
+  const message = protoOf<T>(codec, parts);
   message.common = sampleCommon(method, msgId, common);
   return { method, msgId, payload: codec.encode(message).finish() };
 }
@@ -78,7 +78,7 @@ export function sampleGift(
       groupId: '1795341599000',
       repeatCount: 1,
       user: sampleUser(1),
-      gift: of(proto.Gift, { id: '5655', type: 1, diamondCount: 5, name: 'Rose', ...gift }),
+      gift: protoOf(proto.Gift, { id: '5655', type: 1, diamondCount: 5, name: 'Rose', ...gift }),
       ...parts,
     },
     common,

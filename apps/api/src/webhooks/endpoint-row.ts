@@ -1,0 +1,67 @@
+import type { Endpoint, EndpointSettings, SealedPart } from './endpoint.js';
+import type { SecretBox } from './secret-box.js';
+import type { SignatureScheme } from './signature.js';
+
+/** An endpoint as PostgreSQL has it. */
+export interface EndpointRow {
+  id: string;
+  keyId: string;
+  url: string;
+  description: string;
+  metadata: Record<string, string>;
+  creatorIds: string[] | null;
+  types: string[] | null;
+  ordered: boolean;
+  maxInFlight: number;
+  batchEventsMax: number | null;
+  batchWaitMs: number | null;
+  ratePerSecond: number | null;
+  timeoutMs: number;
+  signatures: SignatureScheme[];
+  sealed: Buffer;
+  state: Endpoint['state'];
+  reason: string | null;
+  stateSince: Date;
+  version: number;
+  createdAt: Date;
+  updatedAt: Date;
+}
+
+export const ENDPOINT_COLUMNS = `id, key_id as "keyId", url, description, metadata, creator_ids as "creatorIds", types, ordered,
+  max_in_flight as "maxInFlight", batch_events_max as "batchEventsMax", batch_wait_ms as "batchWaitMs", rate_per_second as "ratePerSecond",
+  timeout_ms as "timeoutMs", signatures, sealed, state, reason, state_since as "stateSince", version::float8 as version,
+  created_at as "createdAt", updated_at as "updatedAt"`;
+
+/** @throws Error when the secrets do not open, which the check of the key at start rules out. */
+export function toEndpoint(row: EndpointRow, box: SecretBox): Endpoint {
+  const { creatorIds, types, batchEventsMax, batchWaitMs, ratePerSecond, sealed, ...same } = row;
+  const text = box.open(sealed, row.id);
+  if (text === undefined) throw new Error(`the secrets of webhook endpoint ${row.id} do not open with WEBHOOK_SECRET_KEY`);
+  return {
+    ...same,
+    ...(JSON.parse(text) as SealedPart),
+    ...(creatorIds ? { creatorIds } : {}),
+    ...(types ? { types } : {}),
+    ...(batchEventsMax === null ? {} : { batch: { maxEvents: batchEventsMax, maxWaitMs: batchWaitMs ?? 0 } }),
+    ...(ratePerSecond === null ? {} : { ratePerSecond }),
+  };
+}
+
+/** The columns of an endpoint's settings, by name, secrets encrypted. */
+export function settingColumns(id: string, settings: EndpointSettings, part: SealedPart, box: SecretBox): Record<string, unknown> {
+  return {
+    url: settings.url,
+    description: settings.description,
+    metadata: JSON.stringify(settings.metadata),
+    creator_ids: settings.creatorIds ?? null,
+    types: settings.types ?? null,
+    ordered: settings.ordered,
+    max_in_flight: settings.maxInFlight,
+    batch_events_max: settings.batch?.maxEvents ?? null,
+    batch_wait_ms: settings.batch?.maxWaitMs ?? null,
+    rate_per_second: settings.ratePerSecond ?? null,
+    timeout_ms: settings.timeoutMs,
+    signatures: settings.signatures,
+    sealed: box.seal(JSON.stringify(part), id),
+  };
+}

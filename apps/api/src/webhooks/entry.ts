@@ -1,0 +1,90 @@
+import { type StoredEvent, toEnvelope } from '@tributary/events';
+import { encodeCursor } from '@tributary/log';
+import type { Pool } from 'pg';
+import { type EventFilter, toSql } from '../store/filter.js';
+
+/** A stored event on its way to receivers. Its JSON is made once, however many endpoints get it. */
+export class Entry {
+  private text: string | undefined;
+
+  constructor(
+    readonly event: Pick<StoredEvent, 'seq' | 'type' | 'creatorId' | 'receivedAt'>,
+    private readonly render: () => string,
+  ) {}
+
+  get seq(): number {
+    return this.event.seq;
+  }
+
+  /** The event as a CloudEvent. */
+  get json(): string {
+    return (this.text ??= this.render());
+  }
+}
+
+/** An event that is in memory already. */
+export function entryOf(event: StoredEvent, generation: number): Entry {
+  return new Entry(event, () => JSON.stringify(toEnvelope(event, encodeCursor({ generation, seq: event.seq }))));
+}
+
+/** A step of a reader through the log. */
+export interface EntryPage {
+  entries: Entry[];
+  /** Everything up to here was looked at. */
+  reached: number;
+}
+
+const COLUMNS = `e.seq::float8 as seq, e.id, e.type, e.creator_id as "creatorId", e.handle, e.room_id as "roomId",
+  (extract(epoch from e.time) * 1000)::float8 as time, (extract(epoch from e.received_at) * 1000)::float8 as "receivedAt", e.data::text as data`;
+/** Numbers looked at in one query, so that a filter that hardly matches cannot make it long. */
+const RANGE_MAX = 100_000;
+
+type Row = Omit<StoredEvent, 'data' | 'raw'> & { data: string };
+
+/** Reads stored events for deliveries; their data stays text from the database to the receiver. */
+export class EntryReader {
+  constructor(private readonly pool: Pool) {}
+
+  /** Matching events after `after` and up to `end`, at most `limit` of them. */
+  async page(filter: EventFilter, { after, end, limit }: { after: number; end?: number; limit: number }): Promise<EntryPage> {
+    const { rows: heads } = await this.pool.query<{ seq: number; generation: number }>(
+      'select seq::float8 as seq, generation::float8 as generation from log_head',
+    );
+    const { seq: head = 0, generation = 0 } = heads[0] ?? {};
+    const to = Math.min(head, end ?? head, after + RANGE_MAX);
+    if (to <= after) return { entries: [], reached: after };
+    const params: unknown[] = [after, to, limit];
+    const conditions = toSql(filter, params);
+    const { rows } = await this.pool.query<Row>(
+      `select ${COLUMNS} from events e where ${['seq > $1', 'seq <= $2', ...conditions].join(' and ')} order by seq limit $3`,
+      params,
+    );
+    const entries = rows.map((row) => storedEntry(row, generation));
+    return { entries, reached: entries.length === limit ? entries.at(-1)!.seq : to };
+  }
+
+  /** The events of these deliveries that still exist, in log order, by delivery. */
+  async ofDeliveries(wanted: readonly { endpointId: string; id: string }[]): Promise<Map<string, Entry[]>> {
+    const { rows } = await this.pool.query<Row & { delivery: string; generation: number }>(
+      `select d.id as delivery, h.generation::float8 as generation, ${COLUMNS}
+       from unnest($1::text[], $2::text[]) as w (endpoint_id, id)
+       join webhook_deliveries d using (endpoint_id, id)
+       cross join lateral unnest(d.seqs) as s (seq)
+       join events e on e.seq = s.seq
+       cross join log_head h
+       order by e.seq`,
+      [wanted.map(({ endpointId }) => endpointId), wanted.map(({ id }) => id)],
+    );
+    const found = new Map<string, Entry[]>(wanted.map(({ id }) => [id, []]));
+    for (const { delivery, generation, ...row } of rows) found.get(delivery)?.push(storedEntry(row, generation));
+    return found;
+  }
+}
+
+function storedEntry({ data, ...row }: Row, generation: number): Entry {
+  return new Entry(row, () => {
+    const head = JSON.stringify(toEnvelope({ ...row, data: {} }, encodeCursor({ generation, seq: row.seq })));
+    if (!head.endsWith('"data":{}}')) throw new Error('data is not the last member of the envelope');
+    return `${head.slice(0, -3)}${data}}`;
+  });
+}

@@ -1,0 +1,146 @@
+import { matchesType } from '@tributary/events';
+import { backoffMs, type Logger, pause } from '@tributary/runtime';
+import type { LiveHub } from '../live/hub.js';
+import type { EventFilter } from '../store/filter.js';
+import { type Entry, entryOf } from './entry.js';
+
+/** Who wants new events as they are stored. */
+export interface TailFollower {
+  readonly filter: EventFilter;
+  /** Takes an event; false when there is no room, which ends the following. */
+  offer(entry: Entry): boolean;
+  /** Called once after a batch in which something was offered. */
+  offered(): void;
+}
+
+export interface LogTailOptions {
+  hub: Pick<LiveHub, 'follow'>;
+  /** The generation that cursors are made with. */
+  generation: () => number;
+  /** Newest events kept, so that a reader that comes from the database finds the place where it goes on. */
+  recentEntriesMax?: number;
+  logger: Logger;
+}
+
+const RETRY = { firstMs: 100, maxMs: 2_000 };
+
+/**
+ * The newest end of the log for all webhook readers of a process: read once, and handed to those whose filter matches,
+ * found by creator. A reader that cannot keep up falls off and costs the others nothing.
+ */
+export class LogTail {
+  private position = 0;
+  private recent: Entry[] = [];
+  /** `recent` holds everything after this. */
+  private recentAfter = 0;
+  private readonly byCreator = new Map<string, Set<TailFollower>>();
+  private readonly ofAll = new Set<TailFollower>();
+  private readonly stopping = new AbortController();
+  private running: Promise<void> | undefined;
+  private readonly recentEntriesMax: number;
+
+  constructor(private readonly options: LogTailOptions) {
+    this.recentEntriesMax = options.recentEntriesMax ?? 5_000;
+  }
+
+  /** @param at the head of the log; what came before is read from the database */
+  start(at: number): void {
+    this.position = at;
+    this.recentAfter = this.position;
+    this.running = this.run();
+  }
+
+  async stop(): Promise<void> {
+    this.stopping.abort();
+    await this.running;
+  }
+
+  /** Everything up to here was offered to those who follow. */
+  get at(): number {
+    return this.position;
+  }
+
+  /** Follows from after `after` on, what is in memory first; false when the memory does not reach back that far. */
+  join(follower: TailFollower, after: number): boolean {
+    if (after < this.recentAfter) return false;
+    let offered = false;
+    for (let i = this.indexAfter(after); i < this.recent.length; i++) {
+      const entry = this.recent[i]!;
+      if (!wants(follower.filter, entry)) continue;
+      if (!follower.offer(entry)) return false;
+      offered = true;
+    }
+    const { creatorIds } = follower.filter;
+    if (!creatorIds) this.ofAll.add(follower);
+    for (const id of creatorIds ?? []) {
+      const followers = this.byCreator.get(id);
+      if (followers) followers.add(follower);
+      else this.byCreator.set(id, new Set([follower]));
+    }
+    if (offered) follower.offered();
+    return true;
+  }
+
+  leave(follower: TailFollower): void {
+    this.ofAll.delete(follower);
+    for (const id of follower.filter.creatorIds ?? []) {
+      const followers = this.byCreator.get(id);
+      followers?.delete(follower);
+      if (followers?.size === 0) this.byCreator.delete(id);
+    }
+  }
+
+  private async run(): Promise<void> {
+    const { hub, generation, logger } = this.options;
+    const { signal } = this.stopping;
+    for (let failures = 0; !signal.aborted;) {
+      try {
+        for await (const { events, seq } of hub.follow({}, this.position, signal)) {
+          failures = 0;
+          const now = generation();
+          this.take(events.map((event) => entryOf(event, now)), seq);
+        }
+      } catch (error) {
+        if (failures === 0) logger.warn({ reason: error instanceof Error ? error.message : String(error) }, 'the log cannot be followed for webhooks; trying again');
+        await pause(backoffMs(failures++, RETRY), signal);
+      }
+    }
+  }
+
+  private take(entries: Entry[], seq: number): void {
+    const touched = new Set<TailFollower>();
+    for (const entry of entries) {
+      this.recent.push(entry);
+      for (const followers of [this.ofAll, this.byCreator.get(entry.event.creatorId) ?? []]) {
+        for (const follower of followers) {
+          if (!wants(follower.filter, entry)) continue;
+          if (follower.offer(entry)) touched.add(follower);
+          else this.leave(follower);
+        }
+      }
+    }
+    // Trimmed by halves: to shift an array with every event would copy it every time.
+    if (this.recent.length > 2 * this.recentEntriesMax) {
+      this.recentAfter = this.recent.at(-this.recentEntriesMax - 1)!.seq;
+      this.recent = this.recent.slice(-this.recentEntriesMax);
+    }
+    this.position = seq;
+    for (const follower of touched) follower.offered();
+  }
+
+  /** Index of the first entry in memory whose number is above `seq`. */
+  private indexAfter(seq: number): number {
+    let [low, high] = [0, this.recent.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (this.recent[middle]!.seq <= seq) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+}
+
+/** The verdict of the store's filter, for the two parts that an endpoint's filter has. */
+function wants({ creatorIds, types }: EventFilter, { event }: Entry): boolean {
+  return (!creatorIds || creatorIds.includes(event.creatorId)) && (!types || matchesType(types, event.type));
+}

@@ -1,0 +1,95 @@
+import type { Metrics } from '@tributary/runtime';
+import { Counter, Gauge, Histogram } from 'prom-client';
+import type { Outcome } from './guard/outcome.js';
+import type { Runners } from './runners.js';
+import type { Result } from './runner-store.js';
+
+/** Endpoints whose lag is shown one by one: the ones furthest behind. */
+const ENDPOINTS_SHOWN_MAX = 500;
+
+/** What webhooks say of themselves to Prometheus. */
+export class WebhookMetrics {
+  private readonly attempts: Counter<'outcome'>;
+  private readonly deliveries: Counter<'state'>;
+  private readonly events: Counter;
+  private readonly latency: Histogram;
+  private readonly late: Histogram;
+  private runners: Runners | undefined;
+
+  constructor(registry: Metrics) {
+    const registers = [registry];
+    this.attempts = new Counter({
+      name: 'tributary_webhook_attempts_total',
+      help: 'Attempts by outcome: ok, or the category of the failure',
+      labelNames: ['outcome'],
+      registers,
+    });
+    this.deliveries = new Counter({ name: 'tributary_webhook_deliveries_total', help: 'Deliveries that ended', labelNames: ['state'], registers });
+    this.events = new Counter({ name: 'tributary_webhook_events_total', help: 'Events delivered', registers });
+    this.latency = new Histogram({
+      name: 'tributary_webhook_attempt_seconds',
+      help: 'Time of one attempt',
+      buckets: [0.005, 0.02, 0.1, 0.5, 1, 2, 5, 15, 30],
+      registers,
+    });
+    this.late = new Histogram({
+      name: 'tributary_webhook_delay_seconds',
+      help: 'From the arrival of an event to its delivery',
+      buckets: [0.01, 0.05, 0.1, 0.5, 1, 5, 30, 300, 3600],
+      registers,
+    });
+    const gauge = (name: string, help: string, read: (runners: Runners) => number) => {
+      const made: Gauge = new Gauge({ name, help, registers, collect: () => made.set(this.runners ? read(this.runners) : 0) });
+    };
+    gauge('tributary_webhook_endpoints_held', 'Endpoints run by this process', ({ count }) => count);
+    gauge('tributary_webhook_sending', 'Requests on the wire', (runners) => runners.gate.inUse);
+    gauge('tributary_webhook_in_line', 'Endpoints waiting for a free place', (runners) => runners.gate.inLine);
+    gauge('tributary_webhook_unwritten_results', 'Results of attempts not written down yet', ({ unwritten }) => unwritten);
+    this.lagGauges(registers);
+  }
+
+  /** The runners whose state is shown. */
+  watch(runners: Runners): void {
+    this.runners = runners;
+  }
+
+  attempted(_endpoint: string, { outcome, state, events, lateMs }: { outcome: Outcome; state: Result['state']; events: number; lateMs: number }): void {
+    this.attempts.inc({ outcome: outcome.category ?? 'ok' });
+    this.latency.observe(outcome.latencyMs / 1_000);
+    if (state === 'open') return;
+    this.deliveries.inc({ state });
+    if (state !== 'delivered') return;
+    this.events.inc(events);
+    this.late.observe(lateMs / 1_000);
+  }
+
+  private lagGauges(registers: Metrics[]): void {
+    const positions: Gauge<'endpoint'> = new Gauge({
+      name: 'tributary_webhook_lag_positions',
+      help: `Events of the log that an endpoint has not come to, matching or not; the ${ENDPOINTS_SHOWN_MAX} furthest behind`,
+      labelNames: ['endpoint'],
+      registers,
+      collect: () => this.collectLag(positions, seconds),
+    });
+    const seconds: Gauge<'endpoint'> = new Gauge({
+      name: 'tributary_webhook_lag_seconds',
+      help: 'Age of the oldest event that an endpoint has not got',
+      labelNames: ['endpoint'],
+      registers,
+    });
+  }
+
+  private collectLag(positions: Gauge<'endpoint'>, seconds: Gauge<'endpoint'>): void {
+    positions.reset();
+    seconds.reset();
+    if (!this.runners) return;
+    const now = Date.now();
+    const head = this.runners.head;
+    const lags = [...this.runners.runners].map((runner) => ({ endpoint: runner.id, ...runner.lag }));
+    lags.sort((a, b) => a.position - b.position);
+    for (const { endpoint, position, since } of lags.slice(0, ENDPOINTS_SHOWN_MAX)) {
+      positions.set({ endpoint }, Math.max(0, head - position));
+      seconds.set({ endpoint }, since === undefined ? 0 : Math.max(0, now - since) / 1_000);
+    }
+  }
+}

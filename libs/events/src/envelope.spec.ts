@@ -1,0 +1,37 @@
+import { describe, expect, it } from '@jest/globals';
+import { toEnvelope } from './envelope.js';
+
+const event = {
+  id: '7-8',
+  type: 'tiktok.live.chat',
+  creatorId: 'cr_1',
+  handle: 'host',
+  roomId: '7',
+  time: Date.UTC(2026, 10, 22, 10, 0, 0, 123),
+  receivedAt: Date.UTC(2026, 10, 22, 10, 0, 0, 150),
+  data: { comment: 'hi' },
+  seq: 5,
+};
+
+describe('toEnvelope', () => {
+  it('is CloudEvents 1.0, with the extensions that consumers were promised', () => {
+    expect(toEnvelope(event, 'cursor')).toEqual({
+      specversion: '1.0',
+      id: '7-8',
+      source: '/tiktok/creators/host/rooms/7',
+      type: 'tiktok.live.chat',
+      subject: 'cr_1',
+      time: '2026-11-22T10:00:00.123Z',
+      datacontenttype: 'application/json',
+      creator: 'host',
+      roomid: '7',
+      receivedat: '2026-11-22T10:00:00.150Z',
+      position: 'cursor',
+      data: { comment: 'hi' },
+    });
+  });
+
+  it('has the protobuf as base64 where it was stored', () => {
+    expect(toEnvelope({ ...event, raw: Uint8Array.from([1, 2, 3]) }, 'cursor').raw).toBe('AQID');
+  });
+});

@@ -1,0 +1,40 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, it } from '@jest/globals';
+import { describeSettings, loadConfig, maskedConfig } from './config.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'tributary-config-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+describe('configuration', () => {
+  it('names every bad variable at once', () => {
+    const load = () => loadConfig({ API_PORT: '99999', REDIS_URL: 'localhost', POLL_MS: 'soon' });
+    expect(load).toThrow(/API_PORT: [^]*REDIS_URL: expected redis:\/\/|REDIS_URL[^]*API_PORT/);
+    expect(load).toThrow(/POLL_MS/);
+  });
+
+  it('takes a secret from the file that NAME_FILE names, the variable itself first', () => {
+    const path = join(folder, 'key');
+    writeFileSync(path, 'from-file\n');
+    expect(loadConfig({ SIGNER_KEY_FILE: path }).signerKey).toBe('from-file');
+    expect(loadConfig({ SIGNER_KEY_FILE: path, SIGNER_KEY: 'given' }).signerKey).toBe('given');
+    expect(() => loadConfig({ SIGNER_KEY_FILE: join(folder, 'none') })).toThrow(/SIGNER_KEY_FILE: .* cannot be read \(ENOENT\)/);
+  });
+
+  it('shows no secret', () => {
+    const shown = JSON.stringify(
+      maskedConfig(
+        loadConfig({ SIGNER_KEY: 'sesame', REDIS_URL: 'redis://:hush@127.0.0.1:1', DATABASE_URL: 'postgres://me:quiet@127.0.0.1:2/x' }),
+      ),
+    );
+    expect(shown).not.toMatch(/sesame|hush|quiet/);
+    expect(shown).toContain('127.0.0.1:2/x');
+  });
+
+  it('describes each setting with its variable and default', () => {
+    const docs = describeSettings();
+    expect(new Set(docs.map((doc) => doc.env)).size).toBe(docs.length);
+    expect(docs.find((doc) => doc.env === 'API_PORT')?.default).toBe('3000');
+  });
+});

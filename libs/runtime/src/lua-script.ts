@@ -1,0 +1,24 @@
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import type { Redis } from 'ioredis';
+
+/** A Lua file run by its hash; sent whole where the server does not know it (first use, restart, wipe). */
+export class LuaScript {
+  private readonly source: string;
+  private readonly sha: string;
+
+  constructor(file: URL) {
+    this.source = readFileSync(file, 'utf8');
+    this.sha = createHash('sha1').update(this.source).digest('hex');
+  }
+
+  /** Runs the script. All keys belong to one hash slot. */
+  async run(redis: Redis, keys: readonly string[], args: readonly (string | number)[]): Promise<unknown> {
+    try {
+      return await redis.evalsha(this.sha, keys.length, ...keys, ...args);
+    } catch (error) {
+      if (!(error instanceof Error) || !error.message.startsWith('NOSCRIPT')) throw error;
+      return redis.eval(this.source, keys.length, ...keys, ...args);
+    }
+  }
+}

@@ -1,0 +1,42 @@
+// node scripts/docs.mjs [--check]: writes what the documents take from the code (the configuration table of README.md, the
+// catalog of docs/events.md); with --check it only says whether they are up to date. Needs a build.
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { root } from './servers/project.mjs';
+
+/** @param {string} file */
+const built = (file) => import(join(root, 'dist', file));
+const { describeSettings } = await built('libs/runtime/src/config.js');
+const { describeCatalog } = await built('libs/events/src/index.js');
+
+const settings = describeSettings().map(
+  (/** @type {{ env: string, default: string, about: string, secret: boolean }} */ setting) =>
+    `| \`${setting.env}\` | ${setting.default === '' ? '' : `\`${setting.default}\``} | ${setting.about}${setting.secret ? ' (secret: masked in logs)' : ''} |`,
+);
+const parts = [
+  {
+    file: 'README.md',
+    name: 'configuration',
+    text: ['| variable | default | what it sets |', '| --- | --- | --- |', ...settings].join('\n'),
+  },
+  { file: 'docs/events.md', name: 'catalog', text: describeCatalog().trim() },
+];
+
+const stale = [];
+for (const { file, name, text } of parts) {
+  const path = join(root, file);
+  const before = readFileSync(path, 'utf8');
+  const [begin, end] = [`<!-- ${name}: generated -->`, `<!-- ${name}: end -->`];
+  const [from, to] = [before.indexOf(begin), before.indexOf(end)];
+  if (from === -1 || to === -1) throw new Error(`${file} has no ${begin} ... ${end}`);
+  const after = `${before.slice(0, from)}${begin}\n\n${text}\n\n${before.slice(to)}`;
+  if (after === before) continue;
+  stale.push(file);
+  if (!process.argv.includes('--check')) writeFileSync(path, after);
+}
+if (process.argv.includes('--check') && stale.length > 0) {
+  process.stderr.write(`${stale.join(', ')}: not what the code says; run "npm run docs"\n`);
+  process.exitCode = 1;
+} else {
+  process.stdout.write(stale.length > 0 ? `written: ${stale.join(', ')}\n` : 'documents are up to date\n');
+}

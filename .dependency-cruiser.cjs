@@ -1,5 +1,5 @@
 /** The import rules of docs/architecture.md. `npm run check` fails on the first that is broken. */
-const SPEC = '(\\.(int-spec|e2e-spec|live-spec|spec)|/conformance)\\.ts$|/testing/';
+const SPEC = '(\\.(int-spec|e2e-spec|live-spec|spec)|/(conformance|testing))\\.ts$|/testing/';
 const DOMAIN = 'log|webcast|creators|signing';
 
 /** @type {import('dependency-cruiser').IConfiguration} */
@@ -78,7 +78,7 @@ module.exports = {
       name: 'scripts-before-packages',
       comment: 'The commands install the packages, so that they cannot need one; PostgreSQL is started after that.',
       severity: 'error',
-      from: { path: '^scripts/', pathNot: '^scripts/servers/postgres(-binary)?\\.mjs$' },
+      from: { path: '^scripts/', pathNot: '^scripts/servers/postgres(-binary)?\\.mjs$|\\.spec\\.ts$' },
       to: {
         dependencyTypes: ['npm', 'npm-dev', 'npm-optional', 'npm-peer', 'npm-no-pkg', 'npm-unknown'],
         dependencyTypesNot: ['type-only'],

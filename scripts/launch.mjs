@@ -10,6 +10,7 @@ import { printFailure } from './terminal.mjs';
 const COMMANDS = {
   tail: { file: 'scripts/tail.mjs' },
   replay: { file: 'dist/bench/replay.js' },
+  docs: { file: 'scripts/docs.mjs' },
   bench: { folder: 'bench' },
   faults: { folder: 'test/faults' },
 };
@@ -45,15 +46,15 @@ function find(command, rest) {
   if (!target) throw new Fault(`unknown command "${command}"; there are ${Object.keys(COMMANDS).join(', ')}.`);
   if ('file' in target) return { file: target.file, args: rest };
   const names = programs(target.folder);
-  const at = rest.findIndex((arg) => !arg.startsWith('-'));
-  const name = at === -1 ? undefined : rest[at];
-  if (!name || !names.includes(name)) {
+  const at = rest.findIndex((arg) => names.includes(arg));
+  if (at === -1) {
+    const name = rest.find((arg) => !arg.startsWith('-'));
     const what = name ? `there is no "${name}"` : 'a name is needed';
     throw new Fault(
       `npm run ${command} -- NAME [--json] [--seconds N] [--seed N]: ${what}; there ${names.length > 0 ? `are ${names.join(', ')}` : 'is none yet'}.`,
     );
   }
-  return { file: `dist/${target.folder}/${name}.js`, args: rest.filter((_, index) => index !== at) };
+  return { file: `dist/${target.folder}/${rest[at]}.js`, args: rest.filter((_, index) => index !== at) };
 }
 
 /**

@@ -29,8 +29,9 @@ const OTHER_CHARS_MAX = 160;
 export function describe({ type, time, creator, data }) {
   const name = type.slice(type.lastIndexOf('.') + 1);
   const person = data.user?.uniqueId ?? data.user?.nickname ?? data.user?.id;
-  const text = TEXTS[name]?.(data) ?? JSON.stringify(data).slice(0, OTHER_CHARS_MAX);
-  const head = `${paint('dim', clock(time))} ${paint('cyan', plain(`@${creator}`))} ${paint(type.startsWith('monitor.') ? 'yellow' : 'green', plain(name.padEnd(12)))}`;
+  const { user: _user, ...rest } = data;
+  const text = TEXTS[name]?.(data) ?? JSON.stringify(rest).slice(0, OTHER_CHARS_MAX);
+  const head = `${paint('dim', clock(time))} ${paint('cyan', plain(`@${creator}`.padEnd(16)))} ${paint(type.startsWith('monitor.') ? 'yellow' : 'green', plain(name.padEnd(12)))}`;
   return `${head} ${person ? `${paint('bold', plain(String(person)))} ` : ''}${plain(String(text))}`;
 }
 

@@ -41,7 +41,7 @@ export async function startPostgres(options) {
       args: () => ['-D', dir, '-p', String(port), ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])],
       ids,
       logFile: options.logFile ?? join(dirname(dir), 'postgres.log'),
-      answers: () => connects(url('postgres')),
+      answers: () => connects(url('postgres'), dir),
       startMsMax: 60_000,
       stage: 9,
       // SIGINT is its "fast" shutdown: clients are disconnected and everything is written.
@@ -147,8 +147,11 @@ function initialise(initdb, dir, ids, password, durable) {
   chmodSync(dir, 0o700);
 }
 
-/** @param {string} url */
-async function connects(url) {
+/**
+ * @param {string} url
+ * @param {string} dir
+ */
+async function connects(url, dir) {
   const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 2_000 });
   client.on('error', () => {}); // the failed connect says it too
   try {
@@ -156,8 +159,11 @@ async function connects(url) {
     return true;
   } catch (error) {
     // A refused password is an answer, and no waiting changes it.
-    const { code, message } = /** @type {Error & { code?: string }} */ (error);
-    if (code === '28P01') throw new Fault(`the private PostgreSQL refuses its recorded password: ${message}`);
+    const { code } = /** @type {Error & { code?: string }} */ (error);
+    if (code === '28P01')
+      throw new Fault(
+        `the database in ${dir} has another password than the one recorded for it; move that folder away, or set DATABASE_URL`,
+      );
     return false;
   } finally {
     await client.end().catch(() => {});

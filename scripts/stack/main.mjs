@@ -36,7 +36,7 @@ export async function main(args) {
       say('Forced: everything is killed');
       void (stack?.kill() ?? Promise.resolve()).finally(() => {
         if (opened) closeFolder();
-        process.exit(1);
+        void guard.dismiss().then(() => process.exit(1));
       });
     }
   };
@@ -82,9 +82,8 @@ async function run(stack, signal) {
   await stack.startServers();
   const client = await stack.prepare();
   if (real) say(`Real creators: this machine will contact ${contacted(stack.env).join(', ')}`);
-  await Promise.all(settings.apps.filter((app) => app === 'simulator' || app === 'api').map((app) => stack.startApp(app)));
+  await Promise.all(settings.apps.filter((app) => app !== 'ingest').map((app) => stack.startApp(app)));
   await stack.renewKey(client);
-  await stack.startApp('signer');
   const names = real ? settings.handles : await simulatedNames(settings.address('simulator'));
   // Before a worker runs: it must not meet creators of the other kind.
   await arrangeCreators(client, real ? 'real' : 'simulated', names, say);
@@ -92,6 +91,7 @@ async function run(stack, signal) {
   await stack.startApp('ingest');
   signal.throwIfAborted();
   printBanner(stack, client.key, names.length);
+  if (real) say(`Each is looked up every ${seconds(Number(stack.env.POLL_MS || 60_000))}; events flow as soon as one is live`);
   void first.then((event) => {
     if (!event) return;
     const sinceCommand = event.at - performance.timeOrigin;
@@ -110,13 +110,13 @@ function printBanner({ settings, servers }, key, creators) {
   const api = settings.address('api');
   const file = relative(process.cwd(), paths.apiKey);
   const kind = settings.handles.length > 0 ? 'on TikTok' : 'simulated';
-  const where = servers.map((server) => `${server.name} on port ${server.port}`);
+  const show = (/** @type {string} */ path) => (path.startsWith(dataDir) ? relative(process.cwd(), path) : path);
   const rows = [
     ['Dashboard', paint('bold', `${api}/#key=${key}`)],
     ['API', `${api}/v1`],
     ['API docs', `${api}/docs`],
     ['Key', `${file} (a start keeps it)`],
-    ['Data', [relative(process.cwd(), dataDir), ...where].join(', ')],
+    ...servers.map((server) => [server.name, `127.0.0.1:${server.port}, data in ${show(server.dir)}`]),
     ['Live events', `curl -N -H "Authorization: Bearer $(cat ${file})" ${api}/v1/stream`],
     ['Stop', 'Ctrl-C; the data stays'],
   ];

@@ -43,7 +43,8 @@ function explain(error: unknown): string {
   const { code, message } = error as NodeJS.ErrnoException;
   if (error instanceof Refused || error instanceof ConfigError) return error.message.trimEnd();
   if (code === '42P01') return 'the database has no tables yet: run `migrate` first';
-  if (code === 'ECONNREFUSED' || code === 'ENOTFOUND' || code === 'ETIMEDOUT') return `PostgreSQL cannot be reached (${code}): check DATABASE_URL`;
+  if (code === 'ECONNREFUSED' || code === 'ENOTFOUND' || code === 'ETIMEDOUT')
+    return `PostgreSQL cannot be reached (${code}): check DATABASE_URL`;
   if (code === '3D000') return `${message}: create it, or check DATABASE_URL`;
   return message || String(error);
 }

@@ -1,5 +1,5 @@
 import { type DynamicModule, Module, type Provider, type Type } from '@nestjs/common';
-import { APP_GUARD } from '@nestjs/core';
+import { APP_GUARD, APP_INTERCEPTOR } from '@nestjs/core';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { type Config, HealthController, type Logger } from '@tributary/runtime';
 import { AccessGuard } from './access/access.guard.js';
@@ -11,6 +11,7 @@ import { StatusLearner } from './creators/status-learner.js';
 import { serveDashboard } from './dashboard.js';
 import { EventFilters } from './events/event-query.js';
 import { EventsController } from './events/events.controller.js';
+import { HttpReadiness } from './http-readiness.js';
 import { measureRequests } from './http-metrics.js';
 import { KeyStore } from './keys/key-store.js';
 import { KeysController } from './keys/keys.controller.js';
@@ -20,6 +21,7 @@ import { StreamLimits } from './live/sse-writer.js';
 import { StreamController } from './live/stream.controller.js';
 import { connectLog } from './log-consumer.js';
 import { serveApiDescription } from './openapi.js';
+import { OutageInterceptor } from './outage.js';
 import { ProjectionKeeper } from './projections/projection-keeper.js';
 import { ResourcesModule } from './resources.js';
 import { SessionStore } from './sessions/session-store.js';
@@ -27,11 +29,22 @@ import { SessionsController } from './sessions/sessions.controller.js';
 import { StatusController } from './status/status.controller.js';
 import { SystemStatusReader } from './status/system-status.js';
 import { StoreModule } from './store/store.module.js';
+import { TextGuard } from './text-guard.js';
 
-const HTTP_CONTROLLERS: Type[] = [CreatorsController, EventsController, SessionsController, StreamController, StatusController, KeysController];
+const HTTP_CONTROLLERS: Type[] = [
+  CreatorsController,
+  EventsController,
+  SessionsController,
+  StreamController,
+  StatusController,
+  KeysController,
+];
 
 const HTTP_PROVIDERS: Provider[] = [
   { provide: APP_GUARD, useClass: AccessGuard },
+  { provide: APP_INTERCEPTOR, useClass: OutageInterceptor },
+  { provide: APP_INTERCEPTOR, useClass: TextGuard },
+  HttpReadiness,
   KeyRing,
   KeyStore,
   ProjectionKeeper,

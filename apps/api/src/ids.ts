@@ -12,6 +12,6 @@ function base32(value: bigint, length: number): string {
  * A new internal id: prefix, then 10 characters of time (ms) and 8 of randomness (40 bits), so that ids sort by their
  * creation and hold no `-`, which event ids use as separator.
  */
-export function newId(prefix: 'cr_' | 'key_', now = Date.now()): string {
+export function newId(prefix: 'cr_' | 'key_' | 'wh_' | 'rp_', now = Date.now()): string {
   return `${prefix}${base32(BigInt(now), 10)}${base32(BigInt(`0x${randomBytes(5).toString('hex')}`), 8)}`;
 }

@@ -19,7 +19,9 @@ describe('description of the API', () => {
 
   it('is OpenAPI 3.1 and names every route with a summary', () => {
     expect(document.openapi).toBe('3.1.0');
-    const routes = Object.entries(document.paths).flatMap(([path, methods]) => Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`));
+    const routes = Object.entries(document.paths).flatMap(([path, methods]) =>
+      Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),
+    );
     expect(routes.sort()).toEqual(
       [
         'DELETE /v1/creators/{creator}',
@@ -42,7 +44,8 @@ describe('description of the API', () => {
         'POST /v1/keys',
       ].sort(),
     );
-    for (const methods of Object.values(document.paths)) for (const operation of Object.values(methods)) expect(operation.summary).toBeTruthy();
+    for (const methods of Object.values(document.paths))
+      for (const operation of Object.values(methods)) expect(operation.summary).toBeTruthy();
   });
 
   it('has the shape of every event type, and no reference that leads nowhere', () => {

@@ -31,7 +31,20 @@ const instant = { type: 'string', format: 'date-time' };
 const event = {
   type: 'object',
   description: 'CloudEvents 1.0 JSON',
-  required: ['specversion', 'id', 'source', 'type', 'subject', 'time', 'datacontenttype', 'creator', 'roomid', 'receivedat', 'position', 'data'],
+  required: [
+    'specversion',
+    'id',
+    'source',
+    'type',
+    'subject',
+    'time',
+    'datacontenttype',
+    'creator',
+    'roomid',
+    'receivedat',
+    'position',
+    'data',
+  ],
   properties: {
     specversion: { const: '1.0' },
     id: { ...text, description: 'the same over reconnects, workers, replays and retries' },

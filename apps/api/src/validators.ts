@@ -1,6 +1,6 @@
 import { applyDecorators } from '@nestjs/common';
 import { unknownPatterns } from '@tributary/events';
-import { ArrayMaxSize, IsArray, IsISO8601, IsString, MaxLength, registerDecorator, type ValidationArguments } from 'class-validator';
+import { ArrayMaxSize, IsArray, IsString, MaxLength, registerDecorator, type ValidationArguments } from 'class-validator';
 import { Transform } from 'class-transformer';
 
 const PATTERNS_MAX = 100;
@@ -21,20 +21,38 @@ export function AreEventTypes(): PropertyDecorator {
   return applyDecorators(IsArray(), ArrayMaxSize(PATTERNS_MAX), IsString({ each: true }), MaxLength(100, { each: true }), known);
 }
 
-/** An ISO 8601 date or date and time, as text; {@link toDate} makes it a date. */
+const INSTANT = /^(\d{4})-(\d\d)-(\d\d)(?:T\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(Z|[+-]\d\d:?\d\d)?)?$/;
+
+/** A date or a date and time of ISO 8601, as text; {@link toDate} makes it a date. */
 export function IsInstant(): PropertyDecorator {
+  const readable: PropertyDecorator = (target, property) =>
+    registerDecorator({
+      name: 'isInstant',
+      target: target.constructor,
+      propertyName: property as string,
+      validator: {
+        validate: (value: unknown) => typeof value === 'string' && isInstant(value),
+        defaultMessage: ({ property: name }: ValidationArguments) => `${name} must be a date and time such as 2026-11-22T10:00:00Z`,
+      },
+    });
   return applyDecorators(
     // A `+` of an offset that was not percent-encoded arrives as a space.
     Transform(({ value }: { value: unknown }) => (typeof value === 'string' ? value.replace(/(\d) (\d\d:?\d\d)$/, '$1+$2') : value)),
-    IsISO8601({ strict: true, strictSeparator: true }, { message: '$property must be a date and time such as 2026-11-22T10:00:00Z' }),
+    readable,
   );
 }
 
 /** A text that passed {@link IsInstant}. Without an offset it is UTC. */
 export function toDate(text: string | undefined): Date | undefined {
   if (text === undefined) return undefined;
-  const hasTime = text.includes('T');
-  return new Date(hasTime && !/(Z|[+-]\d\d:?\d\d)$/i.test(text) ? `${text}Z` : text);
+  return new Date(text.includes('T') && !INSTANT.exec(text)?.[4] ? `${text}Z` : text);
+}
+
+/** JavaScript takes the 31st of a month of 30 days for the 1st of the next. */
+function isInstant(text: string): boolean {
+  const [, year, month, day] = (INSTANT.exec(text) ?? []).map(Number);
+  if (!year || !month || !day) return false;
+  return new Date(Date.UTC(year, month - 1, day)).getUTCDate() === day && month <= 12 && !Number.isNaN(toDate(text)!.getTime());
 }
 
 function strings(value: unknown): string[] {

@@ -70,9 +70,11 @@ export class CreatorSession {
     this.running ??= this.run(this.stopping.signal);
   }
 
-  /** Options or the handle have changed: they count from the next poll, room and connection on. */
+  /** The registry's record: a changed handle counts from the next poll, changed options from the next message. */
   update(record: CreatorRecord): void {
+    const before = this.current;
     this.current = record;
+    if (before.uniqueId !== record.uniqueId || JSON.stringify(before.options) !== JSON.stringify(record.options)) this.life?.update();
   }
 
   /**

@@ -46,7 +46,8 @@ export interface RoomConnectionOptions {
   link(options: LinkOptions): RoomLink;
   bundle: ConnectBundle;
   uniqueId: string;
-  normaliser: Normaliser;
+  /** The normaliser of the room at the moment: a change of options replaces it. */
+  normaliser(): Normaliser;
   voice: CreatorVoice;
   counters: CreatorCounters;
   totals: WorkerTotals;
@@ -126,12 +127,13 @@ export class RoomConnection {
 
   /** A paused stream is quiet by intent. */
   private get patienceMs(): number {
-    const { silenceMs, normaliser } = this.options;
-    return normaliser.state.paused ? silenceMs * PAUSED_PATIENCE : silenceMs;
+    const { silenceMs } = this.options;
+    return this.options.normaliser().state.paused ? silenceMs * PAUSED_PATIENCE : silenceMs;
   }
 
   private receive(messages: WireMessage[], receivedAt: number): void {
-    const { normaliser, voice, counters, totals, believesEnd } = this.options;
+    const { voice, counters, totals, believesEnd } = this.options;
+    const normaliser = this.options.normaliser();
     let events = 0;
     for (const message of messages) {
       const drafts = normaliser.normalise(message, receivedAt);

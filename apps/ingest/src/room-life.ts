@@ -53,7 +53,7 @@ const FAILURES_TOLD = 3;
 
 /** One room from the moment it is known to be live until its end is confirmed: connects, and connects again. */
 export class RoomLife {
-  private readonly normaliser: Normaliser;
+  private normaliser: Normaliser;
   private connection: RoomConnection | undefined;
   private gap: OpenGap | undefined;
   private readonly startedAt: number;
@@ -69,15 +69,19 @@ export class RoomLife {
   private counted = { duplicates: 0, unknown: 0, decodeErrors: 0 };
 
   constructor(private readonly options: RoomLifeOptions) {
-    const { services, room, inherited } = options;
+    const { services, inherited } = options;
     this.gap = inherited?.gap;
     this.startedAt = services.clock.now();
-    this.normaliser = services.normaliser({
-      record: options.record(),
-      roomId: room.roomId,
-      carry: inherited?.room,
-      recentIds: inherited?.ids,
-    });
+    this.normaliser = this.makeNormaliser(inherited?.room, inherited?.ids);
+  }
+
+  /** The record has changed: the next message is read by the new options, with everything counted so far. */
+  update(): void {
+    this.countMessages();
+    this.counted = { duplicates: 0, unknown: 0, decodeErrors: 0 };
+    const room = this.normaliser.takeCarry();
+    if (room !== undefined) this.options.voice.note({ room });
+    this.normaliser = this.makeNormaliser(this.options.voice.carried.room, this.normaliser.recentIds());
   }
 
   /** Runs until the end of the room is confirmed, or `signal` aborts. No connection outlives it. */
@@ -122,6 +126,15 @@ export class RoomLife {
   tick(now: number): void {
     for (const draft of this.normaliser.sweep(now)) this.options.voice.say(draft);
     this.connection?.tick(now);
+    this.countMessages();
+  }
+
+  private makeNormaliser(carry: string | undefined, recentIds: readonly string[] | undefined): Normaliser {
+    const { services, room } = this.options;
+    return services.normaliser({ record: this.options.record(), roomId: room.roomId, carry, recentIds });
+  }
+
+  private countMessages(): void {
     const { counters, state } = this.normaliser;
     const { status } = this.options.status;
     for (const name of ['duplicates', 'unknown', 'decodeErrors'] as const) {
@@ -148,6 +161,7 @@ export class RoomLife {
       if (!found) return { kind: 'stopped' };
       if (found.kind === 'live') {
         if (found.roomId !== this.options.room.roomId) return { kind: 'moved', room: found };
+        this.options.status.room(found);
         if (!this.isStreamEnded) return { kind: 'live' };
       } else if (found.kind === 'offline' || found.kind === 'not-found') {
         offline += 1;
@@ -176,7 +190,7 @@ export class RoomLife {
       link: (options) => services.link(options),
       bundle: signed.bundle,
       uniqueId,
-      normaliser: this.normaliser,
+      normaliser: () => this.normaliser,
       voice,
       counters: status.status.counters,
       totals: services.totals,

@@ -165,7 +165,9 @@ describe('two workers', () => {
     await flowing(house);
     const { twice, gaps } = await expectEverythingAccounted(house);
     expect(twice).toBe(0);
-    expect(gaps).toEqual(Array<string>(moved).fill('shutdown'));
+    expect(gaps.filter((reason) => reason === 'shutdown')).toHaveLength(moved);
+    // Nothing else but what the two moved between them to share evenly.
+    expect(gaps.filter((reason) => reason !== 'shutdown' && reason !== 'takeover')).toEqual([]);
   });
 
   it('survive that one is cut off from Redis for longer than its leases: the other takes over, the cut-off one adds nothing', async () => {

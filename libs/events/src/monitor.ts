@@ -5,6 +5,9 @@ import { count, id, instant, text, word } from './fields.js';
 export const GAP_REASONS = ['disconnect', 'silence', 'takeover', 'blocked', 'buffer-full', 'paused', 'shutdown'] as const;
 export type GapReason = (typeof GAP_REASONS)[number];
 
+/** Why a webhook endpoint is spoken of. */
+export const WEBHOOK_REASONS = ['gone', 'failing', 'expired'] as const;
+
 const roomId = id('room of the stream');
 const userId = Type.Optional(id("the creator's TikTok user id"));
 
@@ -54,6 +57,15 @@ export const monitor = {
       reason: text('kind of the error'),
       message: text('what happened, in one sentence'),
       retryAt: Type.Optional(instant('when it is tried again')),
+    }),
+  },
+  'monitor.webhook': {
+    about: 'Something happened to a webhook endpoint that its owner should know. `subject` is the endpoint; it is about no creator.',
+    data: Type.Object({
+      endpoint: id('the endpoint'),
+      reason: word('`gone`: disabled, it answered 410. `failing`: disabled, every attempt failed for long. `expired`: events were lost to retention', ...WEBHOOK_REASONS),
+      message: text('what happened, in one sentence'),
+      positions: Type.Optional(count('positions of the log that were skipped')),
     }),
   },
 };

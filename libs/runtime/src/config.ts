@@ -100,10 +100,10 @@ export class Config {
   @Port()
   simulatorPort = 3003;
 
-  @Setting('API_ROLES', 'what this api process does: `http`, `store`, or both')
+  @Setting('API_ROLES', 'what this api process does: `http`, `store`, `webhooks`')
   @Transform(list)
-  @IsIn(['http', 'store'], { each: true })
-  apiRoles: string[] = ['http', 'store'];
+  @IsIn(['http', 'store', 'webhooks'], { each: true })
+  apiRoles: string[] = ['http', 'store', 'webhooks'];
 
   @Setting('API_RATE_PER_MINUTE', 'requests one key may make in a minute, in each api process')
   @Bounded(1, 10_000_000)
@@ -112,6 +112,31 @@ export class Config {
   @Setting('STREAMS_PER_KEY_MAX', 'live streams one key may have open, in each api process')
   @Bounded(1, 100_000)
   streamsPerKeyMax = 50;
+
+  @Setting('WEBHOOK_SECRET_KEY', '32 bytes in base64 that encrypt the secrets of webhooks; part of the backup. Empty: no webhooks', true)
+  @Matches(/^([A-Za-z0-9+/]{43}=)?$/, { message: 'expected 32 bytes in base64: openssl rand -base64 32' })
+  webhookSecretKey = '';
+
+  @Setting('WEBHOOK_ALLOW_CIDRS', 'private networks that webhooks may reach, such as `10.1.0.0/16`; none by default')
+  @Transform(list)
+  @Matches(/^[0-9A-Fa-f.:]+\/\d{1,3}$/, { each: true, message: 'expected networks such as 10.1.0.0/16, separated by commas' })
+  webhookAllowCidrs: string[] = [];
+
+  @Setting('WEBHOOK_ORIGIN', 'name by which webhooks introduce themselves when they ask a receiver for its consent')
+  @Matches(/^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/i)
+  webhookOrigin = 'tributary.localhost';
+
+  @Setting('WEBHOOK_ENDPOINTS_PER_KEY_MAX', 'webhook endpoints one key may have')
+  @Bounded(1, 100_000)
+  webhookEndpointsPerKeyMax = 1_000;
+
+  @Setting('WEBHOOK_SENDS_MAX', 'webhook requests one api process has on the wire at a time')
+  @Bounded(1, 20_000)
+  webhookSendsMax = 1_000;
+
+  @Setting('WEBHOOK_RETENTION_HOURS', 'hours that finished webhook deliveries are kept, with their attempts')
+  @Bounded(1, 87_600)
+  webhookRetentionHours = 72;
 
   @Setting('PARTITIONS', 'partitions of the inbox; fixed at the first start')
   @Bounded(1, 256)

@@ -63,8 +63,13 @@ export class KeyProjection {
   }
 
   /** The record of a key; undefined when there is none; `unknown` when the projection is not there. */
-  async lookup(key: string): Promise<KeyRecord | undefined | 'unknown'> {
-    const text = await this.redis.hget(this.hash, hashKey(key));
+  lookup(key: string): Promise<KeyRecord | undefined | 'unknown'> {
+    return this.lookupHash(hashKey(key));
+  }
+
+  /** The same by the key's sha256, in hex. */
+  async lookupHash(hash: string): Promise<KeyRecord | undefined | 'unknown'> {
+    const text = await this.redis.hget(this.hash, hash);
     if (text) return JSON.parse(text) as KeyRecord;
     return (await this.version()) === null ? 'unknown' : undefined;
   }

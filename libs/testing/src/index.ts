@@ -18,3 +18,12 @@ export {
   sampleUser,
 } from './samples.js';
 export { catalogProblems } from './catalog-check.js';
+export {
+  type HookAnswer,
+  hookEvents,
+  type ReceivedHook,
+  startWebhookReceiver,
+  verifyHook,
+  type WebhookReceiver,
+  type WebhookReceiverOptions,
+} from './webhook-receiver.js';

@@ -36,7 +36,10 @@ describe('access', () => {
   it('lets a key do what its scopes say and nothing more', async () => {
     const read = await api.key('read');
     expect((await api.call('GET', '/v1/creators', { key: read })).status).toBe(200);
-    const refused = await api.call<ProblemBody & { neededScope: string }>('POST', '/v1/creators', { key: read, body: { uniqueId: 'somebody' } });
+    const refused = await api.call<ProblemBody & { neededScope: string }>('POST', '/v1/creators', {
+      key: read,
+      body: { uniqueId: 'somebody' },
+    });
     expect(refused.status).toBe(403);
     expect(refused.body.neededScope).toBe('creators:write');
     expect((await api.call('GET', '/v1/keys', { key: read })).status).toBe(403);
@@ -74,6 +77,26 @@ describe('access', () => {
     const { body } = await api.call<{ data: { id: string; scopes: string[] }[] }>('GET', '/v1/keys');
     const admin = body.data.find(({ scopes }) => scopes.includes('admin'))!;
     expect((await api.call('DELETE', `/v1/keys/${admin.id}`)).status).toBe(409);
+  });
+
+  it('answers what it does not know, or cannot read, as problem+json', async () => {
+    const cases: [string, string, RequestInit, number][] = [
+      ['GET', '/v1/nothing', {}, 404],
+      ['GET', '/v1/creators/%00', {}, 400],
+      ['POST', '/v1/keys', { body: '{"name":"a\\u0000b","scopes":["read"]}', headers: { 'content-type': 'application/json' } }, 400],
+      ['POST', '/v1/keys', { body: 'x'.repeat(1_100_000), headers: { 'content-type': 'application/json' } }, 413],
+      ['POST', '/v1/keys', { body: '<a/>', headers: { 'content-type': 'application/xml' } }, 415],
+      ['POST', '/v1/keys', { body: '[]', headers: { 'content-type': 'application/json' } }, 400],
+      ['POST', '/v1/keys', {}, 400],
+    ];
+    for (const [method, path, init, status] of cases) {
+      const response = await fetch(api.url + path, { method, ...init, headers: { ...init.headers, 'x-api-key': api.adminKey } });
+      expect({ path, status: response.status, type: response.headers.get('content-type') }).toEqual({
+        path,
+        status,
+        type: 'application/problem+json; charset=utf-8',
+      });
+    }
   });
 
   it('names each bad field of a new key', async () => {

@@ -15,6 +15,7 @@ const USED_FLUSH_MS = 30_000;
 @Injectable()
 export class KeyRing implements OnApplicationBootstrap, OnModuleDestroy {
   private byHash: ReadonlyMap<string, KeyRecord> | undefined;
+  private ids: ReadonlySet<string> = new Set();
   private version: string | undefined;
   private loadedAt = 0;
   private loading: Promise<void> | undefined;
@@ -52,10 +53,9 @@ export class KeyRing implements OnApplicationBootstrap, OnModuleDestroy {
     return this.byHash?.get(hash);
   }
 
-  /** Whether a key that was accepted before is still in force, with the same scopes. */
+  /** Whether a key that was accepted before is still in force. */
   holds(record: KeyRecord): boolean {
-    for (const known of this.byHash?.values() ?? []) if (known.id === record.id) return true;
-    return false;
+    return this.ids.has(record.id);
   }
 
   /** Reads the keys anew: this process has just changed them, or met one it does not know. */
@@ -79,6 +79,7 @@ export class KeyRing implements OnApplicationBootstrap, OnModuleDestroy {
   private async read(): Promise<void> {
     const version = await readVersion(this.pool, 'keys');
     this.byHash = await readKeys(this.pool);
+    this.ids = new Set([...this.byHash.values()].map(({ id }) => id));
     this.version = version;
     this.loadedAt = Date.now();
   }

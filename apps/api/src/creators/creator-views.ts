@@ -1,6 +1,13 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { ApiProperty } from '@nestjs/swagger';
-import { CREATOR_STATES, type CreatorCounters, type CreatorOptions, type CreatorState, type CreatorStatus, StatusBoard } from '@tributary/creators';
+import {
+  CREATOR_STATES,
+  type CreatorCounters,
+  type CreatorOptions,
+  type CreatorState,
+  type CreatorStatus,
+  StatusBoard,
+} from '@tributary/creators';
 import { Config, type Logger } from '@tributary/runtime';
 import type { Redis } from 'ioredis';
 import { LOGGER, REDIS } from '../resources.js';

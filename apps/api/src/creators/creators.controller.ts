@@ -156,7 +156,10 @@ export class CreatorsController {
 
   @Post()
   @Needs('creators:write')
-  @ApiOperation({ summary: 'Monitors a creator', description: '201 when it is new; 200, and nothing changed, when it is monitored already.' })
+  @ApiOperation({
+    summary: 'Monitors a creator',
+    description: '201 when it is new; 200, and nothing changed, when it is monitored already.',
+  })
   @ApiOkResponse({ type: CreatorView })
   async create(@Body() body: NewCreatorBody, @Res({ passthrough: true }) reply: FastifyReply): Promise<CreatorView> {
     const name = readUniqueId(body.uniqueId);
@@ -169,7 +172,10 @@ export class CreatorsController {
   @Post('batch')
   @HttpCode(200)
   @Needs('creators:write')
-  @ApiOperation({ summary: `Monitors up to ${BATCH_MAX} creators at once`, description: 'Valid ones are added even when others are not; each has its own result.' })
+  @ApiOperation({
+    summary: `Monitors up to ${BATCH_MAX} creators at once`,
+    description: 'Valid ones are added even when others are not; each has its own result.',
+  })
   @ApiOkResponse({ type: BatchResult })
   async createMany(@Body() body: CreatorBatchBody): Promise<BatchResult> {
     const items = body.creators.map(readItem);
@@ -198,7 +204,8 @@ export class CreatorsController {
       const size = query.state ? 1_000 : query.limit + 1;
       const rows = await this.registry.list(query, after, size);
       const { views, known } = await this.views.of(rows);
-      if (query.state && !known) throw new Problem(503, 'Unavailable', 'states cannot be read now: Redis does not answer', { headers: { 'retry-after': '2' } });
+      if (query.state && !known)
+        throw new Problem(503, 'Unavailable', 'states cannot be read now: Redis does not answer', { headers: { 'retry-after': '2' } });
       for (const view of views) {
         if (data.length === query.limit) return { data, next: encodePageCursor([after]) };
         if (!query.state || view.state === query.state) data.push(view);
@@ -217,7 +224,7 @@ export class CreatorsController {
     const creator = await this.registry.find(ref);
     if (!creator) throw unknownCreator(ref);
     const [{ views }, handles] = await Promise.all([this.views.of([creator]), this.registry.handles(creator.id)]);
-    return { ...views[0]!, handles };
+    return Object.assign(new CreatorDetail(), views[0], { handles });
   }
 
   @Patch(':creator')
@@ -237,7 +244,10 @@ export class CreatorsController {
   @Delete(':creator')
   @HttpCode(204)
   @Needs('creators:write')
-  @ApiOperation({ summary: 'Ends the monitoring of a creator', description: 'Its events stay; added again, it comes back under the same id.' })
+  @ApiOperation({
+    summary: 'Ends the monitoring of a creator',
+    description: 'Its events stay; added again, it comes back under the same id.',
+  })
   @ApiNoContentResponse()
   async remove(@Param('creator') ref: string): Promise<void> {
     if (!(await this.registry.remove(ref))) throw unknownCreator(ref);

@@ -40,7 +40,14 @@ describe('creators', () => {
     for (const uniqueId of forms) answers.push(await api.call<Creator>('POST', '/v1/creators', { body: { uniqueId } }));
     expect(answers.map(({ status }) => status)).toEqual([201, 200, 200, 200]);
     expect(new Set(answers.map(({ body }) => body.id)).size).toBe(1);
-    expect(answers[0]!.body).toMatchObject({ uniqueId: 'some.creator', userId: null, paused: false, options: {}, state: 'offline', worker: null });
+    expect(answers[0]!.body).toMatchObject({
+      uniqueId: 'some.creator',
+      userId: null,
+      paused: false,
+      options: {},
+      state: 'offline',
+      worker: null,
+    });
     expect(answers[0]!.body.id).toMatch(/^cr_[0-9a-z]{18}$/);
   });
 
@@ -57,23 +64,50 @@ describe('creators', () => {
     ];
     for (const [body, field] of cases) {
       const answer = await api.call<ProblemBody>('POST', '/v1/creators', { body });
-      expect({ body, status: answer.status, fields: [...new Set(answer.body.errors?.map((error) => error.field))] }).toEqual({ body, status: 400, fields: [field] });
+      expect({ body, status: answer.status, fields: [...new Set(answer.body.errors?.map((error) => error.field))] }).toEqual({
+        body,
+        status: 400,
+        fields: [field],
+      });
     }
     const broken = await fetch(`${api.url}/v1/creators`, {
       method: 'POST',
       headers: { authorization: `Bearer ${api.adminKey}`, 'content-type': 'application/json' },
       body: '{"uniqueId":',
     });
-    expect({ status: broken.status, type: broken.headers.get('content-type') }).toEqual({ status: 400, type: 'application/problem+json; charset=utf-8' });
+    expect({ status: broken.status, type: broken.headers.get('content-type') }).toEqual({
+      status: 400,
+      type: 'application/problem+json; charset=utf-8',
+    });
   });
 
   it('answers a batch item by item, duplicates and bad names included', async () => {
     await add('there');
     const answer = await api.call<Batch>('POST', '/v1/creators/batch', {
-      body: { creators: ['@new.one', 'there', 'NEW.one', { uniqueId: 'raw.one', options: { raw: true } }, 'not a name', { uniqueId: 'x', colour: 1 }, 5, null] },
+      body: {
+        creators: [
+          '@new.one',
+          'there',
+          'NEW.one',
+          { uniqueId: 'raw.one', options: { raw: true } },
+          'not a name',
+          { uniqueId: 'x', colour: 1 },
+          5,
+          null,
+        ],
+      },
     });
     expect(answer.status).toBe(200);
-    expect(answer.body.data.map(({ result }) => result)).toEqual(['created', 'exists', 'exists', 'created', 'invalid', 'invalid', 'invalid', 'invalid']);
+    expect(answer.body.data.map(({ result }) => result)).toEqual([
+      'created',
+      'exists',
+      'exists',
+      'created',
+      'invalid',
+      'invalid',
+      'invalid',
+      'invalid',
+    ]);
     expect(answer.body).toMatchObject({ created: 2, exists: 2, invalid: 4 });
     expect(answer.body.data.filter(({ result }) => result === 'invalid').every(({ reason }) => reason)).toBe(true);
     expect((await api.call<Creator>('GET', '/v1/creators/raw.one')).body.options).toEqual({ raw: true });
@@ -93,7 +127,10 @@ describe('creators', () => {
     await api.call('POST', '/v1/creators/batch', { body: { creators: names } });
     const seen: string[] = [];
     for (let cursor = ''; ;) {
-      const { body } = await api.call<{ data: Creator[]; next: string | null }>('GET', `/v1/creators?limit=7${cursor && `&cursor=${cursor}`}`);
+      const { body } = await api.call<{ data: Creator[]; next: string | null }>(
+        'GET',
+        `/v1/creators?limit=7${cursor && `&cursor=${cursor}`}`,
+      );
       seen.push(...body.data.map(({ uniqueId }) => uniqueId));
       if (body.next === null) break;
       cursor = body.next;
@@ -105,7 +142,12 @@ describe('creators', () => {
   it('shows what the worker says, and finds creators by state', async () => {
     const [one] = [await add('one'), await add('two')];
     await board.publish(
-      new Map([[one.id, { state: 'live', since: 1_700_000_000_000, worker: 'w1', roomId: '77', viewers: 12, userId: '9001', counters: emptyCounters() }]]),
+      new Map([
+        [
+          one.id,
+          { state: 'live', since: 1_700_000_000_000, worker: 'w1', roomId: '77', viewers: 12, userId: '9001', counters: emptyCounters() },
+        ],
+      ]),
     );
     const { body } = await api.call('GET', '/v1/creators/@one');
     expect(body).toMatchObject({ state: 'live', since: '2023-11-14T22:13:20.000Z', worker: 'w1', roomId: '77', viewers: 12 });
@@ -117,10 +159,12 @@ describe('creators', () => {
   it('pauses, changes options and removes, by id or handle', async () => {
     const one = await add('one');
     expect((await api.call<Creator>('PATCH', `/v1/creators/${one.id}`, { body: { paused: true } })).body.paused).toBe(true);
-    expect((await api.call<Creator>('PATCH', '/v1/creators/@ONE', { body: { options: { types: ['tiktok.live.*'] } } })).body).toMatchObject({
-      paused: true,
-      options: { types: ['tiktok.live.*'] },
-    });
+    expect((await api.call<Creator>('PATCH', '/v1/creators/@ONE', { body: { options: { types: ['tiktok.live.*'] } } })).body).toMatchObject(
+      {
+        paused: true,
+        options: { types: ['tiktok.live.*'] },
+      },
+    );
     expect((await api.call<ProblemBody>('PATCH', '/v1/creators/one', { body: {} })).status).toBe(400);
     expect((await api.call<ProblemBody>('PATCH', '/v1/creators/one', { body: { paused: null } })).body.errors?.[0]?.field).toBe('paused');
     expect((await api.call('DELETE', '/v1/creators/one')).status).toBe(204);
@@ -137,14 +181,17 @@ describe('creators', () => {
 
   it('learns the user id from workers, and joins two entries of one account', async () => {
     const old = await add('old.name');
-    const say = (id: string, userId: string) => board.publish(new Map([[id, { state: 'offline', since: 1, userId, counters: emptyCounters() }]]));
+    const say = (id: string, userId: string) =>
+      board.publish(new Map([[id, { state: 'offline', since: 1, userId, counters: emptyCounters() }]]));
     await say(old.id, '555');
     const find = async (ref: string) => (await api.call<Creator & { handles: { uniqueId: string }[] }>('GET', `/v1/creators/${ref}`)).body;
     await waitFor(async () => (await find(old.id)).userId === '555', { timeoutMs: 8_000 });
 
     const renamed = await add('new.name');
     await say(renamed.id, '555');
-    const joined = await waitFor(async () => ((await find(old.id)).uniqueId === 'new.name' ? find(old.id) : undefined), { timeoutMs: 8_000 });
+    const joined = await waitFor(async () => ((await find(old.id)).uniqueId === 'new.name' ? find(old.id) : undefined), {
+      timeoutMs: 8_000,
+    });
     expect(joined.handles.map(({ uniqueId }) => uniqueId).sort()).toEqual(['new.name', 'old.name']);
     expect((await find('new.name')).id).toBe(old.id);
   });

@@ -48,6 +48,9 @@ export class StatusLearner implements OnApplicationBootstrap, OnModuleDestroy {
   private report(creator: string, userId: string, seen: string): void {
     if (this.reported.has(creator) || this.reported.size > 10_000) return;
     this.reported.add(creator);
-    this.logger.warn({ creator, userId, seen }, 'the handle of this creator leads to another account now; its events are kept under the old identity');
+    this.logger.warn(
+      { creator, userId, seen },
+      'the handle of this creator leads to another account now; its events are kept under the old identity',
+    );
   }
 }

@@ -112,7 +112,10 @@ export class EventFilters {
   private async creatorIds(refs: string[]): Promise<string[]> {
     const { ids, unknown } = await this.registry.resolve(refs);
     if (unknown.length > 0) {
-      throw Problem.badField('creator', `ids or handles of creators that are or were monitored; unknown: ${unknown.slice(0, 5).join(', ')}`);
+      throw Problem.badField(
+        'creator',
+        `ids or handles of creators that are or were monitored; unknown: ${unknown.slice(0, 5).join(', ')}`,
+      );
     }
     return ids;
   }

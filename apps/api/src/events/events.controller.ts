@@ -71,7 +71,8 @@ export class EventsController {
   @Get('export')
   @ApiOperation({
     summary: 'All matching events as a file, streamed',
-    description: 'Up to the head of the log when it starts. A failure breaks the connection, so that half a file is never taken for a whole one.',
+    description:
+      'Up to the head of the log when it starts. A failure breaks the connection, so that half a file is never taken for a whole one.',
   })
   @ApiOkResponse({ content: { 'application/x-ndjson': { schema: ENVELOPE }, 'text/csv': { schema: { type: 'string' } } } })
   async export(@Query() query: ExportQuery, @Caller() caller: KeyRecord, @Res() reply: FastifyReply): Promise<void> {
@@ -109,9 +110,14 @@ export class EventsController {
   private admit(key: string): () => void {
     const own = this.exports.get(key) ?? 0;
     if (own >= EXPORTS_PER_KEY_MAX || this.runningNow >= EXPORTS_MAX) {
-      throw new Problem(429, 'Too many requests', `at most ${EXPORTS_PER_KEY_MAX} exports of one key, ${EXPORTS_MAX} in all, run at a time`, {
-        headers: { 'retry-after': '10' },
-      });
+      throw new Problem(
+        429,
+        'Too many requests',
+        `at most ${EXPORTS_PER_KEY_MAX} exports of one key, ${EXPORTS_MAX} in all, run at a time`,
+        {
+          headers: { 'retry-after': '10' },
+        },
+      );
     }
     this.exports.set(key, own + 1);
     this.running.set(++this.runningNow);

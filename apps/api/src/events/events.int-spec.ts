@@ -52,7 +52,14 @@ describe('events', () => {
     await api.commit([
       draft({ creatorId, roomId: '200', type: 'tiktok.live.gift', receivedAt: at, data: { user: { id: '1', uniqueId: 'Anna' } } }),
       draft({ creatorId, roomId: '200', receivedAt: at + 1_000, data: { user: { id: '2', uniqueId: 'Ben' }, comment: '100% off_' } }),
-      draft({ creatorId: 'cr_gone', handle: 'gone', roomId: '200', type: 'monitor.gap', receivedAt: at + 2_000, data: { reason: 'silence' } }),
+      draft({
+        creatorId: 'cr_gone',
+        handle: 'gone',
+        roomId: '200',
+        type: 'monitor.gap',
+        receivedAt: at + 2_000,
+        data: { reason: 'silence' },
+      }),
     ]);
     const types = async (query: string) => (await page(`room=200&${query}`)).data.map(({ type }) => type.split('.').at(-1)).join();
     expect(await types('')).toBe('gift,chat,gap');
@@ -80,6 +87,9 @@ describe('events', () => {
       ['creator=nobody.ever', 'creator'],
       ['since=yesterday', 'since'],
       ['since=2026-11-31', 'since'],
+      ['since=2026-W47', 'since'],
+      ['until=-0001-01-01', 'until'],
+      ['q=a%00b', 'q'],
       ['since=2026-11-22&until=2026-11-22', 'until'],
       ['raw=perhaps', 'raw'],
       ['cursor=nonsense', 'cursor'],
@@ -87,7 +97,11 @@ describe('events', () => {
     ];
     for (const [query, field] of cases) {
       const answer = await problem(query);
-      expect({ query, status: answer.status, fields: [...new Set(answer.errors?.map((error) => error.field))] }).toEqual({ query, status: 400, fields: [field] });
+      expect({ query, status: answer.status, fields: [...new Set(answer.errors?.map((error) => error.field))] }).toEqual({
+        query,
+        status: 400,
+        fields: [field],
+      });
     }
   });
 
@@ -135,13 +149,21 @@ describe('events', () => {
   it('walks back from the position of any event', async () => {
     const { data } = await page('room=500&limit=5');
     const answer = await page(`room=500&order=desc&cursor=${data[4]!.position}`);
-    expect(answer.data.map(({ id }) => id)).toEqual(data.slice(0, 4).map(({ id }) => id).reverse());
+    expect(answer.data.map(({ id }) => id)).toEqual(
+      data
+        .slice(0, 4)
+        .map(({ id }) => id)
+        .reverse(),
+    );
   });
 
   it('answers 410 and names the cursor when it cannot be honoured', async () => {
     const { rows } = await api.pool.query<{ seq: number }>('select seq::float8 as seq from log_head');
     const seq = rows[0]!.seq;
-    for (const position of [{ generation: generation - 1, seq: 1 }, { generation, seq: seq + 1 }]) {
+    for (const position of [
+      { generation: generation - 1, seq: 1 },
+      { generation, seq: seq + 1 },
+    ]) {
       const answer = await problem(`cursor=${encodeCursor(position)}`);
       expect(answer).toMatchObject({ status: 410, reason: 'restored', errors: [{ field: 'cursor' }] });
     }
@@ -153,7 +175,10 @@ describe('events', () => {
 
   it('exports everything that matches, as NDJSON and as CSV that a spreadsheet cannot be tricked with', async () => {
     const tricky = { user: { id: '1', uniqueId: '=cmd' }, comment: 'a,"b"\nc' };
-    await api.commit([...Array.from({ length: 1_500 }, () => draft({ creatorId, roomId: '600' })), draft({ creatorId, roomId: '600', data: tricky })]);
+    await api.commit([
+      ...Array.from({ length: 1_500 }, () => draft({ creatorId, roomId: '600' })),
+      draft({ creatorId, roomId: '600', data: tricky }),
+    ]);
     const lines = (await api.call<string>('GET', '/v1/events/export?room=600')).body.trimEnd().split('\n');
     const all: string[] = [];
     for (let cursor = '', more = true; more;) {

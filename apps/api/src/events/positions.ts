@@ -47,14 +47,21 @@ export function boundsOf(cursor: string | undefined, order: 'asc' | 'desc', head
 
 /** 410: start again without a cursor; what came in between cannot be given. */
 export function goneCursor(reason: 'restored' | 'expired', field: string): Problem {
-  return new Problem(410, 'Gone', `${field}: ${LOST[reason]}`, { errors: [{ field, expected: 'a position that can still be honoured' }], reason });
+  return new Problem(410, 'Gone', `${field}: ${LOST[reason]}`, {
+    errors: [{ field, expected: 'a position that can still be honoured' }],
+    reason,
+  });
 }
 
 /**
  * `next` of a page: behind its last event while there is more, else the head of the log as the query saw it, so that a
  * reader goes on from there without looking at anything twice.
  */
-export function nextCursor(page: { events: readonly { seq: number }[]; head: number; more: boolean }, order: 'asc' | 'desc', generation: number): string {
+export function nextCursor(
+  page: { events: readonly { seq: number }[]; head: number; more: boolean },
+  order: 'asc' | 'desc',
+  generation: number,
+): string {
   const last = page.events.at(-1);
   const seq = page.more && last ? last.seq : page.head;
   return encodeCursor({ generation, seq, ...(order === 'desc' ? { descending: true } : {}) });

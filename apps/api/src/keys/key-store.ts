@@ -21,7 +21,11 @@ export interface StoredKey {
 export const KEYS_MAX = 10_000;
 
 /** Writes a new key; returns it once, in clear. `full` when there are {@link KEYS_MAX}. */
-export async function createKey(pool: pg.Pool, name: string, scopes: Scope[]): Promise<{ id: string; key: string; createdAt: Date } | 'full'> {
+export async function createKey(
+  pool: pg.Pool,
+  name: string,
+  scopes: Scope[],
+): Promise<{ id: string; key: string; createdAt: Date } | 'full'> {
   const key = newKey();
   const id = newId('key_');
   return inTransaction(pool, async (client) => {

@@ -65,7 +65,14 @@ export class KeysController {
   async create(@Body() body: NewKeyBody): Promise<NewKeyView> {
     const created = await this.keys.create(body.name, body.scopes);
     if (created === 'full') throw new Problem(409, 'Conflict', `there are ${KEYS_MAX} keys already; revoke some`);
-    return { id: created.id, name: body.name, scopes: [...new Set(body.scopes)], createdAt: created.createdAt, lastUsedAt: null, key: created.key };
+    return {
+      id: created.id,
+      name: body.name,
+      scopes: [...new Set(body.scopes)],
+      createdAt: created.createdAt,
+      lastUsedAt: null,
+      key: created.key,
+    };
   }
 
   @Delete(':id')

@@ -58,7 +58,8 @@ export class StreamController {
     if (text === undefined) return { generation, after: seq, head: seq, recovered: true };
     const verdict = judgeCursor(text, head, field);
     if (verdict.kind === 'lost') return { generation, after: seq, head: seq, recovered: false, reason: verdict.reason };
-    if (verdict.position.descending) throw Problem.badField(field, 'a position in ascending order; this one is from a list with order=desc');
+    if (verdict.position.descending)
+      throw Problem.badField(field, 'a position in ascending order; this one is from a list with order=desc');
     return { generation, after: verdict.position.seq, head: seq, recovered: true };
   }
 }

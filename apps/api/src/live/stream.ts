@@ -102,7 +102,11 @@ export class LiveStream {
         return;
       } catch (error) {
         if (signal.aborted) return;
-        if (failures === 0) logger.warn({ reason: error instanceof Error ? error.message : String(error) }, 'a live stream cannot read the log; trying again');
+        if (failures === 0)
+          logger.warn(
+            { reason: error instanceof Error ? error.message : String(error) },
+            'a live stream cannot read the log; trying again',
+          );
         await pause(backoffMs(failures, RETRY), signal);
       }
     }

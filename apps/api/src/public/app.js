@@ -25,9 +25,9 @@ class Dashboard {
     this.feed = new Feed();
     this.timers = [];
     this.failing = new Set();
-    const act = { onPause: (id, paused) => this.setPaused(id, paused), onRemove: (id) => this.remove(id) };
+    const act = { onPause: (id, paused) => void this.setPaused(id, paused), onRemove: (id) => void this.remove(id) };
     this.detail = new Detail({ api, ...act, onError: (error) => this.failed(error) });
-    this.cards = new Cards({ model: this.model, ...act, onOpen: (id) => this.detail.open(id), onAdd: () => openAdd() });
+    this.cards = new Cards({ model: this.model, ...act, onOpen: (id) => void this.detail.open(id), onAdd: openAdd });
     this.live = new LiveFeed(api.key, {
       onEvent: (event) => this.takeEvent(event),
       onState: (state, detail) => this.showConnection(state, detail),
@@ -128,6 +128,7 @@ class Dashboard {
     const counts = model.counts();
     const { viewers, diamonds } = model.totals();
     setText(byId('kpi-live'), count(counts.live ?? 0));
+    byId('kpi-live-card').dataset.tone = counts.live ? 'live' : 'good';
     setText(byId('kpi-live-note'), `of ${count(counts.all)} ${counts.all === 1 ? 'creator' : 'creators'}`);
     setText(byId('kpi-viewers'), count(viewers));
     setText(byId('kpi-rate'), decimal(model.rate.perSecond()));
@@ -202,6 +203,18 @@ function openAdd() {
   byId('add-names').focus();
 }
 
+/** What could not be added stays in the field, to be mended. */
+async function submitNames() {
+  const field = byId('add-names');
+  const names = field.value.split(/[\n,]+/).map((name) => name.trim()).filter(Boolean);
+  if (names.length === 0) return;
+  try {
+    field.value = (await dashboard.add(names)).join('\n');
+  } catch (error) {
+    dashboard?.failed(error);
+  }
+}
+
 function confirmed(title, text) {
   const dialog = byId('confirm');
   setText(byId('confirm-title'), title);
@@ -266,15 +279,9 @@ function wire() {
   byId('signout').addEventListener('click', () => signOut());
   byId('add').addEventListener('click', openAdd);
   for (const button of document.querySelectorAll('[data-close]')) button.addEventListener('click', () => button.closest('dialog').close());
-  byId('add-form').addEventListener('submit', async (event) => {
+  byId('add-form').addEventListener('submit', (event) => {
     event.preventDefault();
-    const names = byId('add-names').value.split(/[\n,]+/).map((name) => name.trim()).filter(Boolean);
-    if (names.length === 0) return;
-    try {
-      byId('add-names').value = (await dashboard.add(names)).join('\n');
-    } catch (error) {
-      dashboard?.failed(error);
-    }
+    void submitNames();
   });
   addEventListener('online', () => dashboard?.live.hurry());
   document.addEventListener('visibilitychange', () => {

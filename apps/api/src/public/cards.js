@@ -2,7 +2,7 @@
 import { avatar, brief, byId, count, decimal, duration, h, icon, setText, spark, svg } from './dom.js';
 import { groupOf, Model } from './model.js';
 
-const PAGE = 60;
+const PAGE = 30;
 const GROUPS = [
   ['all', 'All'],
   ['live', 'Live'],

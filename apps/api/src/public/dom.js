@@ -72,9 +72,9 @@ export function bytes(value) {
 export function avatar(handle) {
   const letters = handle.replace(/[^a-z0-9]/gi, '').slice(0, 2) || '?';
   let hash = 0;
-  for (const character of handle) hash = (hash * 31 + character.codePointAt(0)) % 360;
+  for (const character of handle) hash = (hash * 31 + character.codePointAt(0)) % 65_521;
   const element = h('span', { class: 'avatar', 'aria-hidden': 'true' }, letters);
-  element.style.setProperty('--hue', String(hash));
+  element.style.setProperty('--hue', String((hash * 137) % 360));
   return element;
 }
 

@@ -2,7 +2,8 @@
 import { byId, h, icon, timeOf } from './dom.js';
 import { lineOf } from './lines.js';
 
-const LINES_MAX = 200;
+const LINES_MAX = 150;
+const FLUSH_MS = 400;
 const KINDS = [
   ['chat', 'Chat', true],
   ['gift', 'Gifts', true],
@@ -21,6 +22,7 @@ export class Feed {
     this.waiting = [];
     this.recent = [];
     this.scheduled = false;
+    this.flushedAt = 0;
     this.list = byId('feed');
     byId('type-filter').replaceChildren(...KINDS.map(([kind, label]) => this.makeChip(kind, label)));
     byId('feed-creator').addEventListener('change', ({ target }) => {
@@ -74,7 +76,8 @@ export class Feed {
     if (this.waiting.length > LINES_MAX) this.waiting.shift();
     if (this.scheduled) return;
     this.scheduled = true;
-    requestAnimationFrame(() => this.flush());
+    // A flood is drawn a few times a second, in which nobody could read more; a single line at once.
+    setTimeout(() => requestAnimationFrame(() => this.flush()), Math.max(0, FLUSH_MS - (Date.now() - this.flushedAt)));
   }
 
   keep(line) {
@@ -93,10 +96,13 @@ export class Feed {
 
   flush() {
     this.scheduled = false;
+    this.flushedAt = Date.now();
     const lines = this.waiting.splice(0).reverse().map(draw);
     this.list.prepend(...lines);
     while (this.list.children.length > LINES_MAX) this.list.lastChild.remove();
-    byId('feed-empty').hidden = this.list.children.length > 0;
+    const empty = this.list.children.length === 0;
+    byId('feed-empty').hidden = !empty;
+    this.list.hidden = empty;
   }
 
   redraw() {

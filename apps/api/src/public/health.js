@@ -15,7 +15,15 @@ export const lagTone = (store) => (store?.ok ? toneOf(store.lag.oldestMs, LAG_MS
 
 export function renderHealth(status) {
   setText(byId('health-time'), `as of ${timeOf(status.time)}`);
-  byId('health').replaceChildren(workers(status), store(status.store), postgres(status.postgres), redis(status.redis), signer(status.signer), live(status));
+  const parts = [workers(status), store(status.store), postgres(status.postgres), redis(status.redis), signer(status.signer), live(status)];
+  byId('health').replaceChildren(...parts);
+  const tones = parts.map(({ dataset }) => dataset.tone);
+  const troubled = tones.filter((tone) => tone !== 'good').length;
+  const pill = byId('health-pill');
+  // Said where it is always seen only when there is something to see.
+  pill.hidden = troubled === 0;
+  pill.dataset.tone = tones.includes('bad') ? 'bad' : 'warn';
+  setText(pill, troubled === 1 ? '1 part needs a look' : `${troubled} parts need a look`);
 }
 
 /** One part: its name, its tone, and facts or the reason why there are none. */

@@ -6,7 +6,7 @@ const BUCKETS = 30;
 /** Counts over the last minute, in buckets of two seconds. */
 export class Rate {
   constructor() {
-    this.buckets = new Array(BUCKETS).fill(0);
+    this.buckets = Array.from({ length: BUCKETS }, () => 0);
     this.at = Math.floor(Date.now() / BUCKET_MS);
   }
 
@@ -121,7 +121,7 @@ export class Model {
     return { viewers, diamonds };
   }
 
-  /** Creators that match, live ones with most viewers first. */
+  /** Creators that match, live ones with large audiences first. */
   shown(search, group) {
     const text = search.trim().replace(/^@/, '').toLowerCase();
     return [...this.creators.values()]
@@ -129,11 +129,14 @@ export class Model {
       .sort(
         (a, b) =>
           (WEIGHT[a.view.state] ?? 4) + (a.view.paused ? 10 : 0) - (WEIGHT[b.view.state] ?? 4) - (b.view.paused ? 10 : 0) ||
-          (b.viewers ?? 0) - (a.viewers ?? 0) ||
+          size(b) - size(a) ||
           (a.view.uniqueId < b.view.uniqueId ? -1 : 1),
       );
   }
 }
+
+/** Audience in powers of two: an order that does not change with every viewer who comes or goes. */
+const size = ({ viewers }) => Math.round(Math.log2((viewers ?? 0) + 1));
 
 /** The few groups that a person filters by. */
 export function groupOf(view) {

@@ -72,7 +72,15 @@ export class SessionStore {
          and ($4::boolean is null or (ended_at is null) = $4)
          and ($5::timestamptz is null or (started_at, room_id) < ($5, $6::text))
        order by started_at desc, room_id desc limit $7`,
-      [filter.creatorIds ?? null, filter.since ?? null, filter.until ?? null, filter.live ?? null, before?.[0] ?? null, before?.[1] ?? null, limit],
+      [
+        filter.creatorIds ?? null,
+        filter.since ?? null,
+        filter.until ?? null,
+        filter.live ?? null,
+        before?.[0] ?? null,
+        before?.[1] ?? null,
+        limit,
+      ],
     );
     return rows;
   }

@@ -10,6 +10,8 @@ import { type Bucket, BUCKETS, type LeaderField, LEADERS, SessionStore, type Sto
 
 /** A session of four weeks in buckets of one hour, or of a day in buckets of ten seconds. */
 const POINTS_MAX = 10_000;
+/** The sort key of a session: its start, to the microsecond. */
+const START = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/;
 
 class ViewersView {
   @ApiProperty()
@@ -125,11 +127,15 @@ export class SessionsController {
   ) {}
 
   @Get()
-  @ApiOperation({ summary: 'Sessions, newest first', description: 'A session is a room: a reconnect does not split it, it ends when its end is confirmed.' })
+  @ApiOperation({
+    summary: 'Sessions, newest first',
+    description: 'A session is a room: a reconnect does not split it, it ends when its end is confirmed.',
+  })
   @ApiOkResponse({ type: SessionPage })
   async list(@Query() query: SessionQuery): Promise<SessionPage> {
     const before = decodePageCursor(query.cursor, 2);
-    if (before && Number.isNaN(Date.parse(before[0]!))) throw Problem.badField('cursor', 'the `next` of a page of this list');
+    if (before && !(START.test(before[0]!) && Date.parse(before[0]!) > 0))
+      throw Problem.badField('cursor', 'the `next` of a page of this list');
     const { creatorIds } = await this.filters.from({ creator: query.creator, since: query.since, until: query.until });
     const filter = { creatorIds, since: toDate(query.since), until: toDate(query.until), live: query.live };
     const rows = await this.sessions.list(filter, before as [string, string] | undefined, query.limit + 1);
@@ -165,7 +171,11 @@ export class SessionsController {
               rank: { type: 'integer' },
               user: {
                 type: 'object',
-                properties: { id: { type: 'string' }, uniqueId: { type: 'string', nullable: true }, nickname: { type: 'string', nullable: true } },
+                properties: {
+                  id: { type: 'string' },
+                  uniqueId: { type: 'string', nullable: true },
+                  nickname: { type: 'string', nullable: true },
+                },
               },
               diamonds: { type: 'integer' },
               chats: { type: 'integer' },
@@ -182,7 +192,10 @@ export class SessionsController {
   }
 
   @Get(':roomId/timeline')
-  @ApiOperation({ summary: 'Its counts over time', description: `Buckets without an event are left out. At most ${POINTS_MAX} buckets: a long session needs wider ones.` })
+  @ApiOperation({
+    summary: 'Its counts over time',
+    description: `Buckets without an event are left out. At most ${POINTS_MAX} buckets: a long session needs wider ones.`,
+  })
   @ApiOkResponse({
     schema: {
       type: 'object',
@@ -196,7 +209,9 @@ export class SessionsController {
             properties: {
               at: { type: 'string', format: 'date-time', description: 'start of the bucket' },
               viewers: { type: 'integer', nullable: true, description: 'most viewers seen in it' },
-              ...Object.fromEntries(['events', 'chats', 'likes', 'gifts', 'diamonds', 'follows', 'shares', 'joins'].map((name) => [name, { type: 'integer' }])),
+              ...Object.fromEntries(
+                ['events', 'chats', 'likes', 'gifts', 'diamonds', 'follows', 'shares', 'joins'].map((name) => [name, { type: 'integer' }]),
+              ),
             },
           },
         },
@@ -206,7 +221,8 @@ export class SessionsController {
   async timeline(@Param('roomId') roomId: string, @Query() query: TimelineQuery): Promise<{ bucket: Bucket; data: object[]; next: null }> {
     await this.known(roomId);
     const data = await this.sessions.timeline(roomId, query.bucket, POINTS_MAX + 1);
-    if (data.length > POINTS_MAX) throw Problem.badField('bucket', `a wider bucket: this session has more than ${POINTS_MAX} of ${query.bucket}`);
+    if (data.length > POINTS_MAX)
+      throw Problem.badField('bucket', `a wider bucket: this session has more than ${POINTS_MAX} of ${query.bucket}`);
     return { bucket: query.bucket, data, next: null };
   }
 

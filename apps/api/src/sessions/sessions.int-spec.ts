@@ -29,11 +29,20 @@ describe('sessions', () => {
       draft({ ...one, ...at(62), type: 'tiktok.live.gift', data: { ...user('3'), count: 1, totalDiamonds: 500 } }),
       draft({ ...one, ...at(63), type: 'tiktok.live.like', data: { ...user('1'), count: 15, roomLikes: 4_000 } }),
       draft({ ...one, ...at(64), type: 'tiktok.live.roomUser', data: { viewers: 31 } }),
-      draft({ ...one, ...at(65), type: 'monitor.gap', data: { from: '2026-11-22T10:00:10.000Z', to: '2026-11-22T10:00:12.500Z', reason: 'silence' } }),
+      draft({
+        ...one,
+        ...at(65),
+        type: 'monitor.gap',
+        data: { from: '2026-11-22T10:00:10.000Z', to: '2026-11-22T10:00:12.500Z', reason: 'silence' },
+      }),
       draft({ ...one, ...at(120), type: 'monitor.offline', data: { roomId: '900', confirmedBy: 'poll' } }),
-      ...Array.from({ length: 12 }, (_, i) => draft({ creatorId: 'cr_other', handle: 'other', roomId: String(910 + i), ...at(200 + i), type: 'monitor.live', data: {} })),
+      ...Array.from({ length: 12 }, (_, i) =>
+        draft({ creatorId: 'cr_other', handle: 'other', roomId: String(910 + i), ...at(200 + i), type: 'monitor.live', data: {} }),
+      ),
     ]);
-    await waitFor(async () => (await api.call<{ data: Session[] }>('GET', '/v1/sessions')).body.data.length === 13, { what: 'the sessions to be counted' });
+    await waitFor(async () => (await api.call<{ data: Session[] }>('GET', '/v1/sessions')).body.data.length === 13, {
+      what: 'the sessions to be counted',
+    });
   });
   afterAll(() => api.stop());
 
@@ -61,7 +70,10 @@ describe('sessions', () => {
   it('lists each session once over its pages, newest first', async () => {
     const rooms: string[] = [];
     for (let cursor = ''; ;) {
-      const { body } = await api.call<{ data: Session[]; next: string | null }>('GET', `/v1/sessions?limit=5${cursor && `&cursor=${cursor}`}`);
+      const { body } = await api.call<{ data: Session[]; next: string | null }>(
+        'GET',
+        `/v1/sessions?limit=5${cursor && `&cursor=${cursor}`}`,
+      );
       rooms.push(...body.data.map(({ roomId }) => roomId));
       if (body.next === null) break;
       cursor = body.next;
@@ -70,7 +82,8 @@ describe('sessions', () => {
   });
 
   it('finds sessions by creator, time and whether they are live', async () => {
-    const rooms = async (query: string) => (await api.call<{ data: Session[] }>('GET', `/v1/sessions?${query}`)).body.data.map(({ roomId }) => roomId);
+    const rooms = async (query: string) =>
+      (await api.call<{ data: Session[] }>('GET', `/v1/sessions?${query}`)).body.data.map(({ roomId }) => roomId);
     expect(await rooms('creator=tester')).toEqual(['900']);
     expect(await rooms('live=false')).toEqual(['900']);
     expect((await rooms('live=true')).length).toBe(12);
@@ -80,7 +93,9 @@ describe('sessions', () => {
 
   it('ranks viewers by what was asked', async () => {
     const leaders = async (by: string) =>
-      (await api.call<{ data: { rank: number; user: { id: string } }[] }>('GET', `/v1/sessions/900/leaderboard?by=${by}`)).body.data.map(({ user: { id } }) => id);
+      (await api.call<{ data: { rank: number; user: { id: string } }[] }>('GET', `/v1/sessions/900/leaderboard?by=${by}`)).body.data.map(
+        ({ user: { id } }) => id,
+      );
     expect(await leaders('diamonds')).toEqual(['3', '2']);
     expect(await leaders('chats')).toEqual(['1', '2']);
     expect(await leaders('likes')).toEqual(['1']);

@@ -25,7 +25,10 @@ export class StatusController {
   ) {}
 
   @Get()
-  @ApiOperation({ summary: 'How every part of the system is', description: 'A part that does not answer is shown as such; the answer itself is always 200.' })
+  @ApiOperation({
+    summary: 'How every part of the system is',
+    description: 'A part that does not answer is shown as such; the answer itself is always 200.',
+  })
   @ApiOkResponse({
     schema: {
       type: 'object',
@@ -44,7 +47,13 @@ export class StatusController {
           byState: { type: 'object', properties: Object.fromEntries(CREATOR_STATES.map((state) => [state, integer])) },
         }),
         leases: part({ held: integer, byWorker: counts }),
-        redis: part({ latencyMs: { type: 'number' }, version: { type: 'string' }, usedBytes: integer, maxBytes: integer, policy: { type: 'string' } }),
+        redis: part({
+          latencyMs: { type: 'number' },
+          version: { type: 'string' },
+          usedBytes: integer,
+          maxBytes: integer,
+          policy: { type: 'string' },
+        }),
         postgres: part({ latencyMs: { type: 'number' }, version: { type: 'string' }, connections: counts }),
         signer: part({ latencyMs: { type: 'number' }, providers: { description: 'what the signer says of its providers' } }),
         live: { type: 'object', properties: { streams: integer }, description: 'live readers of this process' },

@@ -128,7 +128,11 @@ export class SystemStatusReader {
     };
   }
 
-  private async postgresFacts(): Promise<{ latencyMs: number; version: string; connections: { open: number; idle: number; waiting: number } }> {
+  private async postgresFacts(): Promise<{
+    latencyMs: number;
+    version: string;
+    connections: { open: number; idle: number; waiting: number };
+  }> {
     const start = performance.now();
     const { rows } = await this.pool.query<{ version: string }>(`select current_setting('server_version') as version`);
     const latencyMs = since(start);
@@ -153,7 +157,7 @@ export class SystemStatusReader {
 async function readAtMost(response: Response, bytesMax: number): Promise<string> {
   const chunks: Uint8Array[] = [];
   let bytes = 0;
-  for await (const chunk of response.body ?? []) {
+  for await (const chunk of (response.body ?? []) as AsyncIterable<Uint8Array>) {
     bytes += chunk.length;
     if (bytes > bytesMax) throw new Error(`the signer answered more than ${bytesMax} bytes`);
     chunks.push(chunk);

@@ -35,6 +35,14 @@ export interface Frame {
   data: Record<string, unknown>;
 }
 
+export interface StartOptions {
+  config?: Partial<Config>;
+  limits?: Partial<StreamLimits>;
+  /** Servers of the suite's own, where it stops them. */
+  redisUrl?: string;
+  database?: Awaited<ReturnType<typeof createDatabase>>;
+}
+
 /** A whole api process on a database and Redis prefix of its own, listening on a free port of the loopback. */
 export class ApiUnderTest {
   private constructor(
@@ -47,12 +55,12 @@ export class ApiUnderTest {
     private readonly dropDatabase: () => Promise<void>,
   ) {}
 
-  static async start(options: { config?: Partial<Config>; limits?: Partial<StreamLimits>} = {}): Promise<ApiUnderTest> {
-    const database = await createDatabase();
+  static async start(options: StartOptions = {}): Promise<ApiUnderTest> {
+    const database = options.database ?? (await createDatabase());
     const config = Object.assign(new Config(), {
       mode: 'test',
       databaseUrl: database.url,
-      redisUrl: testServers().redisUrl,
+      redisUrl: options.redisUrl ?? testServers().redisUrl,
       redisPrefix: database.name.replaceAll('_', '-'),
       // Nothing listens there: the signer is shown as away.
       signerUrl: 'http://127.0.0.1:9',
@@ -67,9 +75,12 @@ export class ApiUnderTest {
       .overrideProvider(StreamLimits)
       .useValue(Object.assign(new StreamLimits(), options.limits))
       .compile();
-    const app = module.createNestApplication<NestFastifyApplication>(new FastifyAdapter({ forceCloseConnections: true, routerOptions: { maxParamLength: 512 } }), {
-      logger: false,
-    });
+    const app = module.createNestApplication<NestFastifyApplication>(
+      new FastifyAdapter({ forceCloseConnections: true, routerOptions: { maxParamLength: 512 } }),
+      {
+        logger: false,
+      },
+    );
     app.useGlobalPipes(createValidationPipe());
     app.useGlobalFilters(new ProblemFilter(logger));
     await prepareApi(app, config, logger);
@@ -91,7 +102,11 @@ export class ApiUnderTest {
   }
 
   /** A request with the admin key, unless another or none (null) is given. */
-  async call<T = Record<string, unknown>>(method: string, path: string, options: { body?: unknown; key?: string | null; headers?: Record<string, string> } = {}): Promise<Answer<T>> {
+  async call<T = Record<string, unknown>>(
+    method: string,
+    path: string,
+    options: { body?: unknown; key?: string | null; headers?: Record<string, string> } = {},
+  ): Promise<Answer<T>> {
     const key = options.key === undefined ? this.adminKey : options.key;
     const response = await fetch(this.url + path, {
       method,

@@ -27,10 +27,11 @@ export interface EndpointRow {
   updatedAt: Date;
 }
 
-export const ENDPOINT_COLUMNS = `id, key_id as "keyId", url, description, metadata, creator_ids as "creatorIds", types, ordered,
-  max_in_flight as "maxInFlight", batch_events_max as "batchEventsMax", batch_wait_ms as "batchWaitMs", rate_per_second as "ratePerSecond",
-  timeout_ms as "timeoutMs", signatures, sealed, state, reason, state_since as "stateSince", version::float8 as version,
-  created_at as "createdAt", updated_at as "updatedAt"`;
+/** Needs `webhook_endpoints` under the alias `e`. */
+export const ENDPOINT_COLUMNS = `e.id, e.key_id as "keyId", e.url, e.description, e.metadata, e.creator_ids as "creatorIds", e.types, e.ordered,
+  e.max_in_flight as "maxInFlight", e.batch_events_max as "batchEventsMax", e.batch_wait_ms as "batchWaitMs", e.rate_per_second as "ratePerSecond",
+  e.timeout_ms as "timeoutMs", e.signatures, e.sealed, e.state, e.reason, e.state_since as "stateSince", e.version::float8 as version,
+  e.created_at as "createdAt", e.updated_at as "updatedAt"`;
 
 /** @throws Error when the secrets do not open, which the check of the key at start rules out. */
 export function toEndpoint(row: EndpointRow, box: SecretBox): Endpoint {

@@ -201,7 +201,7 @@ export class RunnerStore {
   /** Everything about one endpoint; undefined when it is gone. */
   async load(id: string): Promise<EndpointLoad | undefined> {
     const [endpoints, readers, open] = await Promise.all([
-      this.pool.query<EndpointRow>(`select ${ENDPOINT_COLUMNS} from webhook_endpoints where id = $1 and deleted_at is null`, [id]),
+      this.pool.query<EndpointRow>(`select ${ENDPOINT_COLUMNS} from webhook_endpoints e where e.id = $1 and e.deleted_at is null`, [id]),
       this.pool.query<ReaderRow>(
         `select r.id, r.position::float8 as position, r.failing_since as failing, r.succeeded_at as succeeded, r.failed_at as failed,
            r.throttled_until as throttled, p.to_seq::float8 as "to", p.rate_per_second as rate

@@ -125,6 +125,7 @@ class FakeNormaliser implements Normaliser {
 
   constructor(
     private readonly owner: { creatorId: string; handle: string; roomId: string },
+    private readonly types: readonly string[] | undefined,
     carry: string | undefined,
     recentIds: readonly string[],
   ) {
@@ -144,6 +145,7 @@ class FakeNormaliser implements Normaliser {
       this.gifts += 1;
       this.isChanged = true;
     }
+    if (this.types && !this.types.includes(`tiktok.live.${method}`)) return [];
     const id = `${this.owner.roomId}-${msgId}`;
     return [{ id, type: `tiktok.live.${method}`, ...this.owner, time: receivedAt, receivedAt, data: {} }];
   }
@@ -237,7 +239,7 @@ export class Scene {
         return link;
       },
       normaliser: ({ record, roomId, carry, recentIds }) =>
-        new FakeNormaliser({ creatorId: record.id, handle: record.uniqueId, roomId }, carry, recentIds ?? []),
+        new FakeNormaliser({ creatorId: record.id, handle: record.uniqueId, roomId }, record.options.types, carry, recentIds ?? []),
       isGated: () => Promise.resolve(this.isGated),
       onGap: (reason) => this.gaps.push(reason),
       onReconnect: () => undefined,

@@ -12,7 +12,7 @@ export type CacheOrigin = 'memory' | 'redis' | 'loaded' | 'shared' | 'stale';
 export type Cached<T, F> = { ok: true; value: T; from: CacheOrigin } | { ok: false; failure: F; from: 'failed' | 'shared' };
 
 export interface CacheOptions {
-  shared: SharedLevel;
+  shared: Pick<SharedLevel, 'get' | 'put' | 'delete' | 'lock'>;
   /** Of all kinds together, in this process. */
   memory: { entriesMax: number; bytesMax: number };
   /** How long one signer loads for all others at most; after that they load for themselves. */
@@ -86,7 +86,7 @@ export class Cache {
   /** Takes a value back that turned out to be bad. */
   async forget<T>(kind: CacheKind<T>, key: string): Promise<void> {
     this.memory.delete(`${kind.name} ${key}`);
-    await this.options.shared.delete(kind, key);
+    if (!kind.local) await this.options.shared.delete(kind, key);
   }
 
   /** Keeps a value that came by another way than {@link get}. */
@@ -96,7 +96,7 @@ export class Cache {
     const now = this.now();
     const entry = { value, freshUntil: now + freshMs, keepUntil: now + freshMs + kind.staleMs };
     this.remember(kind, key, entry);
-    await this.options.shared.put(kind, key, entry, now);
+    if (!kind.local) await this.options.shared.put(kind, key, entry, now);
   }
 
   get size(): { entries: number; bytes: number } {
@@ -117,6 +117,7 @@ export class Cache {
   }
 
   private async fly<T, F>(kind: CacheKind<T>, key: string, load: (signal: AbortSignal) => Promise<Loaded<T, F>>, signal: AbortSignal): Promise<Cached<T, F>> {
+    if (kind.local) return this.load(kind, key, load, undefined, signal);
     const { shared, lockMs } = this.options;
     const givesUpAt = this.now() + lockMs;
     for (;;) {
@@ -125,7 +126,7 @@ export class Cache {
         this.remember(kind, key, found);
         return { ok: true, value: found.value, from: 'redis' };
       }
-      const unlock = this.now() < givesUpAt && !signal.aborted ? await shared.lock(kind, key, lockMs) : async () => undefined;
+      const unlock = this.now() < givesUpAt && !signal.aborted ? await shared.lock(kind, key, lockMs) : () => Promise.resolve();
       if (unlock) {
         try {
           return await this.load(kind, key, load, found, signal);

@@ -1,12 +1,14 @@
 /** How values of one kind are kept. The value goes to Redis as JSON, or as `encode` writes it. */
 export interface CacheKind<T> {
   name: string;
-  /** How long a value counts as new. 0: equal loads at the same time are still one, but nothing is kept. */
+  /** How long a value counts as new. 0: equal loads at the same time are still one, but the value is not kept. */
   freshMs: (value: T) => number;
   /** How long after that it is served while loading it anew fails. */
   staleMs: number;
   /** Values kept in Redis at most; those that expire first go first. */
   entriesMax: number;
+  /** Kept in the process that loaded it, and in no other. */
+  local?: boolean;
   /** About how many bytes a value takes in memory. */
   bytes?: (value: T) => number;
   encode?: (value: T) => string;

@@ -1,6 +1,6 @@
-import { type Logger, LuaScript } from '@tributary/runtime';
-import type { Redis } from 'ioredis';
+import { LuaScript } from '@tributary/runtime';
 import { randomUUID } from 'node:crypto';
+import type { RedisGate } from '../redis-gate.js';
 import { type CacheKind, type Entry, readEntry, writeEntry } from './kinds.js';
 
 /** Larger records stay in the process that made them. */
@@ -11,27 +11,24 @@ const unlockScript = new LuaScript(new URL('./unlock.lua', import.meta.url));
 
 /** Entries in Redis, which all signers share. While Redis is away every method behaves as if nothing were there. */
 export class SharedLevel {
-  private away = false;
-
   constructor(
-    private readonly redis: Redis,
+    private readonly redis: RedisGate,
     private readonly prefix: string,
-    private readonly logger: Logger,
   ) {}
 
   async get<T>(kind: CacheKind<T>, key: string): Promise<Entry<T> | undefined> {
-    const record = await this.attempt(() => this.redis.hget(this.keys(kind)[0], key));
+    const record = await this.redis.ask((redis) => redis.hget(this.keys(kind)[0], key));
     return record === undefined || record === null ? undefined : readEntry(kind, record);
   }
 
   async put<T>(kind: CacheKind<T>, key: string, entry: Entry<T>, now: number): Promise<void> {
     const record = writeEntry(kind, entry);
     if (record.length > RECORD_LENGTH_MAX) return;
-    await this.attempt(() => putScript.run(this.redis, this.keys(kind), [key, record, now, entry.keepUntil, kind.entriesMax]));
+    await this.redis.ask((redis) => putScript.run(redis, this.keys(kind), [key, record, now, entry.keepUntil, kind.entriesMax]));
   }
 
   async delete<T>(kind: CacheKind<T>, key: string): Promise<void> {
-    await this.attempt(() => this.redis.hdel(this.keys(kind)[0], key));
+    await this.redis.ask((redis) => redis.hdel(this.keys(kind)[0], key));
   }
 
   /**
@@ -41,26 +38,13 @@ export class SharedLevel {
   async lock<T>(kind: CacheKind<T>, key: string, ttlMs: number): Promise<(() => Promise<void>) | undefined> {
     const name = `${this.prefix}:sign:lock:${kind.name}:${key}`;
     const token = randomUUID();
-    const taken = await this.attempt(() => this.redis.set(name, token, 'PX', ttlMs, 'NX'));
+    const taken = await this.redis.ask((redis) => redis.set(name, token, 'PX', ttlMs, 'NX'));
     if (taken === null) return undefined;
-    return async () => void (taken && (await this.attempt(() => unlockScript.run(this.redis, [name], [token]))));
+    return async () => void (taken && (await this.redis.ask((redis) => unlockScript.run(redis, [name], [token]))));
   }
 
   private keys(kind: { name: string }): [string, string] {
     const base = `${this.prefix}:{sign-${kind.name}}`;
     return [`${base}:values`, `${base}:expiry`];
-  }
-
-  /** Undefined when Redis cannot be asked, which is said once. */
-  private async attempt<R>(command: () => Promise<R>): Promise<R | undefined> {
-    try {
-      const result = await command();
-      this.away = false;
-      return result;
-    } catch (error) {
-      if (!this.away) this.logger.warn({ reason: (error as Error).message }, 'the shared cache cannot be reached; each signer caches for itself');
-      this.away = true;
-      return undefined;
-    }
   }
 }

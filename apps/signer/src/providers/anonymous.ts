@@ -1,13 +1,11 @@
 import type { ConnectBundle } from '@tributary/signing';
 import { browserParams } from '@tributary/webcast';
 import { ProtoMessageFetchResult } from 'tiktok-live-proto/v3';
-import type { Upstream } from '../tiktok/upstream.js';
-import { visitorCookies } from '../tiktok/visitor.js';
+import type { Visitors } from '../tiktok/visitor.js';
 import type { ConnectRequest, Outcome, SignProvider } from './provider.js';
 
 export interface AnonymousProviderOptions {
-  upstream: Upstream;
-  webUrl: string;
+  visitors: Visitors;
   /** The socket that takes a viewer in without a signature. */
   socketUrl: string;
 }
@@ -25,13 +23,17 @@ export class AnonymousProvider implements SignProvider {
   constructor(private readonly options: AnonymousProviderOptions) {}
 
   async connect(request: ConnectRequest, signal: AbortSignal): Promise<Outcome<ConnectBundle>> {
-    const cookies = await visitorCookies(this.options.upstream, this.options.webUrl, request, signal);
+    const cookies = await this.options.visitors.cookies(request, signal);
     if (!cookies.ok) return cookies;
     const { roomId, userAgent } = request;
     return {
       ok: true,
       value: { fetchResult: this.fetchResult(request, Date.now()), cookies: cookies.value, roomId, userAgent, provider: this.name },
     };
+  }
+
+  close(): Promise<void> {
+    return this.options.visitors.close();
   }
 
   private fetchResult({ roomId, userAgent, cursor }: ConnectRequest, now: number): Uint8Array {

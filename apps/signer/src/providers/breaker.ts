@@ -49,6 +49,11 @@ export class Breaker {
     return Math.max(0, this.openUntil - this.now());
   }
 
+  /** Closed, with no failure since the last success. */
+  get spotless(): boolean {
+    return this.openUntil === 0 && this.failuresInRow === 0;
+  }
+
   /** Asks for a call; undefined while it is open, or half-open with a probe under way. */
   acquire(): Permit | undefined {
     const state = this.state;

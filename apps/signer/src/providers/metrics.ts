@@ -1,6 +1,7 @@
 import type { Metrics } from '@tributary/runtime';
 import { Counter, Gauge, Histogram } from 'prom-client';
 import type { BreakerState } from './breaker.js';
+import type { LaneReport } from './lane.js';
 import type { FailureReason, Operation, ProviderName } from './provider.js';
 
 const SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
@@ -12,6 +13,8 @@ export class SignMetrics {
   private readonly requestSeconds: Histogram;
   private readonly attempts: Counter;
   private readonly attemptSeconds: Histogram;
+  private readonly shadows: Counter;
+  private readonly caches: Counter;
 
   constructor(private readonly registry: Metrics) {
     const registers = [registry];
@@ -41,6 +44,18 @@ export class SignMetrics {
       buckets: SECONDS,
       registers,
     });
+    this.shadows = new Counter({
+      name: 'sign_shadow_total',
+      help: 'Requests run in the shadow too, by what was served and what the shadow gave.',
+      labelNames: ['provider', 'served', 'shadow'],
+      registers,
+    });
+    this.caches = new Counter({
+      name: 'sign_cache_total',
+      help: 'Cached values by kind and origin: memory, redis, shared (an equal request was under way), loaded, stale, failed.',
+      labelNames: ['kind', 'origin'],
+      registers,
+    });
   }
 
   answered(route: string, status: number, durationMs: number): void {
@@ -53,15 +68,34 @@ export class SignMetrics {
     this.attemptSeconds.observe({ provider, operation }, durationMs / 1000);
   }
 
-  /** Reads the breakers at each scrape. */
-  watchBreakers(read: () => [ProviderName, Operation, BreakerState][]): void {
+  shadowed(provider: ProviderName, served: FailureReason | 'ok', shadow: FailureReason | 'ok'): void {
+    this.shadows.inc({ provider, served, shadow });
+  }
+
+  cached(kind: string, origin: string): void {
+    this.caches.inc({ kind, origin });
+  }
+
+  /** Reads the lanes at each scrape. */
+  watchLanes(read: () => { provider: ProviderName; operation: Operation; report: LaneReport }[]): void {
+    this.gauge('sign_breaker_state', '0 closed, 1 half-open, 2 open.', () =>
+      read().map(({ provider, operation, report }) => [{ provider, operation }, STATES[report.breaker.state]]),
+    );
+    this.gauge('sign_rooms_resting', 'Rooms that a provider leaves alone after failures.', () =>
+      read().map(({ provider, operation, report }) => [{ provider, operation }, report.rooms.resting]),
+    );
+  }
+
+  /** A gauge whose values are read at each scrape. All values have the same labels. */
+  gauge(name: string, help: string, read: () => [labels: Record<string, string>, value: number][]): void {
+    const labelNames = [...new Set(read().flatMap(([labels]) => Object.keys(labels)))];
     new Gauge({
-      name: 'sign_breaker_state',
-      help: '0 closed, 1 half-open, 2 open.',
-      labelNames: ['provider', 'operation'],
+      name,
+      help,
+      labelNames,
       registers: [this.registry],
       collect() {
-        for (const [provider, operation, state] of read()) this.set({ provider, operation }, STATES[state]);
+        for (const [labels, value] of read()) this.set(labels, value);
       },
     });
   }

@@ -1,7 +1,7 @@
 import { bundleFault, type ConnectBundle, type SignedUrl } from '@tributary/signing';
 
 /** Providers by name, as in the setting `SIGN_PROVIDERS`. */
-export const PROVIDER_NAMES = ['simulator', 'anonymous', 'remote'] as const;
+export const PROVIDER_NAMES = ['page', 'page-sign', 'anonymous', 'remote', 'simulator'] as const;
 export type ProviderName = (typeof PROVIDER_NAMES)[number];
 
 /** What a provider can be asked for. Each has its own breaker and its own figures. */
@@ -10,6 +10,7 @@ export type Operation = 'connect' | 'sign';
 /**
  * Every way in which a provider can fail to answer; the label of its metrics.
  * `empty-body`, `empty-cursor`, `missing-cookie` come with status 200: TikTok's usual way of refusing a session.
+ * `browser`: Chromium is not there, or died. `crash`: a bug. `busy`: too many requests wait for this provider.
  */
 export const FAILURE_REASONS = [
   'empty-body',
@@ -24,7 +25,9 @@ export const FAILURE_REASONS = [
   'http-5xx',
   'timeout',
   'connect',
+  'browser',
   'crash',
+  'busy',
   'offline',
   'unsupported',
 ] as const;
@@ -47,11 +50,14 @@ export interface ConnectRequest {
   uniqueId?: string;
   /** Empty for the newest. */
   cursor: string;
-  /** The user agent of the client; the configured one where it named none. */
+  /** The user agent of the client; the provider's own where it named none. */
   userAgent: string;
   /** The client's own cookies, for this request alone. */
   cookies: string;
 }
+
+/** What a client asks for: it need not name a user agent. */
+export type Asked<T extends { userAgent: string }> = Omit<T, 'userAgent'> & { userAgent?: string };
 
 /** A TikTok URL to be signed, already cleared of former signatures. */
 export interface SignRequest {
@@ -72,12 +78,22 @@ export interface SignProvider {
   connect(request: ConnectRequest, signal: AbortSignal): Promise<Outcome<ConnectBundle>>;
   /** Absent where this way of connecting knows no signatures. */
   sign?(request: SignRequest, signal: AbortSignal): Promise<Outcome<SignedUrl>>;
+  /** Told when what it gave for a room cannot be connected with, so that it can drop a session that is not trusted. */
+  failed?(request: ConnectRequest, reason: FailureReason): Promise<void>;
   close?(): Promise<void>;
 }
 
 /** What is said of the request (its creator is offline, its parameters are refused) does not speak against the provider. */
+const NOT_ITS_FAULT: ReadonlySet<FailureReason> = new Set<FailureReason>(['offline', 'unsupported', 'http-4xx', 'busy']);
+/** Failures that may be about one room only: an age gate, for one, looks like a refused session. */
+const MAYBE_THE_ROOM: ReadonlySet<FailureReason> = new Set<FailureReason>(['empty-body', 'empty-cursor', 'bad-answer', 'http-403', 'timeout']);
+
 export function isProviderFault(reason: FailureReason): boolean {
-  return reason !== 'offline' && reason !== 'unsupported' && reason !== 'http-4xx';
+  return !NOT_ITS_FAULT.has(reason);
+}
+
+export function mayBeTheRoom(reason: FailureReason): boolean {
+  return MAYBE_THE_ROOM.has(reason);
 }
 
 /** The reason behind a status that is not 200. */
@@ -86,8 +102,15 @@ export function reasonOfStatus(status: number): FailureReason {
   return status >= 500 ? 'http-5xx' : 'http-4xx';
 }
 
-/** Refuses a bundle that no client could connect with: status 200 alone says nothing. */
-export function judgeBundle(bundle: ConnectBundle): Outcome<ConnectBundle> {
+/** Asks a provider for a bundle and refuses one that no client could connect with: status 200 alone says nothing. */
+export async function connectBy(provider: SignProvider, request: ConnectRequest, signal: AbortSignal): Promise<Outcome<ConnectBundle>> {
+  const outcome = await provider.connect(request, signal);
+  const judged = outcome.ok ? judgeBundle(outcome.value) : outcome;
+  if (!judged.ok) await provider.failed?.(request, judged.reason);
+  return judged;
+}
+
+function judgeBundle(bundle: ConnectBundle): Outcome<ConnectBundle> {
   const fault = bundleFault(bundle.fetchResult, bundle.cookies);
   if (fault === undefined) return { ok: true, value: bundle };
   const reason = fault === 'undecodable' || fault === 'too-large' ? 'bad-answer' : fault;

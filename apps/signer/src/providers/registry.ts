@@ -1,36 +1,117 @@
 import { HttpSigner } from '@tributary/signing';
-import type { Config } from '@tributary/runtime';
-import { isTikTok } from '../tiktok/hosts.js';
-import type { Upstream } from '../tiktok/upstream.js';
+import { type Config, ConfigError, type Logger } from '@tributary/runtime';
+import { fetch as undiciFetch } from 'undici';
+import type { Cache } from '../cache/cache.js';
+import { Hosts, isTikTok } from '../tiktok/hosts.js';
+import { makeDispatcher, Upstream } from '../tiktok/upstream.js';
+import { Visitors } from '../tiktok/visitor.js';
 import { AnonymousProvider } from './anonymous.js';
-import type { ProviderName, SignProvider } from './provider.js';
+import { ProviderChain } from './chain.js';
+import { Lane } from './lane.js';
+import type { SignMetrics } from './metrics.js';
+import { type ProviderOptions, providerOptions, shadowOptions } from './options.js';
+import type { Operation, ProviderName, SignProvider } from './provider.js';
 import { RemoteProvider } from './remote.js';
+import { Shadow } from './shadow.js';
 import { SimulatorProvider } from './simulator.js';
+import { Slots } from './slots.js';
 
-/** Makes the configured providers, in the order in which they are tried. @throws Error that names the setting that is wrong. */
-export function makeProviders(config: Config, upstream: Upstream): SignProvider[] {
-  const names = config.signProviders as ProviderName[];
-  if (names.length === 0) throw new Error('SIGN_PROVIDERS: expected at least one provider');
-  if (new Set(names).size < names.length) throw new Error('SIGN_PROVIDERS: a provider is named twice');
-  return names.map((name) => FACTORIES[name](config, upstream));
+/** What providers are made of. */
+export interface ProviderParts {
+  config: Config;
+  hosts: Hosts;
+  cache: Cache;
+  metrics: SignMetrics;
+  logger: Logger;
+  /** The creator whose room it is, where that can be found out: pages are opened by name. */
+  ownerOf: (roomId: string, signal: AbortSignal) => Promise<string | undefined>;
 }
 
-const FACTORIES: Record<ProviderName, (config: Config, upstream: Upstream) => SignProvider> = {
-  simulator: (config, upstream) => {
+/** A live page has about 400 KB, a connect bundle 60, a gift list a few hundred. */
+export const UPSTREAM_BODY_BYTES_MAX = 4_194_304;
+/** A breaker opens after this many failures in a row, for 2 s to 5 min; that of a room sooner. */
+const BREAKER = { failuresMax: 5, open: { firstMs: 2_000, maxMs: 300_000 } };
+const ROOM_BREAKER = { failuresMax: 3, open: { firstMs: 5_000, maxMs: 300_000 }, roomsMax: 10_000 };
+/** Requests that may wait for each place of a provider. */
+const QUEUE_PER_PLACE = 16;
+const SHADOWS_RUNNING_MAX = 4;
+
+/** Makes the configured providers and their chain. @throws ConfigError that names the setting that is wrong */
+export function makeChain(parts: ProviderParts): ProviderChain {
+  const { config, metrics, logger } = parts;
+  const names = config.signProviders as ProviderName[];
+  if (names.length === 0) throw new ConfigError('SIGN_PROVIDERS: expected at least one provider');
+  if (new Set(names).size < names.length) throw new ConfigError('SIGN_PROVIDERS: a provider is named twice');
+  const options = providerOptions(config);
+  const shadow = shadowOptions(config);
+  const lanesOf = (name: ProviderName): Lane[] => {
+    const provider = FACTORIES[name](parts, options[name]);
+    const { concurrency } = options[name];
+    const slots = new Slots({ concurrency, queueMax: concurrency * QUEUE_PER_PLACE });
+    const operations: Operation[] = provider.sign ? ['connect', 'sign'] : ['connect'];
+    return operations.map(
+      (operation) =>
+        new Lane({ provider, operation, options: options[name], slots, breaker: BREAKER, roomBreaker: ROOM_BREAKER, metrics, logger }),
+    );
+  };
+  const lanes = names.flatMap(lanesOf);
+  metrics.watchLanes(() => lanes.map((lane) => ({ provider: lane.provider.name, operation: lane.operation, report: lane.report() })));
+  const shadowLane = shadow && lanesOf(shadow.name).find(({ operation }) => operation === 'connect');
+  return new ProviderChain({
+    lanes,
+    budgetMs: config.signBudgetMs,
+    userAgent: config.signUserAgent,
+    ...(shadow && shadowLane
+      ? {
+          shadow: new Shadow({
+            lane: shadowLane,
+            share: shadow.share,
+            runningMax: SHADOWS_RUNNING_MAX,
+            userAgent: options[shadow.name].userAgent ?? config.signUserAgent,
+            metrics,
+          }),
+        }
+      : {}),
+  });
+}
+
+type Factory = (parts: ProviderParts, options: ProviderOptions) => SignProvider;
+
+const FACTORIES: Record<ProviderName, Factory> = {
+  simulator: (parts, options) => {
+    const { config } = parts;
     if (isTikTok(new URL(config.tiktokWebcastUrl))) {
-      throw new Error('SIGN_PROVIDERS: simulator needs TIKTOK_WEB_URL and TIKTOK_WEBCAST_URL to be those of the simulator');
+      throw new ConfigError('SIGN_PROVIDERS: simulator needs TIKTOK_WEB_URL and TIKTOK_WEBCAST_URL to be those of the simulator');
     }
-    return new SimulatorProvider({ upstream, webUrl: config.tiktokWebUrl, webcastUrl: config.tiktokWebcastUrl });
+    const upstream = upstreamOf(parts, options);
+    return new SimulatorProvider({ upstream, visitors: visitorsOf('simulator', upstream, parts), webcastUrl: config.tiktokWebcastUrl });
   },
-  anonymous: (config, upstream) => new AnonymousProvider({ upstream, webUrl: config.tiktokWebUrl, socketUrl: config.tiktokSocketUrl }),
-  remote: (config) => new RemoteProvider({ signer: remoteSigner(config), passSessions: config.remoteSignSessions }),
+  anonymous: (parts, options) => {
+    const upstream = upstreamOf(parts, options);
+    return new AnonymousProvider({ visitors: visitorsOf('anonymous', upstream, parts), socketUrl: parts.config.tiktokSocketUrl });
+  },
+  remote: ({ config }, options) =>
+    new RemoteProvider({ signer: remoteSigner(config, options), passSessions: config.remoteSignSessions }),
 };
 
 /** Client of the remote sign server. */
-export function remoteSigner(config: Config): HttpSigner {
+export function remoteSigner(config: Config, options: ProviderOptions): HttpSigner {
+  const { proxy, timeoutMs, concurrency } = options;
+  const dispatcher = proxy === undefined ? undefined : makeDispatcher(concurrency, proxy);
+  const proxied = dispatcher && ((url: string, init: object) => undiciFetch(url, { ...init, dispatcher }));
   return new HttpSigner({
     url: config.remoteSignUrl,
     ...(config.remoteSignKey === '' ? {} : { apiKey: config.remoteSignKey }),
-    timeoutMs: config.signTimeoutMs,
+    timeoutMs,
+    // The same function as the built-in one, from the package that knows the proxy.
+    ...(proxied ? { fetch: proxied as unknown as typeof fetch } : {}),
   });
+}
+
+function upstreamOf({ hosts }: ProviderParts, { concurrency, proxy }: ProviderOptions): Upstream {
+  return new Upstream(hosts, { bodyBytesMax: UPSTREAM_BODY_BYTES_MAX, connectionsMax: concurrency, proxy });
+}
+
+function visitorsOf(name: ProviderName, upstream: Upstream, { config, cache }: ProviderParts): Visitors {
+  return new Visitors({ name, upstream, webUrl: config.tiktokWebUrl, cache, keepMs: config.signVisitorCacheMs });
 }

@@ -1,13 +1,13 @@
-import { cookiePairs, type ConnectBundle, type SignedUrl } from '@tributary/signing';
+import { type ConnectBundle, cookiePairs, type SignedUrl } from '@tributary/signing';
 import { fetchBundleBytes, imFetchUrl } from '../tiktok/im-fetch.js';
 import { statusFailure, type Upstream } from '../tiktok/upstream.js';
-import { visitorCookies } from '../tiktok/visitor.js';
-import type { ConnectRequest, Outcome, SignProvider, SignRequest } from './provider.js';
+import type { Visitors } from '../tiktok/visitor.js';
+import type { ConnectRequest, FailureReason, Outcome, SignProvider, SignRequest } from './provider.js';
 
 export interface SimulatorProviderOptions {
   upstream: Upstream;
-  /** The simulator, as pages and as webcast API. */
-  webUrl: string;
+  visitors: Visitors;
+  /** The simulator. */
   webcastUrl: string;
 }
 
@@ -18,26 +18,35 @@ export class SimulatorProvider implements SignProvider {
   constructor(private readonly options: SimulatorProviderOptions) {}
 
   async connect(request: ConnectRequest, signal: AbortSignal): Promise<Outcome<ConnectBundle>> {
-    const { upstream, webUrl, webcastUrl } = this.options;
+    const { upstream, webcastUrl, visitors } = this.options;
     const { userAgent, roomId } = request;
-    const cookies = await visitorCookies(upstream, webUrl, request, signal);
-    if (!cookies.ok) return cookies;
+    const visitor = await visitors.cookies(request, signal);
+    if (!visitor.ok) return visitor;
+    const cookies = visitor.value;
     const url = imFetchUrl(webcastUrl, request);
-    const signed = await this.sign({ url, method: 'GET', userAgent, cookies: cookies.value }, signal);
+    const signed = await this.sign({ url, method: 'GET', userAgent, cookies }, signal);
     if (!signed.ok) return signed;
-    const fetched = await fetchBundleBytes(upstream, signed.value.signedUrl, { userAgent, cookies: cookies.value }, signal);
+    const fetched = await fetchBundleBytes(upstream, signed.value.signedUrl, { userAgent, cookies }, signal);
     if (!fetched.ok) return fetched;
     const { bytes, setCookies } = fetched.value;
     return {
       ok: true,
       value: {
         fetchResult: bytes,
-        cookies: cookiePairs(cookies.value, ...setCookies.map((line) => line.split(';', 1)[0] ?? '')),
+        cookies: cookiePairs(cookies, ...setCookies.map((line) => line.split(';', 1)[0] ?? '')),
         roomId,
         userAgent,
         provider: this.name,
       },
     };
+  }
+
+  close(): Promise<void> {
+    return this.options.upstream.close();
+  }
+
+  failed(request: ConnectRequest, reason: FailureReason): Promise<void> {
+    return this.options.visitors.judge(request, reason);
   }
 
   async sign({ url, userAgent }: SignRequest, signal: AbortSignal): Promise<Outcome<SignedUrl>> {

@@ -1,11 +1,10 @@
-/** Domains that TikTok serves its site, its APIs and its sockets from. */
-const TIKTOK_DOMAINS = ['tiktok.com', 'tiktokv.com', 'tiktokv.us', 'tiktokv.eu', 'tiktokw.us', 'tiktokw.eu'];
+import { isTikTokHost } from '@tributary/webcast';
 
 const LOOPBACK = new Set(['127.0.0.1', 'localhost', '[::1]', '0.0.0.0']);
 
 /** Whether a URL is one of TikTok's own, on the default port. */
 export function isTikTok(url: URL): boolean {
-  return url.port === '' && TIKTOK_DOMAINS.some((domain) => url.hostname === domain || url.hostname.endsWith(`.${domain}`));
+  return url.port === '' && isTikTokHost(url.hostname);
 }
 
 /** The only hosts that are ever asked for anything: TikTok's, and the ones in the configuration (the simulator). */

@@ -1,4 +1,4 @@
-import { Agent, type Dispatcher, fetch } from 'undici';
+import { Agent, type Dispatcher, fetch, ProxyAgent } from 'undici';
 import { type Failure, reasonOfStatus } from '../providers/provider.js';
 import { type Hosts, isTikTok } from './hosts.js';
 
@@ -20,15 +20,21 @@ export interface UpstreamAnswer {
 
 const REDIRECTS_MAX = 3;
 
+/** Connections to the outside, straight or by way of a proxy. */
+export function makeDispatcher(connections: number, proxy: string | undefined): Dispatcher {
+  const bounds = { connections, keepAliveTimeout: 10_000, connect: { timeout: 5_000 } };
+  return proxy === undefined ? new Agent(bounds) : new ProxyAgent({ uri: proxy, ...bounds });
+}
+
 /** HTTP to TikTok and the simulator, and to nobody else: every address is checked, redirects too, and every answer is bounded. */
 export class Upstream {
   private readonly dispatcher: Dispatcher;
 
   constructor(
     private readonly hosts: Hosts,
-    private readonly options: { bodyBytesMax: number; connectionsMax: number },
+    private readonly options: { bodyBytesMax: number; connectionsMax: number; /** `http(s)://user:password@host:port` */ proxy?: string },
   ) {
-    this.dispatcher = new Agent({ connections: options.connectionsMax, keepAliveTimeout: 10_000, connect: { timeout: 5_000 } });
+    this.dispatcher = makeDispatcher(options.connectionsMax, options.proxy);
   }
 
   /** Sends one request. Whatever status comes is an answer; failures are of the network, of the bounds, of the rules. */

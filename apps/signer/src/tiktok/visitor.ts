@@ -1,7 +1,32 @@
 import { cookiePairs, retryAfterMs } from '@tributary/signing';
 import { DEFAULT_LOCALE } from '@tributary/webcast';
-import type { Outcome } from '../providers/provider.js';
+import { createHash } from 'node:crypto';
+import type { Cache } from '../cache/cache.js';
+import type { CacheKind } from '../cache/kinds.js';
+import type { Failure, FailureReason, Outcome } from '../providers/provider.js';
 import { statusFailure, type Upstream } from './upstream.js';
+
+/** Whose cookies are needed: a browser of this user agent, with the client's own cookies if it sent any. */
+interface Visit {
+  userAgent: string;
+  cookies: string;
+}
+
+export interface VisitorsOptions {
+  /** Visitors of one provider are not those of another: their addresses may differ. */
+  name: string;
+  upstream: Upstream;
+  webUrl: string;
+  cache: Cache;
+  /** How long one visitor opens rooms; 0 makes a new one each time. */
+  keepMs: number;
+}
+
+/** A visitor is good for a year; past this, one that TikTok no longer likes is not worth serving. */
+const STALE_MS = 3_600_000;
+const VISITORS_MAX = 1_000;
+/** Failures that mean that TikTok does not trust this visitor. */
+const DISTRUST: ReadonlySet<FailureReason> = new Set<FailureReason>(['empty-body', 'empty-cursor', 'http-403']);
 
 /** Headers of a page that a person opens. They agree with the user agent and with the language of the socket. */
 export function browserHeaders(userAgent: string, cookies: string): Record<string, string> {
@@ -13,22 +38,60 @@ export function browserHeaders(userAgent: string, cookies: string): Record<strin
   };
 }
 
-/**
- * The cookies of somebody who has just opened TikTok's front page, `ttwid` first. A client's own cookies are kept and
- * sent along; with a `ttwid` among them nothing is asked.
- */
-export async function visitorCookies(
-  upstream: Upstream,
-  webUrl: string,
-  { userAgent, cookies }: { userAgent: string; cookies: string },
-  signal: AbortSignal,
-): Promise<Outcome<string>> {
-  if (/(?:^|;\s*)ttwid=[^;]/.test(cookies)) return { ok: true, value: cookiePairs(cookies) };
-  const answer = await upstream.ask(new URL('/', webUrl), { headers: browserHeaders(userAgent, cookies), signal });
-  if (!answer.ok) return answer;
-  const failure = statusFailure(answer, 'the front page', retryAfterMs(answer.headers));
-  if (failure) return failure;
-  const given = cookiePairs(...answer.setCookies.map((line) => line.split(';', 1)[0] ?? ''));
-  if (!/^ttwid=./.test(given)) return { ok: false, reason: 'missing-cookie', message: 'the front page set no ttwid cookie' };
-  return { ok: true, value: cookiePairs(cookies, given) };
+/** Sessions of nobody in particular: the `ttwid` that TikTok's front page gives, kept and used for many rooms. */
+export class Visitors {
+  private readonly kind: CacheKind<string>;
+
+  constructor(private readonly options: VisitorsOptions) {
+    this.kind = {
+      name: 'visitor',
+      freshMs: () => options.keepMs,
+      staleMs: STALE_MS,
+      entriesMax: VISITORS_MAX,
+      local: options.keepMs === 0,
+    };
+  }
+
+  /**
+   * The cookies of a visitor, `ttwid` first. A client's own cookies are used for this request alone: with a `ttwid` among
+   * them nothing is asked, and whatever the front page answers to them is not kept.
+   */
+  async cookies({ userAgent, cookies }: Visit, signal: AbortSignal): Promise<Outcome<string>> {
+    if (/(?:^|;\s*)ttwid=[^;]/.test(cookies)) return { ok: true, value: cookiePairs(cookies) };
+    if (cookies !== '' || this.options.keepMs === 0) return this.visit({ userAgent, cookies }, signal);
+    const found = await this.options.cache.get<string, Failure>(
+      this.kind,
+      this.key(userAgent),
+      async (loading) => {
+        const visit = await this.visit({ userAgent, cookies: '' }, loading);
+        return visit.ok ? visit : { ok: false, failure: visit };
+      },
+      signal,
+    );
+    return found.ok ? { ok: true, value: found.value } : found.failure;
+  }
+
+  /** Drops the visitor of this user agent if the way a bundle failed says that TikTok does not trust it. */
+  async judge({ userAgent, cookies }: Visit, reason: FailureReason): Promise<void> {
+    if (cookies === '' && DISTRUST.has(reason)) await this.options.cache.forget(this.kind, this.key(userAgent));
+  }
+
+  close(): Promise<void> {
+    return this.options.upstream.close();
+  }
+
+  private async visit({ userAgent, cookies }: Visit, signal: AbortSignal): Promise<Outcome<string>> {
+    const { upstream, webUrl } = this.options;
+    const answer = await upstream.ask(new URL('/', webUrl), { headers: browserHeaders(userAgent, cookies), signal });
+    if (!answer.ok) return answer;
+    const failure = statusFailure(answer, 'the front page', retryAfterMs(answer.headers));
+    if (failure) return failure;
+    const given = cookiePairs(...answer.setCookies.map((line) => line.split(';', 1)[0] ?? ''));
+    if (!/^ttwid=./.test(given)) return { ok: false, reason: 'missing-cookie', message: 'the front page set no ttwid cookie' };
+    return { ok: true, value: cookiePairs(cookies, given) };
+  }
+
+  private key(userAgent: string): string {
+    return `${this.options.name} ${createHash('sha1').update(userAgent).digest('base64url')}`;
+  }
 }

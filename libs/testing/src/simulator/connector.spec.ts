@@ -28,7 +28,7 @@ describe('tiktok-live-connector 2.5.0, unmodified, against the simulator', () =>
     await new Promise((resolve) => signer.close(resolve));
   });
 
-  const connect = async (uniqueId = 'luna.bakes') => {
+  const connect = (uniqueId = 'luna.bakes') => {
     const { port } = signer.address() as AddressInfo;
     connection = new TikTokLiveConnection(uniqueId, {
       ...connectorOptions(simulator.url),
@@ -38,7 +38,7 @@ describe('tiktok-live-connector 2.5.0, unmodified, against the simulator', () =>
   };
 
   it('resolves the room, connects, enters, and receives every kind of event', async () => {
-    const client = await connect();
+    const client = connect();
     const kinds = ['chat', 'gift', 'like', 'member', 'roomUser', 'follow', 'share', 'questionNew', 'emote', 'envelope', 'superFan', 'superFanJoin', 'superFanBox', 'captionMessage', 'roomPin', 'pollMessage', 'goalUpdate', 'imDelete', 'linkMicBattle', 'linkMicArmies', 'controlMessage', 'subNotify', 'liveIntro', 'enterRoom']; // prettier-ignore
     const seen = new Map<string, number>();
     for (const kind of kinds) events(client).on(kind, () => void seen.set(kind, (seen.get(kind) ?? 0) + 1));
@@ -49,7 +49,7 @@ describe('tiktok-live-connector 2.5.0, unmodified, against the simulator', () =>
   });
 
   it('delivers the messages that the ledger says were written, each acknowledged', async () => {
-    const client = await connect();
+    const client = connect();
     const received = new Set<string>();
     events(client).on('websocketConnected', (socket: WebcastWebSocketClient) => {
       events(socket).on('protoMessageFetchResult', (batch: ProtoMessageFetchResult) => {
@@ -69,30 +69,30 @@ describe('tiktok-live-connector 2.5.0, unmodified, against the simulator', () =>
 
   it('tells the room info and refuses it for a gated room, which can still be connected', async () => {
     simulator.openRoom({ uniqueId: 'gated', gated: true });
-    const client = await connect();
+    const client = connect();
     expect(((await client.fetchRoomInfo()) as { data: { status: number } }).data.status).toBe(2);
-    const gated = await connect('gated');
+    const gated = connect('gated');
     expect(await gated.fetchRoomInfo()).toMatchObject({ status_code: 4_003_182 });
     await gated.connect();
     expect(gated.isConnected).toBe(true);
   });
 
   it('is told of the end of a broadcast, and finds another room id at the next', async () => {
-    const client = await connect();
+    const client = connect();
     await client.connect();
     const first = client.roomId;
     const ended = new Promise((resolve) => events(client).once('streamEnd', resolve));
     await control(simulator, 'PATCH', '/sim/rooms/luna.bakes', { live: false });
     expect(await ended).toEqual({ action: 3 });
-    expect(await (await connect()).fetchIsLive()).toBe(false);
+    expect(await connect().fetchIsLive()).toBe(false);
     await control(simulator, 'PATCH', '/sim/rooms/luna.bakes', { live: true });
-    const next = await connect();
+    const next = connect();
     await next.connect();
     expect(next.roomId).not.toBe(first);
   });
 
   it('gives the gift list to a request that the signer signed', async () => {
-    const client = await connect();
+    const client = connect();
     await client.connect();
     expect(((await client.fetchAvailableGifts()) as { name: string }[]).map((gift) => gift.name)).toContain('Rose');
   });

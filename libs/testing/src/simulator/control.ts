@@ -8,7 +8,7 @@
  *   GET    /sim/rooms/:uniqueId                one room: its numbers, `sent` and `delivered`, for each broadcast
  *   PATCH  /sim/rooms/:uniqueId {live?, end?, rate?, gated?, loginNeeded?, title?, nickname?}   end: false = no streamEnd
  *   DELETE /sim/rooms/:uniqueId   and   DELETE /sim/rooms      one, all
- *   GET    /sim/rooms/:uniqueId/ledger?after=&limit=            NDJSON {n, roomId, msgId, method, at, connections, acked}
+ *   GET    /sim/rooms/:uniqueId/ledger?after=&limit=            NDJSON {n, roomId, msgId, method, at, wire, connections, acked}
  *   GET    /sim/rooms/:uniqueId/connections    open and past WebSockets
  *   POST   /sim/rooms/:uniqueId/burst {messages, perFrame?}     that many messages of the usual mix now
  *   POST   /sim/faults {kind, uniqueId?, path?, durationMs?, ratePerMinute?, count?, bytes?, compressed?, bytesPerSecond?}
@@ -19,7 +19,7 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { batchInput, burstInput, faultInput, InputError, replayInput, roomInput, roomPatch, signInput } from './input.js';
-import { pathOf, queryOf } from './listener.js';
+import { pathOf, queryOf } from './request.js';
 import type { Room } from './room.js';
 import type { Simulator } from './simulator.js';
 

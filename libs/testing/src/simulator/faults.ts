@@ -1,5 +1,5 @@
 import { Random } from './random.js';
-import { CALM, type Room, type RoomMood } from './room.js';
+import type { Room } from './room.js';
 
 /** Faults that happen at a moment, to the open connections of a room. */
 export const INSTANT = ['drop', 'garbage', 'truncated', 'duplicate', 'huge', 'offlineWithoutEnd'] as const;
@@ -59,6 +59,14 @@ export interface FaultLogEntry {
   connections?: string[];
 }
 
+/** How the faults in force bend what a room writes. */
+export interface RoomMood {
+  silent: boolean;
+  shuffled: boolean;
+  bytesPerSecond?: number;
+}
+
+const CALM: RoomMood = { silent: false, shuffled: false };
 const LOG_MAX = 20_000;
 const FAULTS_MAX = 1_000;
 const SLOW_BYTES_PER_SECOND = 512;
@@ -120,7 +128,7 @@ export class Faults {
   }
 
   /** Begins what its rate makes begin now, ends what is over. */
-  tick(rooms: Iterable<Room>, now: number): void {
+  tick(allRooms: () => Iterable<Room>, now: number): void {
     const elapsedMs = Math.min(1_000, this.lastTickAt === 0 ? 0 : now - this.lastTickAt);
     this.lastTickAt = now;
     if (this.active.length === 0) return;
@@ -128,6 +136,7 @@ export class Faults {
       (fault) => (fault.until ?? Infinity) > now && (fault.count === undefined || fault.fired < fault.count),
     );
     for (const [key, until] of this.episodes) if (until <= now) this.episodes.delete(key);
+    const rooms = [...allRooms()];
     for (const fault of this.active) {
       if (fault.ratePerMinute === undefined) continue;
       const probability = (fault.ratePerMinute / 60_000) * elapsedMs;

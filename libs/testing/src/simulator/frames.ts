@@ -12,6 +12,8 @@ export interface Frame {
   /** Ordinals of the room's messages inside; absent in frames that carry none. */
   first?: number;
   last?: number;
+  /** Ordinals in the order of the wire, where that is not the order of the numbers. */
+  order?: number[];
   messages: number;
 }
 

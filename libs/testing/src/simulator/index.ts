@@ -1,11 +1,11 @@
 export { type ConnectorOptions, connectorOptions } from './connector.js';
 export { DEMO_CREATORS } from './content.js';
-export { type ConnectionInfo } from './connection.js';
-export { type ActiveFault, FAULT_KINDS, type FaultKind, type FaultLogEntry, type FaultSpec } from './faults.js';
+export type { ConnectionInfo } from './connection.js';
+export type { ActiveFault, FaultKind, FaultLogEntry, FaultSpec } from './faults.js';
 export type { LedgerEntry } from './ledger.js';
-export { messageIdOf, readRecordedFile, RecordedFileError, type RecordedPayload } from './recorded.js';
+export { readRecordedFile, type RecordedPayload } from './recorded.js';
 export type { ReplayOptions, ReplayProgress } from './replay.js';
-export { type Broadcast, Room, type RoomOptions } from './room.js';
+export type { Broadcast, Room, RoomOptions } from './room.js';
 export type { SignedUrl } from './signature.js';
 export { Simulator, type SimulatorOptions, type SimulatorStats } from './simulator.js';
 export type { Totals } from './truth.js';

@@ -12,6 +12,8 @@ export interface LedgerEntry {
   at: number;
   /** Where it was written to: `c…` a WebSocket, `f…` an im/fetch answer. */
   connections: string[];
+  /** Place in the order in which messages were first written to a WebSocket; 0 when none was. Differs from `n` under the fault `order`. */
+  wire: number;
   /** The WebSockets that acknowledged its frame. */
   acked: string[];
 }
@@ -19,21 +21,16 @@ export interface LedgerEntry {
 const FIRST_CAPACITY = 256;
 
 /**
- * Numbered messages of one creator in a ring of `entriesMax`, about 30 bytes each: 2,000 rooms for hours in one process.
+ * Numbered messages of one creator in a ring of `entriesMax`, about 34 bytes each: 2,000 rooms for hours in one process.
  * Sets of connections are kept once and referred to by number.
  */
 export class Ledger {
   private capacity = FIRST_CAPACITY;
-  private high = new Uint32Array(FIRST_CAPACITY);
-  private low = new Uint32Array(FIRST_CAPACITY);
-  private method = new Uint16Array(FIRST_CAPACITY);
-  private room = new Uint16Array(FIRST_CAPACITY);
-  private at = new Float64Array(FIRST_CAPACITY);
-  private written = new Uint32Array(FIRST_CAPACITY);
-  private acked = new Uint32Array(FIRST_CAPACITY);
+  private columns = makeColumns(FIRST_CAPACITY);
   private readonly sets = new ConnectionSets();
   private readonly rooms: string[] = [];
   private last = 0;
+  private wire = 0;
 
   constructor(private readonly entriesMax: number) {}
 
@@ -51,32 +48,45 @@ export class Ledger {
     const n = ++this.last;
     if (n > this.capacity && this.capacity < this.entriesMax) this.grow();
     const slot = n % this.capacity;
-    this.high[slot] = high;
-    this.low[slot] = low;
-    this.method[slot] = methodIndex;
+    this.columns.high[slot] = high;
+    this.columns.low[slot] = low;
+    this.columns.method[slot] = methodIndex;
     if (this.rooms.at(-1) !== roomId) this.rooms.push(roomId);
-    this.room[slot] = this.rooms.length - 1;
-    this.at[slot] = at;
-    this.written[slot] = 0;
-    this.acked[slot] = 0;
+    this.columns.room[slot] = this.rooms.length - 1;
+    this.columns.at[slot] = at;
+    this.columns.written[slot] = 0;
+    this.columns.acked[slot] = 0;
+    this.columns.wire[slot] = 0;
     return n;
+  }
+
+  /** Notes that these were written to a WebSocket, in this order; only the first time counts. */
+  markWire(ordinals: Iterable<number>): void {
+    for (const n of ordinals) {
+      const slot = n % this.capacity;
+      if (n >= this.tail && this.columns.wire[slot] === 0) this.columns.wire[slot] = ++this.wire;
+    }
+  }
+
+  /** The same for a range in the order of its numbers. */
+  markWireRange(from: number, to: number): void {
+    for (let n = Math.max(from, this.tail); n <= to; n++) {
+      const slot = n % this.capacity;
+      if (this.columns.wire[slot] === 0) this.columns.wire[slot] = ++this.wire;
+    }
   }
 
   /** Notes that entries `from` to `to` were written to a connection (again). */
   markWritten(from: number, to: number, connection: string): void {
-    this.mark(this.written, from, to, connection);
+    this.mark(this.columns.written, from, to, connection);
   }
 
   markAcked(from: number, to: number, connection: string): void {
-    this.mark(this.acked, from, to, connection);
-  }
-
-  isWritten(n: number): boolean {
-    return n >= this.tail && n <= this.last && this.written[n % this.capacity] !== 0;
+    this.mark(this.columns.acked, from, to, connection);
   }
 
   isAcked(n: number): boolean {
-    return n >= this.tail && n <= this.last && this.acked[n % this.capacity] !== 0;
+    return n >= this.tail && n <= this.last && this.columns.acked[n % this.capacity] !== 0;
   }
 
   get(n: number): LedgerEntry | undefined {
@@ -84,12 +94,13 @@ export class Ledger {
     const slot = n % this.capacity;
     return {
       n,
-      roomId: this.rooms[this.room[slot] ?? 0] ?? '',
-      msgId: decimal(this.high[slot] ?? 0, this.low[slot] ?? 0),
-      method: methodName(this.method[slot] ?? 0),
-      at: this.at[slot] ?? 0,
-      connections: [...this.sets.members(this.written[slot] ?? 0)],
-      acked: [...this.sets.members(this.acked[slot] ?? 0)],
+      roomId: this.rooms[this.columns.room[slot] ?? 0] ?? '',
+      msgId: decimal(this.columns.high[slot] ?? 0, this.columns.low[slot] ?? 0),
+      method: methodName(this.columns.method[slot] ?? 0),
+      at: this.columns.at[slot] ?? 0,
+      connections: [...this.sets.members(this.columns.written[slot] ?? 0)],
+      wire: this.columns.wire[slot] ?? 0,
+      acked: [...this.sets.members(this.columns.acked[slot] ?? 0)],
     };
   }
 
@@ -109,26 +120,29 @@ export class Ledger {
   }
 
   private grow(): void {
-    const old = { ...this };
+    const [old, oldCapacity] = [this.columns, this.capacity];
     this.capacity = Math.min(this.entriesMax + 1, this.capacity * 2);
-    this.high = new Uint32Array(this.capacity);
-    this.low = new Uint32Array(this.capacity);
-    this.method = new Uint16Array(this.capacity);
-    this.room = new Uint16Array(this.capacity);
-    this.at = new Float64Array(this.capacity);
-    this.written = new Uint32Array(this.capacity);
-    this.acked = new Uint32Array(this.capacity);
-    for (let n = Math.max(1, this.last - old.capacity); n < this.last; n++) {
-      const [from, to] = [n % old.capacity, n % this.capacity];
-      this.high[to] = old.high[from] ?? 0;
-      this.low[to] = old.low[from] ?? 0;
-      this.method[to] = old.method[from] ?? 0;
-      this.room[to] = old.room[from] ?? 0;
-      this.at[to] = old.at[from] ?? 0;
-      this.written[to] = old.written[from] ?? 0;
-      this.acked[to] = old.acked[from] ?? 0;
+    this.columns = makeColumns(this.capacity);
+    const pairs = Object.keys(old).map((name) => [old[name as keyof Columns], this.columns[name as keyof Columns]] as const);
+    for (let n = Math.max(1, this.last - oldCapacity); n < this.last; n++) {
+      for (const [from, to] of pairs) to[n % this.capacity] = from[n % oldCapacity] ?? 0;
     }
   }
+}
+
+type Columns = ReturnType<typeof makeColumns>;
+
+function makeColumns(capacity: number) {
+  return {
+    high: new Uint32Array(capacity),
+    low: new Uint32Array(capacity),
+    method: new Uint16Array(capacity),
+    room: new Uint16Array(capacity),
+    at: new Float64Array(capacity),
+    written: new Uint32Array(capacity),
+    acked: new Uint32Array(capacity),
+    wire: new Uint32Array(capacity),
+  };
 }
 
 /** Sets of connection ids, each kept once; 0 is the empty set. */

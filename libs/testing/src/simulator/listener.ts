@@ -4,6 +4,7 @@ import { createServer as createTlsServer, type Server as TlsServer } from 'node:
 import { WebSocketServer } from 'ws';
 import { selfSignedCertificate } from './certificate.js';
 import { handleControl, isControl } from './control.js';
+import { pathOf } from './request.js';
 import type { Simulator } from './simulator.js';
 import { handleRequest } from './tiktok.js';
 import { handleUpgrade } from './upgrade.js';
@@ -58,16 +59,4 @@ function createTls(http: HttpServer): TlsServer {
   tls.on('secureConnection', (socket) => http.emit('connection', socket));
   tls.on('tlsClientError', (_error, socket) => socket.destroy());
   return tls;
-}
-
-/** Query of a request; its path may begin with two slashes, which would pass for a host. */
-export function queryOf(request: IncomingMessage): URLSearchParams {
-  const url = request.url ?? '/';
-  const at = url.indexOf('?');
-  return new URLSearchParams(at < 0 ? '' : url.slice(at + 1));
-}
-
-/** Path of a request, with doubled slashes as one: some clients join base and path carelessly. */
-export function pathOf(request: IncomingMessage): string {
-  return (request.url ?? '/').split('?', 1)[0]?.replace(/\/{2,}/g, '/') ?? '/';
 }

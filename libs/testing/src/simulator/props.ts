@@ -26,8 +26,21 @@ export interface Props {
   goodyBag: Buffer;
 }
 
-/** Makes the shared parts; the same seed makes the same. */
-export function makeProps(seed: string): Props {
+const made = new Map<string, Props>();
+/** Seeds whose parts are kept, about 20 MB each: suites open one simulator after the other with the same. */
+const KEPT_MAX = 4;
+
+/** The shared parts; the same seed gives the same. */
+export function propsOf(seed: string): Props {
+  const known = made.get(seed);
+  if (known) return known;
+  const props = makeProps(seed);
+  if (made.size >= KEPT_MAX) made.clear();
+  made.set(seed, props);
+  return props;
+}
+
+function makeProps(seed: string): Props {
   const random = new Random(`${seed}/props`);
   const text = (key: string, pattern: string) =>
     encode((writer) => {

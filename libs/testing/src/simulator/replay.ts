@@ -112,10 +112,10 @@ export class Replay {
     for (const job of this.jobs.values()) if (!job.done) this.advance(job, now);
   }
 
-  /** Ends every replay where it stands. */
-  stop(): void {
+  /** Ends every replay, or those of one room, where they stand. */
+  stop(room?: Room): void {
     for (const job of this.jobs.values()) {
-      if (job.done) continue;
+      if (job.done || (room && job.room !== room)) continue;
       job.stopped = true;
       finish(job);
     }

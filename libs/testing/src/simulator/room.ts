@@ -1,5 +1,7 @@
 import type { Connection, ConnectionInfo } from './connection.js';
+import type { RoomMood } from './faults.js';
 import type { Frame, FrameWriter, Position } from './frames.js';
+import { History } from './history.js';
 import { Ledger } from './ledger.js';
 import { type Method, methodOf } from './methods.js';
 import type { Props } from './props.js';
@@ -38,16 +40,9 @@ export interface RoomContext {
   mood(room: Room): RoomMood;
   /** Called when a room's next traffic is due at another time than before. */
   schedule(room: Room, at: number): void;
+  /** Called when a room holds a frame back; it is to be released soon, whatever comes. */
+  holding(room: Room): void;
 }
-
-/** How the faults in force bend what a room writes. */
-export interface RoomMood {
-  silent: boolean;
-  shuffled: boolean;
-  bytesPerSecond?: number;
-}
-
-export const CALM: RoomMood = { silent: false, shuffled: false };
 
 /** A message given from outside, to be sent as it is. */
 export interface GivenMessage {
@@ -71,22 +66,12 @@ export interface Broadcast {
   delivered: Totals;
 }
 
-interface Recent {
-  n: number;
-  effect: Effect | undefined;
-  delivered: boolean;
-  /** The encoded message; dropped when it is too old to be history. */
-  bytes: Buffer | undefined;
-}
-
 /** Messages a frame carries in a moderate room: 4 messages in 1.3 frames a second. */
 const PER_FRAME = 3.1;
 const INTERVAL_MS_MIN = 50;
 const INTERVAL_MS_MAX = 2_000;
 /** A stalled process does not pour out minutes of traffic at once. */
 const OWED_MAX = 10_000;
-const RECENT_MAX = 64;
-const HISTORY_BYTES_MAX = 262_144;
 const BROADCASTS_MAX = 100;
 const CONNECTIONS_MAX = 500;
 const LIVE_INTRO = methodOf('WebcastLiveIntroMessage');
@@ -119,7 +104,7 @@ export class Room {
   private readonly traffic: Traffic;
   private sent = new Tally();
   private delivered = new Tally();
-  private recent: Recent[] = [];
+  private readonly history: History;
   private intro: { stamp: Stamp; n: number; method: Method; write: (writer: WireWriter, stamp: Stamp) => void }[] = [];
   private owed = 0;
   private lastFlushAt = 0;
@@ -137,6 +122,7 @@ export class Room {
     this.random = new Random(`${context.seed}/${options.uniqueId}`);
     this.userId = (6_900_000_000_000_000_000n + BigInt(this.random.next32()) * 16_807n).toString();
     this.ledger = new Ledger(context.ledgerMax);
+    this.history = new History(context.historyCount);
     this.traffic = new Traffic(context.props, `${context.seed}/${options.uniqueId}`, '0', this.userId);
   }
 
@@ -153,7 +139,7 @@ export class Room {
     this.traffic.enterRoom(this.roomId);
     this.sent = new Tally();
     this.delivered = new Tally();
-    this.recent = [];
+    this.history.clear();
     for (const connection of this.connections) this.stale.add(connection);
     this.connections.clear();
     this.broadcasts.push({
@@ -245,7 +231,7 @@ export class Room {
   sendTruncated(now: number): void {
     const { frames } = this.context;
     frames.begin();
-    for (const { bytes } of this.history()) if (bytes) frames.addEncoded(bytes);
+    for (const { bytes } of this.history.repeatable()) frames.addEncoded(bytes);
     const frame = frames.push(this.position(now), now, (payload) => payload.subarray(0, payload.length >> 1));
     for (const connection of this.connections) connection.send({ ...frame, messages: 0 });
   }
@@ -253,11 +239,11 @@ export class Room {
   /** Sends the newest messages again, as after a reconnect. False when there is nothing to repeat or nobody to tell. */
   repeatHistory(now: number, only?: Connection): boolean {
     const { frames } = this.context;
-    const history = this.history();
+    const history = this.history.repeatable();
     const [first, last] = [history[0], history.at(-1)];
     if (!first || !last || (!only && this.connections.size === 0)) return false;
     frames.begin();
-    for (const { bytes } of history) if (bytes) frames.addEncoded(bytes);
+    for (const { bytes } of history) frames.addEncoded(bytes);
     const frame = frames.push(this.position(now), now);
     frame.first = first.n;
     frame.last = last.n;
@@ -276,8 +262,8 @@ export class Room {
       });
       this.ledger.markWritten(n, n, id);
     }
-    for (const { n, bytes } of this.history()) {
-      if (bytes) frames.addEncoded(bytes);
+    for (const { n, bytes } of this.history.repeatable()) {
+      frames.addEncoded(bytes);
       this.ledger.markWritten(n, n, id);
     }
     return frames.bundle(this.position(now), now, pushServer, routeParams);
@@ -290,9 +276,7 @@ export class Room {
   /** A viewer came: the history is repeated to them. `seen` is the ordinal up to which they got a connect bundle. */
   enter(connection: Connection, now: number, seen: number | undefined): void {
     this.connections.add(connection);
-    for (const entry of this.recent) {
-      if (seen !== undefined && entry.n <= seen && entry.n > seen - this.context.historyCount) this.deliver(entry);
-    }
+    if (seen !== undefined) this.reached(seen - this.context.historyCount + 1, seen);
     if (this.live) this.repeatHistory(now, connection);
   }
 
@@ -313,7 +297,7 @@ export class Room {
   }
 
   /** Sends the frame that the fault `order` may have held back. */
-  releaseHeld(mood: RoomMood): void {
+  releaseHeld(mood = this.context.mood(this)): void {
     if (!this.held) return;
     const frame = this.held;
     this.held = undefined;
@@ -334,42 +318,29 @@ export class Room {
       const written = frames.add((writer) => write(writer, n));
       this.ledger.append(this.roomId, written.method.index, written.high, written.low, now);
       this.sent.add(written.effect);
-      this.recent.push({ n, effect: written.effect, delivered: false, bytes: undefined });
+      this.history.add(n, written.effect);
     }
     const broadcast = this.broadcasts.at(-1);
     if (broadcast) broadcast.last = this.ledger.head;
-    this.keepHistory(count);
+    this.history.keep(count, (index, bytesMax) => frames.message(index, bytesMax));
     const mood = this.context.mood(this);
     if (this.connections.size > 0 && !mood.silent) {
-      if (mood.shuffled && count > 1) frames.reorder(this.random.shuffle(Array.from({ length: count }, (_, index) => index)));
+      const order = mood.shuffled ? this.random.shuffle(Array.from({ length: count }, (_, index) => index)) : undefined;
+      if (order) frames.reorder(order);
       const position = this.position(now);
       const frame = compressed ? frames.push(position, now) : frames.pushPlain(position, now);
       frame.first = first;
       frame.last = first + count - 1;
-      if (mood.shuffled && !this.held) this.held = frame;
-      else {
+      if (order) frame.order = order.map((index) => first + index);
+      if (mood.shuffled && !this.held) {
+        this.held = frame;
+        this.context.holding(this);
+      } else {
         this.write(frame, this.connections, mood);
         this.releaseHeld(mood);
       }
     }
-    if (this.recent.length > RECENT_MAX) this.recent.splice(0, this.recent.length - RECENT_MAX);
-  }
-
-  /** Keeps the encoded form of the newest messages, and of no others. */
-  private keepHistory(count: number): void {
-    const { recent, context } = this;
-    for (let age = 0; age < recent.length; age++) {
-      const entry = recent[recent.length - 1 - age] as Recent;
-      if (age >= count && !entry.bytes) break;
-      if (age >= context.historyCount) entry.bytes = undefined;
-      else if (age < count) entry.bytes = context.frames.message(count - 1 - age, HISTORY_BYTES_MAX);
-    }
-  }
-
-  /** The newest messages that can be repeated, oldest first; a huge one cuts off what was before it. */
-  private history(): Recent[] {
-    const from = this.recent.findLastIndex((entry) => !entry.bytes);
-    return this.recent.slice(from + 1);
+    this.history.trim();
   }
 
   private write(frame: Frame, connections: Iterable<Connection>, mood: RoomMood): void {
@@ -381,17 +352,13 @@ export class Room {
       reached = true;
     }
     if (!reached) return;
-    for (let i = this.recent.length - 1; i >= 0; i--) {
-      const entry = this.recent[i];
-      if (!entry || entry.n < frame.first) break;
-      if (entry.n <= frame.last) this.deliver(entry);
-    }
+    if (frame.order) this.ledger.markWire(frame.order);
+    else this.ledger.markWireRange(frame.first, frame.last);
+    this.reached(frame.first, frame.last);
   }
 
-  private deliver(entry: Recent): void {
-    if (entry.delivered) return;
-    entry.delivered = true;
-    this.delivered.add(entry.effect);
+  private reached(first: number, last: number): void {
+    this.history.reached(first, last, (effect) => this.delivered.add(effect));
   }
 
   /** What a broadcast begins with, repeated in each connect bundle: the creator's text, a welcome, 40 KB of goods. */

@@ -4,7 +4,7 @@ import { Connection } from './connection.js';
 import { type ActiveFault, Faults, type FaultSpec, type InstantKind } from './faults.js';
 import { FrameWriter } from './frames.js';
 import { createListener } from './listener.js';
-import { makeProps, type Props } from './props.js';
+import { propsOf } from './props.js';
 import { Random } from './random.js';
 import { Replay, type ReplayOptions } from './replay.js';
 import { Room, type RoomContext, type RoomOptions } from './room.js';
@@ -84,12 +84,13 @@ export class Simulator {
   readonly replays: Replay;
   readonly requests = new Map<string, number>();
   readonly refused = new Map<string, number>();
-  private readonly props: Props;
   private readonly frames = new FrameWriter();
   private readonly context: RoomContext;
   private readonly byName = new Map<string, Room>();
   private readonly byRoomId = new Map<string, Room>();
   private readonly connections = new Set<Connection>();
+  /** Rooms that hold a frame back under the fault `order`. */
+  private readonly holding = new Set<Room>();
   private readonly random: Random;
   private wheel = new TimerWheel<Room>(TICK_MS, SLOTS, Date.now());
   private timer: NodeJS.Timeout | undefined;
@@ -107,10 +108,9 @@ export class Simulator {
     this.secrets = new Secrets({ signatureTtlMs: this.options.signatureTtlMs, bundleTtlMs: this.options.bundleTtlMs });
     this.faults = new Faults(seed, (fault, kind, room) => this.strike(fault, kind, room));
     this.replays = new Replay((uniqueId) => this.room(uniqueId) ?? this.openRoom({ uniqueId, rate: 0 }));
-    this.props = makeProps(seed);
     this.random = new Random(`${seed}/simulator`);
     this.context = {
-      props: this.props,
+      props: propsOf(seed),
       seed,
       frames: this.frames,
       historyCount: this.options.historyCount,
@@ -119,6 +119,7 @@ export class Simulator {
       position: (roomId, now, seq) => this.secrets.issuePosition(roomId, now, seq),
       mood: (room) => this.faults.mood(room, Date.now()),
       schedule: (room, at) => this.wheel.plan(room, at),
+      holding: (room) => void this.holding.add(room),
     };
     for (const room of this.options.rooms) this.openRoom(room);
   }
@@ -199,6 +200,7 @@ export class Simulator {
   /** Takes a room away, with its connections and its ledger. */
   removeRoom(room: Room): void {
     this.goOffline(room, false);
+    this.replays.stop(room);
     for (const connection of room.everyone) connection.destroy('room removed');
     this.byName.delete(room.uniqueId.toLowerCase());
     for (const { roomId } of room.broadcasts) this.byRoomId.delete(roomId);
@@ -287,7 +289,11 @@ export class Simulator {
     this.wheel.advance(now, (room) => room.flush(now));
     this.replays.tick(now);
     if (++this.ticks % SLOW_TICKS !== 0) return;
-    this.faults.tick([...this.rooms()], now);
+    this.faults.tick(() => this.rooms(), now);
+    if (this.ticks % (SLOW_TICKS * 10) === 0) {
+      for (const room of this.holding) room.releaseHeld();
+      this.holding.clear();
+    }
     const { heartbeatTimeoutMs } = this.options;
     if (heartbeatTimeoutMs > 0 && this.ticks % (SLOW_TICKS * 50) === 0) {
       for (const connection of this.connections) if (connection.silentMs(now) > heartbeatTimeoutMs) connection.destroy('no heartbeat');

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { randomBytes } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
-import { pathOf, queryOf } from './listener.js';
+import { pathOf, queryOf } from './request.js';
 import { checkAlive, giftList, livePage, roomInfo, userRoom } from './pages.js';
 import type { Room } from './room.js';
 import { parseCookies } from './signature.js';

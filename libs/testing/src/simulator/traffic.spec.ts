@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import * as schema from 'tiktok-live-proto/v3';
-import { makeProps, type Props } from './props.js';
+import { propsOf } from './props.js';
 import { Traffic } from './traffic.js';
 import { Tally } from './truth.js';
 import { decimal, WireWriter } from './wire.js';
@@ -14,12 +14,11 @@ const NOW = 1_795_262_400_000;
 const MESSAGES = 20_000;
 
 describe('simulated traffic', () => {
-  let props: Props;
   let messages: { method: string; msgId: string; payload: Buffer }[];
   const tally = new Tally();
 
   const make = (seed: string, count: number, room = 'luna') => {
-    const traffic = new Traffic(makePropsOnce(seed), `${seed}/${room}`, ROOM_ID, '6900000000000000001');
+    const traffic = new Traffic(propsOf(seed), `${seed}/${room}`, ROOM_ID, '6900000000000000001');
     const writer = new WireWriter();
     return Array.from({ length: count }, (_, index) => {
       writer.reset();
@@ -27,7 +26,6 @@ describe('simulated traffic', () => {
       return { ...written, method: written.method.name, msgId: decimal(written.high, written.low), payload: writer.copy() };
     });
   };
-  const makePropsOnce = (seed: string) => (seed === 'a' ? (props ??= makeProps('a')) : makeProps(seed));
   const decode = (message: { method: string; payload: Buffer }) =>
     (schema as unknown as Record<string, Decoder | undefined>)[message.method]?.decode(message.payload);
 

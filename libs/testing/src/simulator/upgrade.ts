@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import type { WebSocketServer } from 'ws';
-import { pathOf, queryOf } from './listener.js';
+import { pathOf, queryOf } from './request.js';
 import { parseCookies } from './signature.js';
 import type { Simulator } from './simulator.js';
 import { aboutRoom } from './tiktok.js';

@@ -16,7 +16,7 @@ create table webhook_endpoints (
   batch_events_max integer,
   batch_wait_ms integer,
   -- deliveries a second; null: no limit
-  rate_per_second integer,
+  rate_per_second double precision,
   timeout_ms integer not null,
   signatures text[] not null,
   -- signing secrets and the values of custom headers, encrypted with the key from the configuration
@@ -55,7 +55,7 @@ create table webhook_replays (
   -- the events after `after_seq` up to `to_seq`
   after_seq bigint not null,
   to_seq bigint not null,
-  rate_per_second integer not null,
+  rate_per_second double precision not null,
   state text not null default 'running' check (state in ('running', 'done', 'cancelled')),
   created_at timestamptz not null default now(),
   ended_at timestamptz
@@ -85,6 +85,7 @@ create table webhook_deliveries (
   primary key (endpoint_id, id)
 ) with (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_insert_scale_factor = 0.1);
 create index webhook_deliveries_open on webhook_deliveries (endpoint_id, seq) where state = 'open';
+create index webhook_deliveries_replay on webhook_deliveries (replay_id, state) where replay_id is not null;
 create index webhook_deliveries_dead on webhook_deliveries (endpoint_id, id) where state = 'dead';
 
 -- Processes that run webhooks. A claim holds as long as its runner is alive.

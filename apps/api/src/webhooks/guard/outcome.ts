@@ -30,7 +30,10 @@ export interface Outcome {
 
 /** Statuses by which a receiver says that it is overloaded. */
 const THROTTLING = new Set([429, 502, 504]);
-const SHOWN_HEADERS = ['content-type', 'location', 'retry-after', 'server', 'date', 'via', 'cf-ray', 'x-request-id', 'www-authenticate'] as const;
+const SHOWN_HEADERS = [
+  ...['content-type', 'location', 'retry-after', 'server', 'date', 'via', 'cf-ray', 'x-request-id', 'www-authenticate', 'allow'],
+  ...['webhook-allowed-origin', 'webhook-allowed-rate'],
+];
 const SHOWN_CHARACTERS_MAX = 500;
 
 /** The category of an answer by its status; undefined is success. */

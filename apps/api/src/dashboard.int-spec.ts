@@ -1,0 +1,57 @@
+import { readdirSync } from 'node:fs';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { ApiUnderTest } from './testing/api-under-test.js';
+
+describe('dashboard', () => {
+  let api: ApiUnderTest;
+  const files = readdirSync(new URL('./public/', import.meta.url));
+  const path = (name: string) => (name === 'index.html' ? '/' : `/${name}`);
+  beforeAll(async () => {
+    api = await ApiUnderTest.start({ config: { apiRoles: ['http'] } });
+  });
+  afterAll(() => api.stop());
+
+  it('is served with a policy that allows its own files and this API, and nothing else', async () => {
+    for (const name of files) {
+      const answer = await api.call<string>('GET', path(name), { key: null });
+      expect({ name, status: answer.status }).toEqual({ name, status: 200 });
+      const policy = answer.headers.get('content-security-policy')!;
+      expect(policy).toContain("default-src 'none'");
+      expect(policy).not.toMatch(/unsafe|https?:|\*/);
+      expect(answer.headers.get('x-content-type-options')).toBe('nosniff');
+    }
+  });
+
+  it('asks nothing of the internet, and holds nothing that its policy forbids', async () => {
+    for (const name of files) {
+      const text = (await api.call<string>('GET', path(name), { key: null })).body;
+      const addresses = [...text.matchAll(/https?:\/\/[^\s"'`<&]+/g)].map(([address]) => address);
+      expect(addresses.filter((address) => !/^http:\/\/www\.w3\.org\/|^https:\/\/www\.tiktok\.com\/@another\/live/.test(address))).toEqual(
+        [],
+      );
+      if (name.endsWith('.html')) expect(text).not.toMatch(/<script(?![^>]*src=)|\son\w+=|\sstyle=/);
+      if (name.endsWith('.js')) expect(text).not.toMatch(/innerHTML|outerHTML|insertAdjacentHTML|\beval\(|new Function/);
+    }
+  });
+
+  it('names only files and elements that are there', async () => {
+    const html = (await api.call<string>('GET', '/', { key: null })).body;
+    for (const [, source] of html.matchAll(/(?:src|href)="\/([\w.-]+\.(?:js|css|svg))"/g)) expect(files).toContain(source);
+    const ids = new Set([...html.matchAll(/\sid="([\w-]+)"/g)].map(([, id]) => id));
+    const icons = new Set<string>();
+    for (const name of files.filter((file) => file.endsWith('.js'))) {
+      const text = (await api.call<string>('GET', path(name), { key: null })).body;
+      for (const [, id] of text.matchAll(/byId\('([\w-]+)'\)/g))
+        expect({ name, id, there: ids.has(id) }).toEqual({ name, id, there: true });
+      for (const [, icon] of text.matchAll(/icon\('([\w-]+)'\)/g)) icons.add(`i-${icon}`);
+    }
+    for (const [, icon] of html.matchAll(/href="#(i-[\w-]+)"/g)) icons.add(icon!);
+    expect([...icons].filter((icon) => !ids.has(icon))).toEqual([]);
+  });
+
+  it('is not sent again while it is unchanged', async () => {
+    const first = await api.call('GET', '/app.js', { key: null });
+    const again = await api.call('GET', '/app.js', { key: null, headers: { 'if-none-match': first.headers.get('etag')! } });
+    expect(again.status).toBe(304);
+  });
+});

@@ -1,0 +1,240 @@
+import { createHash } from 'node:crypto';
+import type { Pool, PoolClient } from 'pg';
+import { newId } from '../ids.js';
+import { inTransaction } from '../projections/versions.js';
+import { toSql } from '../store/filter.js';
+import type { Endpoint, EndpointSettings, EndpointState, SealedPart } from './endpoint.js';
+import { filterOf } from './endpoint.js';
+import { ENDPOINT_COLUMNS, type EndpointRow, settingColumns, toEndpoint } from './endpoint-row.js';
+import type { SecretBox } from './secret-box.js';
+import { newSecretPair, type SecretPair } from './signature.js';
+
+/** An endpoint and how it is doing. */
+export interface EndpointStatus extends Endpoint {
+  position: number;
+  failingSince: Date | null;
+  succeededAt: Date | null;
+  failedAt: Date | null;
+  throttledUntil: Date | null;
+  /** Deliveries that are cut and not finished. */
+  open: number;
+}
+
+/** What an endpoint has not got yet. */
+export interface Backlog {
+  /** Matching events after its position; null when counting takes too long. */
+  events: number | null;
+  /** `events` is a lower bound. */
+  more: boolean;
+  /** When the oldest event that was not delivered was received. */
+  oldestAt: Date | null;
+}
+
+export type Created =
+  | { kind: 'created' | 'repeated'; endpoint: Endpoint }
+  | { kind: 'full' }
+  | { kind: 'other-request' }
+  | { kind: 'deleted' };
+
+const STATUS_FROM = `webhook_endpoints e join webhook_readers r on r.id = e.id
+  left join lateral (select count(*)::int as open from webhook_deliveries d where d.endpoint_id = e.id and d.state = 'open') o on true`;
+const STATUS_COLUMNS = `${ENDPOINT_COLUMNS}, r.position::float8 as position, r.failing_since as "failingSince",
+  r.succeeded_at as "succeededAt", r.failed_at as "failedAt", r.throttled_until as "throttledUntil", o.open`;
+const COUNTED_MAX = 10_000;
+const COUNT_MS_MAX = 1_500;
+const QUERY_CANCELED = '57014';
+
+type StatusRow = EndpointRow & Omit<EndpointStatus, keyof Endpoint>;
+
+/** The endpoints, as their owners see and change them. */
+export class EndpointStore {
+  constructor(
+    private readonly pool: Pool,
+    private readonly box: SecretBox,
+    private readonly perKeyMax: number,
+  ) {}
+
+  /**
+   * Makes an endpoint that reads on after `position`, or from the head of the log. With an idempotency key the same request
+   * gives the same endpoint for a day.
+   */
+  async create(
+    keyId: string,
+    settings: EndpointSettings,
+    options: { position?: number; sharedSecret?: string; idempotency?: { key: string; request: string } },
+  ): Promise<Created> {
+    const { idempotency } = options;
+    const hash = createHash('sha256')
+      .update(idempotency?.request ?? '')
+      .digest('hex');
+    return inTransaction(this.pool, async (client) => {
+      // Counting and repeating must not race with the same caller's other requests.
+      await client.query('select pg_advisory_xact_lock(hashtextextended($1, 7241))', [keyId]);
+      const before = idempotency && (await this.earlier(client, keyId, idempotency.key));
+      if (before) {
+        if (before.hash !== hash) return { kind: 'other-request' };
+        return before.endpoint ? { kind: 'repeated', endpoint: before.endpoint } : { kind: 'deleted' };
+      }
+      const { rows: counts } = await client.query<{ n: number }>(
+        'select count(*)::int as n from webhook_endpoints where key_id = $1 and deleted_at is null',
+        [keyId],
+      );
+      if (counts[0]!.n >= this.perKeyMax) return { kind: 'full' };
+      const id = newId('wh_');
+      const part: SealedPart = { secrets: [newSecretPair(options.sharedSecret)], headers: settings.headers };
+      const columns = { id, key_id: keyId, ...settingColumns(id, settings, part, this.box) };
+      const { rows } = await client.query<EndpointRow>(
+        `insert into webhook_endpoints as e (${Object.keys(columns).join(', ')})
+         values (${Object.keys(columns).map((_, i) => `$${i + 1}`).join(', ')}) returning ${ENDPOINT_COLUMNS}`,
+        Object.values(columns),
+      );
+      await client.query('insert into webhook_readers (id, endpoint_id, position) values ($1, $1, coalesce($2, (select seq from log_head)))', [
+        id,
+        options.position ?? null,
+      ]);
+      if (idempotency) {
+        await client.query('insert into webhook_creations (key_id, idempotency_key, request_hash, endpoint_id) values ($1, $2, $3, $4)', [
+          keyId,
+          idempotency.key,
+          hash,
+          id,
+        ]);
+      }
+      return { kind: 'created', endpoint: toEndpoint(rows[0]!, this.box) };
+    });
+  }
+
+  async find(id: string): Promise<EndpointStatus | undefined> {
+    const { rows } = await this.pool.query<StatusRow>(
+      `select ${STATUS_COLUMNS} from ${STATUS_FROM} where e.id = $1 and e.deleted_at is null`,
+      [id],
+    );
+    return rows[0] && this.toStatus(rows[0]);
+  }
+
+  /** Endpoints by id after `after`. */
+  async list(filter: { state?: EndpointState }, after: string, limit: number): Promise<EndpointStatus[]> {
+    const { rows } = await this.pool.query<StatusRow>(
+      `select ${STATUS_COLUMNS} from ${STATUS_FROM}
+       where e.deleted_at is null and e.id > $1 and ($2::text is null or e.state = $2) order by e.id limit $3`,
+      [after, filter.state ?? null, limit],
+    );
+    return rows.map((row) => this.toStatus(row));
+  }
+
+  /** Replaces settings and secrets by what `change` makes of them; undefined when there is no such endpoint. */
+  async change(id: string, change: (endpoint: Endpoint) => { settings?: EndpointSettings; secrets?: SecretPair[] }): Promise<Endpoint | undefined> {
+    return inTransaction(this.pool, async (client) => {
+      const { rows } = await client.query<EndpointRow>(
+        `select ${ENDPOINT_COLUMNS} from webhook_endpoints e where e.id = $1 and e.deleted_at is null for update`,
+        [id],
+      );
+      if (!rows[0]) return undefined;
+      const before = toEndpoint(rows[0], this.box);
+      const { settings = before, secrets = before.secrets } = change(before);
+      const columns = settingColumns(id, settings, { secrets, headers: settings.headers }, this.box);
+      const changed = await client.query<EndpointRow>(
+        `update webhook_endpoints e set ${Object.keys(columns).map((name, i) => `${name} = $${i + 2}`).join(', ')},
+           version = version + 1, updated_at = now() where e.id = $1 returning ${ENDPOINT_COLUMNS}`,
+        [id, ...Object.values(columns)],
+      );
+      return toEndpoint(changed.rows[0]!, this.box);
+    });
+  }
+
+  /** Pauses an enabled endpoint; its backlog stays. */
+  async pause(id: string): Promise<'paused' | 'unknown' | 'disabled'> {
+    const { rows } = await this.pool.query<{ state: EndpointState }>(
+      `update webhook_endpoints set state = case when state = 'enabled' then 'paused' else state end,
+         state_since = case when state = 'enabled' then now() else state_since end,
+         version = version + 1, updated_at = now()
+       where id = $1 and deleted_at is null returning state`,
+      [id],
+    );
+    if (!rows[0]) return 'unknown';
+    return rows[0].state === 'disabled' ? 'disabled' : 'paused';
+  }
+
+  /** Enables an endpoint again: it goes on where it stopped, or, with `skip`, at the head of the log. */
+  async resume(id: string, skip: boolean): Promise<boolean> {
+    return inTransaction(this.pool, async (client) => {
+      const { rowCount } = await client.query(
+        `update webhook_endpoints set state = 'enabled', reason = null,
+           state_since = case when state = 'enabled' then state_since else now() end, version = version + 1, updated_at = now()
+         where id = $1 and deleted_at is null`,
+        [id],
+      );
+      if (rowCount === 0) return false;
+      // Without its claim a runner that still holds the endpoint cannot move the position from where it was.
+      await client.query(
+        `update webhook_readers set failing_since = null, throttled_until = null,
+           position = case when $2 then (select seq from log_head) else position end, claimed_by = case when $2 then null else claimed_by end
+         where id = $1`,
+        [id, skip],
+      );
+      await client.query(
+        skip
+          ? `update webhook_deliveries set state = 'cancelled', ended_at = now() where endpoint_id = $1 and state = 'open'`
+          : `update webhook_deliveries set next_attempt_at = now() where endpoint_id = $1 and state = 'open' and next_attempt_at > now()`,
+        [id],
+      );
+      return true;
+    });
+  }
+
+  /** Removes an endpoint; what it leaves is cleaned up in the background. */
+  async remove(id: string): Promise<boolean> {
+    const { rowCount } = await this.pool.query(
+      `update webhook_endpoints set deleted_at = now(), state = 'disabled', version = version + 1 where id = $1 and deleted_at is null`,
+      [id],
+    );
+    return rowCount === 1;
+  }
+
+  /** What an endpoint has not got yet; bounded in what it counts and in time. */
+  async backlog(endpoint: EndpointStatus): Promise<Backlog> {
+    const params: unknown[] = [endpoint.position];
+    const conditions = ['seq > $1', ...toSql(filterOf(endpoint), params)].join(' and ');
+    const client = await this.pool.connect();
+    let broken: Error | undefined;
+    try {
+      await client.query('begin');
+      await client.query(`set local statement_timeout = ${COUNT_MS_MAX}`);
+      const open = await client.query<{ at: Date | null }>(
+        `select received_at as at from events where seq = (select min(seq) from webhook_deliveries where endpoint_id = $1 and state = 'open' and not test)`,
+        [endpoint.id],
+      );
+      const waiting = await client.query<{ n: number; at: Date | null }>(
+        `select count(*)::int as n, (array_agg(received_at order by seq))[1] as at
+         from (select seq, received_at from events where ${conditions} order by seq limit ${COUNTED_MAX + 1}) as next`,
+        params,
+      );
+      await client.query('commit');
+      const { n, at } = waiting.rows[0]!;
+      return { events: Math.min(n, COUNTED_MAX), more: n > COUNTED_MAX, oldestAt: open.rows[0]?.at ?? at };
+    } catch (error) {
+      await client.query('rollback').catch((rollbackError: Error) => (broken = rollbackError));
+      if ((error as { code?: string }).code !== QUERY_CANCELED) throw error;
+      return { events: null, more: true, oldestAt: null };
+    } finally {
+      client.release(broken);
+    }
+  }
+
+  private async earlier(client: PoolClient, keyId: string, key: string): Promise<{ hash: string; endpoint?: Endpoint } | undefined> {
+    const { rows } = await client.query<Partial<EndpointRow> & { hash: string; deleted: boolean }>(
+      `select c.request_hash as hash, e.deleted_at is not null as deleted, ${ENDPOINT_COLUMNS}
+       from webhook_creations c join webhook_endpoints e on e.id = c.endpoint_id
+       where c.key_id = $1 and c.idempotency_key = $2`,
+      [keyId, key],
+    );
+    const [row] = rows;
+    if (!row) return undefined;
+    const { hash, deleted, ...endpoint } = row;
+    return deleted ? { hash } : { hash, endpoint: toEndpoint(endpoint as EndpointRow, this.box) };
+  }
+
+  private toStatus({ position, failingSince, succeededAt, failedAt, throttledUntil, open, ...row }: StatusRow): EndpointStatus {
+    return { ...toEndpoint(row, this.box), position, failingSince, succeededAt, failedAt, throttledUntil, open };
+  }
+}

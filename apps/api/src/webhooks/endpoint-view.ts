@@ -1,0 +1,162 @@
+import { ApiProperty } from '@nestjs/swagger';
+import { encodeCursor } from '@tributary/log';
+import { PageEnd } from '../paging.js';
+import { HIDDEN } from './attempt.js';
+import type { Endpoint, EndpointState } from './endpoint.js';
+import type { Backlog, EndpointStatus } from './endpoint-store.js';
+import { publicKeyText, sharedSecretText, SIGNATURE_SCHEMES, type SignatureScheme } from './signature.js';
+
+const instant = { type: String, format: 'date-time' } as const;
+const STATES: EndpointState[] = ['enabled', 'paused', 'disabled'];
+
+class BatchView {
+  @ApiProperty({ type: 'integer' })
+  maxEvents!: number;
+  @ApiProperty({ type: 'integer' })
+  maxWaitMs!: number;
+}
+
+class HealthView {
+  @ApiProperty({ ...instant, nullable: true, description: 'since when every attempt has failed' })
+  failingSince!: Date | null;
+  @ApiProperty({ ...instant, nullable: true })
+  lastSuccessAt!: Date | null;
+  @ApiProperty({ ...instant, nullable: true })
+  lastFailureAt!: Date | null;
+  @ApiProperty({ ...instant, nullable: true, description: 'nothing is sent before: the receiver asked for it' })
+  throttledUntil!: Date | null;
+}
+
+class LagView {
+  @ApiProperty({ type: 'integer', description: 'events of the log that it has not come to, matching or not' })
+  positions!: number;
+  @ApiProperty({ type: 'integer', description: 'deliveries that are made and not finished' })
+  open!: number;
+}
+
+export class EndpointView {
+  @ApiProperty({ example: 'wh_01kapmz9x8t0v7rwe5' })
+  id!: string;
+  @ApiProperty()
+  url!: string;
+  @ApiProperty()
+  description!: string;
+  @ApiProperty({ type: 'object', additionalProperties: { type: 'string' } })
+  metadata!: Record<string, string>;
+  @ApiProperty({ type: [String], nullable: true, description: 'internal ids; null: all' })
+  creators!: string[] | null;
+  @ApiProperty({ type: [String], nullable: true, description: 'null: all' })
+  types!: string[] | null;
+  @ApiProperty()
+  ordered!: boolean;
+  @ApiProperty({ type: 'integer' })
+  maxInFlight!: number;
+  @ApiProperty({ type: BatchView, nullable: true })
+  batch!: BatchView | null;
+  @ApiProperty({ type: 'number', nullable: true, description: 'deliveries a second' })
+  rateLimit!: number | null;
+  @ApiProperty({ type: 'integer' })
+  timeoutMs!: number;
+  @ApiProperty({ enum: SIGNATURE_SCHEMES, isArray: true })
+  signatures!: SignatureScheme[];
+  @ApiProperty({ type: [String], description: 'public keys of `v1a`, the newest first; empty without `v1a`' })
+  publicKeys!: string[];
+  @ApiProperty({ type: 'object', additionalProperties: { type: 'string' }, description: 'values are not shown' })
+  headers!: Record<string, string>;
+  @ApiProperty({ enum: STATES })
+  state!: EndpointState;
+  @ApiProperty({ type: String, nullable: true, enum: ['gone', 'failing'], description: 'why it was disabled' })
+  reason!: string | null;
+  @ApiProperty({ ...instant, description: 'when this state began' })
+  stateSince!: Date;
+  @ApiProperty(instant)
+  createdAt!: Date;
+  @ApiProperty(instant)
+  updatedAt!: Date;
+  @ApiProperty({ description: 'position up to which everything is delivered or under way' })
+  position!: string;
+  @ApiProperty()
+  lag!: LagView;
+  @ApiProperty()
+  health!: HealthView;
+}
+
+class BacklogView {
+  @ApiProperty({ type: 'integer', nullable: true, description: 'matching events that are not yet under way; null when they cannot be counted in time' })
+  events!: number | null;
+  @ApiProperty({ description: 'there are more than `events`' })
+  more!: boolean;
+  @ApiProperty({ ...instant, nullable: true, description: 'when the oldest event that was not delivered was received' })
+  oldestAt!: Date | null;
+  @ApiProperty({ ...instant, nullable: true, description: 'when retention takes it, delivered or not; null: never' })
+  lostAt!: Date | null;
+}
+
+export class EndpointDetail extends EndpointView {
+  @ApiProperty()
+  backlog!: BacklogView;
+}
+
+export class NewEndpointView extends EndpointView {
+  @ApiProperty({ description: 'secret of `v1`, shown this once and stored encrypted' })
+  secret!: string;
+}
+
+export class EndpointPage extends PageEnd {
+  @ApiProperty({ type: [EndpointView] })
+  data!: EndpointView[];
+}
+
+export class RotatedView {
+  @ApiProperty({ description: 'the new secret of `v1`, shown this once' })
+  secret!: string;
+  @ApiProperty({ description: 'the new public key of `v1a`' })
+  publicKey!: string;
+  @ApiProperty({ ...instant, nullable: true, description: 'until when the old one signs too' })
+  oldUntil!: Date | null;
+}
+
+/** An endpoint as it is shown: no secret, no header value. */
+export function endpointView(endpoint: EndpointStatus, head: { generation: number; seq: number }): EndpointView {
+  const { id, url, description, metadata, ordered, maxInFlight, timeoutMs, signatures, state, reason, stateSince, createdAt, updatedAt } = endpoint;
+  const now = Date.now();
+  return {
+    id,
+    url,
+    description,
+    metadata,
+    creators: endpoint.creatorIds ?? null,
+    types: endpoint.types ?? null,
+    ordered,
+    maxInFlight,
+    batch: endpoint.batch ?? null,
+    rateLimit: endpoint.ratePerSecond ?? null,
+    timeoutMs,
+    signatures,
+    publicKeys: signatures.includes('v1a') ? endpoint.secrets.filter(({ until }) => (until ?? Infinity) > now).map(publicKeyText) : [],
+    headers: Object.fromEntries(Object.keys(endpoint.headers).map((name) => [name, HIDDEN])),
+    state,
+    reason,
+    stateSince,
+    createdAt,
+    updatedAt,
+    position: encodeCursor({ generation: head.generation, seq: endpoint.position }),
+    lag: { positions: Math.max(0, head.seq - endpoint.position), open: endpoint.open },
+    health: {
+      failingSince: endpoint.failingSince,
+      lastSuccessAt: endpoint.succeededAt,
+      lastFailureAt: endpoint.failedAt,
+      throttledUntil: endpoint.throttledUntil && endpoint.throttledUntil.getTime() > now ? endpoint.throttledUntil : null,
+    },
+  };
+}
+
+export function backlogView(backlog: Backlog, retentionDays: number): BacklogView {
+  const { oldestAt } = backlog;
+  return { ...backlog, lostAt: oldestAt && retentionDays > 0 ? new Date(oldestAt.getTime() + retentionDays * 86_400_000) : null };
+}
+
+/** The secret in force, as a receiver needs it. */
+export function secretOf({ secrets }: Pick<Endpoint, 'secrets'>): string {
+  return sharedSecretText(secrets[0]!);
+}

@@ -1,0 +1,96 @@
+import type { Pool } from 'pg';
+import { newId } from '../ids.js';
+import { inTransaction } from '../projections/versions.js';
+
+export const REPLAY_STATES = ['running', 'done', 'cancelled'] as const;
+
+/** A replay and how far it is. Positions are numbers of the log. */
+export interface Replay {
+  id: string;
+  state: (typeof REPLAY_STATES)[number];
+  after: number;
+  to: number;
+  position: number;
+  ratePerSecond: number;
+  createdAt: Date;
+  endedAt: Date | null;
+  open: number;
+  delivered: number;
+  dead: number;
+}
+
+const COLUMNS = `p.id, p.state, p.after_seq::float8 as after, p.to_seq::float8 as "to", r.position::float8 as position,
+  p.rate_per_second as "ratePerSecond", p.created_at as "createdAt", p.ended_at as "endedAt",
+  c.open, c.delivered, c.dead`;
+const FROM = `webhook_replays p join webhook_readers r on r.id = p.id
+  cross join lateral (
+    select count(*) filter (where state = 'open')::int as open, count(*) filter (where state = 'delivered')::int as delivered,
+      count(*) filter (where state = 'dead')::int as dead
+    from webhook_deliveries d where d.replay_id = p.id) c`;
+const UNIQUE_VIOLATION = '23505';
+
+/** Replays: each is a reader of its own beside its endpoint's live one. */
+export class ReplayStore {
+  constructor(private readonly pool: Pool) {}
+
+  /** Starts a replay of the events after `after` up to `to`; `running` when the endpoint has one already. */
+  async start(endpointId: string, { after, to, ratePerSecond }: Pick<Replay, 'after' | 'to' | 'ratePerSecond'>): Promise<string | 'running'> {
+    const id = newId('rp_');
+    try {
+      await inTransaction(this.pool, async (client) => {
+        await client.query(
+          'insert into webhook_replays (id, endpoint_id, after_seq, to_seq, rate_per_second) values ($1, $2, $3, $4, $5)',
+          [id, endpointId, after, to, ratePerSecond],
+        );
+        await client.query('insert into webhook_readers (id, endpoint_id, position) values ($1, $2, $3)', [id, endpointId, after]);
+        await client.query('update webhook_endpoints set version = version + 1 where id = $1', [endpointId]);
+      });
+      return id;
+    } catch (error) {
+      if ((error as { code?: string }).code === UNIQUE_VIOLATION) return 'running';
+      throw error;
+    }
+  }
+
+  async find(endpointId: string, id: string): Promise<Replay | undefined> {
+    const { rows } = await this.pool.query<Replay>(`select ${COLUMNS} from ${FROM} where p.endpoint_id = $1 and p.id = $2`, [endpointId, id]);
+    return rows[0];
+  }
+
+  /** Replays of an endpoint, newest first, before the id `before`. */
+  async list(endpointId: string, before: string | undefined, limit: number): Promise<Replay[]> {
+    const { rows } = await this.pool.query<Replay>(
+      `select ${COLUMNS} from ${FROM} where p.endpoint_id = $1 and ($2::text is null or p.id < $2) order by p.id desc limit $3`,
+      [endpointId, before ?? null, limit],
+    );
+    return rows;
+  }
+
+  /** Ends a running replay; what of it is not delivered is cancelled. */
+  async cancel(endpointId: string, id: string): Promise<'cancelled' | 'unknown' | 'ended'> {
+    return inTransaction(this.pool, async (client) => {
+      const { rows } = await client.query<{ state: Replay['state'] }>(
+        'select state from webhook_replays where endpoint_id = $1 and id = $2 for update',
+        [endpointId, id],
+      );
+      if (!rows[0]) return 'unknown';
+      if (rows[0].state !== 'running') return 'ended';
+      await client.query(`update webhook_replays set state = 'cancelled', ended_at = now() where id = $1`, [id]);
+      await client.query(
+        `update webhook_deliveries set state = 'cancelled', ended_at = now() where endpoint_id = $1 and replay_id = $2 and state = 'open'`,
+        [endpointId, id],
+      );
+      await client.query('update webhook_endpoints set version = version + 1 where id = $1', [endpointId]);
+      return 'cancelled';
+    });
+  }
+
+  /** The position before the first event received at or after `since`; the head of the log when there is none. */
+  async positionAt(since: Date): Promise<number> {
+    const { rows } = await this.pool.query<{ seq: number }>(
+      `select coalesce((select min(seq) - 1 from events where received_at >= $1), (select seq from log_head))::float8 as seq`,
+      [since],
+    );
+    return rows[0]!.seq;
+  }
+}

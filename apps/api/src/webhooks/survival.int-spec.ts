@@ -1,0 +1,155 @@
+import { randomUUID } from 'node:crypto';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { FeedWriter, LogKeys } from '@tributary/log';
+import { createRedis } from '@tributary/runtime';
+import { hookEvents, startPostgres, startRedis, startWebhookReceiver, type SuiteServer, waitFor, type WebhookReceiver } from '@tributary/testing';
+import { Committer } from '../store/committer.js';
+import { DayPartitions } from '../store/days.js';
+import { Notices } from './notices.js';
+import type { Runners } from './runners.js';
+import { Sweeper } from './sweeper.js';
+import { silent, WebhookHouse } from './testing.js';
+import { WakeQueue } from './wake-queue.js';
+
+let redisServer: SuiteServer;
+let house: WebhookHouse;
+let receiver: WebhookReceiver;
+let postgres: SuiteServer | undefined;
+const stops: (() => Promise<unknown> | void)[] = [];
+
+const idsAt = (path: string) => receiver.of(path).flatMap((hook) => hookEvents(hook).map(({ id }) => id));
+const firstTimes = (path: string) => [...new Set(idsAt(path))];
+const arrived = (path: string, count: number, timeoutMs = 15_000) =>
+  waitFor(() => new Set(idsAt(path)).size >= count, { what: `${count} events at ${path}`, timeoutMs });
+
+/** One process that runs webhooks: runners, wake-ups over Redis, and a sweeper. */
+async function startProcess(prefix: string): Promise<{ runners: Runners; queue: WakeQueue; stop(): Promise<void> }> {
+  const client = (use: 'command' | 'blocking') => {
+    const made = createRedis(redisServer.url, silent, { name: 'spec', use });
+    stops.push(() => made.disconnect());
+    return made;
+  };
+  const redis = client('command');
+  const queue = new WakeQueue({ redis, blocking: client('blocking'), prefix, logger: silent });
+  const runners = await house.runners({ wakeElsewhere: (ids) => void queue.wake(ids) });
+  queue.process((id) => runners.wake(id));
+  const notices = new Notices({
+    pool: house.pool,
+    committer: new Committer(house.pool, new DayPartitions(house.pool)),
+    feed: new FeedWriter(redis, new LogKeys(prefix, 1), 10),
+    logger: silent,
+  });
+  const sweeper = new Sweeper({ pool: house.pool, runners, queue, notices, logger: silent, retentionMs: 3_600_000, sweepMs: 200, cleanMs: 300 });
+  sweeper.start();
+  const stop = async () => {
+    await sweeper.stop();
+    await queue.close();
+    await runners.stop();
+  };
+  stops.push(stop);
+  return { runners, queue, stop };
+}
+
+beforeAll(async () => {
+  redisServer = await startRedis({ appendonly: 'no' });
+});
+afterAll(() => redisServer.remove());
+beforeEach(async () => {
+  receiver = await startWebhookReceiver();
+});
+afterEach(async () => {
+  for (const stop of stops.splice(0).reverse()) await stop();
+  await house.stop();
+  await receiver.close();
+  await postgres?.remove();
+  postgres = undefined;
+});
+
+describe('webhooks survive', () => {
+  it('the death of their runner: another takes the endpoint over, with what was cut and not answered', async () => {
+    house = await WebhookHouse.start();
+    const [first, second] = [await house.events(1), await house.events(1)];
+    const { id } = await house.endpoint({ url: receiver.url('/x'), ordered: true }, 1);
+    // What a process leaves that was killed between its cut and its answer.
+    const dead = randomUUID();
+    await house.pool.query(`insert into webhook_runners (id, alive_until) values ($1, now() + interval '400 ms')`, [dead]);
+    await house.pool.query('update webhook_readers set claimed_by = $2 where id = $1', [id, dead]);
+    await house.pool.query(`insert into webhook_deliveries (endpoint_id, id, seqs, seq) values ($1, 'dlv_left', '{1}', 1)`, [id]);
+    await startProcess('t-death');
+    const more = await house.events(3);
+    await arrived('/x', 5);
+    expect(idsAt('/x')).toEqual([...first, ...second, ...more]);
+    expect(receiver.hooks[0]!.headers['webhook-id']).toBe('dlv_left');
+  });
+
+  it('a planned stop in the middle: the next one goes on at once, nothing missing, nothing twice', async () => {
+    house = await WebhookHouse.start();
+    receiver.answer(() => ({ delayMs: 2 }));
+    const { id } = await house.endpoint({ url: receiver.url('/x'), ordered: true });
+    const ids: string[] = [];
+    for (let round = 0; round < 3; round++) {
+      const { stop } = await startProcess('t-stop');
+      for (let i = 0; i < 5; i++) ids.push(...(await house.events(20)));
+      await arrived('/x', round * 100 + 30);
+      await stop();
+    }
+    await startProcess('t-stop');
+    await arrived('/x', 300);
+    expect(idsAt('/x')).toEqual(ids);
+    await waitFor(async () => (await house.states(id)).delivered === 300, { what: 'results' });
+  });
+
+  it('two processes: endpoints are spread over both, and each is run by one', async () => {
+    house = await WebhookHouse.start();
+    const one = await startProcess('t-two');
+    for (let i = 0; i < 20; i++) await house.endpoint({ url: receiver.url(`/${i}`), ordered: true });
+    await waitFor(() => one.runners.count === 20, { what: 'one to hold all' });
+    const two = await startProcess('t-two');
+    await waitFor(() => two.runners.count >= 7 && one.runners.count + two.runners.count === 20, { what: 'a fair share', timeoutMs: 20_000 });
+    const ids = await house.events(50);
+    for (let i = 0; i < 20; i++) await arrived(`/${i}`, 50);
+    for (let i = 0; i < 20; i++) expect(idsAt(`/${i}`)).toEqual(ids);
+  });
+
+  it('a wipe of Redis, and its absence: the sweeper finds what nobody wakes', async () => {
+    house = await WebhookHouse.start();
+    const ids: string[] = [];
+    await house.endpoint({ url: receiver.url('/x'), ordered: true });
+    const { runners } = await startProcess('t-wipe');
+    ids.push(...(await house.events(20)));
+    await arrived('/x', 20);
+    const admin = createRedis(redisServer.url, silent, { name: 'spec' });
+    stops.push(() => admin.disconnect());
+    await waitFor(() => admin.status === 'ready');
+    await admin.flushall();
+    await house.endpoint({ url: receiver.url('/after-wipe') });
+    await waitFor(() => runners.count === 2, { what: 'an endpoint made after the wipe' });
+    await redisServer.kill9();
+    await house.endpoint({ url: receiver.url('/without') });
+    ids.push(...(await house.events(20)));
+    await arrived('/x', 40);
+    await arrived('/without', 0);
+    await waitFor(() => runners.count === 3, { what: 'an endpoint made without Redis' });
+    await redisServer.start();
+    ids.push(...(await house.events(20)));
+    await arrived('/x', 60);
+    expect(idsAt('/x')).toEqual(ids);
+  });
+
+  it('a restart of PostgreSQL: nothing missing, order kept', async () => {
+    postgres = await startPostgres();
+    house = await WebhookHouse.start(postgres.url);
+    const { id } = await house.endpoint({ url: receiver.url('/ordered'), ordered: true });
+    await house.endpoint({ url: receiver.url('/parallel') });
+    await startProcess('t-postgres');
+    const ids = await house.events(300);
+    await arrived('/ordered', 20);
+    await postgres.restart();
+    await waitFor(() => house.pool.query('select 1'), { what: 'PostgreSQL', timeoutMs: 20_000 });
+    ids.push(...(await house.events(50)));
+    await arrived('/ordered', 350, 25_000);
+    await arrived('/parallel', 350, 25_000);
+    expect(firstTimes('/ordered')).toEqual(ids);
+    await waitFor(async () => (await house.states(id)).delivered === 350, { what: 'results', timeoutMs: 15_000 });
+  }, 60_000);
+});

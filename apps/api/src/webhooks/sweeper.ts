@@ -1,0 +1,95 @@
+import type { Logger } from '@tributary/runtime';
+import type { Pool } from 'pg';
+import { type Loop, startLoop } from '../loop.js';
+import { DeliveryIds } from './endpoint.js';
+import type { Notices } from './notices.js';
+import type { Runners } from './runners.js';
+import type { WakeQueue } from './wake-queue.js';
+
+export interface SweeperOptions {
+  pool: Pool;
+  runners: Runners;
+  queue: WakeQueue;
+  notices: Notices;
+  logger: Logger;
+  /** Deliveries that ended are kept this long, with their attempts. */
+  retentionMs: number;
+  sweepMs?: number;
+  cleanMs?: number;
+}
+
+const ENDPOINTS_MAX = 500;
+const ROWS_MAX = 5_000;
+const CREATIONS_MS = 86_400_000;
+
+/**
+ * Makes sure that every enabled endpoint is run by somebody, whatever became of wake-ups; says notices; and removes what
+ * is past its time.
+ */
+export class Sweeper {
+  private loops: Loop[] = [];
+  /** Woken at the last sweep and still not claimed. */
+  private woken = new Set<string>();
+
+  constructor(private readonly options: SweeperOptions) {}
+
+  start(): void {
+    const { sweepMs = 5_000, cleanMs = 60_000, logger } = this.options;
+    this.loops = [
+      startLoop({ name: 'webhook sweeper', everyMs: sweepMs, logger }, () => this.sweep()),
+      startLoop({ name: 'webhook notices', everyMs: sweepMs, logger }, async () => {
+        await this.options.notices.say();
+      }),
+      startLoop({ name: 'webhook clean-up', everyMs: cleanMs, logger }, (signal) => this.clean(signal)),
+    ];
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(this.loops.map((loop) => loop.stop()));
+  }
+
+  private async sweep(): Promise<void> {
+    const { runners, queue } = this.options;
+    await queue.accept(runners.hasRoom);
+    const unclaimed = await runners.unclaimed(ENDPOINTS_MAX);
+    const queued = await queue.wake(unclaimed.filter((id) => !this.woken.has(id)));
+    // Without Redis, or when a wake-up came to nothing, this process takes them itself.
+    const direct = unclaimed.filter((id) => !queued || this.woken.has(id));
+    this.woken = new Set(unclaimed);
+    for (const id of direct) if (runners.hasRoom) await runners.wake(id);
+  }
+
+  private async clean(signal: AbortSignal): Promise<void> {
+    const { pool, retentionMs } = this.options;
+    const now = Date.now();
+    await pool.query(`delete from webhook_runners where alive_until < now() - interval '1 hour'`);
+    await pool.query('delete from webhook_creations where created_at < to_timestamp($1 / 1000.0)', [now - CREATIONS_MS]);
+    await this.inSteps(signal, `delete from webhook_replays where ctid in (
+      select ctid from webhook_replays where state <> 'running' and ended_at < to_timestamp($1 / 1000.0) limit $2)`, [now - retentionMs]);
+    const { rows } = await pool.query<{ id: string; gone: boolean }>(
+      `select id, deleted_at is not null as gone from webhook_endpoints order by id`,
+    );
+    for (const { id, gone } of rows) {
+      if (signal.aborted) return;
+      // Ids begin with the time they were made: the primary key finds the old ones.
+      const before = gone ? '~' : DeliveryIds.from(now - retentionMs);
+      await this.inSteps(
+        signal,
+        `delete from webhook_deliveries where (endpoint_id, id) in (
+           select endpoint_id, id from webhook_deliveries
+           where endpoint_id = $1 and id < $3 and (state <> 'open' or $4) limit $2)`,
+        [id],
+        [before, gone],
+      );
+      if (gone && !signal.aborted) await pool.query('delete from webhook_endpoints where id = $1 and deleted_at is not null', [id]);
+    }
+  }
+
+  /** Deletes in steps of {@link ROWS_MAX} rows, so that no statement is long. */
+  private async inSteps(signal: AbortSignal, sql: string, head: unknown[], rest: unknown[] = []): Promise<void> {
+    while (!signal.aborted) {
+      const { rowCount } = await this.options.pool.query(sql, [...head, ROWS_MAX, ...rest]);
+      if ((rowCount ?? 0) < ROWS_MAX) return;
+    }
+  }
+}

@@ -1,0 +1,176 @@
+import { randomUUID } from 'node:crypto';
+import type { EventDraft, StoredEvent } from '@tributary/events';
+import { createPool, Metrics } from '@tributary/runtime';
+import { createDatabase, waitFor } from '@tributary/testing';
+import type { Pool } from 'pg';
+import { LiveHub } from '../live/hub.js';
+import { Committer } from '../store/committer.js';
+import { DayPartitions } from '../store/days.js';
+import { EventStore } from '../store/event-store.js';
+import { migrate } from '../store/migrate.js';
+import { type EndpointSettings, type SealedPart } from './endpoint.js';
+import { settingColumns } from './endpoint-row.js';
+import { AddressPolicy } from './guard/addresses.js';
+import { GuardedHttp } from './guard/guarded-http.js';
+import { NameResolver } from './guard/names.js';
+import { Gate } from './guard/target.js';
+import { WebhookMetrics } from './metrics.js';
+import { type RetryPolicy, RETRY_POLICY } from './retry.js';
+import { Runners, type RunnersOptions } from './runners.js';
+import { SecretBox } from './secret-box.js';
+import { newSecretPair, sharedSecretText } from './signature.js';
+
+export const silent = { info: () => undefined, warn: () => undefined, error: () => undefined, trace: () => undefined, debug: () => undefined };
+
+/** The retry policy with its waits shortened for tests. */
+export function quickPolicy(more: Partial<RetryPolicy> = {}): RetryPolicy {
+  return { ...RETRY_POLICY, scheduleMs: [0, 50, 50, 50], throttle: { firstMs: 100, maxMs: 400 }, ...more };
+}
+
+export const DEFAULTS: Omit<EndpointSettings, 'url'> = {
+  description: '',
+  metadata: {},
+  ordered: false,
+  maxInFlight: 10,
+  timeoutMs: 1_000,
+  signatures: ['v1'],
+  headers: {},
+};
+
+const box = new SecretBox(Buffer.alloc(32, 7).toString('base64'));
+
+/** A database with the log and webhook tables, and what runs on it: everything but HTTP and Redis. */
+export class WebhookHouse {
+  readonly store: EventStore;
+  readonly hub: LiveHub;
+  private readonly days: DayPartitions;
+  private readonly committer: Committer;
+  private readonly all: Runners[] = [];
+  private n = 0;
+
+  private constructor(
+    readonly pool: Pool,
+    private readonly drop: () => Promise<void>,
+  ) {
+    this.store = new EventStore(pool);
+    this.days = new DayPartitions(pool);
+    this.committer = new Committer(pool, this.days);
+    this.hub = new LiveHub({ store: this.store, logger: silent, quietMs: 100 });
+  }
+
+  static async start(serverUrl?: string): Promise<WebhookHouse> {
+    const database = await createDatabase(serverUrl);
+    await migrate(database.url);
+    const pool = createPool(database.url, silent, { name: 'webhooks-spec', max: 20 });
+    pool.on('error', () => undefined);
+    const house = new WebhookHouse(pool, () => database.drop());
+    await house.hub.start();
+    return house;
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(this.all.map((runners) => runners.stop()));
+    this.hub.stop();
+    await this.pool.end();
+    await this.drop();
+  }
+
+  /** The runners of one process, started. */
+  async runners(more: Partial<RunnersOptions> = {}): Promise<Runners> {
+    const gate = new Gate(new AddressPolicy({ allowCidrs: ['127.0.0.0/8'] }), new NameResolver());
+    const runners = new Runners({
+      pool: this.pool,
+      hub: this.hub,
+      box,
+      http: new GuardedHttp({ gate }),
+      metrics: new WebhookMetrics(new Metrics('spec')),
+      logger: silent,
+      sendsMax: 200,
+      policy: quickPolicy(),
+      ttlMs: 600,
+      tickMs: 100,
+      stopMs: 500,
+      ...more,
+    });
+    this.all.push(runners);
+    await runners.start();
+    await waitFor(() => runners.alive, { what: 'the runner to be alive' });
+    return runners;
+  }
+
+  /** What the sweeper does, for as long as `until` has not come true. */
+  async claimAll(runners: Runners): Promise<void> {
+    for (const id of await runners.unclaimed(1_000)) await runners.wake(id);
+  }
+
+  /** Makes an enabled endpoint at the head of the log, or after `position`. */
+  async endpoint(settings: Partial<EndpointSettings> & { url: string }, position?: number): Promise<{ id: string; secret: string }> {
+    const id = `wh_${randomUUID().slice(0, 8)}`;
+    const pair = newSecretPair();
+    const part: SealedPart = { secrets: [pair], headers: settings.headers ?? {} };
+    const columns = { id, key_id: 'key_spec', ...settingColumns(id, { ...DEFAULTS, ...settings }, part, box) };
+    const names = Object.keys(columns);
+    await this.pool.query(
+      `insert into webhook_endpoints (${names.join(', ')}) values (${names.map((_, i) => `$${i + 1}`).join(', ')})`,
+      Object.values(columns),
+    );
+    await this.pool.query(
+      'insert into webhook_readers (id, endpoint_id, position) values ($1, $1, coalesce($2, (select seq from log_head)))',
+      [id, position ?? null],
+    );
+    return { id, secret: sharedSecretText(pair) };
+  }
+
+  /** Stores `count` events and tells the hub, as the store does. Returns their ids in log order. */
+  async events(count: number, more: Partial<EventDraft> = {}): Promise<string[]> {
+    const drafts = Array.from({ length: count }, () => this.draft(more));
+    const entries = drafts.map((draft, i) => ({
+      partition: 0,
+      entryId: `1-${i}`,
+      fields: {
+        id: draft.id,
+        type: draft.type,
+        creator: draft.creatorId,
+        handle: draft.handle,
+        room: draft.roomId,
+        ts: String(draft.time),
+        at: String(draft.receivedAt),
+        data: JSON.stringify(draft.data),
+      },
+    }));
+    for (;;) {
+      const head = await this.committer.head();
+      const result = await this.committer.commit(head, { from: head.positions, to: head.positions, entries });
+      if (result.kind === 'lost') continue;
+      const { generation, after, to, eventsJson } = result;
+      this.hub.take({ generation, after, to, events: JSON.parse(eventsJson) as StoredEvent[] });
+      return drafts.map(({ id }) => id);
+    }
+  }
+
+  draft(more: Partial<EventDraft> = {}): EventDraft {
+    const now = Date.now();
+    const seconds = BigInt(Math.floor(now / 1_000)) << 32n;
+    this.n += 1;
+    return {
+      id: `${seconds + 1n}-${seconds + BigInt(this.n)}`,
+      type: 'tiktok.live.chat',
+      creatorId: 'cr_a',
+      handle: 'a',
+      roomId: String(seconds + 1n),
+      time: now,
+      receivedAt: now,
+      data: { user: { id: '1', uniqueId: 'viewer' }, comment: `comment ${this.n}` },
+      ...more,
+    };
+  }
+
+  /** Deliveries of an endpoint by state. */
+  async states(id: string): Promise<Record<string, number>> {
+    const { rows } = await this.pool.query<{ state: string; n: number }>(
+      'select state, count(*)::int as n from webhook_deliveries where endpoint_id = $1 group by state',
+      [id],
+    );
+    return Object.fromEntries(rows.map(({ state, n }) => [state, n]));
+  }
+}

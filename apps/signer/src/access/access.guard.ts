@@ -1,0 +1,142 @@
+import { type CanActivate, type ExecutionContext, Inject, Injectable, SetMetadata } from '@nestjs/common';
+import { Reflector } from '@nestjs/core';
+import { allows, Config, hashKey, type KeyRecord, type Scope } from '@tributary/runtime';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { SignError } from '../http/answer.js';
+import { notesOf } from '../http/wide-log.js';
+import { type Caller, setCaller } from './caller.js';
+import { KeyCache } from './key-cache.js';
+import { type Limits, NO_LIMITS, RateLimits, readKeyLimits, tightest, type WindowState } from './limits.js';
+import { looksLikeToken, Tokens } from './tokens.js';
+
+const NEEDED = 'scope that a route needs';
+const FREE = 'route whose requests are not counted';
+/** The scope that a route needs; `sign` where nothing is said. */
+export const Needs = (scope: Scope) => SetMetadata(NEEDED, scope);
+/** Leaves a route's requests out of the limits. */
+export const NotCounted = () => SetMetadata(FREE, true);
+
+const CREDENTIAL_LENGTH_MAX = 8_192;
+const LOOPBACK = /^(?:127\.|::1$|::ffff:127\.)/;
+
+/** Lets a request in by its API key or token, and counts it. In development, none is needed from this machine. */
+@Injectable()
+export class AccessGuard implements CanActivate {
+  private readonly defaults: Limits;
+  private readonly ofKeys: Map<string, Limits>;
+
+  constructor(
+    @Inject(Reflector) private readonly reflector: Reflector,
+    @Inject(KeyCache) private readonly keys: KeyCache,
+    @Inject(Tokens) private readonly tokens: Tokens,
+    @Inject(RateLimits) private readonly limits: RateLimits,
+    @Inject(Config) private readonly config: Config,
+  ) {
+    this.defaults = { minute: config.signPerKeyMinute, hour: config.signPerKeyHour, day: config.signPerKeyDay };
+    this.ofKeys = readKeyLimits(config.signKeyLimits);
+  }
+
+  async canActivate(context: ExecutionContext): Promise<boolean> {
+    const http = context.switchToHttp();
+    const request = http.getRequest<FastifyRequest>();
+    const targets = [context.getHandler(), context.getClass()];
+    const needed = this.reflector.getAllAndOverride<Scope | undefined>(NEEDED, targets) ?? 'sign';
+    const caller = await this.identify(request, needed);
+    setCaller(request, caller);
+    if (caller.kind !== 'local') notesOf(request).key = caller.id;
+    if (!this.reflector.getAllAndOverride<boolean | undefined>(FREE, targets)) await this.count(caller, http.getResponse<FastifyReply>());
+    return true;
+  }
+
+  private async identify(request: FastifyRequest, needed: Scope): Promise<Caller> {
+    const free = this.config.mode === 'development' && LOOPBACK.test(request.socket.remoteAddress ?? '');
+    const local: Caller = { kind: 'local', id: 'local', counted: [], creators: null };
+    const credential = credentialOf(request);
+    if (credential === undefined) {
+      if (free) return local;
+      throw new SignError(401, 'unauthorized', 'an API key is needed: send it as x-api-key or as Authorization: Bearer');
+    }
+    if (looksLikeToken(credential)) return this.byToken(credential, needed);
+    const keyHash = hashKey(credential);
+    const record = credential.length > CREDENTIAL_LENGTH_MAX ? undefined : await this.keys.findHash(keyHash);
+    if (record !== undefined && record !== 'unknown') {
+      if (!allows(record, needed) && !free) throw new SignError(403, 'forbidden', `this API key has not the scope "${needed}"`);
+      const counted = [{ who: record.id, limits: this.limitsOf(record.id) }];
+      return { kind: 'key', id: record.id, counted, creators: null, record, keyHash };
+    }
+    if (free) return local;
+    if (record === 'unknown') throw cannotBeChecked();
+    throw new SignError(401, 'unauthorized', 'this API key is not known here');
+  }
+
+  private async byToken(text: string, needed: Scope): Promise<Caller> {
+    const verdict = this.tokens.verify(text);
+    if (!verdict.ok) throw new SignError(401, 'unauthorized', verdict.message);
+    const { claims } = verdict;
+    if (needed !== 'sign') throw new SignError(403, 'forbidden', `a token may not do this; it needs a key with the scope "${needed}"`);
+    if (claims.key === undefined && this.config.mode !== 'development') {
+      throw new SignError(401, 'unauthorized', 'this token was made without a key, which counts in development only');
+    }
+    // The key that minted it stands behind it: a revoked key takes its tokens with it.
+    const record = claims.key === undefined ? undefined : await this.keys.findHash(claims.key);
+    if (record === 'unknown') throw cannotBeChecked();
+    if (claims.key !== undefined && !mayMint(record)) throw new SignError(401, 'unauthorized', 'the key that made this token was revoked');
+    const counted = [
+      { who: `token-${claims.jti}`, limits: claims.limits ?? NO_LIMITS },
+      ...(claims.key === undefined ? [] : [{ who: claims.sub, limits: this.limitsOf(claims.sub) }]),
+    ];
+    return { kind: 'token', id: claims.sub, counted, creators: claims.creators, token: claims };
+  }
+
+  private limitsOf(keyId: string): Limits {
+    return this.ofKeys.get(keyId) ?? this.defaults;
+  }
+
+  private async count(caller: Caller, reply: FastifyReply): Promise<void> {
+    let told: WindowState | undefined;
+    for (const { who, limits } of caller.counted) {
+      const { allowed, windows } = await this.limits.take(who, limits);
+      const window = tightest(windows);
+      if (window && (!told || !allowed || window.remaining < told.remaining)) told = window;
+      if (!allowed && window) {
+        void reply.headers(rateHeaders(window));
+        const text = `${window.max} sign requests a ${window.window} are allowed here, and they are used up; try again later`;
+        throw new SignError(429, 'rate-limited', text, Math.max(1, window.resetMs), { limit_label: window.window });
+      }
+    }
+    if (told) void reply.headers(rateHeaders(told));
+  }
+}
+
+function mayMint(record: KeyRecord | undefined): boolean {
+  return record !== undefined && allows(record, 'sign');
+}
+
+function cannotBeChecked(): SignError {
+  return new SignError(503, 'unavailable', 'API keys cannot be checked at the moment; try again', 2_000);
+}
+
+function rateHeaders({ max, remaining, resetMs }: WindowState): Record<string, string> {
+  return {
+    'ratelimit-limit': String(max),
+    'ratelimit-remaining': String(remaining),
+    'ratelimit-reset': String(Math.ceil(resetMs / 1000)),
+  };
+}
+
+/** A key or token from wherever clients put it: `x-api-key`, `x-jwt-key`, `Authorization: Bearer`, `?apiKey=`, `?jwtKey=`. */
+function credentialOf(request: FastifyRequest): string | undefined {
+  const { headers } = request;
+  for (const name of ['x-api-key', 'x-jwt-key']) {
+    const value = headers[name];
+    if (typeof value === 'string' && value !== '') return value;
+  }
+  const bearer = /^Bearer\s+(\S+)$/i.exec(headers.authorization ?? '')?.[1];
+  if (bearer) return bearer;
+  const query = request.query as Record<string, unknown>;
+  for (const name of ['apiKey', 'jwtKey']) {
+    const value = query[name];
+    if (typeof value === 'string' && value !== '') return value;
+  }
+  return undefined;
+}

@@ -1,0 +1,174 @@
+import type { Logger } from '@tributary/runtime';
+import { Breaker, type BreakerOptions, type BreakerState, type Permit } from './breaker.js';
+import type { SignMetrics } from './metrics.js';
+import type { ProviderOptions } from './options.js';
+import { type FailureReason, isProviderFault, mayBeTheRoom, type Operation, type Outcome, type ProviderName, type SignProvider } from './provider.js';
+import { admit, RoomBreakers } from './room-breakers.js';
+import type { Slots } from './slots.js';
+import { Tally, type TallyReport } from './tally.js';
+
+/** One provider's part in a request. `skipped`: it was not asked, and `reason` says why. */
+export interface Attempt {
+  provider: ProviderName;
+  reason: FailureReason | 'ok';
+  durationMs: number;
+  message: string;
+  skipped: boolean;
+  retryAfterMs?: number;
+}
+
+export interface LaneOptions {
+  provider: SignProvider;
+  operation: Operation;
+  options: ProviderOptions;
+  /** Places of this provider, over all its operations. */
+  slots: Slots;
+  breaker: Omit<BreakerOptions, 'now'>;
+  roomBreaker: Omit<BreakerOptions, 'now'> & { roomsMax: number };
+  metrics: SignMetrics;
+  logger: Logger;
+}
+
+export interface LaneReport extends TallyReport {
+  breaker: { state: BreakerState; openForMs: number; reason: FailureReason | null };
+  /** Rooms that this provider fails for, and those of them that it leaves alone for now. */
+  rooms: { failing: number; resting: number };
+}
+
+type Call<T> = (signal: AbortSignal) => Promise<Outcome<T>>;
+
+/** How long a client should wait when everybody else waits too, in ms. */
+const BUSY_RETRY_MS = 1_000;
+
+/** One provider in one operation: its breakers, its places, its figures. */
+export class Lane {
+  readonly breaker: Breaker;
+  private readonly rooms: RoomBreakers;
+  private readonly tally = new Tally();
+
+  constructor(private readonly o: LaneOptions) {
+    this.breaker = new Breaker(o.breaker);
+    this.rooms = new RoomBreakers(o.roomBreaker);
+  }
+
+  get provider(): SignProvider {
+    return this.o.provider;
+  }
+
+  get operation(): Operation {
+    return this.o.operation;
+  }
+
+  get options(): ProviderOptions {
+    return this.o.options;
+  }
+
+  report(): LaneReport {
+    const { breaker } = this;
+    return {
+      breaker: { state: breaker.state, openForMs: breaker.openForMs, reason: breaker.lastReason ?? null },
+      rooms: this.rooms.state,
+      ...this.tally.report(),
+    };
+  }
+
+  reset(): void {
+    this.breaker.reset();
+    this.rooms.reset();
+  }
+
+  /** Asks the provider once, unless a breaker or its queue forbids it. The room is what a failure may be about, besides the provider. */
+  async attempt<T>(room: string | undefined, timeoutMs: number, signal: AbortSignal, call: Call<T>): Promise<{ attempt: Attempt; value?: T }> {
+    const admission = admit(this.breaker, room === undefined ? undefined : this.rooms.of(room));
+    if (!admission.ok) {
+      const reason = admission.by.lastReason ?? 'connect';
+      const what = admission.about === 'room' ? 'is leaving this room alone' : 'is resting';
+      return { attempt: this.skip(reason, `${this.provider.name} ${what} after failures (${reason})`, admission.by.openForMs) };
+    }
+    try {
+      const { outcome, durationMs } = await this.timed(timeoutMs, signal, call);
+      return this.settle(outcome, durationMs, signal, admission.lane, admission.room, admission.roomSuspect);
+    } finally {
+      if (room !== undefined) this.rooms.settle(room);
+    }
+  }
+
+  private settle<T>(
+    outcome: Outcome<T>,
+    durationMs: number,
+    signal: AbortSignal,
+    lane: Permit,
+    room: Permit | undefined,
+    roomSuspect: boolean,
+  ): { attempt: Attempt; value?: T } {
+    const { name } = this.provider;
+    const reason = outcome.ok ? 'ok' : outcome.reason;
+    const message = outcome.ok ? '' : outcome.message;
+    const attempt: Attempt = { provider: name, reason, durationMs, message, skipped: reason === 'busy' };
+    const abandon = () => {
+      lane.abandoned();
+      room?.abandoned();
+    };
+    // A client that hung up says nothing about the provider.
+    if (signal.aborted && !outcome.ok) {
+      abandon();
+      return { attempt };
+    }
+    this.tally.add({ at: Date.now(), durationMs, reason }, message);
+    this.o.metrics.attempted(name, this.operation, reason, durationMs);
+    if (outcome.ok) {
+      lane.succeeded();
+      room?.succeeded();
+      return { attempt, value: outcome.value };
+    }
+    const { retryAfterMs } = outcome;
+    if (!isProviderFault(outcome.reason)) abandon();
+    else {
+      const aboutRoom = mayBeTheRoom(outcome.reason);
+      if (aboutRoom) room?.failed(outcome.reason);
+      else room?.abandoned();
+      // A room that is known to fail must not use up the patience with the provider.
+      if (aboutRoom && roomSuspect) lane.abandoned();
+      else lane.failed(outcome.reason, retryAfterMs);
+    }
+    return { attempt: retryAfterMs === undefined ? attempt : { ...attempt, retryAfterMs } };
+  }
+
+  private skip(reason: FailureReason, message: string, retryAfterMs: number): Attempt {
+    return { provider: this.provider.name, reason, durationMs: 0, message, skipped: true, retryAfterMs };
+  }
+
+  /** Runs one call against the clock, its place in the queue included. Who ignores its signal is left behind; who throws has a bug. */
+  private async timed<T>(timeoutMs: number, signal: AbortSignal, call: Call<T>): Promise<{ outcome: Outcome<T>; durationMs: number }> {
+    const startedAt = performance.now();
+    const durationMs = () => Math.round(performance.now() - startedAt);
+    const ended = new AbortController();
+    const end = () => ended.abort();
+    const timer = setTimeout(end, timeoutMs);
+    signal.addEventListener('abort', end, { once: true });
+    if (signal.aborted) end();
+    let release: (() => void) | undefined;
+    try {
+      const place = await this.o.slots.acquire(ended.signal);
+      if (typeof place !== 'function') {
+        const message = place === 'full' ? 'too many requests wait for this provider' : `no place among its requests within ${Math.round(timeoutMs)} ms`;
+        return { outcome: { ok: false, reason: 'busy', message, retryAfterMs: BUSY_RETRY_MS }, durationMs: durationMs() };
+      }
+      release = place;
+      const late = new Promise<Outcome<T>>((resolve) => {
+        const say = () => resolve({ ok: false, reason: 'timeout', message: `no answer within ${Math.round(timeoutMs)} ms` });
+        ended.signal.addEventListener('abort', say, { once: true });
+      });
+      return { outcome: await Promise.race([call(ended.signal), late]), durationMs: durationMs() };
+    } catch (error) {
+      this.o.logger.error({ err: error, provider: this.provider.name }, 'a provider threw; this is a bug');
+      return { outcome: { ok: false, reason: 'crash', message: 'the provider failed unexpectedly' }, durationMs: durationMs() };
+    } finally {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', end);
+      release?.();
+      // Whatever the call left running is told that nobody waits any more.
+      end();
+    }
+  }
+}

@@ -1,0 +1,93 @@
+import type { ConnectBundle } from '@tributary/signing';
+import type { Attempt, Lane } from './lane.js';
+import type { SignMetrics } from './metrics.js';
+import { type Asked, connectBy, type ConnectRequest, type ProviderName } from './provider.js';
+import { Tally, type TallyReport } from './tally.js';
+
+export interface ShadowOptions {
+  lane: Lane;
+  /** Share of requests, 0 to 1. */
+  share: number;
+  /** At once; requests beyond are left out. */
+  runningMax: number;
+  /** What the lane's provider is told the client's user agent is, where it named none. */
+  userAgent: string;
+  metrics: SignMetrics;
+  random?: () => number;
+}
+
+/** How the shadow fared beside what was served. Latencies are of the requests that both answered or tried. */
+export interface ShadowReport {
+  provider: ProviderName;
+  share: number;
+  /** Requests that it should have had and had not, because too many were running. */
+  leftOut: number;
+  /** Requests by who gave a bundle. */
+  compared: { both: number; onlyServed: number; onlyShadow: number; neither: number };
+  served: Pick<TallyReport, 'failures' | 'recent'>;
+  shadow: Pick<TallyReport, 'failures' | 'recent'>;
+}
+
+/**
+ * Runs a second provider beside the serving one for a share of requests, compares, and throws its bundle away: a way to
+ * learn whether it could serve, before it does. It is never given a client's own cookies.
+ */
+export class Shadow {
+  private readonly served = new Tally();
+  private readonly own = new Tally();
+  private readonly compared = { both: 0, onlyServed: 0, onlyShadow: 0, neither: 0 };
+  private readonly running = new Set<Promise<void>>();
+  private readonly closing = new AbortController();
+  private leftOut = 0;
+
+  constructor(private readonly o: ShadowOptions) {}
+
+  /** Begins the shadow's attempt if this request is among its share; the function takes what was served. */
+  begin(request: Asked<ConnectRequest>): ((served: Attempt | undefined) => void) | undefined {
+    if (request.cookies !== '' || this.closing.signal.aborted || (this.o.random ?? Math.random)() >= this.o.share) return undefined;
+    if (this.running.size >= this.o.runningMax) {
+      this.leftOut += 1;
+      return undefined;
+    }
+    const { lane } = this.o;
+    const full = { ...request, userAgent: request.userAgent ?? this.o.userAgent };
+    const attempt = lane.attempt<ConnectBundle>(request.roomId, lane.options.timeoutMs, this.closing.signal, (signal) => connectBy(lane.provider, full, signal));
+    let tell: (served: Attempt | undefined) => void = () => undefined;
+    const told = new Promise<Attempt | undefined>((resolve) => (tell = resolve));
+    const run = Promise.all([attempt, told])
+      .then(([shadow, served]) => this.compare(served, shadow.attempt))
+      .finally(() => this.running.delete(run));
+    this.running.add(run);
+    return tell;
+  }
+
+  report(): ShadowReport {
+    const { failures: servedFailures, recent: servedRecent } = this.served.report();
+    const { failures, recent } = this.own.report();
+    return {
+      provider: this.o.lane.provider.name,
+      share: this.o.share,
+      leftOut: this.leftOut,
+      compared: { ...this.compared },
+      served: { failures: servedFailures, recent: servedRecent },
+      shadow: { failures, recent },
+    };
+  }
+
+  /** Ends what is running. */
+  async close(): Promise<void> {
+    this.closing.abort();
+    await Promise.all(this.running);
+  }
+
+  private compare(served: Attempt | undefined, shadow: Attempt): void {
+    // A client that hung up, a shutdown and a resting shadow compare nothing.
+    if (!served || this.closing.signal.aborted || shadow.skipped) return;
+    const at = Date.now();
+    this.served.add({ at, durationMs: served.durationMs, reason: served.reason }, served.message);
+    this.own.add({ at, durationMs: shadow.durationMs, reason: shadow.reason }, shadow.message);
+    const [a, b] = [served.reason === 'ok', shadow.reason === 'ok'];
+    this.compared[a ? (b ? 'both' : 'onlyServed') : b ? 'onlyShadow' : 'neither'] += 1;
+    this.o.metrics.shadowed(this.o.lane.provider.name, served.reason, shadow.reason);
+  }
+}

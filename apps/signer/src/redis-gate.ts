@@ -1,0 +1,42 @@
+import type { Logger } from '@tributary/runtime';
+import type { Redis } from 'ioredis';
+
+/** A Redis that answers later than this costs a sign request more than it gives. */
+const ANSWER_MS_MAX = 300;
+/** After a failure it is left alone for this long. */
+const REST_MS = 1_000;
+
+/** Redis as something that the signer can do without: it is asked within bounds, and its absence is said once. */
+export class RedisGate {
+  private away = false;
+  private restsUntil = 0;
+
+  constructor(
+    private readonly redis: Redis,
+    private readonly logger: Pick<Logger, 'warn' | 'info'>,
+  ) {}
+
+  /** What `command` gives; undefined when Redis does not answer in time, and for a while after that. */
+  async ask<R>(command: (redis: Redis) => Promise<R>): Promise<R | undefined> {
+    if (this.restsUntil > 0 && Date.now() < this.restsUntil) return undefined;
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<never>((_resolve, reject) => {
+      timer = setTimeout(() => reject(new Error(`no answer within ${ANSWER_MS_MAX} ms`)), ANSWER_MS_MAX);
+    });
+    try {
+      const result = await Promise.race([command(this.redis), late]);
+      if (this.away) this.logger.info({}, 'Redis answers again');
+      this.away = false;
+      this.restsUntil = 0;
+      return result;
+    } catch (error) {
+      const { message: reason } = error as Error;
+      if (!this.away) this.logger.warn({ reason }, 'Redis does not answer: no shared cache, no limits, known keys only');
+      this.away = true;
+      this.restsUntil = Date.now() + REST_MS;
+      return undefined;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+}

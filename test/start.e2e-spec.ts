@@ -8,7 +8,7 @@ import { waitFor } from '@tributary/testing';
 const root = mkdtempSync(join(tmpdir(), 'tributary-start-'));
 const dataDir = join(root, 'data');
 const started: Start[] = [];
-const TEST_MS = 180_000;
+const TEST_MS = 300_000;
 const STOP_MS_MAX = 10_000;
 
 afterAll(async () => {
@@ -80,7 +80,7 @@ interface Page {
 
 describe('npm start', () => {
   it(
-    'shows a first event, refuses a second start, stops within 10 s without a trace, goes on with its data, and leaves nothing after kill -9',
+    'shows a first event, refuses a second start, stops within 10 s without a trace, goes on with its data, and survives its own kill -9',
     async () => {
       const first = new Start();
       await first.says(/First event: tiktok\.live\.\w+ of @/);
@@ -109,10 +109,14 @@ describe('npm start', () => {
 
       const orphans = recorded();
       await again.end('SIGKILL');
-      await waitFor(() => !orphans.some(alive) && !existsSync(join(dataDir, 'lock')), {
-        timeoutMs: 15_000,
-        what: 'the warden to clean up',
-      });
+      const third = new Start();
+      await third.says(/Stop +Ctrl-C/);
+      expect(orphans.filter(alive)).toEqual([]);
+      expect(await new Start().end()).toBe(1);
+
+      const last = recorded();
+      await third.end('SIGKILL');
+      await waitFor(() => !last.some(alive) && !existsSync(join(dataDir, 'lock')), { timeoutMs: 15_000, what: 'the warden to clean up' });
     },
     TEST_MS,
   );

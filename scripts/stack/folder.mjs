@@ -41,14 +41,14 @@ export async function openFolder(address, say) {
     throw new Fault(
       `the disk of ${dataDir} has only ${Math.floor((bavail * bsize) / 1024 ** 2)} MiB free, and at least ${FREE_BYTES_MIN / 1024 ** 2} MiB are needed.`,
     );
-  const previous = readLock(paths.lock);
+  await awaitWarden(readLock(paths.lock));
   const owner = takeLock(paths.lock, { address, warden: guard.warden() });
   if (owner)
     throw new Fault(
       `Tributary already runs in this folder (process ${owner.pid}, ${String(owner.address)}); stop it first, or work in another clone.`,
     );
   guard.removeAtDeath(paths.lock);
-  await stopOrphans(previous, say);
+  await stopOrphans(say);
 }
 
 /** Gives the folder back. */
@@ -59,13 +59,17 @@ export function closeFolder() {
 }
 
 /**
- * @param {import('../lock.mjs').LockOwner | undefined} previous
- * @param {(text: string) => void} say
+ * Lets the warden of a killed owner finish: it stops the processes in order, and removes the lock at its end.
+ * @param {import('../lock.mjs').LockOwner | undefined} owner
  */
-async function stopOrphans(previous, say) {
-  // The killed owner's warden may be at it right now; a second signal would cut its orderly stop short.
-  const warden = /** @type {{ pid: number, identity: string } | undefined} */ (previous?.warden);
-  for (let waitedMs = 0; warden && stillRuns(warden) && waitedMs < WARDEN_MS_MAX; waitedMs += 100) await wait(100);
+async function awaitWarden(owner) {
+  const warden = /** @type {{ pid: number, identity: string } | undefined} */ (owner?.warden);
+  for (let waitedMs = 0; owner && !stillRuns(owner) && warden && stillRuns(warden) && waitedMs < WARDEN_MS_MAX; waitedMs += 100)
+    await wait(100);
+}
+
+/** @param {(text: string) => void} say */
+async function stopOrphans(say) {
   const stopped = await stopRecorded(readRecords());
   if (stopped.length > 0)
     say(`Stopped what an earlier start left running: ${stopped.map((record) => `${record.name} (${record.pid})`).join(', ')}`);

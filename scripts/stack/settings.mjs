@@ -38,7 +38,9 @@ export async function readSettings(args, env) {
   for (const [app, [name, fallback]] of Object.entries(PORTS)) {
     const text = env[name] || String(fallback);
     if (!/^\d{1,5}$/.test(text) || Number(text) > 65_535) throw new Fault(`${name}: expected a port from 0 to 65535, got "${text}".`);
-    ports[app] = Number(text) || (await freePort());
+    let port = Number(text);
+    while (port === 0 || (text === '0' && Object.values(ports).includes(port))) port = await freePort();
+    ports[app] = port;
   }
   const host = env.HOST || '127.0.0.1';
   const reached = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host.includes(':') ? `[${host}]` : host;

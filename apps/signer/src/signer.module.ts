@@ -3,43 +3,54 @@ import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { Config, createRedis, HealthController, KeyProjection, type Logger, Metrics, Readiness } from '@tributary/runtime';
 import { RoomResolver } from '@tributary/webcast';
 import type { Redis } from 'ioredis';
-import { AccessGuard, KeyCache } from './http/access.js';
+import { randomBytes } from 'node:crypto';
+import { AccessGuard } from './access/access.guard.js';
+import { KeyCache } from './access/key-cache.js';
+import { RateLimits } from './access/limits.js';
+import { Tokens } from './access/tokens.js';
+import { Cache } from './cache/cache.js';
+import { SharedLevel } from './cache/shared.js';
+import { Bundles } from './connect/bundles.js';
 import { AccountsController } from './http/accounts.controller.js';
 import { SignFilter } from './http/answer.js';
 import { ConnectController } from './http/connect.controller.js';
 import { OtherRoutesController } from './http/other-routes.controller.js';
 import { ProvidersController } from './http/providers.controller.js';
-import { RoomFinder } from './http/rooms.js';
 import { RoomsController } from './http/rooms.controller.js';
 import { SigningController } from './http/signing.controller.js';
 import { addWideLog } from './http/wide-log.js';
 import { ProviderChain } from './providers/chain.js';
 import { SignMetrics } from './providers/metrics.js';
-import { makeProviders, remoteSigner } from './providers/registry.js';
+import { providerOptions } from './providers/options.js';
+import { makeChain, remoteSigner, UPSTREAM_BODY_BYTES_MAX } from './providers/registry.js';
+import { RedisGate } from './redis-gate.js';
+import { GiftLists } from './rooms/gift-list.js';
+import { roomKind } from './rooms/kinds.js';
+import { Ownership } from './rooms/ownership.js';
+import { RoomFinder } from './rooms/room-finder.js';
 import { Hosts } from './tiktok/hosts.js';
 import { Upstream } from './tiktok/upstream.js';
+import { Visitors } from './tiktok/visitor.js';
 
 const LOGGER = Symbol('logger');
 const REDIS = Symbol('Redis client for commands');
 
-/** A live page has about 400 KB, a connect bundle 60. */
-const UPSTREAM_BODY_BYTES_MAX = 4_194_304;
-const UPSTREAM_CONNECTIONS_MAX = 128;
-/** A breaker opens after this many failures in a row, for 2 s to 5 min. */
-const BREAKER = { failuresMax: 5, open: { firstMs: 2_000, maxMs: 300_000 } };
-/** A client that takes longer to send its request is cut off. */
-const REQUEST_MS_MAX = 10_000;
+const MEMORY = { entriesMax: 20_000, bytesMax: 67_108_864 };
+/** One signer loads for all for at most this long: longer than most bundles take, shorter than any client's patience. */
+const LOCK_MS = 3_000;
+const GIFT_CONNECTIONS_MAX = 16;
 
 @Injectable()
 class Closing implements OnApplicationShutdown {
   constructor(
     @Inject(REDIS) private readonly redis: Redis,
+    @Inject(ProviderChain) private readonly chain: ProviderChain,
     @Inject(Upstream) private readonly upstream: Upstream,
   ) {}
 
   async onApplicationShutdown(): Promise<void> {
+    await Promise.all([this.chain.close(), this.upstream.close()]);
     this.redis.disconnect();
-    await this.upstream.close();
   }
 }
 
@@ -64,32 +75,51 @@ export class SignerModule {
         { provide: Metrics, useFactory: () => new Metrics('signer') },
         { provide: SignMetrics, useFactory: (metrics: Metrics) => new SignMetrics(metrics), inject: [Metrics] },
         { provide: REDIS, useFactory: () => createRedis(config.redisUrl, logger, { name: 'signer' }) },
+        { provide: RedisGate, useFactory: (redis: Redis) => new RedisGate(redis, logger), inject: [REDIS] },
         {
           provide: KeyCache,
-          useFactory: (redis: Redis) => new KeyCache(new KeyProjection(redis, config.redisPrefix), logger),
-          inject: [REDIS],
+          useFactory: (redis: Redis, gate: RedisGate) => {
+            const projection = new KeyProjection(redis, config.redisPrefix);
+            // A looked-up key may be undefined itself, so that it comes wrapped.
+            return new KeyCache(async (hash) => {
+              const answer = await gate.ask(async () => ({ record: await projection.lookupHash(hash) }));
+              return answer ? answer.record : 'unknown';
+            });
+          },
+          inject: [REDIS, RedisGate],
         },
+        { provide: RateLimits, useFactory: (gate: RedisGate) => new RateLimits(gate, config.redisPrefix), inject: [RedisGate] },
+        // Without a secret, development has tokens that end with the process; production mints none.
+        { provide: Tokens, useFactory: () => new Tokens(config.signTokenSecret || randomBytes(32).toString('hex')) },
+        { provide: Cache, useFactory: (gate: RedisGate, metrics: SignMetrics) => makeCache(config, gate, metrics), inject: [RedisGate, SignMetrics] },
         { provide: Hosts, useFactory: () => new Hosts([config.tiktokWebUrl, config.tiktokWebcastUrl]) },
         {
           provide: Upstream,
-          useFactory: (hosts: Hosts) =>
-            new Upstream(hosts, { bodyBytesMax: UPSTREAM_BODY_BYTES_MAX, connectionsMax: UPSTREAM_CONNECTIONS_MAX }),
+          useFactory: (hosts: Hosts) => new Upstream(hosts, { bodyBytesMax: UPSTREAM_BODY_BYTES_MAX, connectionsMax: GIFT_CONNECTIONS_MAX }),
           inject: [Hosts],
         },
         {
-          provide: ProviderChain,
-          useFactory: (upstream: Upstream, metrics: SignMetrics) =>
-            new ProviderChain({
-              providers: makeProviders(config, upstream),
-              budgetMs: config.signBudgetMs,
-              timeoutMs: config.signTimeoutMs,
-              breaker: BREAKER,
-              metrics,
-              logger,
-            }),
-          inject: [Upstream, SignMetrics],
+          provide: Visitors,
+          useFactory: (upstream: Upstream, cache: Cache) =>
+            new Visitors({ name: 'signer', upstream, webUrl: config.tiktokWebUrl, cache, keepMs: config.signVisitorCacheMs }),
+          inject: [Upstream, Cache],
         },
-        { provide: RoomFinder, useFactory: () => new RoomFinder(roomResolver(config)) },
+        {
+          provide: RoomFinder,
+          useFactory: (cache: Cache) => new RoomFinder(roomResolver(config), cache, roomKind(config.signRoomCacheMs), config.signBudgetMs),
+          inject: [Cache],
+        },
+        {
+          provide: ProviderChain,
+          useFactory: (hosts: Hosts, cache: Cache, metrics: SignMetrics, rooms: RoomFinder) =>
+            makeChain({ config, hosts, cache, metrics, logger, ownerOf: (roomId, signal) => rooms.ownerOf(roomId, signal) }),
+          inject: [Hosts, Cache, SignMetrics, RoomFinder],
+        },
+        {
+          provide: Bundles,
+          useFactory: (chain: ProviderChain, cache: Cache) => new Bundles(chain, cache, config.signShareMs),
+          inject: [ProviderChain, Cache],
+        },
         {
           provide: Readiness,
           useFactory: (chain: ProviderChain) => {
@@ -99,6 +129,8 @@ export class SignerModule {
           },
           inject: [ProviderChain],
         },
+        GiftLists,
+        Ownership,
         AccessGuard,
         Closing,
       ],
@@ -106,15 +138,43 @@ export class SignerModule {
   }
 }
 
-/** What the application needs beside the module: answers in the clients' shape, one log line per request, a limit for slow clients. */
-export async function prepareSigner(app: NestFastifyApplication, _config: Config, logger: Logger): Promise<void> {
+/** How long a client may take to send its request, and to read its answer. */
+export function signerHttp(config: Config) {
+  return {
+    bodyBytesMax: 131_072,
+    ignoreDuplicateSlashes: true,
+    requestMsMax: 10_000,
+    // Nothing moves on a connection while its request is being worked on.
+    silenceMsMax: config.signBudgetMs + 20_000,
+  };
+}
+
+/** What the application needs beside the module: answers in the clients' shape, one log line per request, other origins. */
+export function prepareSigner(app: NestFastifyApplication, config: Config, logger: Logger): Promise<void> {
   app.useGlobalFilters(new SignFilter(logger));
   addWideLog(app.getHttpAdapter().getInstance(), logger, app.get(SignMetrics));
-  app.getHttpServer().requestTimeout = REQUEST_MS_MAX;
+  if (config.signOrigins.length > 0) {
+    const exposedHeaders = ['x-set-tt-cookie', 'x-room-id', 'x-user-agent', 'x-provider', 'x-request-id', 'retry-after', 'x-ratelimit-reset'];
+    const rateHeaders = ['ratelimit-limit', 'ratelimit-remaining', 'ratelimit-reset'];
+    app.enableCors({ origin: config.signOrigins, methods: ['GET', 'POST'], exposedHeaders: [...exposedHeaders, ...rateHeaders], maxAge: 600 });
+  }
+  return Promise.resolve();
+}
+
+function makeCache(config: Config, gate: RedisGate, metrics: SignMetrics): Cache {
+  const cache = new Cache({
+    shared: new SharedLevel(gate, config.redisPrefix),
+    memory: MEMORY,
+    lockMs: LOCK_MS,
+    count: (kind, from) => metrics.cached(kind, from),
+  });
+  metrics.gauge('sign_cache_entries', 'Cached values in this process.', () => [[{}, cache.size.entries]]);
+  metrics.gauge('sign_cache_bytes', 'About how many bytes they take.', () => [[{}, cache.size.bytes]]);
+  return cache;
 }
 
 function roomResolver(config: Config): RoomResolver {
-  const remote = config.signProviders.includes('remote') ? remoteSigner(config) : undefined;
+  const remote = config.signProviders.includes('remote') ? remoteSigner(config, providerOptions(config).remote) : undefined;
   return new RoomResolver({
     webUrl: config.tiktokWebUrl,
     webcastUrl: config.tiktokWebcastUrl,

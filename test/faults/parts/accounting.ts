@@ -16,7 +16,7 @@ export interface Accounting {
   rooms: number;
   /** Messages the simulator made. */
   made: number;
-  /** Messages it wrote to at least one open connection. */
+  /** Messages it wrote to at least one open socket. */
   sent: number;
   /** Of those, stored. */
   stored: number;
@@ -82,7 +82,7 @@ async function accountOne(simulatorUrl: string, pool: Pool, uniqueId: string, to
   let latest = -1;
   for await (const entry of ledger(simulatorUrl, uniqueId)) {
     total.made++;
-    if (entry.connections.length === 0) continue;
+    if (!entry.connections.some((id) => id.startsWith('c'))) continue;
     total.sent++;
     const index = place.get(`${entry.roomId}-${entry.msgId}`);
     if (index !== undefined) {

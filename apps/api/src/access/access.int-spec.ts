@@ -80,7 +80,7 @@ describe('access', () => {
   });
 
   it('answers what it does not know, or cannot read, as problem+json', async () => {
-    const cases: [string, string, RequestInit, number][] = [
+    const cases: [string, string, { body?: string; headers?: Record<string, string> }, number][] = [
       ['GET', '/v1/nothing', {}, 404],
       ['GET', '/v1/creators/%00', {}, 400],
       ['POST', '/v1/keys', { body: '{"name":"a\\u0000b","scopes":["read"]}', headers: { 'content-type': 'application/json' } }, 400],

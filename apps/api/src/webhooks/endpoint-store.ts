@@ -112,6 +112,11 @@ export class EndpointStore {
     return rows[0] && this.toStatus(rows[0]);
   }
 
+  async exists(id: string): Promise<boolean> {
+    const { rowCount } = await this.pool.query('select from webhook_endpoints where id = $1 and deleted_at is null', [id]);
+    return rowCount === 1;
+  }
+
   /** Endpoints by id after `after`. */
   async list(filter: { state?: EndpointState }, after: string, limit: number): Promise<EndpointStatus[]> {
     const { rows } = await this.pool.query<StatusRow>(

@@ -139,6 +139,10 @@ export class Runners {
     return this.held.size;
   }
 
+  holds(id: string): boolean {
+    return this.held.has(id);
+  }
+
   /** Newest position of the log as this process last saw it. */
   get head(): number {
     return Math.max(this.headSeq, this.tail.at);

@@ -1,12 +1,15 @@
 import { Controller, Get, Inject, Param, Query as FromQuery, Req, Res, UseGuards } from '@nestjs/common';
 import { Config } from '@tributary/runtime';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { ProviderChain } from '../providers/chain.js';
-import { AccessGuard } from './access.js';
+import { AccessGuard } from '../access/access.guard.js';
+import { type Caller, callerOf } from '../access/caller.js';
+import { type BundleAnswer, Bundles } from '../connect/bundles.js';
+import type { Asked, ConnectRequest } from '../providers/provider.js';
+import { Ownership } from '../rooms/ownership.js';
+import { RoomFinder } from '../rooms/room-finder.js';
 import { SignError } from './answer.js';
 import { failureOf } from './failure.js';
 import { clientSignal, cookiesOf, cursorOf, type Query, roomIdOf, textOf, uniqueIdOf, userAgentOf } from './params.js';
-import { RoomFinder } from './rooms.js';
 import { noteAttempts, notesOf } from './wide-log.js';
 
 /** Connect bundles: what a client library opens its socket with. */
@@ -14,60 +17,81 @@ import { noteAttempts, notesOf } from './wide-log.js';
 @UseGuards(AccessGuard)
 export class ConnectController {
   constructor(
-    @Inject(ProviderChain) private readonly chain: ProviderChain,
+    @Inject(Bundles) private readonly bundles: Bundles,
     @Inject(RoomFinder) private readonly rooms: RoomFinder,
+    @Inject(Ownership) private readonly ownership: Ownership,
     @Inject(Config) private readonly config: Config,
   ) {}
 
   @Get('webcast/rooms/:room_id/connect')
-  connect(
-    @Param('room_id') roomId: string,
-    @FromQuery() query: Query,
-    @Req() request: FastifyRequest,
-    @Res() reply: FastifyReply,
-  ): Promise<void> {
+  connect(@Param('room_id') roomId: string, @FromQuery() query: Query, @Req() request: FastifyRequest, @Res() reply: FastifyReply) {
     return this.answer(roomId, query, request, reply);
   }
 
   /** The path of clients before 2.5, in every language. */
   @Get('webcast/fetch')
-  fetch(@FromQuery() query: Query, @Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {
+  fetch(@FromQuery() query: Query, @Req() request: FastifyRequest, @Res() reply: FastifyReply) {
     return this.answer(textOf(query, ['room_id', 'roomId'], 40), query, request, reply);
   }
 
   private async answer(room: string | undefined, query: Query, request: FastifyRequest, reply: FastifyReply): Promise<void> {
     const uniqueId = uniqueIdOf(textOf(query, ['unique_id', 'uniqueId'], 300));
     const known = roomIdOf(room);
-    const cursor = cursorOf(query);
-    const userAgent = userAgentOf(textOf(query, ['user_agent', 'userAgent'], 1_000)) ?? this.config.signUserAgent;
-    const cookies = cookiesOf(request, {
-      sessionId: textOf(query, ['session_id'], 256),
-      ttTargetIdc: textOf(query, ['tt_target_idc'], 64),
-    });
+    const asked = {
+      uniqueId,
+      cursor: cursorOf(query),
+      userAgent: userAgentOf(textOf(query, ['user_agent', 'userAgent'], 1_000)),
+      cookies: cookiesOf(request, {
+        sessionId: textOf(query, ['session_id'], 256),
+        ttTargetIdc: textOf(query, ['tt_target_idc'], 64),
+      }),
+    };
     const notes = notesOf(request);
-    Object.assign(notes, { client: textOf(query, ['client'], 100), creator: uniqueId });
-    const signal = clientSignal(reply);
+    notes.client = textOf(query, ['client'], 100);
+    notes.creator = uniqueId;
+    const caller = callerOf(request);
+    const own = request.headers['cache-control'] === 'no-cache';
 
-    const startedAt = performance.now();
-    const roomId = known ?? (await this.rooms.liveRoom(uniqueId, AbortSignal.any([signal, AbortSignal.timeout(this.config.signBudgetMs)])));
+    // The common case costs no timer and no promise of ours: a room by id whose bundle is at hand.
+    const atHand = known !== undefined && caller.creators === null ? this.bundles.atHand({ ...asked, roomId: known }, own) : undefined;
+    const { roomId, answer } = atHand
+      ? { roomId: known, answer: atHand }
+      : await this.make(known, asked, caller, own, clientSignal(reply));
     notes.room = roomId;
-    const { value, attempts } = await this.chain.connect(
-      { roomId, uniqueId, cursor, userAgent, cookies },
-      signal,
-      performance.now() - startedAt,
-    );
-    noteAttempts(request, attempts);
-    if (!value) throw failureOf(attempts);
-    if (!/^[\x20-\x7e]+$/.test(value.cookies)) throw new SignError(502, 'bad-answer', 'the cookies of the bundle are not a header value');
-    await reply
+    noteAttempts(request, answer.attempts);
+    notes.shared = answer.shared;
+    notes.provider = answer.bundle?.provider;
+    if (!answer.bundle) throw failureOf(answer.attempts);
+    this.send(answer.bundle, reply);
+  }
+
+  private async make(
+    known: string | undefined,
+    asked: Omit<Asked<ConnectRequest>, 'roomId'>,
+    caller: Caller,
+    own: boolean,
+    signal: AbortSignal,
+  ): Promise<{ roomId: string; answer: BundleAnswer }> {
+    const startedAt = performance.now();
+    const { uniqueId } = asked;
+    if (known === undefined && uniqueId !== undefined) this.ownership.creator(caller, uniqueId);
+    const roomId = known ?? (await this.rooms.liveRoom(uniqueId, AbortSignal.any([signal, AbortSignal.timeout(this.config.signBudgetMs)])));
+    if (known !== undefined) await this.ownership.room(caller, known, signal);
+    const answer = await this.bundles.get({ ...asked, roomId }, own, signal, performance.now() - startedAt);
+    return { roomId, answer };
+  }
+
+  private send({ fetchResult, cookies, roomId, userAgent, provider }: NonNullable<BundleAnswer['bundle']>, reply: FastifyReply): void {
+    if (!/^[\x20-\x7e]+$/.test(cookies)) throw new SignError(502, 'bad-answer', 'the cookies of the bundle are not a header value');
+    void reply
       .headers({
         'content-type': 'application/protobuf',
-        'x-set-tt-cookie': value.cookies,
-        'x-room-id': value.roomId,
-        'x-user-agent': value.userAgent,
-        'x-provider': value.provider,
+        'x-set-tt-cookie': cookies,
+        'x-room-id': roomId,
+        'x-user-agent': userAgent,
+        'x-provider': provider,
         'cache-control': 'no-store',
       })
-      .send(Buffer.from(value.fetchResult.buffer, value.fetchResult.byteOffset, value.fetchResult.byteLength));
+      .send(Buffer.from(fetchResult.buffer, fetchResult.byteOffset, fetchResult.byteLength));
   }
 }

@@ -1,6 +1,6 @@
 import { All, Controller, Post, Req, UseGuards } from '@nestjs/common';
 import type { FastifyRequest } from 'fastify';
-import { AccessGuard } from './access.js';
+import { AccessGuard } from '../access/access.guard.js';
 import { SignError } from './answer.js';
 
 /** Routes of the hosted service that are not served here, answered so that clients can say why. */

@@ -1,17 +1,19 @@
 import { Controller, Get, HttpCode, Inject, Param, Post, UseGuards } from '@nestjs/common';
 import { Problem } from '@tributary/runtime';
 import { type ProviderReport, ProviderChain } from '../providers/chain.js';
-import { AccessGuard, Needs } from './access.js';
+import { AccessGuard, Needs, NotCounted } from '../access/access.guard.js';
+import type { ShadowReport } from '../providers/shadow.js';
 
 /** How each provider fares, and the way to close its breakers by hand. */
 @Controller('v1/providers')
 @UseGuards(AccessGuard)
+@NotCounted()
 export class ProvidersController {
   constructor(@Inject(ProviderChain) private readonly chain: ProviderChain) {}
 
   @Get()
-  list(): { data: ProviderReport[] } {
-    return { data: this.chain.report() };
+  list(): { data: ProviderReport[]; shadow: ShadowReport | null } {
+    return { data: this.chain.report(), shadow: this.chain.shadowReport() ?? null };
   }
 
   @Post(':name/reset')

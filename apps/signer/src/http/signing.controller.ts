@@ -1,14 +1,15 @@
 import { Body, Controller, Get, HttpCode, Inject, Post, Query as FromQuery, Req, Res, UseGuards } from '@nestjs/common';
 import type { SignedUrl } from '@tributary/signing';
 import { browserParams } from '@tributary/webcast';
-import { Config } from '@tributary/runtime';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { AccessGuard } from '../access/access.guard.js';
+import { callerOf } from '../access/caller.js';
 import { ProviderChain } from '../providers/chain.js';
+import { Ownership } from '../rooms/ownership.js';
 import { Hosts } from '../tiktok/hosts.js';
-import { AccessGuard } from './access.js';
 import { SignError } from './answer.js';
 import { failureOf } from './failure.js';
-import { clientSignal, cookiesOf, type Query, textOf, userAgentOf } from './params.js';
+import { clientSignal, cookiesOf, type Query, roomIdOf, textOf, userAgentOf } from './params.js';
 import { noteAttempts, notesOf } from './wide-log.js';
 
 const URL_LENGTH_MAX = 8_192;
@@ -24,7 +25,7 @@ export class SigningController {
   constructor(
     @Inject(ProviderChain) private readonly chain: ProviderChain,
     @Inject(Hosts) private readonly hosts: Hosts,
-    @Inject(Config) private readonly config: Config,
+    @Inject(Ownership) private readonly ownership: Ownership,
   ) {}
 
   @Post(['tiktok/sign_url', 'webcast/sign_url'])
@@ -92,16 +93,16 @@ export class SigningController {
     const url = this.signable(text);
     const { method, payload, type } = options;
     notesOf(request).client = textOf(request.query as Query, ['client'], 100);
+    const signal = clientSignal(reply);
+    const caller = callerOf(request);
+    if (caller.creators !== null) {
+      const room = roomIdOf(url.searchParams.get('room_id') ?? undefined);
+      if (room === undefined) this.ownership.everything(caller, 'have URLs signed that name no room');
+      else await this.ownership.room(caller, room, signal);
+    }
     const { value, attempts } = await this.chain.sign(
-      {
-        url,
-        method,
-        userAgent: userAgentOf(options.userAgent) ?? this.config.signUserAgent,
-        cookies: cookiesOf(request, options.cookies),
-        payload,
-        type,
-      },
-      clientSignal(reply),
+      { url, method, userAgent: userAgentOf(options.userAgent), cookies: cookiesOf(request, options.cookies), payload, type },
+      signal,
     );
     noteAttempts(request, attempts);
     if (value) return value;

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Logger } from '@tributary/runtime';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import type { Attempt } from '../providers/chain.js';
+import type { Attempt } from '../providers/lane.js';
 import type { SignMetrics } from '../providers/metrics.js';
 
 /** What is said about one request, in one line, when it has been answered. Never a query, a cookie or a key. */
@@ -13,6 +13,8 @@ export interface Notes {
   room?: string;
   creator?: string;
   provider?: string;
+  /** Where a bundle came from that was not made for this request alone. */
+  shared?: string;
   attempts?: Pick<Attempt, 'provider' | 'reason' | 'durationMs' | 'skipped'>[];
 }
 
@@ -32,7 +34,8 @@ export function notesOf(request: FastifyRequest): Notes {
 export function noteAttempts(request: FastifyRequest, attempts: Attempt[]): void {
   const said = notesOf(request);
   said.provider = attempts.find(({ reason }) => reason === 'ok')?.provider;
-  said.attempts = attempts.map(({ provider, reason, durationMs, skipped }) => ({ provider, reason, durationMs, skipped }));
+  if (attempts.length > 0)
+    said.attempts = attempts.map(({ provider, reason, durationMs, skipped }) => ({ provider, reason, durationMs, skipped }));
 }
 
 /** Logs and counts every answer, and gives each a request id. Probes and scrapes are not logged. */

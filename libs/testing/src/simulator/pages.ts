@@ -1,4 +1,5 @@
 import { GIFTS } from './content.js';
+import { sdkTags } from './page-sdk.js';
 import type { Room } from './room.js';
 
 /** TikTok's own code for an answer in a JSON body. */
@@ -37,8 +38,13 @@ function liveRoom(room: Room): Record<string, unknown> {
   };
 }
 
+/** The front page. */
+export function homePage(pageId: string): string {
+  return `<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>TikTok</title></head><body>${sdkTags(pageId, false)}</body></html>`;
+}
+
 /** The live page. SIGI_STATE is on one line, and has no room for an unknown user. */
-export function livePage(uniqueId: string, room: Room | undefined): string {
+export function livePage(uniqueId: string, room: Room | undefined, pageId: string): string {
   const state = {
     AppContext: { appContext: { language: 'en', region: 'XX' } },
     LiveRoom: {
@@ -53,7 +59,7 @@ export function livePage(uniqueId: string, room: Room | undefined): string {
   // `<` as an escape keeps a title with markup from ending the script.
   const json = JSON.stringify(state).replaceAll('<', String.raw`\u003c`);
   const title = escapeHtml(`${room?.nickname ?? uniqueId} (@${uniqueId}) is LIVE - TikTok`);
-  return `<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>${title}</title></head><body><div id="app"></div><script id="SIGI_STATE" type="application/json">${json}</script></body></html>`;
+  return `<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>${title}</title></head><body><div id="app"></div><script id="SIGI_STATE" type="application/json">${json}</script>${sdkTags(pageId, true)}</body></html>`;
 }
 
 /** `GET /api-live/user/room/` */

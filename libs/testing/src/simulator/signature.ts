@@ -1,4 +1,4 @@
-import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
+import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 
 /** What a signed URL carries beyond the one that was signed. */
 export interface SignedUrl {
@@ -8,16 +8,27 @@ export interface SignedUrl {
 }
 
 /** Why a request is refused; said in the log and in stats only, as TikTok says nothing. */
-export type Refusal = 'no signature' | 'signature expired' | 'signature wrong' | 'no session cookie' | 'session cookie unknown';
+export type Refusal =
+  | 'no signature'
+  | 'signature expired'
+  | 'signature wrong'
+  | 'signature not of the page'
+  | 'browser parameters disagree'
+  | 'no session cookie'
+  | 'session cookie unknown';
 
 export interface SecretsOptions {
   /** Life of a signed URL, in ms; TikTok's is about 30 s. */
   signatureTtlMs: number;
   /** Life of a cursor and internalExt pair, in ms. */
   bundleTtlMs: number;
+  /** Only what the page's own SDK signed counts. */
+  pageOnly?: boolean;
 }
 
 const TOKENS = ['X-Bogus', 'X-Gnarly', 'msToken', '_signature'];
+/** Life of a page and so of its key. */
+const PAGE_TTL_MS = 3_600_000;
 /** Life of a ttwid cookie; TikTok sets a year. */
 const TTWID_TTL_MS = 365 * 86_400_000;
 /** One internalExt signature serves this long, so that a frame needs no HMAC. */
@@ -71,13 +82,49 @@ export class Secrets {
     const gnarly = query.get('X-Gnarly');
     if (!msToken || !bogus || !gnarly) return 'no signature';
     const bare = stripTokens(url);
-    if (!same(this.bogus(bare, userAgent, msToken), bogus)) return 'signature wrong';
-    if (!same(this.gnarly(bare, userAgent, msToken), gnarly)) return 'signature wrong';
-    const signedAt = Buffer.from(msToken, 'base64url').readUIntBE(0, 6);
+    const ofPage = readPageToken(msToken);
+    if (!ofPage && this.options.pageOnly) return 'signature not of the page';
+    const own = ofPage ? this.pageSignature(bare, userAgent, msToken, ofPage.pageId) : this.signature(bare, userAgent, msToken);
+    if (!same(own.bogus, bogus) || !same(own.gnarly, gnarly)) return 'signature wrong';
+    if (ofPage && !agrees(query, userAgent)) return 'browser parameters disagree';
+    const signedAt = ofPage ? ofPage.at : Buffer.from(msToken, 'base64url').readUIntBE(0, 6);
     if (now - signedAt > this.options.signatureTtlMs || signedAt > now + 1_000) return 'signature expired';
     const ttwid = cookies.get('ttwid');
     if (ttwid === undefined) return 'no session cookie';
     return this.knowsTtwid(ttwid, now) ? undefined : 'session cookie unknown';
+  }
+
+  /** Id of a page shown to the visitor with this cookie; its SDK signs with a key that belongs to it. */
+  issuePage(ttwid: string, now: number): string {
+    const body = `${now.toString(36)}-${randomBytes(9).toString('base64url')}`;
+    return `${body}~${this.pageMac(body, ttwid)}`;
+  }
+
+  /** The key of a page, masked by the user agent that asked for it; undefined when it is not this visitor's page. */
+  maskedPageKey(pageId: string, ttwid: string, userAgent: string, now: number): string | undefined {
+    const [body = '', mac = ''] = pageId.split('~');
+    if (!same(this.pageMac(body, ttwid), mac) || now - parseInt(body, 36) > PAGE_TTL_MS) return undefined;
+    const mask = createHash('sha256').update(`${userAgent}|${pageId}`).digest();
+    return this.mac('page', pageId)
+      .map((byte, index) => byte ^ (mask[index] ?? 0))
+      .toString('hex');
+  }
+
+  private pageMac(body: string, ttwid: string): string {
+    return this.mac('pageId', `${body}|${decodeSafely(ttwid)}`).toString('base64url').slice(0, 16);
+  }
+
+  private pageSignature(bare: string, userAgent: string, msToken: string, pageId: string): { bogus: string; gnarly: string } {
+    const key = this.mac('page', pageId);
+    const sign = (...parts: string[]) => createHmac('sha256', key).update(parts.join('\n')).digest('base64url');
+    return {
+      bogus: sign('bogus', canonical(bare), userAgent, msToken).slice(0, 28),
+      gnarly: sign('gnarly', msToken, userAgent, canonical(bare)),
+    };
+  }
+
+  private signature(bare: string, userAgent: string, msToken: string): { bogus: string; gnarly: string } {
+    return { bogus: this.bogus(bare, userAgent, msToken), gnarly: this.gnarly(bare, userAgent, msToken) };
   }
 
   /** Cursor and internalExt of one moment of a room. The signature inside changes every 10 s. */
@@ -154,6 +201,17 @@ function canonical(url: string): string {
 /** A whole URL, or path and query of one; a path may begin with two slashes. */
 function parse(url: string): URL {
   return new URL(url.startsWith('/') ? `http://localhost${url}` : url);
+}
+
+/** A token that a page's SDK made: `p.<page>.<ms>.<random>`. */
+function readPageToken(msToken: string): { pageId: string; at: number } | undefined {
+  const [, pageId = '', at] = /^p\.([\w~-]+)\.(\d{13})\.[\w-]+$/.exec(msToken) ?? [];
+  return at === undefined ? undefined : { pageId, at: Number(at) };
+}
+
+/** Whether the query, where it describes a browser, describes the one that the header names. */
+function agrees(query: URLSearchParams, userAgent: string): boolean {
+  return !query.has('browser_version') || `${query.get('browser_name')}/${query.get('browser_version')}` === userAgent;
 }
 
 function splitOnce(text: string, separator: string): string[] {

@@ -21,6 +21,8 @@ export interface SimulatorOptions {
   rooms?: RoomOptions[];
   /** Accept `ws_direct=1` sockets that have a ttwid and a room id but no bundle. */
   anonymousAllowed?: boolean;
+  /** Accept only what the SDK inside the page signed: no signature of `/sim/sign`, no anonymous socket. */
+  pageOnly?: boolean;
   /** What an unsigned im/fetch gets: 200 with no body, as from TikTok since 2026-09-09, or 403. */
   refuseWith?: 'empty200' | 'http403';
   /** Messages repeated to whoever connects; TikTok's is 6. */
@@ -58,6 +60,7 @@ const DEFAULTS = {
   seed: 'tributary',
   rooms: [] as RoomOptions[],
   anonymousAllowed: true,
+  pageOnly: false,
   refuseWith: 'empty200' as 'empty200' | 'http403',
   historyCount: 6,
   ledgerMax: 20_000,
@@ -104,8 +107,9 @@ export class Simulator {
 
   constructor(options: SimulatorOptions = {}) {
     this.options = { ...DEFAULTS, ...withoutUndefined(options) };
-    const { seed } = this.options;
-    this.secrets = new Secrets({ signatureTtlMs: this.options.signatureTtlMs, bundleTtlMs: this.options.bundleTtlMs });
+    const { seed, signatureTtlMs, bundleTtlMs, pageOnly } = this.options;
+    if (pageOnly) this.options.anonymousAllowed = false;
+    this.secrets = new Secrets({ signatureTtlMs, bundleTtlMs, pageOnly });
     this.faults = new Faults(seed, (fault, kind, room) => this.strike(fault, kind, room));
     this.replays = new Replay((uniqueId) => this.room(uniqueId) ?? this.openRoom({ uniqueId, rate: 0 }));
     this.random = new Random(`${seed}/simulator`);

@@ -2,7 +2,8 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { randomBytes } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { pathOf, queryOf } from './request.js';
-import { checkAlive, giftList, livePage, roomInfo, userRoom } from './pages.js';
+import { LIVE_SCRIPT, sdkScript } from './page-sdk.js';
+import { checkAlive, giftList, homePage, livePage, roomInfo, userRoom } from './pages.js';
 import type { Room } from './room.js';
 import { parseCookies } from './signature.js';
 import type { Simulator } from './simulator.js';
@@ -39,12 +40,11 @@ export async function handleRequest(simulator: Simulator, request: IncomingMessa
     case 'empty200':
       return send(response, { status: 200, type: 'application/x-protobuf', body: '' });
     default: {
-      const answer = answerFor(simulator, request, route, path, query, room, now);
-      const cookies = parseCookies(request.headers.cookie);
-      if ((route === 'home' || route === 'page') && !simulator.secrets.knowsTtwid(cookies.get('ttwid'), now)) {
-        const ttwid = simulator.secrets.issueTtwid(now);
-        answer.headers = { 'set-cookie': `ttwid=${ttwid}; Path=/; Max-Age=31536000; HttpOnly`, ...answer.headers };
-      }
+      const given = parseCookies(request.headers.cookie).get('ttwid');
+      const isNew = (route === 'home' || route === 'page') && !simulator.secrets.knowsTtwid(given, now);
+      const ttwid = isNew ? simulator.secrets.issueTtwid(now) : given;
+      const answer = answerFor(simulator, request, route, path, query, room, ttwid ?? '', now);
+      if (isNew) answer.headers = { 'set-cookie': `ttwid=${ttwid}; Path=/; Max-Age=31536000; HttpOnly`, ...answer.headers };
       if (fault?.kind === 'slowHttp') return trickle(response, answer, fault.bytesPerSecond);
       return send(response, answer);
     }
@@ -58,15 +58,19 @@ function answerFor(
   path: string,
   query: URLSearchParams,
   room: Room | undefined,
+  ttwid: string,
   now: number,
 ): Answer {
+  const html = (body: string): Answer => ({ status: 200, type: 'text/html; charset=utf-8', body });
   switch (route) {
     case 'home':
-      return { status: 200, type: 'text/html; charset=utf-8', body: '<!DOCTYPE html><html><head><title>TikTok</title></head></html>' };
-    case 'page': {
-      const uniqueId = nameIn(path);
-      return { status: 200, type: 'text/html; charset=utf-8', body: livePage(uniqueId, room) };
-    }
+      return html(homePage(simulator.secrets.issuePage(ttwid, now)));
+    case 'page':
+      return html(livePage(nameIn(path), room, simulator.secrets.issuePage(ttwid, now)));
+    case 'sdk':
+      return sdk(simulator, request, query.get('p') ?? '', ttwid, now);
+    case 'sdk/live':
+      return { status: 200, type: 'text/javascript', body: LIVE_SCRIPT, headers: { 'cache-control': 'max-age=3600' } };
     case 'user/room':
       return json(200, userRoom(query.get('uniqueId'), room));
     case 'room/info':
@@ -99,6 +103,13 @@ function refusal(simulator: Simulator, request: IncomingMessage, now: number): A
     : { status: 200, type: 'application/x-protobuf', body: '' };
 }
 
+/** The SDK of a page, for the visitor it was shown to. */
+function sdk(simulator: Simulator, request: IncomingMessage, pageId: string, ttwid: string, now: number): Answer {
+  const maskedKeyHex = simulator.secrets.maskedPageKey(pageId, ttwid, request.headers['user-agent'] ?? '', now);
+  if (maskedKeyHex === undefined) return json(403, { message: 'Access Denied' });
+  return { status: 200, type: 'text/javascript', body: sdkScript({ pageId, maskedKeyHex }), headers: { 'cache-control': 'no-store' } };
+}
+
 function bundle(simulator: Simulator, request: IncomingMessage, room: Room | undefined, now: number): Answer {
   if (!room?.live) {
     simulator.count(simulator.refused, 'room not live');
@@ -117,6 +128,10 @@ function routeOf(path: string): string {
   if (path === '/') return 'home';
   if (/^\/@[^/]+(\/live)?\/?$/.test(path)) return 'page';
   switch (path.replace(/\/$/, '')) {
+    case '/sdk/webmssdk.js':
+      return 'sdk';
+    case '/sdk/live.js':
+      return 'sdk/live';
     case '/api-live/user/room':
       return 'user/room';
     case '/webcast/room/info':

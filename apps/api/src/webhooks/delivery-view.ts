@@ -1,0 +1,171 @@
+import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
+import { encodeCursor } from '@tributary/log';
+import { PageEnd } from '../paging.js';
+import type { AttemptRecord } from './attempt.js';
+import { DELIVERY_STATES, type DeliveryRow, type DeliveryState } from './delivery-store.js';
+import { FAILURE_CATEGORIES, type FailureCategory } from './guard/outcome.js';
+import { REPLAY_STATES, type Replay } from './replay-store.js';
+
+const instant = { type: String, format: 'date-time' } as const;
+const texts = { type: 'object', additionalProperties: { type: 'string' } } as const;
+const KINDS = ['live', 'replay', 'retry', 'test'] as const;
+
+class RequestView {
+  @ApiProperty()
+  url!: string;
+  @ApiProperty({ ...texts, description: 'values of custom headers are not kept' })
+  headers!: Record<string, string>;
+  @ApiProperty({ type: 'integer', description: 'of the body' })
+  bytes!: number;
+}
+
+class ResponseView {
+  @ApiProperty(texts)
+  headers!: Record<string, string>;
+  @ApiProperty({ description: 'the first 16 KiB' })
+  body!: string;
+}
+
+export class AttemptView {
+  @ApiProperty(instant)
+  at!: Date;
+  @ApiProperty({ type: 'integer' })
+  latencyMs!: number;
+  @ApiPropertyOptional({ type: 'integer', description: 'absent when no answer came' })
+  status?: number;
+  @ApiPropertyOptional({ enum: FAILURE_CATEGORIES, description: 'absent for a success' })
+  category?: FailureCategory;
+  @ApiProperty({ type: 'integer', description: 'events in the body' })
+  events!: number;
+  @ApiProperty()
+  request!: RequestView;
+  @ApiProperty()
+  response!: ResponseView;
+}
+
+export class AttemptList {
+  @ApiProperty({ type: [AttemptView], description: 'oldest first; the last 20' })
+  data!: AttemptView[];
+}
+
+export class DeliveryView {
+  @ApiProperty({ description: 'the `webhook-id` of all its attempts', example: 'dlv_01kapmz9x80000q3v7rw' })
+  id!: string;
+  @ApiProperty({ enum: DELIVERY_STATES, description: '`dead`: given up. `erased`: none of its events exists any more' })
+  state!: DeliveryState;
+  @ApiProperty({ enum: KINDS, description: '`retry`: taken up again by hand' })
+  kind!: (typeof KINDS)[number];
+  @ApiProperty({ type: String, nullable: true })
+  replay!: string | null;
+  @ApiProperty({ type: 'integer' })
+  events!: number;
+  @ApiProperty({ type: String, nullable: true, description: 'of its first event' })
+  position!: string | null;
+  @ApiProperty({ type: 'integer', description: 'attempts made since it was made, or taken up again' })
+  attempts!: number;
+  @ApiProperty({ ...instant, nullable: true })
+  nextAttemptAt!: Date | null;
+  @ApiProperty(instant)
+  createdAt!: Date;
+  @ApiProperty({ ...instant, nullable: true })
+  endedAt!: Date | null;
+  @ApiProperty({ type: 'integer', nullable: true })
+  lastStatus!: number | null;
+  @ApiProperty({ type: String, enum: FAILURE_CATEGORIES, nullable: true })
+  lastCategory!: FailureCategory | null;
+  @ApiProperty({ type: 'integer', nullable: true })
+  lastLatencyMs!: number | null;
+}
+
+class DeliveredEvent {
+  @ApiProperty()
+  id!: string;
+  @ApiProperty()
+  type!: string;
+  @ApiProperty()
+  position!: string;
+}
+
+export class DeliveryDetail extends DeliveryView {
+  @ApiProperty({ type: [DeliveredEvent], description: 'events that still exist' })
+  eventList!: DeliveredEvent[];
+}
+
+export class DeliveryPage extends PageEnd {
+  @ApiProperty({ type: [DeliveryView] })
+  data!: DeliveryView[];
+}
+
+export class RetriedView {
+  @ApiProperty({ type: 'integer' })
+  retried!: number;
+  @ApiProperty({ description: 'there are more: call again' })
+  more!: boolean;
+}
+
+export class ReplayView {
+  @ApiProperty()
+  id!: string;
+  @ApiProperty({ enum: REPLAY_STATES })
+  state!: Replay['state'];
+  @ApiProperty({ description: 'position it started after' })
+  from!: string;
+  @ApiProperty({ description: 'position it ends at' })
+  to!: string;
+  @ApiProperty({ description: 'position it has come to' })
+  position!: string;
+  @ApiProperty({ type: 'number', minimum: 0, maximum: 1 })
+  progress!: number;
+  @ApiProperty({ type: 'number', description: 'deliveries a second' })
+  rateLimit!: number;
+  @ApiProperty({ type: 'object', properties: Object.fromEntries(['open', 'delivered', 'dead'].map((name) => [name, { type: 'integer' }])), additionalProperties: false })
+  deliveries!: { open: number; delivered: number; dead: number };
+  @ApiProperty(instant)
+  createdAt!: Date;
+  @ApiProperty({ ...instant, nullable: true })
+  endedAt!: Date | null;
+}
+
+export class ReplayPage extends PageEnd {
+  @ApiProperty({ type: [ReplayView] })
+  data!: ReplayView[];
+}
+
+export function attemptView({ at, ...same }: AttemptRecord): AttemptView {
+  return { at: new Date(at), ...same };
+}
+
+export function deliveryView(row: DeliveryRow, generation: number): DeliveryView {
+  return {
+    id: row.id,
+    state: row.state,
+    kind: row.test ? 'test' : row.again ? 'retry' : row.replayId === null ? 'live' : 'replay',
+    replay: row.replayId,
+    events: row.test ? 1 : row.events,
+    position: row.test ? null : encodeCursor({ generation, seq: row.seq }),
+    attempts: row.attempt,
+    nextAttemptAt: row.state === 'open' ? row.nextAttemptAt : null,
+    createdAt: row.createdAt,
+    endedAt: row.endedAt,
+    lastStatus: row.lastStatus,
+    lastCategory: row.lastCategory,
+    lastLatencyMs: row.lastLatencyMs,
+  };
+}
+
+export function replayView(replay: Replay, generation: number): ReplayView {
+  const { id, state, after, to, position, ratePerSecond, open, delivered, dead, createdAt, endedAt } = replay;
+  const cursor = (seq: number) => encodeCursor({ generation, seq });
+  return {
+    id,
+    state,
+    from: cursor(after),
+    to: cursor(to),
+    position: cursor(position),
+    progress: to > after ? Math.min(1, (position - after) / (to - after)) : 1,
+    rateLimit: ratePerSecond,
+    deliveries: { open, delivered, dead },
+    createdAt,
+    endedAt,
+  };
+}

@@ -1,0 +1,166 @@
+import type { Problem as ProblemType } from '@tributary/runtime';
+import { Problem } from '@tributary/runtime';
+import { type AttemptRecord, Sender } from './attempt.js';
+import { askConsent } from './challenge.js';
+import type { DeliveryStore } from './delivery-store.js';
+import { DeliveryIds, type Endpoint, type EndpointSettings } from './endpoint.js';
+import type { EndpointPatchBody, NewEndpointBody } from './endpoint-body.js';
+import type { Created, EndpointStore } from './endpoint-store.js';
+import type { GuardedHttp } from './guard/guarded-http.js';
+import { type Gate, readTarget, type Target } from './guard/target.js';
+import { TokenBucket } from './pace.js';
+import { newSecretPair, readSharedSecret, type SecretPair } from './signature.js';
+
+export interface WebhooksServiceOptions {
+  endpoints: EndpointStore;
+  deliveries: DeliveryStore;
+  http: GuardedHttp;
+  gate: Gate;
+  /** Internal ids of creators named by id or handle. */
+  resolveCreators(refs: readonly string[]): Promise<{ ids: string[]; unknown: string[] }>;
+  /** Tells whoever runs the endpoint that it has changed. */
+  nudge(id: string): void;
+  /** Name in the ownership challenge. */
+  origin: string;
+}
+
+const DEFAULTS: Omit<EndpointSettings, 'url'> = {
+  description: '',
+  metadata: {},
+  ordered: false,
+  maxInFlight: 10,
+  timeoutMs: 15_000,
+  signatures: ['v1'],
+  headers: {},
+};
+const BATCH_WAIT_MS = 1_000;
+/** Old secrets that sign beside the newest: each makes the signature longer. */
+const SECRETS_MAX = 5;
+const TESTS = { perSecond: 0.5, endpointsMax: 10_000 };
+
+/** What owners do with endpoints, beyond reading and writing rows. */
+export class WebhooksService {
+  private readonly ids = new DeliveryIds();
+  private readonly tests = new Map<string, TokenBucket>();
+
+  constructor(private readonly options: WebhooksServiceOptions) {}
+
+  /** @throws Problem naming the field that is wrong. */
+  async create(keyId: string, body: NewEndpointBody, position: number | undefined, idempotencyKey: string | undefined): Promise<Created> {
+    const settings = await this.settings({ ...DEFAULTS, url: body.url }, body);
+    await this.vet(settings, body.challenge ?? false);
+    const created = await this.options.endpoints.create(keyId, settings, {
+      ...(position === undefined ? {} : { position }),
+      ...(body.secret === undefined ? {} : { sharedSecret: readSharedSecret(body.secret)! }),
+      ...(idempotencyKey === undefined ? {} : { idempotency: { key: idempotencyKey, request: JSON.stringify(body) } }),
+    });
+    if (created.kind === 'created') this.options.nudge(created.endpoint.id);
+    return created;
+  }
+
+  /** Undefined when there is no such endpoint. @throws Problem naming the field that is wrong. */
+  async update(id: string, body: EndpointPatchBody): Promise<Endpoint | undefined> {
+    const before = await this.options.endpoints.find(id);
+    if (!before) return undefined;
+    const wanted = await this.settings(before, body);
+    if (body.url !== undefined || body.challenge) await this.vet(wanted, body.challenge ?? false);
+    const changed = await this.options.endpoints.change(id, () => ({ settings: wanted }));
+    if (changed) this.options.nudge(id);
+    return changed;
+  }
+
+  /** A new secret; the old one signs too for `graceSeconds`. */
+  async rotate(id: string, graceSeconds: number, secret: string | undefined): Promise<{ endpoint: Endpoint; oldUntil: Date | null } | undefined> {
+    const now = Date.now();
+    const until = now + graceSeconds * 1_000;
+    const endpoint = await this.options.endpoints.change(id, ({ secrets }) => ({
+      secrets: [newSecretPair(secret === undefined ? undefined : readSharedSecret(secret)), ...outgoing(secrets, until, now)].slice(0, SECRETS_MAX),
+    }));
+    if (!endpoint) return undefined;
+    this.options.nudge(id);
+    return { endpoint, oldUntil: graceSeconds > 0 ? new Date(until) : null };
+  }
+
+  /** Sends a test event at once, whatever the state of the endpoint; one attempt, kept like others. */
+  async test(id: string): Promise<{ delivery: string; attempt: AttemptRecord } | undefined> {
+    const endpoint = await this.options.endpoints.find(id);
+    if (!endpoint) return undefined;
+    this.admitTest(id);
+    const delivery = this.ids.next();
+    const event = {
+      specversion: '1.0',
+      id: `test-${delivery}`,
+      source: `/tributary/webhooks/${id}`,
+      type: 'tributary.test',
+      subject: id,
+      time: new Date().toISOString(),
+      datacontenttype: 'application/json',
+      data: { message: 'This is a test of your webhook endpoint.' },
+    };
+    const { record } = await new Sender(endpoint, this.options.http).send({ id: delivery, entries: [{ json: JSON.stringify(event) }] });
+    await this.options.deliveries.recordTest(id, delivery, record);
+    return { delivery, attempt: record };
+  }
+
+  private async settings(base: EndpointSettings, body: Partial<NewEndpointBody>): Promise<EndpointSettings> {
+    const { creators, batch } = body;
+    /** Absent keeps, null takes back to the default, and everything else is taken over. */
+    const pick = <T>(given: T | null | undefined, kept: T, fallback: T): T => (given === undefined ? kept : (given ?? fallback));
+    return {
+      url: body.url ?? base.url,
+      description: pick(body.description, base.description, DEFAULTS.description),
+      metadata: pick(body.metadata, base.metadata, DEFAULTS.metadata),
+      creatorIds: creators === undefined ? base.creatorIds : creators === null ? undefined : await this.creatorIds(creators),
+      types: pick<string[] | undefined>(body.types, base.types, undefined),
+      ordered: pick(body.ordered, base.ordered, DEFAULTS.ordered),
+      maxInFlight: pick(body.maxInFlight, base.maxInFlight, DEFAULTS.maxInFlight),
+      batch: batch === undefined ? base.batch : batch === null ? undefined : { maxEvents: batch.maxEvents, maxWaitMs: batch.maxWaitMs ?? BATCH_WAIT_MS },
+      ratePerSecond: pick<number | undefined>(body.rateLimit, base.ratePerSecond, undefined),
+      timeoutMs: pick(body.timeoutMs, base.timeoutMs, DEFAULTS.timeoutMs),
+      signatures: pick(body.signatures, base.signatures, DEFAULTS.signatures),
+      headers: pick(body.headers, base.headers, DEFAULTS.headers),
+    };
+  }
+
+  private async creatorIds(refs: string[]): Promise<string[]> {
+    const { ids, unknown } = await this.options.resolveCreators(refs);
+    if (unknown.length > 0) {
+      throw Problem.badField('creators', `ids or handles of creators that are or were monitored; unknown: ${unknown.slice(0, 5).join(', ')}`);
+    }
+    return [...new Set(ids)];
+  }
+
+  /** Refuses an address that no attempt could reach, and asks the receiver where that is wanted. */
+  private async vet(settings: EndpointSettings, challenge: boolean): Promise<void> {
+    const target = readTarget(settings.url) as Target;
+    const vetted = await this.options.gate.vet(target);
+    if (vetted.kind === 'closed' && vetted.category === 'blocked_address') {
+      throw Problem.badField('url', 'a host on the public internet, or in a network that the operator has opened (WEBHOOK_ALLOW_CIDRS)');
+    }
+    if (!challenge) return;
+    const consent = await askConsent(this.options.http, target, this.options.origin, settings.ratePerSecond);
+    if (consent.kind === 'refused') throw refusedConsent(consent.reason);
+    const { ratePerSecond } = consent;
+    if (ratePerSecond !== undefined) settings.ratePerSecond = Math.min(settings.ratePerSecond ?? Infinity, ratePerSecond);
+  }
+
+  private admitTest(id: string): void {
+    if (this.tests.size > TESTS.endpointsMax) this.tests.clear();
+    const bucket = this.tests.get(id) ?? new TokenBucket(TESTS.perSecond);
+    this.tests.set(id, bucket);
+    const verdict = bucket.take();
+    if (verdict.taken) return;
+    throw new Problem(429, 'Too many requests', 'one test of an endpoint every 2 s', { headers: { 'retry-after': String(Math.ceil(verdict.waitMs / 1_000)) } });
+  }
+}
+
+function refusedConsent(reason: string): ProblemType {
+  return new Problem(422, 'Unprocessable', `url: the receiver did not give its consent: ${reason}`, {
+    errors: [{ field: 'url', expected: 'a receiver that answers OPTIONS with WebHook-Allowed-Origin' }],
+  });
+}
+
+/** The secrets that go on signing: those still in their grace, the newest of them until `until`. */
+function outgoing(secrets: readonly SecretPair[], until: number, now: number): SecretPair[] {
+  return secrets.map((pair) => ({ ...pair, until: Math.min(pair.until ?? Infinity, until) })).filter((pair) => pair.until > now);
+}

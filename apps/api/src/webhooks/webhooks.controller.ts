@@ -1,0 +1,184 @@
+import { Body, Controller, Delete, Get, Headers, HttpCode, Inject, Param, Patch, Post, Query, Res, UseGuards } from '@nestjs/common';
+import {
+  ApiCreatedResponse,
+  ApiHeader,
+  ApiNoContentResponse,
+  ApiOkResponse,
+  ApiOperation,
+  ApiProperty,
+  ApiPropertyOptional,
+  ApiTags,
+} from '@nestjs/swagger';
+import { Config, type KeyRecord, Problem } from '@tributary/runtime';
+import { IsIn, IsOptional } from 'class-validator';
+import type { FastifyReply } from 'fastify';
+import { Caller, Needs } from '../access/needs.js';
+import { boundsOf } from '../events/positions.js';
+import { decodePageCursor, encodePageCursor, PageQuery } from '../paging.js';
+import { EventStore } from '../store/event-store.js';
+import { AttemptView, attemptView } from './delivery-view.js';
+import type { EndpointState } from './endpoint.js';
+import { EndpointPatchBody, NewEndpointBody, ResumeBody, RotateBody } from './endpoint-body.js';
+import { EndpointStore } from './endpoint-store.js';
+import { backlogView, EndpointDetail, EndpointPage, EndpointView, endpointView, NewEndpointView, RotatedView, secretOf } from './endpoint-view.js';
+import { WebhooksOn } from './on.guard.js';
+import { publicKeyText } from './signature.js';
+import { WebhooksService } from './webhooks-service.js';
+import { Nudges } from './nudges.js';
+
+const DAY_SECONDS = 86_400;
+const STATES = ['enabled', 'paused', 'disabled'];
+
+class EndpointQuery extends PageQuery {
+  @ApiPropertyOptional({ enum: STATES })
+  @IsOptional()
+  @IsIn(STATES)
+  state?: EndpointState;
+}
+
+class TestView {
+  @ApiProperty({ description: 'id of the delivery, its `webhook-id`' })
+  delivery!: string;
+  @ApiProperty()
+  attempt!: AttemptView;
+}
+
+@ApiTags('webhooks')
+@Needs('webhooks:write')
+@UseGuards(WebhooksOn)
+@Controller('v1/webhooks')
+export class WebhooksController {
+  constructor(
+    @Inject(WebhooksService) private readonly service: WebhooksService,
+    @Inject(EndpointStore) private readonly endpoints: EndpointStore,
+    @Inject(EventStore) private readonly events: EventStore,
+    @Inject(Nudges) private readonly nudges: Nudges,
+    @Inject(Config) private readonly config: Config,
+  ) {}
+
+  @Post()
+  @ApiOperation({
+    summary: 'Makes an endpoint; its secret is shown in this answer and never again',
+    description: 'It gets what is stored from now on, or what comes after `cursor`. Sent again with the same `Idempotency-Key` it is the same endpoint for a day.',
+  })
+  @ApiHeader({ name: 'Idempotency-Key', required: false, description: '1 to 255 visible characters' })
+  @ApiCreatedResponse({ type: NewEndpointView })
+  async create(
+    @Body() body: NewEndpointBody,
+    @Headers('idempotency-key') key: string | undefined,
+    @Caller() caller: KeyRecord,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<NewEndpointView> {
+    if (key !== undefined && !/^[\x21-\x7e]{1,255}$/.test(key)) throw Problem.badField('Idempotency-Key', '1 to 255 visible ASCII characters');
+    const head = await this.events.head();
+    const position = body.cursor === undefined ? undefined : boundsOf(body.cursor, 'asc', head).after;
+    const created = await this.service.create(caller.id, body, position, key);
+    switch (created.kind) {
+      case 'full':
+        throw new Problem(409, 'Conflict', `this key has ${this.config.webhookEndpointsPerKeyMax} endpoints already; remove some`);
+      case 'other-request':
+        throw new Problem(422, 'Unprocessable', 'Idempotency-Key: it was used for another request', {
+          errors: [{ field: 'Idempotency-Key', expected: 'a new key for a new request' }],
+        });
+      case 'deleted':
+        throw new Problem(409, 'Conflict', 'the endpoint that was made with this Idempotency-Key has been removed');
+      case 'repeated':
+        void reply.header('idempotent-replayed', 'true');
+    }
+    const status = (await this.endpoints.find(created.endpoint.id))!;
+    return { ...endpointView(status, await this.events.head()), secret: secretOf(created.endpoint) };
+  }
+
+  @Get()
+  @ApiOperation({ summary: 'Lists endpoints, oldest first' })
+  @ApiOkResponse({ type: EndpointPage })
+  async list(@Query() query: EndpointQuery): Promise<EndpointPage> {
+    const after = decodePageCursor(query.cursor, 1)?.[0] ?? '';
+    const [rows, head] = await Promise.all([this.endpoints.list(query, after, query.limit + 1), this.events.head()]);
+    const data = rows.slice(0, query.limit).map((endpoint) => endpointView(endpoint, head));
+    return { data, next: rows.length > data.length ? encodePageCursor([data.at(-1)!.id]) : null };
+  }
+
+  @Get(':id')
+  @ApiOperation({ summary: 'One endpoint, with what it has not got yet' })
+  @ApiOkResponse({ type: EndpointDetail })
+  async get(@Param('id') id: string): Promise<EndpointDetail> {
+    const [endpoint, head] = await Promise.all([this.endpoints.find(id), this.events.head()]);
+    if (!endpoint) throw unknownEndpoint(id);
+    const backlog = await this.endpoints.backlog(endpoint);
+    return { ...endpointView(endpoint, head), backlog: backlogView(backlog, this.config.retentionDays) };
+  }
+
+  @Patch(':id')
+  @ApiOperation({
+    summary: 'Changes an endpoint',
+    description: 'What is absent stays; null takes a setting back to its default. A changed filter applies to what is not yet under way.',
+  })
+  @ApiOkResponse({ type: EndpointView })
+  async update(@Param('id') id: string, @Body() body: EndpointPatchBody): Promise<EndpointView> {
+    if (Object.values(body).every((value) => value === undefined)) throw Problem.badField('url', 'a change: at least one setting');
+    if (!(await this.service.update(id, body))) throw unknownEndpoint(id);
+    return this.view(id);
+  }
+
+  @Delete(':id')
+  @HttpCode(204)
+  @ApiOperation({ summary: 'Removes an endpoint, and its deliveries with it' })
+  @ApiNoContentResponse()
+  async remove(@Param('id') id: string): Promise<void> {
+    if (!(await this.endpoints.remove(id))) throw unknownEndpoint(id);
+    this.nudges.nudge(id);
+  }
+
+  @Post(':id/rotate-secret')
+  @HttpCode(200)
+  @ApiOperation({ summary: 'Makes a new secret', description: 'Both sign until the grace has ended, so that receivers can change over.' })
+  @ApiOkResponse({ type: RotatedView })
+  async rotate(@Param('id') id: string, @Body() body: RotateBody): Promise<RotatedView> {
+    const rotated = await this.service.rotate(id, body.graceSeconds ?? DAY_SECONDS, body.secret);
+    if (!rotated) throw unknownEndpoint(id);
+    return { secret: secretOf(rotated.endpoint), publicKey: publicKeyText(rotated.endpoint.secrets[0]!), oldUntil: rotated.oldUntil };
+  }
+
+  @Post(':id/test')
+  @HttpCode(200)
+  @ApiOperation({ summary: 'Sends a test event (`tributary.test`) now', description: 'In any state; one attempt, which is in the answer.' })
+  @ApiOkResponse({ type: TestView })
+  async test(@Param('id') id: string): Promise<TestView> {
+    const tested = await this.service.test(id);
+    if (!tested) throw unknownEndpoint(id);
+    return { delivery: tested.delivery, attempt: attemptView(tested.attempt) };
+  }
+
+  @Post(':id/pause')
+  @HttpCode(200)
+  @ApiOperation({ summary: 'Pauses an endpoint', description: 'Its backlog is kept, as long as events are; `backlog.lostAt` says until when.' })
+  @ApiOkResponse({ type: EndpointView })
+  async pause(@Param('id') id: string): Promise<EndpointView> {
+    const paused = await this.endpoints.pause(id);
+    if (paused === 'unknown') throw unknownEndpoint(id);
+    if (paused === 'disabled') throw new Problem(409, 'Conflict', 'the endpoint is disabled; resume it first');
+    this.nudges.nudge(id);
+    return this.view(id);
+  }
+
+  @Post(':id/resume')
+  @HttpCode(200)
+  @ApiOperation({ summary: 'Enables an endpoint that was paused or disabled', description: 'It goes on where it stopped, in order.' })
+  @ApiOkResponse({ type: EndpointView })
+  async resume(@Param('id') id: string, @Body() body: ResumeBody): Promise<EndpointView> {
+    if (!(await this.endpoints.resume(id, body.backlog === 'skip'))) throw unknownEndpoint(id);
+    this.nudges.nudge(id);
+    return this.view(id);
+  }
+
+  private async view(id: string): Promise<EndpointView> {
+    const [endpoint, head] = await Promise.all([this.endpoints.find(id), this.events.head()]);
+    if (!endpoint) throw unknownEndpoint(id);
+    return endpointView(endpoint, head);
+  }
+}
+
+export function unknownEndpoint(id: string): Problem {
+  return Problem.notFound(`there is no webhook endpoint ${id.slice(0, 100)}`);
+}

@@ -1,0 +1,174 @@
+import { randomBytes } from 'node:crypto';
+import { type DynamicModule, Inject, Injectable, Module, type OnApplicationBootstrap, type OnModuleDestroy, type Provider } from '@nestjs/common';
+import { FeedWriter, LogKeys } from '@tributary/log';
+import { Config, createRedis, type Logger, Metrics, Readiness } from '@tributary/runtime';
+import type { Redis } from 'ioredis';
+import type { Pool } from 'pg';
+import { CreatorRegistry } from '../creators/creator-registry.js';
+import { LiveHub } from '../live/hub.js';
+import { LiveModule } from '../live/live.module.js';
+import { LOGGER, POOL, REDIS } from '../resources.js';
+import { Committer } from '../store/committer.js';
+import { DayPartitions } from '../store/days.js';
+import { DeliveriesController } from './deliveries.controller.js';
+import { DeliveryStore } from './delivery-store.js';
+import { EndpointStore } from './endpoint-store.js';
+import { AddressPolicy } from './guard/addresses.js';
+import { GuardedHttp } from './guard/guarded-http.js';
+import { NameResolver } from './guard/names.js';
+import { Gate } from './guard/target.js';
+import { WebhookMetrics } from './metrics.js';
+import { Notices } from './notices.js';
+import { Nudges } from './nudges.js';
+import { ReplayStore } from './replay-store.js';
+import { Runners } from './runners.js';
+import { disagreementOnSecretKey, SecretBox } from './secret-box.js';
+import { Sweeper } from './sweeper.js';
+import { WakeQueue } from './wake-queue.js';
+import { WebhooksController } from './webhooks.controller.js';
+import { WebhooksService } from './webhooks-service.js';
+
+/** The runners of this process; undefined where it does not have the role. */
+const RUNNERS = Symbol('webhook runners');
+const SWEEPER = Symbol('webhook sweeper');
+
+/** Starts what runs in the background, and stops it before its clients are closed. */
+@Injectable()
+class WebhooksLife implements OnApplicationBootstrap, OnModuleDestroy {
+  constructor(
+    @Inject(Config) private readonly config: Config,
+    @Inject(POOL) private readonly pool: Pool,
+    @Inject(LOGGER) private readonly logger: Logger,
+    @Inject(Readiness) private readonly readiness: Readiness,
+    @Inject(WakeQueue) private readonly queue: WakeQueue,
+    @Inject(GuardedHttp) private readonly http: GuardedHttp,
+    @Inject(RUNNERS) private readonly runners: Runners | undefined,
+    @Inject(SWEEPER) private readonly sweeper: Sweeper | undefined,
+  ) {}
+
+  /** @throws Error with one sentence when the key does not open what is stored. */
+  async onApplicationBootstrap(): Promise<void> {
+    const { runners, config } = this;
+    const disagreement = await disagreementOnSecretKey(this.pool, config.webhookSecretKey);
+    if (disagreement) throw new Error(disagreement);
+    if (config.webhookSecretKey === '') this.logger.warn({}, 'webhooks are off: WEBHOOK_SECRET_KEY is not set');
+    if (!runners) return;
+    await runners.start();
+    this.queue.process((id) => runners.wake(id));
+    this.sweeper?.start();
+    this.readiness.add('webhooks', () => (runners.alive ? undefined : 'claims cannot be renewed: PostgreSQL does not answer'));
+  }
+
+  async onModuleDestroy(): Promise<void> {
+    await this.sweeper?.stop();
+    await this.queue.close();
+    if (this.runners) await this.runners.stop();
+    else await this.http.close();
+  }
+}
+
+/** Ports that are this system's own, on this machine: a private network that is opened does not open them. */
+function ownPorts(config: Config): number[] {
+  const ofUrl = (url: string, fallback: number) => Number(new URL(url).port) || fallback;
+  return [
+    ...[config.apiPort, config.signerPort, config.ingestPort, config.simulatorPort],
+    ...[ofUrl(config.redisUrl, 6379), ofUrl(config.databaseUrl, 5432)],
+  ];
+}
+
+/** Webhooks: with the role `http` their REST API, with the role `webhooks` their delivery. */
+@Module({})
+export class WebhooksModule {
+  static of(config: Config): DynamicModule {
+    const on = config.webhookSecretKey !== '';
+    const http = config.apiRoles.includes('http');
+    const runs = on && config.apiRoles.includes('webhooks');
+    const policy = new AddressPolicy({ allowCidrs: config.webhookAllowCidrs, ownPorts: ownPorts(config) });
+    const gate = new Gate(policy, new NameResolver());
+    // Without a configured key nothing is written or read with this one: the routes answer that webhooks are off.
+    const box = new SecretBox(on ? config.webhookSecretKey : randomBytes(32).toString('base64'));
+    const shared: Provider[] = [
+      { provide: Gate, useValue: gate },
+      { provide: GuardedHttp, useFactory: () => new GuardedHttp({ gate }) },
+      {
+        provide: WakeQueue,
+        useFactory: (redis: Redis, logger: Logger) =>
+          new WakeQueue({
+            redis,
+            prefix: config.redisPrefix,
+            logger,
+            ...(runs ? { blocking: createRedis(config.redisUrl, logger, { name: 'api-webhooks', use: 'blocking' }) } : {}),
+          }),
+        inject: [REDIS, LOGGER],
+      },
+      runs ? runnersOf(config, box) : { provide: RUNNERS, useValue: undefined },
+      runs ? sweeperOf(config) : { provide: SWEEPER, useValue: undefined },
+      WebhooksLife,
+    ];
+    const api: Provider[] = [
+      { provide: EndpointStore, useFactory: (pool: Pool) => new EndpointStore(pool, box, config.webhookEndpointsPerKeyMax), inject: [POOL] },
+      { provide: DeliveryStore, useFactory: (pool: Pool) => new DeliveryStore(pool), inject: [POOL] },
+      { provide: ReplayStore, useFactory: (pool: Pool) => new ReplayStore(pool), inject: [POOL] },
+      { provide: Nudges, useFactory: (queue: WakeQueue, runners: Runners | undefined) => new Nudges(queue, runners), inject: [WakeQueue, RUNNERS] },
+      {
+        provide: WebhooksService,
+        useFactory: (endpoints: EndpointStore, deliveries: DeliveryStore, guarded: GuardedHttp, nudges: Nudges, creators: CreatorRegistry) =>
+          new WebhooksService({
+            endpoints,
+            deliveries,
+            http: guarded,
+            gate,
+            origin: config.webhookOrigin,
+            resolveCreators: (refs) => creators.resolve(refs),
+            nudge: (id) => nudges.nudge(id),
+          }),
+        inject: [EndpointStore, DeliveryStore, GuardedHttp, Nudges, CreatorRegistry],
+      },
+    ];
+    return {
+      module: WebhooksModule,
+      imports: runs ? [LiveModule] : [],
+      controllers: http ? [WebhooksController, DeliveriesController] : [],
+      providers: [...shared, ...(http ? api : [])],
+    };
+  }
+}
+
+function runnersOf(config: Config, box: SecretBox): Provider {
+  return {
+    provide: RUNNERS,
+    useFactory: (pool: Pool, hub: LiveHub, http: GuardedHttp, queue: WakeQueue, metrics: Metrics, logger: Logger) =>
+      new Runners({
+        pool,
+        hub,
+        box,
+        http,
+        metrics: new WebhookMetrics(metrics),
+        logger,
+        sendsMax: config.webhookSendsMax,
+        wakeElsewhere: (ids) => void queue.wake(ids),
+      }),
+    inject: [POOL, LiveHub, GuardedHttp, WakeQueue, Metrics, LOGGER],
+  };
+}
+
+function sweeperOf(config: Config): Provider {
+  return {
+    provide: SWEEPER,
+    useFactory: (pool: Pool, redis: Redis, keys: LogKeys, runners: Runners, queue: WakeQueue, logger: Logger) =>
+      new Sweeper({
+        pool,
+        runners,
+        queue,
+        logger,
+        retentionMs: config.webhookRetentionHours * 3_600_000,
+        notices: new Notices({
+          pool,
+          committer: new Committer(pool, new DayPartitions(pool)),
+          feed: new FeedWriter(redis, keys, config.feedLength),
+          logger,
+        }),
+      }),
+    inject: [POOL, REDIS, LogKeys, RUNNERS, WakeQueue, LOGGER],
+  };
+}

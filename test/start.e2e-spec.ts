@@ -1,11 +1,13 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from '@jest/globals';
 import { waitFor } from '@tributary/testing';
 
 const root = mkdtempSync(join(tmpdir(), 'tributary-start-'));
+// PostgreSQL's user passes through when the tests run as root.
+chmodSync(root, 0o711);
 const dataDir = join(root, 'data');
 const started: Start[] = [];
 const TEST_MS = 300_000;

@@ -21,6 +21,8 @@ export class AppProcess {
   /** @type {Promise<void>} */
   #ended = Promise.resolve();
   #wanted = false;
+  /** It has been ready once: from then on an end is a crash, before it the start has failed. */
+  #started = false;
   #failures = 0;
   #lastError = '';
   #how = '';
@@ -41,7 +43,10 @@ export class AppProcess {
     for (let sayAt = Date.now() + SAY_EVERY_MS; ; await wait(50)) {
       this.options.signal.throwIfAborted();
       const state = await this.#readiness();
-      if (state === 'ready') return;
+      if (state === 'ready') {
+        this.#started = true;
+        return;
+      }
       const unready = this.#child
         ? Date.now() > deadline && `was not ready within ${seconds(READY_MS_MAX)}`
         : `ended at start (${this.#how})`;
@@ -94,7 +99,7 @@ export class AppProcess {
         this.#how = how;
         if (child.pid) guard.forget(child.pid);
         resolve();
-        if (this.#wanted) this.#again(startedAt);
+        if (this.#wanted && this.#started) this.#again(startedAt);
       };
       child.once('error', (error) => end(error.message));
       child.once('close', (code, signal) => end(signal ?? `code ${code}`));

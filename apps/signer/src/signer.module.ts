@@ -8,6 +8,8 @@ import { AccessGuard } from './access/access.guard.js';
 import { KeyCache } from './access/key-cache.js';
 import { RateLimits } from './access/limits.js';
 import { Tokens } from './access/tokens.js';
+import { BrowserHost } from './browser/browser-host.js';
+import { TabPool } from './browser/tab-pool.js';
 import { Cache } from './cache/cache.js';
 import { SharedLevel } from './cache/shared.js';
 import { Bundles } from './connect/bundles.js';
@@ -45,11 +47,12 @@ class Closing implements OnApplicationShutdown {
   constructor(
     @Inject(REDIS) private readonly redis: Redis,
     @Inject(ProviderChain) private readonly chain: ProviderChain,
+    @Inject(TabPool) private readonly tabs: TabPool,
     @Inject(Upstream) private readonly upstream: Upstream,
   ) {}
 
   async onApplicationShutdown(): Promise<void> {
-    await Promise.all([this.chain.close(), this.upstream.close()]);
+    await Promise.all([this.chain.close(), this.tabs.close(), this.upstream.close()]);
     this.redis.disconnect();
   }
 }
@@ -110,10 +113,30 @@ export class SignerModule {
           inject: [Cache],
         },
         {
+          provide: BrowserHost,
+          useFactory: () => {
+            const { chromiumPath: executablePath, chromiumHeadless: headless, chromiumSandbox: sandbox } = config;
+            return new BrowserHost({ executablePath, headless, sandbox, logger });
+          },
+        },
+        {
+          provide: TabPool,
+          useFactory: (host: BrowserHost, cache: Cache, metrics: SignMetrics) => makeTabs(config, host, cache, metrics),
+          inject: [BrowserHost, Cache, SignMetrics],
+        },
+        {
           provide: ProviderChain,
-          useFactory: (hosts: Hosts, cache: Cache, metrics: SignMetrics, rooms: RoomFinder) =>
-            makeChain({ config, hosts, cache, metrics, logger, ownerOf: (roomId, signal) => rooms.ownerOf(roomId, signal) }),
-          inject: [Hosts, Cache, SignMetrics, RoomFinder],
+          useFactory: (hosts: Hosts, cache: Cache, metrics: SignMetrics, rooms: RoomFinder, tabs: TabPool) =>
+            makeChain({
+              config,
+              hosts,
+              cache,
+              metrics,
+              logger,
+              tabs,
+              ownerOf: (roomId, signal) => rooms.ownerOf(roomId, signal),
+            }),
+          inject: [Hosts, Cache, SignMetrics, RoomFinder, TabPool],
         },
         {
           provide: Bundles,
@@ -138,16 +161,14 @@ export class SignerModule {
   }
 }
 
-/** How long a client may take to send its request, and to read its answer. */
-export function signerHttp(config: Config) {
-  return {
-    bodyBytesMax: 131_072,
-    ignoreDuplicateSlashes: true,
-    requestMsMax: 10_000,
-    // Nothing moves on a connection while its request is being worked on.
-    silenceMsMax: config.signBudgetMs + 20_000,
-  };
-}
+/** How much a client may send, and how long it may take to send and to read. */
+export const SIGNER_HTTP = {
+  bodyBytesMax: 131_072,
+  ignoreDuplicateSlashes: true,
+  requestMsMax: 10_000,
+  // Longer than any SIGN_BUDGET_MS: nothing moves on a connection while its request is being worked on.
+  silenceMsMax: 150_000,
+} as const;
 
 /** What the application needs beside the module: answers in the clients' shape, one log line per request, other origins. */
 export function prepareSigner(app: NestFastifyApplication, config: Config, logger: Logger): Promise<void> {
@@ -171,6 +192,20 @@ function makeCache(config: Config, gate: RedisGate, metrics: SignMetrics): Cache
   metrics.gauge('sign_cache_entries', 'Cached values in this process.', () => [[{}, cache.size.entries]]);
   metrics.gauge('sign_cache_bytes', 'About how many bytes they take.', () => [[{}, cache.size.bytes]]);
   return cache;
+}
+
+function makeTabs(config: Config, host: BrowserHost, cache: Cache, metrics: SignMetrics): TabPool {
+  const tabs = new TabPool({ host, cache, webUrl: config.tiktokWebUrl, tabsMax: config.signTabsMax, idleMs: config.signTabIdleMs });
+  metrics.gauge('sign_browser_tabs', 'Browser tabs by state.', () => {
+    const { open, busy, waiting } = tabs.size;
+    return [
+      [{ state: 'idle' }, open - busy],
+      [{ state: 'busy' }, busy],
+      [{ state: 'waited-for' }, waiting],
+    ];
+  });
+  metrics.gauge('sign_browser_launches', 'How often Chromium was started.', () => [[{}, host.launches]]);
+  return tabs;
 }
 
 function roomResolver(config: Config): RoomResolver {

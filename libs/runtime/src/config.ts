@@ -300,6 +300,11 @@ export class Config {
   @IsBoolean()
   chromiumHeadless = true;
 
+  @Setting('CHROMIUM_SANDBOX', "Chromium's own sandbox; root, and most containers, cannot use it")
+  @Transform(bool)
+  @IsBoolean()
+  chromiumSandbox = true;
+
   @Setting('SIGN_TABS_MAX', 'browser tabs the signer has open at most')
   @Bounded(1, 200)
   signTabsMax = 8;

@@ -15,6 +15,7 @@ export {
   type SignedRoom,
 } from './resolver.js';
 export { browserParams, DEFAULT_LOCALE, type SocketLocale } from './device.js';
+export { readLivePage } from './room-answers.js';
 export { isTikTokHost } from './tiktok-hosts.js';
 export { type SessionLogger } from './session.js';
 export { type NormaliserCounters, RoomNormaliser, type RoomNormaliserOptions } from './normalise/normaliser.js';

@@ -32,12 +32,12 @@ export interface EntryPage {
   entries: Entry[];
   /** Everything up to here was looked at. */
   reached: number;
+  /** The oldest number that retention has left. */
+  oldest: number;
 }
 
 const COLUMNS = `e.seq::float8 as seq, e.id, e.type, e.creator_id as "creatorId", e.handle, e.room_id as "roomId",
   (extract(epoch from e.time) * 1000)::float8 as time, (extract(epoch from e.received_at) * 1000)::float8 as "receivedAt", e.data::text as data`;
-/** Numbers looked at in one query, so that a filter that hardly matches cannot make it long. */
-const RANGE_MAX = 100_000;
 
 type Row = Omit<StoredEvent, 'data' | 'raw'> & { data: string };
 
@@ -45,14 +45,14 @@ type Row = Omit<StoredEvent, 'data' | 'raw'> & { data: string };
 export class EntryReader {
   constructor(private readonly pool: Pool) {}
 
-  /** Matching events after `after` and up to `end`, at most `limit` of them. */
-  async page(filter: EventFilter, { after, end, limit }: { after: number; end?: number; limit: number }): Promise<EntryPage> {
-    const { rows: heads } = await this.pool.query<{ seq: number; generation: number }>(
-      'select seq::float8 as seq, generation::float8 as generation from log_head',
+  /** Matching events after `after` and up to `to`, or the head of the log where that is before; at most `limit` (1 or more) of them. */
+  async page(filter: EventFilter, { after, to: wanted, limit }: { after: number; to: number; limit: number }): Promise<EntryPage> {
+    const { rows: heads } = await this.pool.query<{ seq: number; generation: number; oldest: number }>(
+      'select seq::float8 as seq, generation::float8 as generation, oldest_seq::float8 as oldest from log_head',
     );
-    const { seq: head = 0, generation = 0 } = heads[0] ?? {};
-    const to = Math.min(head, end ?? head, after + RANGE_MAX);
-    if (to <= after) return { entries: [], reached: after };
+    const { seq: head = 0, generation = 0, oldest = 0 } = heads[0] ?? {};
+    const to = Math.min(head, wanted);
+    if (to <= after) return { entries: [], reached: after, oldest };
     const params: unknown[] = [after, to, limit];
     const conditions = toSql(filter, params);
     const { rows } = await this.pool.query<Row>(
@@ -60,7 +60,7 @@ export class EntryReader {
       params,
     );
     const entries = rows.map((row) => storedEntry(row, generation));
-    return { entries, reached: entries.length === limit ? entries.at(-1)!.seq : to };
+    return { entries, reached: entries.length === limit ? entries.at(-1)!.seq : to, oldest };
   }
 
   /** The events of these deliveries that still exist, in log order, by delivery. */

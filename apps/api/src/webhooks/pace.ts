@@ -50,9 +50,13 @@ export class Window {
   }
 }
 
-/** Bounds the requests of a process. When all places are taken, endpoints wait in line: each gets one place in its turn. */
+/**
+ * Bounds the requests of a process. Half of the places go to whoever comes; of the other half an endpoint gets no more than
+ * its equal share, so that slow ones together cannot keep a quick one out. Who finds no place waits in line.
+ */
 export class SendGate {
   private taken = 0;
+  private readonly held = new Map<object, number>();
   private readonly line = new Map<object, () => void>();
 
   constructor(private readonly placesMax: number) {}
@@ -65,21 +69,28 @@ export class SendGate {
     return this.line.size;
   }
 
-  /** Takes a place; when there is none, calls `then` once in the caller's turn, where it may try again. */
+  /** Takes a place; when there is none for `who`, calls `then` once as soon as there may be, where it may try again. */
   enter(who: object, then: () => void): boolean {
-    // Nobody passes those who wait, unless it is their turn, for which they have left the line.
-    if (this.taken < this.placesMax && (this.line.size === 0 || this.turn === who)) {
-      this.taken += 1;
-      this.turn = undefined;
-      return true;
+    if (!this.admits(who)) {
+      if (!this.line.has(who)) this.line.set(who, then);
+      return false;
     }
-    if (!this.line.has(who)) this.line.set(who, then);
-    return false;
+    this.taken += 1;
+    this.held.set(who, (this.held.get(who) ?? 0) + 1);
+    return true;
   }
 
-  leave(): void {
+  leave(who: object): void {
     this.taken -= 1;
-    this.callNext();
+    const left = (this.held.get(who) ?? 1) - 1;
+    if (left > 0) this.held.set(who, left);
+    else this.held.delete(who);
+    for (const [next, then] of this.line) {
+      if (this.taken >= this.placesMax) return;
+      if (!this.admits(next)) continue;
+      this.line.delete(next);
+      then();
+    }
   }
 
   /** Gives up the place in the line. */
@@ -87,20 +98,11 @@ export class SendGate {
     this.line.delete(who);
   }
 
-  private turn: object | undefined;
-
-  private callNext(): void {
-    while (this.taken < this.placesMax) {
-      const [next] = this.line;
-      if (!next) return;
-      const [who, then] = next;
-      this.line.delete(who);
-      this.turn = who;
-      const before = this.taken;
-      then();
-      this.turn = undefined;
-      // It may have nothing to send any more: then the place goes to the one behind it.
-      if (this.taken > before) return;
-    }
+  private admits(who: object): boolean {
+    if (this.taken >= this.placesMax) return false;
+    const half = this.placesMax / 2;
+    if (this.taken < half) return true;
+    const share = Math.max(1, Math.floor(half / (this.held.size + this.line.size)));
+    return (this.held.get(who) ?? 0) < share;
   }
 }

@@ -32,9 +32,13 @@ export interface LogReaderOptions {
   ids: DeliveryIds;
   /** Called when there may be something to do. */
   wake(): void;
+  /** Called when retention has taken events that were not looked at; nothing is read before somebody has seen to it. */
+  expired(oldest: number): void;
 }
 
 const PENDING_MIN = 128;
+/** Numbers of the log looked at in one query. */
+const RANGE = { min: 2_000, max: 128_000 };
 /** A cut beyond this is left to the next one: one transaction, one group of sends. */
 const CUTS_MAX = 100;
 
@@ -56,6 +60,7 @@ export class LogReader implements TailFollower {
   private following = false;
   private reading = false;
   private closed = false;
+  private range = RANGE.min;
   private readonly pendingMax: number;
 
   constructor(private readonly options: LogReaderOptions) {
@@ -128,15 +133,23 @@ export class LogReader implements TailFollower {
   /** Reads on from the database, or joins the tail when it has caught up. */
   async fill(): Promise<void> {
     const { tail, entries } = this.options;
-    if (!this.hungry || this.join()) return;
+    if (!this.hungry) return;
+    const before = this.pending.length;
+    // What the tail still has in memory may fill the room by itself.
+    if (this.join() || this.pending.length > before) return this.options.wake();
     this.reading = true;
     try {
       const limit = this.pendingMax - this.pending.length;
-      const page = await entries.page(this.filter, { after: this.readTo, ...(this.end === undefined ? {} : { end: this.end }), limit });
+      const to = Math.min(this.end ?? Infinity, this.readTo + this.range);
+      const page = await entries.page(this.filter, { after: this.readTo, to, limit });
       if (this.closed) return;
+      // A replay goes on with what is left: it was asked for what there is.
+      if (this.end === undefined && this.readTo < page.oldest - 1) return this.options.expired(page.oldest);
       const at = Date.now();
       for (const entry of page.entries) this.pending.push({ entry, at });
       this.readTo = page.reached;
+      // A wider span where little matches: many numbers in one query, and never a query that has to look at too many.
+      this.range = page.entries.length < limit / 2 ? Math.min(RANGE.max, this.range * 2) : Math.max(RANGE.min, this.range / 2);
     } finally {
       this.reading = false;
     }

@@ -33,6 +33,8 @@ export interface RunnerParts {
   load(endpointId: string, id: string): Promise<Entry[]>;
   /** Disables the endpoint in the database; never throws. */
   disable(runner: EndpointRunner, reason: DisabledReason, since: number): Promise<void>;
+  /** Retention has taken events that the endpoint had not got: those before the number `oldest`. */
+  expired(runner: EndpointRunner, oldest: number): void;
   observe(runner: EndpointRunner, attempt: { outcome: Outcome; state: Result['state']; events: number; lateMs: number }): void;
 }
 
@@ -218,7 +220,8 @@ export class EndpointRunner {
 
   private sourcesOf({ endpoint, position, replay, open }: EndpointLoad, before?: Sources): Sources {
     const { tail, entries, ids } = this.parts;
-    const common = { filter: filterOf(endpoint), batch: endpoint.batch, tail, entries, ids, wake: this.wake };
+    const expired = (oldest: number) => this.parts.expired(this, oldest);
+    const common = { filter: filterOf(endpoint), batch: endpoint.batch, tail, entries, ids, wake: this.wake, expired };
     const lane = (old: Lane | undefined, rows: OpenRow[]): Lane => {
       const fits = old instanceof (endpoint.ordered ? OrderedLane : ParallelLane);
       const made = old && fits ? old : endpoint.ordered ? new OrderedLane() : new ParallelLane();
@@ -335,7 +338,7 @@ export class EndpointRunner {
       } else if (sent === 'erased') this.finish(source, delivery, { state: 'erased', nextAt: Date.now() });
       else await this.conclude(source, delivery, sent.outcome, sent.record);
     }
-    this.parts.gate.leave();
+    this.parts.gate.leave(this);
     if (this.onWire === 0) this.idle?.();
     this.wake();
   }
@@ -383,8 +386,11 @@ export class EndpointRunner {
   private judge(outcome: Outcome, now: number): void {
     const { health } = this;
     this.healthChanged = true;
+    // An answer that took the whole time costs the place of many quick ones, whatever it says.
+    const slow = outcome.latencyMs >= 0.9 * this.endpoint.timeoutMs;
+    if (slow || SLOWING.has(outcome.category ?? 'status')) this.window.failed();
+    else if (outcome.category === undefined) this.window.succeeded();
     if (outcome.category === undefined) {
-      this.window.succeeded();
       this.throttles = 0;
       health.succeededAt = now;
       delete health.failingSince;
@@ -393,7 +399,6 @@ export class EndpointRunner {
     }
     health.failedAt = now;
     health.failingSince ??= now;
-    if (SLOWING.has(outcome.category)) this.window.failed();
     // Several answers of one moment count once.
     if (now >= this.restUntil) this.throttles += 1;
     const rest = restMs(this.parts.policy, outcome, this.throttles);

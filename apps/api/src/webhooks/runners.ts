@@ -94,6 +94,7 @@ export class Runners {
       read: (work) => reads.run(work),
       load: (endpointId, id) => loader.load(endpointId, id),
       disable: (runner, reason, since) => this.disable(runner, reason, since),
+      expired: (runner, oldest) => void this.skipExpired(runner, oldest),
       observe: (runner, attempt) => metrics.attempted(runner.id, attempt),
     };
     metrics.watch(this);
@@ -208,7 +209,7 @@ export class Runners {
     this.headSeq = head.seq;
     this.share = Math.ceil(enabled / Math.max(1, runners));
     await this.reconcile(rows, began);
-    for (const runner of this.held.values()) await this.lookAfter(runner, head.oldestSeq);
+    for (const runner of this.held.values()) await this.endReplay(runner);
     await this.balance(runners);
   }
 
@@ -245,17 +246,27 @@ export class Runners {
     void runner.stop(60_000);
   }
 
-  /** Ends a replay that is through, and says what retention has taken from an endpoint that was too slow. */
-  private async lookAfter(runner: EndpointRunner, oldestSeq: number): Promise<void> {
+  private async endReplay(runner: EndpointRunner): Promise<void> {
     const replay = runner.replayReader;
     if (replay?.finished && (await this.store.endReplay(replay.id))) await this.reload(runner);
+  }
+
+  /** Moves a reader behind what retention has taken from it, and says so. */
+  private async skipExpired(runner: EndpointRunner, oldest: number): Promise<void> {
+    runner.freeze();
     const { position } = runner.lag;
-    if (position >= oldestSeq - 1) return;
-    const data = { endpoint: runner.id, reason: 'expired', message: 'events past their retention were not delivered', positions: oldestSeq - 1 - position };
-    if (await this.store.skipExpired(runner.id, position, oldestSeq - 1, data)) {
-      this.options.logger.error({ endpoint: runner.id, positions: data.positions }, 'a webhook endpoint lost events to retention');
-      await this.reload(runner);
+    const positions = oldest - 1 - position;
+    const data = { endpoint: runner.id, reason: 'expired', message: 'events past their retention were not delivered', positions };
+    try {
+      await this.cutter.settled();
+      if (await this.store.skipExpired(runner.id, position, oldest - 1, data)) {
+        this.options.logger.error({ endpoint: runner.id, positions }, 'a webhook endpoint lost events to retention');
+      }
+    } catch (error) {
+      // Read again, it finds the same.
+      this.options.logger.warn({ endpoint: runner.id, reason: error instanceof Error ? error.message : String(error) }, 'a webhook position could not be moved');
     }
+    await this.reload(runner);
   }
 
   /** Gives endpoints that have nothing to do to runners that hold fewer. */

@@ -1,10 +1,14 @@
-import { beforeEach, describe, expect, it } from '@jest/globals';
+import { beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { type Logger, Metrics } from '@tributary/runtime';
 import type { ConnectBundle } from '@tributary/signing';
+import { waitFor } from '@tributary/testing';
 import { ScriptedUpstream } from '../testing/scripted-upstream.js';
 import { ProviderChain } from './chain.js';
+import { Lane } from './lane.js';
 import { SignMetrics } from './metrics.js';
 import type { ConnectRequest, Outcome, ProviderName, SignProvider } from './provider.js';
+import { Shadow } from './shadow.js';
+import { Slots } from './slots.js';
 
 const REQUEST: ConnectRequest = { roomId: '75405893526660', cursor: '', userAgent: 'Mozilla/5.0', cookies: '' };
 const never = new AbortController().signal;
@@ -19,7 +23,7 @@ class Played implements SignProvider {
   ) {}
   async connect(_request: ConnectRequest, signal: AbortSignal): Promise<Outcome<ConnectBundle>> {
     this.calls += 1;
-    return this.behave(signal);
+    return await this.behave(signal);
   }
 }
 
@@ -38,21 +42,34 @@ describe('ProviderChain', () => {
   let first: Played;
   let second: Played;
   let errors: object[];
-  let metrics: Metrics;
-  const chainOf = (options: { budgetMs?: number; timeoutMs?: number } = {}) =>
-    new ProviderChain({
-      providers: [first, second],
-      budgetMs: 1_000,
-      timeoutMs: 300,
-      breaker: { failuresMax: 2, open: { firstMs: 10_000, maxMs: 10_000 } },
-      metrics: new SignMetrics(metrics),
+  const breaker = { failuresMax: 2, open: { firstMs: 10_000, maxMs: 10_000 } };
+  const laneOf = (provider: SignProvider, options: { timeoutMs?: number; concurrency?: number; queueMax?: number } = {}) => {
+    const { timeoutMs = 300, concurrency = 100, queueMax = 100 } = options;
+    return new Lane({
+      provider,
+      operation: 'connect',
+      options: { timeoutMs, concurrency },
+      slots: new Slots({ concurrency, queueMax }),
+      breaker,
+      roomBreaker: { ...breaker, roomsMax: 100 },
+      metrics: new SignMetrics(new Metrics('test')),
       logger: { error: (fields: object) => void errors.push(fields) } as unknown as Logger,
-      ...options,
     });
+  };
+  const chainOf = (options: { budgetMs?: number; timeoutMs?: number; concurrency?: number; queueMax?: number; shadow?: Shadow } = {}) =>
+    new ProviderChain({
+      lanes: [laneOf(first, options), laneOf(second, options)],
+      budgetMs: options.budgetMs ?? 1_000,
+      userAgent: 'Mozilla/5.0',
+      shadow: options.shadow,
+    });
+  let rooms: number;
+  /** A request for a room that was not asked for before. */
+  const otherRoom = () => ({ ...REQUEST, roomId: String(75_405_893_526_660 + ++rooms) });
 
   beforeEach(() => {
     errors = [];
-    metrics = new Metrics('test');
+    rooms = 0;
     first = new Played('simulator', () => good('simulator'));
     second = new Played('anonymous', () => good('anonymous'));
   });
@@ -83,16 +100,71 @@ describe('ProviderChain', () => {
   it('skips a provider whose breaker is open, says why, and comes back to it after a reset', async () => {
     first.behave = () => bad('empty-body');
     const chain = chainOf();
-    await chain.connect(REQUEST, never);
-    await chain.connect(REQUEST, never);
-    const { attempts } = await chain.connect(REQUEST, never);
+    await chain.connect(otherRoom(), never);
+    await chain.connect(otherRoom(), never);
+    const { attempts } = await chain.connect(otherRoom(), never);
     expect(attempts[0]).toMatchObject({ provider: 'simulator', reason: 'empty-body', skipped: true });
     expect(first.calls).toBe(2);
-    expect(await metrics.metrics()).toMatch(/sign_breaker_state\{provider="simulator",operation="connect",process="test"\} 2/);
+    expect(chain.report()[0]?.operations.connect?.breaker).toMatchObject({ state: 'open', reason: 'empty-body' });
     first.behave = () => good('simulator');
     expect(chain.reset('simulator')).toBe(true);
     expect((await chain.connect(REQUEST, never)).value?.provider).toBe('simulator');
     expect(chain.reset('nobody')).toBe(false);
+  });
+
+  it('leaves one room alone that keeps failing, and goes on serving all others by the same provider', async () => {
+    const badRoom = otherRoom();
+    first.connect = ({ roomId }) => {
+      first.calls += 1;
+      return Promise.resolve(roomId === badRoom.roomId ? bad('empty-body') : good('simulator'));
+    };
+    const chain = chainOf();
+    for (let i = 0; i < 6; i++) {
+      await chain.connect(badRoom, never);
+      expect((await chain.connect(otherRoom(), never)).value?.provider).toBe('simulator');
+    }
+    // Two calls about the bad room; after that it is left alone.
+    expect(first.calls).toBe(2 + 6);
+    expect(chain.report()[0]?.operations.connect).toMatchObject({ breaker: { state: 'closed' }, rooms: { failing: 1, resting: 1 } });
+    const { attempts } = await chain.connect(badRoom, never);
+    expect(attempts[0]?.message).toMatch(/leaving this room alone/);
+  });
+
+  it('holds what is plainly not about a room against the provider alone', async () => {
+    first.behave = () => bad('http-5xx');
+    const chain = chainOf();
+    await chain.connect(REQUEST, never);
+    await chain.connect(REQUEST, never);
+    expect(chain.report()[0]?.operations.connect).toMatchObject({ breaker: { state: 'open' }, rooms: { failing: 0 } });
+  });
+
+  it('probes a resting provider with one request, which decides for all', async () => {
+    jest.useFakeTimers({ doNotFake: ['performance', 'setImmediate', 'nextTick', 'queueMicrotask'] });
+    try {
+      first.behave = () => bad('http-5xx');
+      const chain = chainOf();
+      for (let i = 0; i < 2; i++) await chain.connect(REQUEST, never);
+      jest.setSystemTime(Date.now() + 10_001);
+      expect(chain.report()[0]?.operations.connect?.breaker.state).toBe('half-open');
+      let answer: (outcome: Outcome<ConnectBundle>) => void = () => undefined;
+      first.behave = () => new Promise((resolve) => (answer = resolve));
+      const probe = chain.connect(REQUEST, never);
+      expect((await chain.connect(REQUEST, never)).value?.provider).toBe('anonymous');
+      answer(good('simulator'));
+      expect((await probe).value?.provider).toBe('simulator');
+      expect(chain.report()[0]?.operations.connect?.breaker.state).toBe('closed');
+    } finally {
+      jest.useRealTimers();
+    }
+  });
+
+  it('sends what a provider has no place for on to the next, and holds it against nobody', async () => {
+    first.behave = (signal) => new Promise((resolve) => signal.addEventListener('abort', () => resolve(bad('timeout'))));
+    const chain = chainOf({ concurrency: 1, queueMax: 0, timeoutMs: 100 });
+    const [waiting, passedOn] = await Promise.all([chain.connect(otherRoom(), never), chain.connect(otherRoom(), never)]);
+    expect(waiting.attempts[0]?.reason).toBe('timeout');
+    expect(passedOn.attempts.map(({ reason }) => reason)).toEqual(['busy', 'ok']);
+    expect(chain.report()[0]?.operations.connect).toMatchObject({ breaker: { state: 'closed' }, failures: { timeout: 1, busy: 1 } });
   });
 
   it('leaves a provider alone for as long as its Retry-After says', async () => {
@@ -137,13 +209,59 @@ describe('ProviderChain', () => {
     first.behave = second.behave = () => bad('http-403');
     const chain = chainOf();
     expect(chain.blockage()).toBeUndefined();
-    await chain.connect(REQUEST, never);
-    await chain.connect(REQUEST, never);
+    await chain.connect(otherRoom(), never);
+    await chain.connect(otherRoom(), never);
     expect(chain.blockage()).toMatch(/simulator \(http-403\), anonymous \(http-403\)/);
   });
 
   it('has no attempts for an operation that no provider knows', async () => {
     const url = new URL('https://webcast.tiktok.com/');
     expect(await chainOf().sign({ url, method: 'GET', userAgent: '', cookies: '' }, never)).toEqual({ attempts: [] });
+  });
+
+  describe('with a shadow', () => {
+    const shadowOf = (share: number, draw: number) =>
+      new Shadow({
+        lane: laneOf(second),
+        share,
+        runningMax: 2,
+        userAgent: 'Mozilla/5.0',
+        metrics: new SignMetrics(new Metrics('test')),
+        random: () => draw,
+      });
+    it('compares what the shadow gives with what is served, and serves only the latter', async () => {
+      const shadow = shadowOf(1, 0.5);
+      const chain = new ProviderChain({ lanes: [laneOf(first)], budgetMs: 1_000, userAgent: 'Mozilla/5.0', shadow });
+      expect((await chain.connect(otherRoom(), never)).value?.provider).toBe('simulator');
+      second.behave = () => bad('empty-body');
+      expect((await chain.connect(otherRoom(), never)).value?.provider).toBe('simulator');
+      first.behave = () => bad('http-5xx');
+      second.behave = () => good('anonymous');
+      expect((await chain.connect(otherRoom(), never)).value).toBeUndefined();
+      second.behave = () => bad('empty-body');
+      expect((await chain.connect(otherRoom(), never)).value).toBeUndefined();
+      await waitFor(() => chain.shadowReport()?.compared.neither === 1);
+      expect(chain.shadowReport()).toMatchObject({
+        provider: 'anonymous',
+        compared: { both: 1, onlyServed: 1, onlyShadow: 1, neither: 1 },
+        shadow: { failures: { 'empty-body': 2 }, recent: { attempts: 4 } },
+      });
+    });
+
+    it('runs for its share only, never with cookies of a client, and never holds a request up', async () => {
+      second.behave = () => new Promise<never>(() => undefined);
+      const unlucky = new ProviderChain({ lanes: [laneOf(first)], budgetMs: 1_000, userAgent: '', shadow: shadowOf(0.1, 0.2) });
+      await unlucky.connect(REQUEST, never);
+      expect(second.calls).toBe(0);
+      const chain = new ProviderChain({ lanes: [laneOf(first)], budgetMs: 1_000, userAgent: '', shadow: shadowOf(1, 0.2) });
+      await chain.connect({ ...REQUEST, cookies: 'sessionid=theirs' }, never);
+      expect(second.calls).toBe(0);
+      const startedAt = performance.now();
+      for (let i = 0; i < 5; i++) await chain.connect(otherRoom(), never);
+      expect(performance.now() - startedAt).toBeLessThan(200);
+      expect(second.calls).toBe(2);
+      expect(chain.shadowReport()?.leftOut).toBe(3);
+      await chain.close();
+    });
   });
 });

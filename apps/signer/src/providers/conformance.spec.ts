@@ -1,6 +1,8 @@
 import { HttpSigner } from '@tributary/signing';
 import { Hosts } from '../tiktok/hosts.js';
 import { Upstream } from '../tiktok/upstream.js';
+import { Visitors } from '../tiktok/visitor.js';
+import { memoryCache } from '../testing/memory-cache.js';
 import type { ScriptedUpstream } from '../testing/scripted-upstream.js';
 import { AnonymousProvider } from './anonymous.js';
 import { providerConformance } from './conformance.js';
@@ -8,6 +10,8 @@ import { RemoteProvider } from './remote.js';
 import { SimulatorProvider } from './simulator.js';
 
 const http = ({ url }: ScriptedUpstream) => new Upstream(new Hosts([url]), { bodyBytesMax: 1_000_000, connectionsMax: 16 });
+const visitors = ({ url }: ScriptedUpstream, upstream: Upstream) =>
+  new Visitors({ name: 'test', upstream, webUrl: url, cache: memoryCache(), keepMs: 0 });
 const statuses = {
   'http-402': 'http-402',
   'http-403': 'http-403',
@@ -17,20 +21,23 @@ const statuses = {
 } as const;
 
 providerConformance('simulator', {
-  make: (upstream) => new SimulatorProvider({ upstream: http(upstream), webUrl: upstream.url, webcastUrl: upstream.url }),
+  make: (scripted) => {
+    const upstream = http(scripted);
+    return new SimulatorProvider({ upstream, visitors: visitors(scripted, upstream), webcastUrl: scripted.url });
+  },
   faultPath: /im\/fetch/,
   faults: { ...statuses, 'empty-body': 'empty-body', 'empty-cursor': 'empty-cursor', garbage: 'bad-answer' },
 });
 
 providerConformance('anonymous', {
-  make: (upstream) =>
-    new AnonymousProvider({ upstream: http(upstream), webUrl: upstream.url, socketUrl: 'wss://webcast-ws.tiktok.com/ws_reuse/?aid=1988' }),
+  make: (scripted) =>
+    new AnonymousProvider({ visitors: visitors(scripted, http(scripted)), socketUrl: 'wss://webcast-ws.tiktok.com/ws_reuse/?aid=1988' }),
   faultPath: /^\/$/,
   faults: { ...statuses, 'missing-cookie': 'missing-cookie', garbage: 'missing-cookie' },
 });
 
 providerConformance('remote', {
-  make: (upstream) => new RemoteProvider({ signer: new HttpSigner({ url: upstream.url, apiKey: 'secret-key' }), passSessions: false }),
+  make: (scripted) => new RemoteProvider({ signer: new HttpSigner({ url: scripted.url, apiKey: 'secret-key' }), passSessions: false }),
   faultPath: /connect/,
   faults: {
     ...statuses,

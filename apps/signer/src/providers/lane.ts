@@ -144,6 +144,10 @@ export class Lane {
     const durationMs = () => Math.round(performance.now() - startedAt);
     const ended = new AbortController();
     const end = () => ended.abort();
+    const late = new Promise<Outcome<T>>((resolve) => {
+      const say = () => resolve({ ok: false, reason: 'timeout', message: `no answer within ${Math.round(timeoutMs)} ms` });
+      ended.signal.addEventListener('abort', say, { once: true });
+    });
     const timer = setTimeout(end, timeoutMs);
     signal.addEventListener('abort', end, { once: true });
     if (signal.aborted) end();
@@ -155,10 +159,6 @@ export class Lane {
         return { outcome: { ok: false, reason: 'busy', message, retryAfterMs: BUSY_RETRY_MS }, durationMs: durationMs() };
       }
       release = place;
-      const late = new Promise<Outcome<T>>((resolve) => {
-        const say = () => resolve({ ok: false, reason: 'timeout', message: `no answer within ${Math.round(timeoutMs)} ms` });
-        ended.signal.addEventListener('abort', say, { once: true });
-      });
       return { outcome: await Promise.race([call(ended.signal), late]), durationMs: durationMs() };
     } catch (error) {
       this.o.logger.error({ err: error, provider: this.provider.name }, 'a provider threw; this is a bug');

@@ -1,6 +1,7 @@
 import { HttpSigner } from '@tributary/signing';
 import { type Config, ConfigError, type Logger } from '@tributary/runtime';
 import { fetch as undiciFetch } from 'undici';
+import type { TabPool } from '../browser/tab-pool.js';
 import type { Cache } from '../cache/cache.js';
 import { Hosts, isTikTok } from '../tiktok/hosts.js';
 import { makeDispatcher, Upstream } from '../tiktok/upstream.js';
@@ -10,6 +11,8 @@ import { ProviderChain } from './chain.js';
 import { Lane } from './lane.js';
 import type { SignMetrics } from './metrics.js';
 import { type ProviderOptions, providerOptions, shadowOptions } from './options.js';
+import { PageProvider } from './page.js';
+import { PageSignProvider } from './page-sign.js';
 import type { Operation, ProviderName, SignProvider } from './provider.js';
 import { RemoteProvider } from './remote.js';
 import { Shadow } from './shadow.js';
@@ -23,6 +26,8 @@ export interface ProviderParts {
   cache: Cache;
   metrics: SignMetrics;
   logger: Logger;
+  /** Of this process; Chromium starts with the first of them. */
+  tabs: TabPool;
   /** The creator whose room it is, where that can be found out: pages are opened by name. */
   ownerOf: (roomId: string, signal: AbortSignal) => Promise<string | undefined>;
 }
@@ -78,6 +83,11 @@ export function makeChain(parts: ProviderParts): ProviderChain {
 type Factory = (parts: ProviderParts, options: ProviderOptions) => SignProvider;
 
 const FACTORIES: Record<ProviderName, Factory> = {
+  page: ({ config, tabs, ownerOf }, { proxy }) => new PageProvider({ tabs, webUrl: config.tiktokWebUrl, proxy, ownerOf }),
+  'page-sign': (parts, options) => {
+    const { tiktokWebUrl: webUrl, tiktokWebcastUrl: webcastUrl } = parts.config;
+    return new PageSignProvider({ tabs: parts.tabs, upstream: upstreamOf(parts, options), webUrl, webcastUrl, proxy: options.proxy });
+  },
   simulator: (parts, options) => {
     const { config } = parts;
     if (isTikTok(new URL(config.tiktokWebcastUrl))) {

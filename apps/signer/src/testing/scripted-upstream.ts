@@ -14,6 +14,10 @@ export interface Seen {
   body: string;
 }
 
+/** A page's SDK in its smallest form: whatever the page fetches gets tokens. */
+const PAGE_SDK = `const plain = window.fetch.bind(window);
+window.fetch = (to, init) => plain(to + (String(to).includes('?') ? '&' : '?') + 'X-Bogus=bogus&msToken=token', init);`;
+
 /**
  * Everything that providers ask, in one server with answers made by hand: front page, signature, connect bundle, and the
  * routes of a remote sign server. A fault strikes the last request of a connect, where providers must notice it.
@@ -93,7 +97,13 @@ export class ScriptedUpstream {
       response.end('<html>please verify that you are human</html>');
     } else if (url.pathname === '/') {
       if (fault !== 'missing-cookie') response.setHeader('set-cookie', ['msToken=abc; Path=/', 'ttwid=scripted; Path=/; HttpOnly']);
-      response.end('<html></html>');
+      response.setHeader('content-type', 'text/html');
+      response.end(`<html><script>${PAGE_SDK}</script></html>`);
+    } else if (url.pathname.startsWith('/@')) {
+      if (fault !== 'missing-cookie') response.setHeader('set-cookie', 'ttwid=scripted; Path=/; HttpOnly');
+      response.setHeader('content-type', 'text/html');
+      const roomId = url.pathname.slice(2).split('/', 1)[0]?.replace('room', '') ?? '';
+      response.end(`<html><script>${PAGE_SDK}; fetch('/webcast/im/fetch/?room_id=${roomId}').catch(() => undefined);</script></html>`);
     } else if (url.pathname === '/sim/sign' || url.pathname === '/tiktok/sign_url') {
       const asked = JSON.parse(body) as { url: string; userAgent: string };
       const signedUrl = `${asked.url}${asked.url.includes('?') ? '&' : '?'}X-Bogus=bogus&msToken=token`;

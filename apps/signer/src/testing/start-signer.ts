@@ -1,7 +1,7 @@
 import { NestFactory } from '@nestjs/core';
-import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
-import { Config, createValidationPipe, type Logger } from '@tributary/runtime';
-import { prepareSigner, SignerModule } from '../signer.module.js';
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import { Config, createHttpAdapter, createValidationPipe, type Logger } from '@tributary/runtime';
+import { prepareSigner, SIGNER_HTTP, SignerModule } from '../signer.module.js';
 
 /** One line that was logged. */
 export interface Logged {
@@ -24,8 +24,7 @@ export async function startSigner(settings: Partial<Config>): Promise<RunningSig
   const at = (level: Logged['level']) => (fields: object, message: string) =>
     void logged.push({ level, fields: fields as Record<string, unknown>, message });
   const logger = { trace: at('debug'), debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') } as unknown as Logger;
-  const adapter = new FastifyAdapter({ bodyLimit: 131_072, forceCloseConnections: true, routerOptions: { ignoreDuplicateSlashes: true } });
-  const app = await NestFactory.create<NestFastifyApplication>(SignerModule.of(config, logger), adapter, {
+  const app = await NestFactory.create<NestFastifyApplication>(SignerModule.of(config, logger), createHttpAdapter(SIGNER_HTTP), {
     logger: false,
     abortOnError: false,
   });

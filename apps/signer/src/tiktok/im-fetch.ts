@@ -47,7 +47,7 @@ export async function fetchBundleBytes(
 }
 
 /** What TikTok says in JSON where protobuf was asked for: that the room has ended, or a code. */
-function saidInJson(body: Buffer): Failure | undefined {
+export function saidInJson(body: Buffer): Failure | undefined {
   if (body[0] !== 0x7b) return undefined;
   const code = /"status_code":\s*(\d{1,9})/.exec(body.toString('utf8', 0, 2_000))?.[1];
   if (code === CODE_FINISHED) return { ok: false, reason: 'offline', message: 'the room has ended' };

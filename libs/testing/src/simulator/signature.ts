@@ -105,9 +105,7 @@ export class Secrets {
     const [body = '', mac = ''] = pageId.split('~');
     if (!same(this.pageMac(body, ttwid), mac) || now - parseInt(body, 36) > PAGE_TTL_MS) return undefined;
     const mask = createHash('sha256').update(`${userAgent}|${pageId}`).digest();
-    return this.mac('page', pageId)
-      .map((byte, index) => byte ^ (mask[index] ?? 0))
-      .toString('hex');
+    return Buffer.from(this.mac('page', pageId).map((byte, index) => byte ^ (mask[index] ?? 0))).toString('hex');
   }
 
   private pageMac(body: string, ttwid: string): string {

@@ -230,6 +230,7 @@ function connectError(error: Error | null, protocol: string): Error {
 function categoryOf(error: Error): FailureCategory {
   if (error instanceof GuardError) return error.category;
   const code = (error as NodeJS.ErrnoException).code ?? '';
-  if (code === 'UND_ERR_SOCKET' || code === 'ECONNRESET' || code === 'EPIPE') return 'reset';
-  return code.startsWith('HPE_') || code === 'UND_ERR_HEADERS_OVERFLOW' || code.startsWith('UND_ERR_RES') ? 'response' : 'reset';
+  // What is not HTTP, or too much of it; the parser's errors carry no code in every case.
+  const malformed = error.name === 'HTTPParserError' || code.startsWith('HPE_') || code === 'UND_ERR_HEADERS_OVERFLOW' || code.startsWith('UND_ERR_RES');
+  return malformed ? 'response' : 'reset';
 }

@@ -7,7 +7,7 @@ import { root } from './servers/project.mjs';
 /** @param {string} file */
 const built = (file) => import(join(root, 'dist', file));
 const { describeSettings } = await built('libs/runtime/src/config.js');
-const { describeCatalog } = await built('libs/events/src/index.js');
+const { describeCatalog } = await built('libs/events/src/describe.js');
 
 const settings = describeSettings().map(
   (/** @type {{ env: string, default: string, about: string, secret: boolean }} */ setting) =>

@@ -35,12 +35,14 @@ export async function connectLog(app: NestFastifyApplication, config: Config, lo
     clients.push(made);
     return made;
   };
+  const feedClient = live ? client('api-feed') : undefined;
+  if (feedClient) await waitForRedis(feedClient, logger);
   const transport = new LogTransport({
     logger,
     inbox: roles.has('store')
       ? { reader: app.get(InboxReader), positions: app.get(StoreWriter), keys, subscriber: client('api-wake') }
       : undefined,
-    feed: live ? { reader: new FeedReader(client('api-feed'), keys, FEED_BLOCK_MS) } : undefined,
+    feed: feedClient && { reader: new FeedReader(feedClient, keys, FEED_BLOCK_MS) },
     onClosed: () => clients.forEach((made) => made.disconnect()),
   });
   app.connectMicroservice({ strategy: transport });

@@ -3,8 +3,10 @@ import type { Redis } from 'ioredis';
 
 /** A Redis that answers later than this costs a sign request more than it gives. */
 const ANSWER_MS_MAX = 300;
-/** After a failure it is left alone for this long. */
+/** After it kept a request waiting it is left alone for this long. A server that refuses at once costs nothing to ask again. */
 const REST_MS = 1_000;
+
+class Late extends Error {}
 
 /** Redis as something that the signer can do without: it is asked within bounds, and its absence is said once. */
 export class RedisGate {
@@ -21,7 +23,7 @@ export class RedisGate {
     if (this.restsUntil > 0 && Date.now() < this.restsUntil) return undefined;
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<never>((_resolve, reject) => {
-      timer = setTimeout(() => reject(new Error(`no answer within ${ANSWER_MS_MAX} ms`)), ANSWER_MS_MAX);
+      timer = setTimeout(() => reject(new Late(`no answer within ${ANSWER_MS_MAX} ms`)), ANSWER_MS_MAX);
     });
     try {
       const result = await Promise.race([command(this.redis), late]);
@@ -33,7 +35,7 @@ export class RedisGate {
       const { message: reason } = error as Error;
       if (!this.away) this.logger.warn({ reason }, 'Redis does not answer: no shared cache, no limits, known keys only');
       this.away = true;
-      this.restsUntil = Date.now() + REST_MS;
+      if (error instanceof Late) this.restsUntil = Date.now() + REST_MS;
       return undefined;
     } finally {
       clearTimeout(timer);

@@ -7,7 +7,7 @@ export function jsonSchemas(): Record<EventType, JsonSchema> {
   return Object.fromEntries(schemas) as Record<EventType, JsonSchema>;
 }
 
-/** The catalog as Markdown: a table of all types, then the fields of each typed one. The text of docs/events.md. */
+/** The catalog as Markdown: a table of all types, then the fields of each typed one. The text of docs/events.md. @public */
 export function describeCatalog(): string {
   const entries = catalogEntries();
   const table = entries.map(({ type, about, shape }) => `| \`${type}\` | ${shape} | ${cell(about)} |`);

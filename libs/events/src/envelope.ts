@@ -1,6 +1,3 @@
-/** Version of the envelope and of every data shape in the catalog; stored with each event. */
-export const SCHEMA_VERSION = 1;
-
 /**
  * An event as its producer makes it: it has no position yet. Times are ms since 1970.
  * `time` is TikTok's (createTime, else the seconds inside the message id); `receivedAt` is the worker's clock.

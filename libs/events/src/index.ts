@@ -10,8 +10,8 @@ export {
   type TypedEvent,
   unknownPatterns,
 } from './catalog.js';
-export { describeCatalog, jsonSchemas } from './describe.js';
-export { type Envelope, type EventDraft, SCHEMA_VERSION, type StoredEvent, toEnvelope } from './envelope.js';
+export { jsonSchemas } from './describe.js';
+export { type Envelope, type EventDraft, type StoredEvent, toEnvelope } from './envelope.js';
 export { TEXT_LENGTH_MAX } from './fields.js';
 export { dayOfEvent, messageEventId, monitorEventId, snowflakeTime, UNDATED } from './ids.js';
 export { matchesType } from './match.js';

@@ -63,7 +63,10 @@ export const monitor = {
     about: 'Something happened to a webhook endpoint that its owner should know. `subject` is the endpoint; it is about no creator.',
     data: Type.Object({
       endpoint: id('the endpoint'),
-      reason: word('`gone`: disabled, it answered 410. `failing`: disabled, every attempt failed for long. `expired`: events were lost to retention', ...WEBHOOK_REASONS),
+      reason: word(
+        '`gone`: disabled, it answered 410. `failing`: disabled, every attempt failed for long. `expired`: events were lost to retention',
+        ...WEBHOOK_REASONS,
+      ),
       message: text('what happened, in one sentence'),
       positions: Type.Optional(count('positions of the log that were skipped')),
     }),

@@ -65,6 +65,8 @@ class PartitionQueue {
   /** Number of the event before items[0]: all up to it is stored. */
   confirmed = 0;
   busy = false;
+  /** The highest number that was ever appended. */
+  newest = 0;
   failures = 0;
 
   get unsent(): number {
@@ -221,7 +223,9 @@ export class InboxProducer {
     if (status === 'OK') {
       const added = Math.max(0, upTo - (first - 1));
       queue.sent = Math.min(queue.items.length, queue.sent + Math.min(added, batch.length));
-      this.counts.appended += batch.length;
+      // Events sent again were counted when they were appended first.
+      this.counts.appended += Math.max(0, upTo - Math.max(queue.newest, first - 1));
+      queue.newest = Math.max(queue.newest, upTo);
       for (const number of refused) {
         const item = queue.items[number - queue.confirmed - 1];
         if (item) this.options.onRefused(item);

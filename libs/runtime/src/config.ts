@@ -351,7 +351,7 @@ export class Config {
   simulatorRate = 1;
 }
 
-/** The settings in the order they are declared, with their defaults, for docs and `--help`. */
+/** The settings in the order they are declared, with their defaults, for docs. @public */
 export function describeSettings(): (SettingDoc & { default: string })[] {
   const defaults = new Config() as unknown as Record<string, unknown>;
   return settings.map((doc) => ({ ...doc, default: String(defaults[doc.field]) }));
@@ -395,7 +395,10 @@ function readSecretFile(name: string, path: string | undefined): string | undefi
 export function maskedConfig(config: Config): Record<string, unknown> {
   const values = config as unknown as Record<string, unknown>;
   return Object.fromEntries(
-    settings.map(({ field, secret }) => [field, secret && values[field] ? maskSecret(String(values[field])) : values[field]]),
+    settings.map(({ field, secret }) => [
+      field,
+      secret && typeof values[field] === 'string' && values[field] !== '' ? maskSecret(values[field]) : values[field],
+    ]),
   );
 }
 

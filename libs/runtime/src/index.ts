@@ -1,8 +1,8 @@
 export { backoffMs, type BackoffBounds, pause } from './backoff.js';
-export { Config, ConfigError, describeSettings, loadConfig, maskedConfig, type SettingDoc } from './config.js';
+export { Config, ConfigError, loadConfig, type SettingDoc } from './config.js';
 export { HealthController, Metrics, Readiness, type ReadinessCheck } from './health.js';
 export { allows, hashKey, KeyProjection, type KeyRecord, newKey, type Scope, SCOPES } from './keys.js';
-export { createLogger, type Logger, nestLogger } from './logging.js';
+export { createLogger, type Logger } from './logging.js';
 export { LuaScript } from './lua-script.js';
 export { createPool, waitForPostgres } from './postgres.js';
 export { createValidationPipe, type FieldProblem, Problem, ProblemFilter } from './problem.js';

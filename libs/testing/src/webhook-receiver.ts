@@ -114,7 +114,8 @@ function respond(response: ServerResponse, { status = 200, headers = {}, body = 
   const go = () => {
     if (response.destroyed) return;
     if (fault === 'reset') response.destroy();
-    else if (fault === 'half') response.writeHead(status, { ...headers, 'content-length': String(2 * Math.max(1, body.length)) }).write(body || 'x');
+    else if (fault === 'half')
+      response.writeHead(status, { ...headers, 'content-length': String(2 * Math.max(1, body.length)) }).write(body || 'x');
     else if (fault === undefined) response.writeHead(status, headers).end(body);
   };
   if (delayMs > 0) setTimeout(go, delayMs).unref();

@@ -1,7 +1,7 @@
 export { type SocketBundle } from './bundle.js';
 export { type ConnectFailure, type ConnectResult, type EndReason, type Refusal, type SessionEnd } from './outcome.js';
-export { RoomSession, type RoomSessionOptions, SESSION_LIMITS, type SessionLimits, type SessionStats } from './session.js';
-export { parseUniqueId, readUniqueId, type UniqueIdResult } from './unique-id.js';
+export { RoomSession, type RoomSessionOptions, type SessionLimits, type SessionStats } from './session.js';
+export { readUniqueId, type UniqueIdResult } from './unique-id.js';
 export { type WireMessage } from './wire.js';
 export {
   type Asker,

@@ -102,7 +102,7 @@ async function accountOne(simulatorUrl: string, pool: Pool, uniqueId: string, to
 async function* ledger(simulatorUrl: string, uniqueId: string): AsyncGenerator<Sent> {
   const answer = await fetch(`${simulatorUrl}/sim/rooms/${encodeURIComponent(uniqueId)}/ledger`);
   if (!answer.ok || !answer.body) throw new Error(`the ledger of a room answered ${answer.status}`);
-  for await (const line of createInterface({ input: Readable.fromWeb(answer.body as Parameters<typeof Readable.fromWeb>[0]) })) {
+  for await (const line of createInterface({ input: Readable.fromWeb(answer.body) })) {
     if (line !== '') yield JSON.parse(line) as Sent;
   }
 }

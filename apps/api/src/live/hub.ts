@@ -28,6 +28,8 @@ export class LiveHub {
   private readonly recent: FeedBatch[] = [];
   private recentEvents = 0;
   private at = 0;
+  /** Positions of another generation mean nothing in this one: its followers end. */
+  private generation = 0;
   private lastHeardAt = Date.now();
   private waiting = new Set<() => void>();
   private timer: NodeJS.Timeout | undefined;
@@ -41,7 +43,9 @@ export class LiveHub {
   }
 
   async start(): Promise<void> {
-    this.at = (await this.options.store.head()).seq;
+    const { generation, seq } = await this.options.store.head();
+    this.generation = generation;
+    this.at = seq;
     this.timer = setInterval(() => void this.askStore(), this.quietMs);
   }
 
@@ -62,6 +66,8 @@ export class LiveHub {
   /** Takes a commit from the feed. One that does not follow the last makes the memory worthless: followers go to PostgreSQL. */
   take(batch: FeedBatch): void {
     this.lastHeardAt = Date.now();
+    if (batch.generation < this.generation) return;
+    if (batch.generation > this.generation) this.begin(batch.generation, batch.after);
     if (batch.to <= this.at) return;
     if (batch.after !== this.at) this.forget();
     this.recent.push(batch);
@@ -71,9 +77,13 @@ export class LiveHub {
     this.wake();
   }
 
-  /** Matching events after position `after`, in log order, for ever; ends when `signal` aborts. */
+  /**
+   * Matching events after position `after`, in log order, for ever; ends when `signal` aborts, and when the database turns out
+   * to be restored from a backup: then the reader must ask anew whether its position can be honoured.
+   */
   async *follow(filter: EventFilter, after: number, signal: AbortSignal): AsyncGenerator<LiveBatch> {
-    for (let position = after; !signal.aborted;) {
+    const { generation } = this;
+    for (let position = after; !signal.aborted && generation === this.generation;) {
       if (position >= this.at) {
         await this.changed(signal);
         continue;
@@ -99,8 +109,9 @@ export class LiveHub {
     if (this.asking || Date.now() - this.lastHeardAt < this.quietMs) return;
     this.asking = true;
     try {
-      const { seq } = await this.options.store.head();
-      if (seq > this.at && Date.now() - this.lastHeardAt >= this.quietMs) {
+      const { generation, seq } = await this.options.store.head();
+      if (generation > this.generation) this.begin(generation, seq);
+      else if (seq > this.at && Date.now() - this.lastHeardAt >= this.quietMs) {
         this.forget();
         this.at = seq;
         this.wake();
@@ -110,6 +121,13 @@ export class LiveHub {
     } finally {
       this.asking = false;
     }
+  }
+
+  private begin(generation: number, at: number): void {
+    this.forget();
+    this.generation = generation;
+    this.at = at;
+    this.wake();
   }
 
   private forget(): void {

@@ -7,12 +7,13 @@ import type { LiveHub } from './hub.js';
 import type { SseWriter, StreamLimits } from './sse-writer.js';
 
 /** Why the server ended a stream. */
-export type StreamEnd = 'slow' | 'shutdown' | 'revoked';
+export type StreamEnd = 'slow' | 'shutdown' | 'revoked' | 'restored';
 
 const FAREWELL: Record<StreamEnd, string> = {
   slow: 'the client did not keep up; read on from the last id',
   shutdown: 'this process stops; read on from the last id',
   revoked: 'the key was revoked',
+  restored: 'the database was restored from a backup; ask again whether the last id can be honoured',
 };
 /** Frames are joined up to about this size: one system call for many events, and small enough to notice a slow client. */
 const CHUNK_CHARACTERS = 65_536;
@@ -99,6 +100,7 @@ export class LiveStream {
           this.position = seq;
           failures = 0;
         }
+        if (!signal.aborted) this.stop('restored');
         return;
       } catch (error) {
         if (signal.aborted) return;

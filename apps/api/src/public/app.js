@@ -68,7 +68,7 @@ class Dashboard {
       }
     };
     void run();
-    this.timers.push(setInterval(run, ms));
+    this.timers.push(setInterval(() => void run(), ms));
   }
 
   async loadCreators() {

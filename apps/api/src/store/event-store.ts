@@ -59,9 +59,12 @@ export class EventStore {
   }
 
   /** All matching events up to the head at the time of the call, page by page: memory stays flat. */
-  async *stream(filter: EventFilter, { after = 0, order = 'asc' as 'asc' | 'desc' } = {}): AsyncIterable<StoredEvent[]> {
+  async *stream(
+    filter: EventFilter,
+    { after = 0, order = 'asc' }: { after?: number; order?: 'asc' | 'desc' } = {},
+  ): AsyncIterable<StoredEvent[]> {
     const { seq: head } = await this.head();
-    let bounds: { after?: number; before?: number } = order === 'asc' ? { after, before: head + 1 } : { after, before: head + 1 };
+    let bounds: { after?: number; before?: number } = { after, before: head + 1 };
     for (;;) {
       const page = await this.query(filter, { ...bounds, order, limit: EXPORT_PAGE });
       if (page.events.length > 0) yield page.events;

@@ -38,7 +38,7 @@ export function toSql(filter: EventFilter, params: unknown[]): string[] {
   }
   if (filter.q) {
     const text = bind(`%${escapeLike(filter.q)}%`);
-    conditions.push(`(${TEXT_FIELDS.map((field) => `data->>'${field}' ilike ${text}`).join(' or ')})`);
+    conditions.push(`(${TEXT_FIELDS.map((field) => `data->>'${field}' ilike ${text}`).join(' or ')} or ${anyCaption(text)})`);
   }
   if (filter.since) conditions.push(`received_at >= ${bind(filter.since)}`);
   if (filter.until) conditions.push(`received_at < ${bind(filter.until)}`);
@@ -58,14 +58,18 @@ export function matches(filter: EventFilter, event: StoredEvent): boolean {
   }
   if (filter.q) {
     const wanted = filter.q.toLowerCase();
-    const found = TEXT_FIELDS.some((field) => {
-      const text = data[field];
-      return typeof text === 'string' && text.toLowerCase().includes(wanted);
-    });
-    if (!found) return false;
+    const captions = Array.isArray(data.texts) ? (data.texts as ({ text?: unknown } | null)[]) : [];
+    const found = [...TEXT_FIELDS.map((field) => data[field]), ...captions.map((caption) => caption?.text)];
+    if (!found.some((text) => typeof text === 'string' && text.toLowerCase().includes(wanted))) return false;
   }
   if (filter.since && event.receivedAt < filter.since.getTime()) return false;
   return !(filter.until && event.receivedAt >= filter.until.getTime());
+}
+
+/** Captions carry several texts. The case keeps the function from data whose `texts` is something else. */
+function anyCaption(text: string): string {
+  const texts = `jsonb_array_elements(case jsonb_typeof(data->'texts') when 'array' then data->'texts' else '[]' end)`;
+  return `(data ? 'texts' and exists (select from ${texts} as caption where caption->>'text' ilike ${text}))`;
 }
 
 function escapeLike(text: string): string {

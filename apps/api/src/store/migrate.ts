@@ -17,7 +17,7 @@ export async function migrate(databaseUrl: string, logger?: MigrationLogger): Pr
     log: () => undefined,
     lockValue: 7_241_906_533,
     advisoryLockMode: 'wait',
-  } as Parameters<typeof runner>[0]);
+  });
   const names = applied.map(({ name }) => name);
   if (names.length > 0) logger?.info({ migrations: names }, 'database brought up to date');
   return names;

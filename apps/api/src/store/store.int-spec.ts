@@ -227,6 +227,19 @@ describe('queries and live reading', () => {
     producer.append(draft(1), '1');
     producer.append(draft(2, { type: 'tiktok.live.gift', data: { n: 2, totalDiamonds: 5, user: { id: '6', uniqueId: 'six' } } }), '1');
     producer.append(draft(3, { data: { n: 3, comment: '100% _sure_', user: { id: '7', uniqueId: 'seven' } } }), '1');
+    producer.append(
+      draft(4, {
+        type: 'tiktok.live.caption',
+        data: {
+          n: 4,
+          texts: [
+            { language: 'en', text: 'good evening' },
+            { language: 'en', text: 'dear friends' },
+          ],
+        },
+      }),
+      '1',
+    );
     await producer.confirmed(AbortSignal.timeout(5_000));
     const store = new EventStore(pool);
     const hub = new LiveHub({ store, logger });
@@ -242,6 +255,7 @@ describe('queries and live reading', () => {
       { q: 'TEXT' },
       { q: '100% _s' },
       { q: '100%%' },
+      { q: 'Dear' },
       { creatorIds: ['cr_a'] },
       { creatorIds: [] },
       { until: new Date(0) },
@@ -286,6 +300,30 @@ describe('queries and live reading', () => {
     await Promise.all([pump, following]);
     hub.stop();
     expect(seen).toEqual(upTo(1_000));
+  });
+});
+
+describe('a database that was restored from a backup', () => {
+  it('ends the followers of the log that is gone, and serves new ones from the one that is there', async () => {
+    const { stop } = await startWriter();
+    producer.append(draft(1), '1');
+    producer.append(draft(2), '1');
+    await producer.confirmed(AbortSignal.timeout(5_000));
+    await stop();
+    const hub = new LiveHub({ store: new EventStore(pool), logger, quietMs: 50 });
+    stops.push(() => hub.stop());
+    await hub.start();
+    const leaving = AbortSignal.timeout(10_000);
+    const following = hub.follow({}, hub.head(), leaving).next();
+    await pool.query('delete from events; update log_head set seq = 0, generation = generation + 1');
+    expect(await following).toEqual({ done: true, value: undefined });
+    expect(leaving.aborted).toBe(false);
+    expect(hub.head()).toBe(0);
+    await startWriter();
+    producer.append(draft(3), '1');
+    const step = await hub.follow({}, 0, AbortSignal.timeout(10_000)).next();
+    const events = step.done ? [] : step.value.events;
+    expect(events.map(({ id }) => id)).toContain(draft(3).id);
   });
 });
 

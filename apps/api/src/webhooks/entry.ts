@@ -47,20 +47,18 @@ export class EntryReader {
 
   /** Matching events after `after` and up to `to`, or the head of the log where that is before; at most `limit` (1 or more) of them. */
   async page(filter: EventFilter, { after, to: wanted, limit }: { after: number; to: number; limit: number }): Promise<EntryPage> {
-    const { rows: heads } = await this.pool.query<{ seq: number; generation: number; oldest: number }>(
-      'select seq::float8 as seq, generation::float8 as generation, oldest_seq::float8 as oldest from log_head',
-    );
-    const { seq: head = 0, generation = 0, oldest = 0 } = heads[0] ?? {};
-    const to = Math.min(head, wanted);
-    if (to <= after) return { entries: [], reached: after, oldest };
-    const params: unknown[] = [after, to, limit];
-    const conditions = toSql(filter, params);
-    const { rows } = await this.pool.query<Row>(
-      `select ${COLUMNS} from events e where ${['seq > $1', 'seq <= $2', ...conditions].join(' and ')} order by seq limit $3`,
+    const params: unknown[] = [after, wanted, limit];
+    const conditions = ['e.seq > $1', 'e.seq <= least(h.seq, $2)', ...toSql(filter, params)].join(' and ');
+    // One snapshot: what the head says is complete is there.
+    const { rows } = await this.pool.query<Row & { head: number; generation: number; oldest: number }>(
+      `select h.seq::float8 as head, h.generation::float8 as generation, h.oldest_seq::float8 as oldest, ${COLUMNS}
+       from log_head h left join lateral (select * from events e where ${conditions} order by e.seq limit $3) e on true`,
       params,
     );
-    const entries = rows.map((row) => storedEntry(row, generation));
-    return { entries, reached: entries.length === limit ? entries.at(-1)!.seq : to, oldest };
+    const { head = after, generation = 0, oldest = 0 } = rows[0] ?? {};
+    const entries = rows.filter((row) => row.id !== null).map((row) => storedEntry(row, generation));
+    const reached = entries.length === limit ? entries.at(-1)!.seq : Math.max(after, Math.min(head, wanted));
+    return { entries, reached, oldest };
   }
 
   /** The events of these deliveries that still exist, in log order, by delivery. */
@@ -76,14 +74,15 @@ export class EntryReader {
       [wanted.map(({ endpointId }) => endpointId), wanted.map(({ id }) => id)],
     );
     const found = new Map<string, Entry[]>(wanted.map(({ id }) => [id, []]));
-    for (const { delivery, generation, ...row } of rows) found.get(delivery)?.push(storedEntry(row, generation));
+    for (const row of rows) found.get(row.delivery)?.push(storedEntry(row, row.generation));
     return found;
   }
 }
 
-function storedEntry({ data, ...row }: Row, generation: number): Entry {
-  return new Entry(row, () => {
-    const head = JSON.stringify(toEnvelope({ ...row, data: {} }, encodeCursor({ generation, seq: row.seq })));
+function storedEntry(row: Row, generation: number): Entry {
+  const { seq, id, type, creatorId, handle, roomId, time, receivedAt, data } = row;
+  return new Entry({ seq, type, creatorId, receivedAt }, () => {
+    const head = JSON.stringify(toEnvelope({ seq, id, type, creatorId, handle, roomId, time, receivedAt, data: {} }, encodeCursor({ generation, seq })));
     if (!head.endsWith('"data":{}}')) throw new Error('data is not the last member of the envelope');
     return `${head.slice(0, -3)}${data}}`;
   });

@@ -27,7 +27,7 @@ export interface Lane {
   again(delivery: OpenDelivery): void;
   /** The earliest `nextAt` of those that wait for it; undefined when none does. */
   readonly nextAt: number | undefined;
-  /** Deliveries that may be cut now, where `open` may be open. */
+  /** Deliveries that may be cut now: `open` more while fewer than that are open, so that the wire does not wait for the next cut. */
   room(open: number): number;
   /** Whether it will not take new ones for a while, because of failures. */
   readonly stuck: boolean;
@@ -79,7 +79,7 @@ export class OrderedLane implements Lane {
 
   /** Behind a delivery that fails nothing is cut: what waits there follows a changed filter. */
   room(open: number): number {
-    return this.stuck ? 0 : Math.max(0, open - this.items.length);
+    return this.stuck || this.items.length >= open ? 0 : open;
   }
 
   get stuck(): boolean {
@@ -165,8 +165,7 @@ export class ParallelLane implements Lane {
   }
 
   room(open: number): number {
-    if (this.stuck) return 0;
-    return Math.max(0, open - (this.due.length - this.taken) - this.wire.size);
+    return this.stuck || this.due.length - this.taken + this.wire.size >= open ? 0 : open;
   }
 
   get size(): number {

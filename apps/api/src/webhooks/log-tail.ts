@@ -14,7 +14,7 @@ export interface TailFollower {
 }
 
 export interface LogTailOptions {
-  hub: Pick<LiveHub, 'follow'>;
+  hub: Pick<LiveHub, 'follow' | 'head'>;
   /** The generation that cursors are made with. */
   generation: () => number;
   /** Newest events kept, so that a reader that comes from the database finds the place where it goes on. */
@@ -94,17 +94,35 @@ export class LogTail {
     const { hub, generation, logger } = this.options;
     const { signal } = this.stopping;
     for (let failures = 0; !signal.aborted;) {
+      if (this.farBehind()) this.skipTo(hub.head());
       try {
         for await (const { events, seq } of hub.follow({}, this.position, signal)) {
           failures = 0;
           const now = generation();
           this.take(events.map((event) => entryOf(event, now)), seq);
+          if (this.farBehind()) break;
         }
+        if (signal.aborted) return;
+        // The database was restored from a backup: what is remembered belongs to a log that is gone.
+        this.position = hub.head();
+        this.recent = [];
+        this.recentAfter = this.position;
       } catch (error) {
         if (failures === 0) logger.warn({ reason: error instanceof Error ? error.message : String(error) }, 'the log cannot be followed for webhooks; trying again');
         await pause(backoffMs(failures++, RETRY), signal);
       }
     }
+  }
+
+  /** Far from the end, and nobody follows: what lies between is nobody's business here. */
+  private farBehind(): boolean {
+    return this.byCreator.size === 0 && this.ofAll.size === 0 && this.options.hub.head() - this.position > this.recentEntriesMax;
+  }
+
+  private skipTo(position: number): void {
+    this.recent = [];
+    this.recentAfter = position;
+    this.position = position;
   }
 
   private take(entries: Entry[], seq: number): void {

@@ -36,9 +36,10 @@ export interface LogReaderOptions {
   expired(oldest: number): void;
 }
 
-const PENDING_MIN = 128;
+/** Events read ahead: few, and more for an endpoint that takes them quickly. */
+const PENDING = { min: 128, max: 1_024, quickMs: 100, slowMs: 1_000 };
 /** Numbers of the log looked at in one query. */
-const RANGE = { min: 2_000, max: 128_000 };
+const RANGE = { min: 4_000, max: 128_000 };
 /** A cut beyond this is left to the next one: one transaction, one group of sends. */
 const CUTS_MAX = 100;
 
@@ -61,7 +62,9 @@ export class LogReader implements TailFollower {
   private reading = false;
   private closed = false;
   private range = RANGE.min;
-  private readonly pendingMax: number;
+  private filledAt = 0;
+  private readonly pendingMin: number;
+  private pendingMax: number;
 
   constructor(private readonly options: LogReaderOptions) {
     this.id = options.id;
@@ -70,7 +73,8 @@ export class LogReader implements TailFollower {
     this.end = options.end;
     this.position = options.position;
     this.readTo = options.position;
-    this.pendingMax = Math.max(PENDING_MIN, 2 * (options.batch?.maxEvents ?? 0));
+    this.pendingMin = Math.max(PENDING.min, 2 * (options.batch?.maxEvents ?? 0));
+    this.pendingMax = this.pendingMin;
   }
 
   /** Everything up to here was looked at. */
@@ -138,6 +142,10 @@ export class LogReader implements TailFollower {
     // What the tail still has in memory may fill the room by itself.
     if (this.join() || this.pending.length > before) return this.options.wake();
     this.reading = true;
+    const now = performance.now();
+    if (now - this.filledAt < PENDING.quickMs) this.pendingMax = Math.max(this.pendingMax, Math.min(PENDING.max, this.pendingMax * 2));
+    else if (now - this.filledAt > PENDING.slowMs) this.pendingMax = this.pendingMin;
+    this.filledAt = now;
     try {
       const limit = this.pendingMax - this.pending.length;
       const to = Math.min(this.end ?? Infinity, this.readTo + this.range);

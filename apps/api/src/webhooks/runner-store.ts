@@ -68,14 +68,18 @@ cut as (
   join moved using (reader))
 select reader from moved`;
 
+/**
+ * Nothing here tests `state` to find rows: the planner would take the index of open ones, and look through all of an
+ * endpoint's for each result. A delivery that was cancelled meanwhile keeps its state, and gets the attempt it had.
+ */
 const RESULTS = `
 update webhook_deliveries d
-set state = r.state, attempt = r.attempt, next_attempt_at = to_timestamp(r.next / 1000),
-  ended_at = case when r.state <> 'open' then now() end,
+set state = case when d.state = 'open' then r.state else d.state end, attempt = r.attempt, next_attempt_at = to_timestamp(r.next / 1000),
+  ended_at = case when d.state = 'open' and r.state <> 'open' then now() else d.ended_at end,
   attempts = case when r.record is null then d.attempts
     else (d.attempts || r.record)[greatest(1, cardinality(d.attempts) + 2 - ${ATTEMPTS_KEPT}):] end
 from jsonb_to_recordset($1::jsonb) as r (endpoint text, id text, state text, attempt smallint, next float8, record jsonb)
-where d.endpoint_id = r.endpoint and d.id = r.id and d.state = 'open' and d.attempt = r.attempt - 1`;
+where d.endpoint_id = r.endpoint and d.id = r.id and d.attempt = r.attempt - 1`;
 
 const FLUSH = `
 update webhook_readers r set

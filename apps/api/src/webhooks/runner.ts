@@ -60,6 +60,8 @@ const ENTRIES_FRESH_MS = 5_000;
 /** An endpoint that rests for longer than this holds no events meanwhile. */
 const SHED_MS = 5_000;
 const LOAD_RETRY_MS = 1_000;
+const UNWRITTEN_MAX = 2_000;
+const UNWRITTEN_WAIT_MS = 20;
 /** Failures that take a place on the wire for long, or say that there is too much. */
 const SLOWING: ReadonlySet<FailureCategory> = new Set(['timeout', 'connect', 'throttled', 'dns', 'tls', 'reset']);
 
@@ -276,6 +278,8 @@ export class EndpointRunner {
   /** Sends what may be sent; the result is the time in ms after which a limit allows more. */
   private sendReady(now: number): number | undefined {
     if (!this.parts.alive()) return LOAD_RETRY_MS;
+    // What was sent must be written down before much more is: a database that is slow holds sending back.
+    if (this.parts.results.size > UNWRITTEN_MAX) return UNWRITTEN_WAIT_MS;
     if (this.restUntil > now) return this.restUntil - now;
     let waitMs: number | undefined;
     const { live, replay, again } = this.sources;

@@ -32,6 +32,8 @@ export interface TabLease {
   page: Page;
   /** It has been used for the same purpose before: its page is open. */
   warm: boolean;
+  /** Resolves when the tab has ended, by itself or with Chromium. */
+  ended: Promise<Failure>;
   /** `name=value; ..` as sent to the site, `ttwid` first. */
   cookies(): Promise<string>;
   /** Gives the tab back: to be kept warm, or to be closed. */
@@ -49,6 +51,9 @@ interface Holder {
   once: boolean;
   /** What was last written to the cache. */
   saved: string;
+  madeAt: number;
+  /** It has the cookies of an earlier life. */
+  restored: boolean;
 }
 
 interface Tab {
@@ -57,10 +62,13 @@ interface Tab {
   holder: Holder;
   busy: boolean;
   usedAt: number;
+  ended: Promise<Failure>;
 }
 
 const SWEEP_MS = 1_000;
 const SESSION_MS = 7 * 86_400_000;
+/** A visitor that is not trusted at this age will not be replaced by a better one. */
+const NEW_MS = 10_000;
 /** Streams, which nobody watches here. */
 const BLOCKED = ['*.flv*', '*.m3u8*', '*.mp4*', '*.ts?*', '*.m4s*', '*.webm*', '*.woff2*'];
 
@@ -75,7 +83,8 @@ export class TabPool {
   private readonly tabs = new Set<Tab>();
   private opening = 0;
   private readonly waiting: (() => void)[] = [];
-  private readonly dying = new Set<() => void>();
+  /** Ends with Chromium: what waits for a browser that died may wait for ever. */
+  private life = new Life();
   private readonly sweeper: NodeJS.Timeout;
   private once = 0;
 
@@ -117,25 +126,12 @@ export class TabPool {
       }
       const lease = leased.value;
       const done = work(lease).catch((error: unknown) => failureOf(error));
-      const outcome = await Promise.race([done, aborted, this.death(lease.page)]);
+      const outcome = await Promise.race([done, aborted, lease.ended, this.life.ended]);
       lease.release(outcome.ok);
       return outcome;
     } finally {
       signal.removeEventListener('abort', leave);
     }
-  }
-
-  /** Resolves when the tab, or Chromium with it, has ended: what runs in it may then wait for ever. */
-  private death(page: Page): Promise<Failure> {
-    return new Promise((resolve) => {
-      const die = () => {
-        this.dying.delete(die);
-        resolve(gone('Chromium or its tab has ended'));
-      };
-      this.dying.add(die);
-      page.once('crash', die);
-      page.once('close', die);
-    });
   }
 
   /** A tab for a purpose, warm if there is one. Waits for a place while all tabs are busy, until the signal aborts. */
@@ -150,16 +146,17 @@ export class TabPool {
     }
   }
 
-  /** Drops a visitor that is not trusted any more: its tabs as they come back, its cookies now. */
-  async forget(identity: Identity): Promise<void> {
-    if (identity.cookies !== '') return;
+  /** Drops a visitor that is not trusted any more: its tabs as they come back, its cookies now. True if it was an old one. */
+  async forget(identity: Identity): Promise<boolean> {
+    if (identity.cookies !== '') return false;
     const key = this.keyOf(identity);
     await this.o.cache.forget(sessionKind, key);
     const holder = this.holders.get(key);
     this.holders.delete(key);
-    if (!holder) return;
+    if (!holder) return false;
     holder.once = true;
     for (const tab of holder.tabs) if (!tab.busy) this.shut(tab);
+    return holder.restored || Date.now() - holder.madeAt > NEW_MS;
   }
 
   async close(): Promise<void> {
@@ -178,6 +175,7 @@ export class TabPool {
     return {
       page: tab.page,
       warm,
+      ended: tab.ended,
       cookies: () => this.cookiesOf(tab),
       release: (keep) => {
         if (!held) return;
@@ -195,16 +193,7 @@ export class TabPool {
     const holder = this.holderOf(key, identity);
     holder.opening += 1;
     try {
-      const context = await holder.context;
-      if (!context.ok) return context;
-      const page = await context.value.newPage();
-      await dress(page, identity.userAgent);
-      const tab: Tab = { page, purpose, holder, busy: true, usedAt: Date.now() };
-      holder.tabs.add(tab);
-      this.tabs.add(tab);
-      page.once('crash', () => this.shut(tab));
-      page.once('close', () => this.forgetTab(tab));
-      return { ok: true, value: this.lease(tab, false) };
+      return await Promise.race([this.openIn(holder, purpose, identity), this.life.ended]);
     } catch (error) {
       // Half a tab is in a context that nobody may use again.
       holder.once = true;
@@ -216,16 +205,45 @@ export class TabPool {
     }
   }
 
+  private async openIn(holder: Holder, purpose: string, identity: Identity): Promise<Outcome<TabLease>> {
+    const { life } = this;
+    const context = await holder.context;
+    if (!context.ok) return context;
+    const page = await context.value.newPage();
+    await dress(page, identity.userAgent);
+    if (life !== this.life) return gone('Chromium has ended');
+    const ended = new Promise<Failure>((resolve) => {
+      const end = () => resolve(gone('the tab has ended'));
+      page.once('crash', end);
+      page.once('close', end);
+    });
+    const tab: Tab = { page, purpose, holder, busy: true, usedAt: Date.now(), ended };
+    holder.tabs.add(tab);
+    this.tabs.add(tab);
+    page.once('crash', () => this.shut(tab));
+    page.once('close', () => this.forgetTab(tab));
+    return { ok: true, value: this.lease(tab, false) };
+  }
+
   private holderOf(key: string, identity: Identity): Holder {
     const known = this.holders.get(key);
     if (known) return known;
-    const context = this.makeContext(key, identity);
-    const holder: Holder = { key, context, tabs: new Set(), opening: 0, once: identity.cookies !== '', saved: '' };
+    const holder: Holder = {
+      key,
+      context: Promise.resolve(gone('not made yet')),
+      tabs: new Set(),
+      opening: 0,
+      once: identity.cookies !== '',
+      saved: '',
+      madeAt: Date.now(),
+      restored: false,
+    };
+    holder.context = this.makeContext(holder, identity);
     this.holders.set(key, holder);
     return holder;
   }
 
-  private async makeContext(key: string, { userAgent, proxy, cookies }: Identity): Promise<Outcome<BrowserContext>> {
+  private async makeContext(holder: Holder, { userAgent, proxy, cookies }: Identity): Promise<Outcome<BrowserContext>> {
     const browser = await this.o.host.get();
     if (!browser.ok) return browser;
     try {
@@ -238,7 +256,8 @@ export class TabPool {
         serviceWorkers: 'block',
         ...(proxy === undefined ? {} : { proxy: proxyOf(proxy) }),
       });
-      const known = cookies === '' ? await this.savedSession(key) : cookiesFrom(cookies, this.o.webUrl);
+      const known = cookies === '' ? await this.savedSession(holder.key) : cookiesFrom(cookies, this.o.webUrl);
+      holder.restored = cookies === '' && known.length > 0;
       if (known.length > 0) await context.addCookies(known);
       return { ok: true, value: context };
     } catch (error) {
@@ -317,9 +336,19 @@ export class TabPool {
   private dropAll(): void {
     this.tabs.clear();
     this.holders.clear();
-    for (const die of this.dying) die();
+    const { life } = this;
+    this.life = new Life();
+    life.end();
     for (const wake of this.waiting.splice(0)) wake();
   }
+}
+
+/** One run of Chromium. */
+class Life {
+  end: () => void = () => undefined;
+  readonly ended = new Promise<Failure>((resolve) => {
+    this.end = () => resolve(gone('Chromium has ended'));
+  });
 }
 
 /** What a call to Chromium failed for. */

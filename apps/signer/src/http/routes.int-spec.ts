@@ -206,7 +206,7 @@ describe('routes of the signer', () => {
 
   it('shows providers with success by reason, latency and breaker, and closes a breaker by hand', async () => {
     upstream.fault = 'empty-body';
-    for (let i = 0; i < 6; i++) await get(`/webcast/rooms/${ROOM}/connect`);
+    for (let i = 0; i < 6; i++) await get(`/webcast/rooms/${75_405_893_526_660 + i}/connect`);
     const { data } = (await (await get('/v1/providers')).json()) as { data: object[] };
     expect(data).toMatchObject([
       {

@@ -3,7 +3,7 @@ import type { Page, Route } from 'playwright-core';
 import type { Identity, TabLease, TabPool } from '../browser/tab-pool.js';
 import { fetchBundleBytes, imFetchUrl } from '../tiktok/im-fetch.js';
 import type { Upstream } from '../tiktok/upstream.js';
-import { type ConnectRequest, type FailureReason, type Outcome, reasonOfStatus, type SignProvider, type SignRequest } from './provider.js';
+import { type ConnectRequest, type FailureReason, isDistrust, type Outcome, reasonOfStatus, type SignProvider, type SignRequest } from './provider.js';
 
 export interface PageSignProviderOptions {
   tabs: TabPool;
@@ -51,9 +51,8 @@ export class PageSignProvider implements SignProvider {
     return signature.ok ? { ok: true, value: signature.value.signed } : signature;
   }
 
-  failed(request: ConnectRequest, reason: FailureReason): Promise<void> {
-    const distrusted = reason === 'empty-body' || reason === 'empty-cursor' || reason === 'http-403';
-    return distrusted ? this.options.tabs.forget(this.identity(request)) : Promise.resolve();
+  failed(request: ConnectRequest, reason: FailureReason): Promise<boolean> {
+    return isDistrust(reason) ? this.options.tabs.forget(this.identity(request)) : Promise.resolve(false);
   }
 
   async close(): Promise<void> {

@@ -3,7 +3,7 @@ import { readLivePage } from '@tributary/webcast';
 import type { Page, Request, Response } from 'playwright-core';
 import { failureOf, type Identity, type TabLease, type TabPool } from '../browser/tab-pool.js';
 import { saidInJson } from '../tiktok/im-fetch.js';
-import { type ConnectRequest, type Failure, type FailureReason, type Outcome, reasonOfStatus, type SignProvider } from './provider.js';
+import { type ConnectRequest, type Failure, type FailureReason, isDistrust, type Outcome, reasonOfStatus, type SignProvider } from './provider.js';
 
 export interface PageProviderOptions {
   tabs: TabPool;
@@ -33,9 +33,8 @@ export class PageProvider implements SignProvider {
     return this.options.tabs.use(`live ${uniqueId}`, this.identity(request), signal, (lease) => this.view(lease, uniqueId, request, signal));
   }
 
-  failed(request: ConnectRequest, reason: FailureReason): Promise<void> {
-    const distrusted = reason === 'empty-body' || reason === 'empty-cursor' || reason === 'http-403';
-    return distrusted ? this.options.tabs.forget(this.identity(request)) : Promise.resolve();
+  failed(request: ConnectRequest, reason: FailureReason): Promise<boolean> {
+    return isDistrust(reason) ? this.options.tabs.forget(this.identity(request)) : Promise.resolve(false);
   }
 
   close(): Promise<void> {

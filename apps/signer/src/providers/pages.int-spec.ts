@@ -40,11 +40,6 @@ if (chromium === undefined) {
     });
     const roomId = (name = NAME) => simulator.room(name)?.roomId ?? '';
     const bundle = (name = NAME, userAgent?: string) => client.fetchBundle({ roomId: roomId(name), userAgent }, never);
-    const metric = async (name: string) => {
-      const text = await (await fetch(`${signer.url}/metrics`)).text();
-      return [...text.matchAll(new RegExp(`^${name}(?:\\{[^}]*\\})? (\\d+)$`, 'gm'))].reduce((sum, [, value]) => sum + Number(value), 0);
-    };
-
     it('gives a bundle where every other way is refused, with user agent, browser parameters and cookies that agree', async () => {
       const result = await bundle(NAME, AGENT);
       if (!result.ok) throw new Error(result.message);
@@ -69,14 +64,15 @@ if (chromium === undefined) {
     });
 
     it('keeps to its tabs however many rooms are asked for at once', async () => {
-      const most = { open: 0 };
-      const watch = setInterval(() => void metric('sign_browser_tabs').then((open) => (most.open = Math.max(most.open, open))), 20);
+      const pool = signer.app.get(TabPool);
+      let most = 0;
+      const watch = setInterval(() => (most = Math.max(most, pool.size.open)), 1);
       const results = await Promise.all(Array.from({ length: 8 }, (_, i) => bundle(`creator${i}`)));
       clearInterval(watch);
       expect(results.map((result) => (result.ok ? 'ok' : result.message))).toEqual(Array.from({ length: 8 }, () => 'ok'));
-      const { data } = (await (await fetch(`${signer.url}/metrics`)).text().then((text) => ({ data: text }))) as { data: string };
-      expect(data).toMatch(/sign_browser_tabs\{state="idle"/);
-      expect(most.open).toBeGreaterThan(0);
+      expect(most).toBe(3);
+      expect(pool.size).toMatchObject({ busy: 0, waiting: 0 });
+      expect(await (await fetch(`${signer.url}/metrics`)).text()).toMatch(/sign_browser_tabs\{state="busy",process="signer"\} 0/);
     });
 
     it('uses a warm tab again, and the same visitor', async () => {

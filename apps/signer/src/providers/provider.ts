@@ -78,8 +78,11 @@ export interface SignProvider {
   connect(request: ConnectRequest, signal: AbortSignal): Promise<Outcome<ConnectBundle>>;
   /** Absent where this way of connecting knows no signatures. */
   sign?(request: SignRequest, signal: AbortSignal): Promise<Outcome<SignedUrl>>;
-  /** Told when what it gave for a room cannot be connected with, so that it can drop a session that is not trusted. */
-  failed?(request: ConnectRequest, reason: FailureReason): Promise<void>;
+  /**
+   * Told when what it gave for a room cannot be connected with. True when it has dropped an old session for that, so that
+   * another try would be made with a new one.
+   */
+  failed?(request: ConnectRequest, reason: FailureReason): Promise<boolean>;
   close?(): Promise<void>;
 }
 
@@ -104,10 +107,19 @@ export function reasonOfStatus(status: number): FailureReason {
 
 /** Asks a provider for a bundle and refuses one that no client could connect with: status 200 alone says nothing. */
 export async function connectBy(provider: SignProvider, request: ConnectRequest, signal: AbortSignal): Promise<Outcome<ConnectBundle>> {
-  const outcome = await provider.connect(request, signal);
-  const judged = outcome.ok ? judgeBundle(outcome.value) : outcome;
-  if (!judged.ok) await provider.failed?.(request, judged.reason);
-  return judged;
+  const judge = (outcome: Outcome<ConnectBundle>) => (outcome.ok ? judgeBundle(outcome.value) : outcome);
+  const first = judge(await provider.connect(request, signal));
+  if (first.ok || !(await provider.failed?.(request, first.reason)) || signal.aborted) return first;
+  const second = judge(await provider.connect(request, signal));
+  if (!second.ok) await provider.failed?.(request, second.reason);
+  return second;
+}
+
+/** Failures that mean that TikTok does not trust the session. */
+const DISTRUST: ReadonlySet<FailureReason> = new Set<FailureReason>(['empty-body', 'empty-cursor', 'http-403']);
+
+export function isDistrust(reason: FailureReason): boolean {
+  return DISTRUST.has(reason);
 }
 
 function judgeBundle(bundle: ConnectBundle): Outcome<ConnectBundle> {

@@ -45,7 +45,7 @@ export class SimulatorProvider implements SignProvider {
     return this.options.upstream.close();
   }
 
-  failed(request: ConnectRequest, reason: FailureReason): Promise<void> {
+  failed(request: ConnectRequest, reason: FailureReason): Promise<boolean> {
     return this.options.visitors.judge(request, reason);
   }
 

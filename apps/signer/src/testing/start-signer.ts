@@ -1,6 +1,8 @@
 import { NestFactory } from '@nestjs/core';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { Config, createHttpAdapter, createValidationPipe, type Logger } from '@tributary/runtime';
+import { testServers } from '@tributary/testing';
+import { randomUUID } from 'node:crypto';
 import { prepareSigner, SIGNER_HTTP, SignerModule } from '../signer.module.js';
 
 /** One line that was logged. */
@@ -17,9 +19,10 @@ export interface RunningSigner {
   stop(): Promise<void>;
 }
 
-/** Runs the whole signer inside the test's process, on a port of its own. */
+/** Runs the whole signer inside the test's process, on a port and with Redis keys of its own. */
 export async function startSigner(settings: Partial<Config>): Promise<RunningSigner> {
-  const config = Object.assign(new Config(), { redisUrl: process.env.TRIBUTARY_TEST_REDIS_URL, ...settings });
+  const redisPrefix = `signer-${randomUUID()}`;
+  const config = Object.assign(new Config(), { redisUrl: testServers().redisUrl, redisPrefix, ...settings });
   const logged: Logged[] = [];
   const at = (level: Logged['level']) => (fields: object, message: string) =>
     void logged.push({ level, fields: fields as Record<string, unknown>, message });

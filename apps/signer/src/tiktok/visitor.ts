@@ -3,7 +3,7 @@ import { DEFAULT_LOCALE } from '@tributary/webcast';
 import { createHash } from 'node:crypto';
 import type { Cache } from '../cache/cache.js';
 import type { CacheKind } from '../cache/kinds.js';
-import type { Failure, FailureReason, Outcome } from '../providers/provider.js';
+import { type Failure, type FailureReason, isDistrust, type Outcome } from '../providers/provider.js';
 import { statusFailure, type Upstream } from './upstream.js';
 
 /** Whose cookies are needed: a browser of this user agent, with the client's own cookies if it sent any. */
@@ -25,8 +25,13 @@ export interface VisitorsOptions {
 /** A visitor is good for a year; past this, one that TikTok no longer likes is not worth serving. */
 const STALE_MS = 3_600_000;
 const VISITORS_MAX = 1_000;
-/** Failures that mean that TikTok does not trust this visitor. */
-const DISTRUST: ReadonlySet<FailureReason> = new Set<FailureReason>(['empty-body', 'empty-cursor', 'http-403']);
+/** A visitor that is not trusted at this age will not be replaced by a better one. */
+const NEW_MS = 10_000;
+
+interface Visitor {
+  cookies: string;
+  madeAt: number;
+}
 
 /** Headers of a page that a person opens. They agree with the user agent and with the language of the socket. */
 export function browserHeaders(userAgent: string, cookies: string): Record<string, string> {
@@ -40,7 +45,7 @@ export function browserHeaders(userAgent: string, cookies: string): Record<strin
 
 /** Sessions of nobody in particular: the `ttwid` that TikTok's front page gives, kept and used for many rooms. */
 export class Visitors {
-  private readonly kind: CacheKind<string>;
+  private readonly kind: CacheKind<Visitor>;
 
   constructor(private readonly options: VisitorsOptions) {
     this.kind = {
@@ -59,21 +64,24 @@ export class Visitors {
   async cookies({ userAgent, cookies }: Visit, signal: AbortSignal): Promise<Outcome<string>> {
     if (/(?:^|;\s*)ttwid=[^;]/.test(cookies)) return { ok: true, value: cookiePairs(cookies) };
     if (cookies !== '' || this.options.keepMs === 0) return this.visit({ userAgent, cookies }, signal);
-    const found = await this.options.cache.get<string, Failure>(
+    const found = await this.options.cache.get<Visitor, Failure>(
       this.kind,
       this.key(userAgent),
       async (loading) => {
         const visit = await this.visit({ userAgent, cookies: '' }, loading);
-        return visit.ok ? visit : { ok: false, failure: visit };
+        return visit.ok ? { ok: true, value: { cookies: visit.value, madeAt: Date.now() } } : { ok: false, failure: visit };
       },
       signal,
     );
-    return found.ok ? { ok: true, value: found.value } : found.failure;
+    return found.ok ? { ok: true, value: found.value.cookies } : found.failure;
   }
 
-  /** Drops the visitor of this user agent if the way a bundle failed says that TikTok does not trust it. */
-  async judge({ userAgent, cookies }: Visit, reason: FailureReason): Promise<void> {
-    if (cookies === '' && DISTRUST.has(reason)) await this.options.cache.forget(this.kind, this.key(userAgent));
+  /** Drops the visitor of this user agent if the way a bundle failed says that TikTok does not trust it. True if it was an old one. */
+  async judge({ userAgent, cookies }: Visit, reason: FailureReason): Promise<boolean> {
+    if (cookies !== '' || !isDistrust(reason)) return false;
+    const known = this.options.cache.peek(this.kind, this.key(userAgent));
+    await this.options.cache.forget(this.kind, this.key(userAgent));
+    return known !== undefined && Date.now() - known.madeAt > NEW_MS;
   }
 
   close(): Promise<void> {

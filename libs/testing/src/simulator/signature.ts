@@ -109,7 +109,9 @@ export class Secrets {
   }
 
   private pageMac(body: string, ttwid: string): string {
-    return this.mac('pageId', `${body}|${decodeSafely(ttwid)}`).toString('base64url').slice(0, 16);
+    return this.mac('pageId', `${body}|${decodeSafely(ttwid)}`)
+      .toString('base64url')
+      .slice(0, 16);
   }
 
   private pageSignature(bare: string, userAgent: string, msToken: string, pageId: string): { bogus: string; gnarly: string } {

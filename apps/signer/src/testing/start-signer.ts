@@ -1,8 +1,9 @@
 import { NestFactory } from '@nestjs/core';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { Config, createHttpAdapter, createValidationPipe, type Logger } from '@tributary/runtime';
-import { testServers } from '@tributary/testing';
+import { testServers, waitFor } from '@tributary/testing';
 import { randomUUID } from 'node:crypto';
+import { RedisGate } from '../redis-gate.js';
 import { prepareSigner, SIGNER_HTTP, SignerModule } from '../signer.module.js';
 
 /** One line that was logged. */
@@ -34,5 +35,6 @@ export async function startSigner(settings: Partial<Config>): Promise<RunningSig
   app.useGlobalPipes(createValidationPipe());
   await prepareSigner(app, config, logger);
   await app.listen(0, '127.0.0.1');
+  await waitFor(async () => (await app.get(RedisGate).ask((redis) => redis.ping())) === 'PONG', { what: 'Redis to answer the signer' });
   return { url: (await app.getUrl()).replace('[::1]', '127.0.0.1'), logged, app, stop: () => app.close() };
 }

@@ -77,7 +77,7 @@ export class Cutter {
       this.wanting.delete(runner);
       for (const move of runner.plan()) {
         steps.push({ runner, move });
-        cuts += move.cuts.length;
+        cuts += move.deliveries.length;
       }
     }
     for (const runner of this.passes) steps.push(...runner.planPasses().map((move) => ({ runner, move })));

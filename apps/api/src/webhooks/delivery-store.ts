@@ -38,6 +38,10 @@ const COLUMNS = `id, state, test, again, replay_id as "replayId", attempt, cardi
   next_attempt_at as "nextAttemptAt", created_at as "createdAt", ended_at as "endedAt",
   (attempts[cardinality(attempts)]->>'status')::int as "lastStatus", attempts[cardinality(attempts)]->>'category' as "lastCategory",
   (attempts[cardinality(attempts)]->>'latencyMs')::int as "lastLatencyMs"`;
+/** The same of one that has had no attempt. */
+const UNATTEMPTED = `id, 'open' as state, false as test, false as again, replay_id as "replayId", 0 as attempt, cardinality(seqs) as events,
+  seq::float8 as seq, created_at as "nextAttemptAt", created_at as "createdAt", null::timestamptz as "endedAt",
+  null::int as "lastStatus", null as "lastCategory", null::int as "lastLatencyMs"`;
 /** Deliveries retried by hand that may wait at an endpoint: a runner holds them in memory. */
 export const AGAIN_MAX = 10_000;
 
@@ -47,10 +51,11 @@ export class DeliveryStore {
 
   /** Deliveries of an endpoint, newest first, before the id `before`. */
   async list(endpointId: string, filter: DeliveryFilter, before: string | undefined, limit: number): Promise<DeliveryRow[]> {
+    const where = `endpoint_id = $1 and ($2::text is null or id < $2) and ($4::text is null or replay_id = $4)
+         and ($5::timestamptz is null or created_at >= $5) and ($6::timestamptz is null or created_at < $6)`;
     const { rows } = await this.pool.query<DeliveryRow>(
-      `select ${COLUMNS} from webhook_deliveries
-       where endpoint_id = $1 and ($2::text is null or id < $2) and ($3::text is null or state = $3) and ($4::text is null or replay_id = $4)
-         and ($5::timestamptz is null or created_at >= $5) and ($6::timestamptz is null or created_at < $6)
+      `(select ${COLUMNS} from webhook_deliveries where ${where} and ($3::text is null or state = $3) order by id desc limit $7)
+       union all (select ${UNATTEMPTED} from webhook_unattempted where ${where} and coalesce($3, 'open') = 'open' order by id desc limit $7)
        order by id desc limit $7`,
       [endpointId, before ?? null, filter.state ?? null, filter.replayId ?? null, filter.since ?? null, filter.until ?? null, limit],
     );
@@ -58,14 +63,19 @@ export class DeliveryStore {
   }
 
   async find(endpointId: string, id: string): Promise<DeliveryRow | undefined> {
-    const { rows } = await this.pool.query<DeliveryRow>(`select ${COLUMNS} from webhook_deliveries where endpoint_id = $1 and id = $2`, [endpointId, id]);
+    const { rows } = await this.pool.query<DeliveryRow>(
+      `select ${COLUMNS} from webhook_deliveries where endpoint_id = $1 and id = $2
+       union all select ${UNATTEMPTED} from webhook_unattempted where endpoint_id = $1 and id = $2`,
+      [endpointId, id],
+    );
     return rows[0];
   }
 
   /** The kept attempts of a delivery, oldest first; undefined when there is no such delivery. */
   async attempts(endpointId: string, id: string): Promise<AttemptRecord[] | undefined> {
     const { rows } = await this.pool.query<{ attempts: AttemptRecord[] }>(
-      'select attempts from webhook_deliveries where endpoint_id = $1 and id = $2',
+      `select attempts from webhook_deliveries where endpoint_id = $1 and id = $2
+       union all select '{}' from webhook_unattempted where endpoint_id = $1 and id = $2`,
       [endpointId, id],
     );
     return rows[0]?.attempts;
@@ -74,8 +84,10 @@ export class DeliveryStore {
   /** Id and type of the events of a delivery that still exist, in log order. */
   async events(endpointId: string, id: string): Promise<{ id: string; type: string; seq: number }[]> {
     const { rows } = await this.pool.query<{ id: string; type: string; seq: number }>(
-      `select e.id, e.type, e.seq::float8 as seq from webhook_deliveries d cross join lateral unnest(d.seqs) as s (seq) join events e on e.seq = s.seq
-       where d.endpoint_id = $1 and d.id = $2 order by e.seq`,
+      `select e.id, e.type, e.seq::float8 as seq from (
+         select seqs from webhook_deliveries where endpoint_id = $1 and id = $2
+         union all select seqs from webhook_unattempted where endpoint_id = $1 and id = $2) d
+       cross join lateral unnest(d.seqs) as s (seq) join events e on e.seq = s.seq order by e.seq`,
       [endpointId, id],
     );
     return rows;
@@ -90,6 +102,7 @@ export class DeliveryStore {
       const { retried } = await this.retryDead(endpointId, { ids: [id] }, 1);
       return retried === 1 ? 'retried' : 'full';
     }
+    // One without an attempt is about to have its first.
     await this.pool.query(
       `with hurried as (
          update webhook_deliveries set next_attempt_at = least(next_attempt_at, now()) where endpoint_id = $1 and id = $2 and state = 'open' returning 1)

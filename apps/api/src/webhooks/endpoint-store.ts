@@ -37,7 +37,9 @@ export type Created =
   | { kind: 'deleted' };
 
 const STATUS_FROM = `webhook_endpoints e join webhook_readers r on r.id = e.id
-  left join lateral (select count(*)::int as open from webhook_deliveries d where d.endpoint_id = e.id and d.state = 'open') o on true`;
+  left join lateral (
+    select ((select count(*) from webhook_deliveries d where d.endpoint_id = e.id and d.state = 'open')
+      + (select count(*) from webhook_unattempted u where u.endpoint_id = e.id))::int as open) o on true`;
 const STATUS_COLUMNS = `${ENDPOINT_COLUMNS}, r.position::float8 as position, r.failing_since as "failingSince",
   r.succeeded_at as "succeededAt", r.failed_at as "failedAt", r.throttled_until as "throttledUntil", o.open`;
 const COUNTED_MAX = 10_000;
@@ -177,6 +179,7 @@ export class EndpointStore {
          where id = $1`,
         [id, skip],
       );
+      if (skip) await client.query('delete from webhook_cuts where endpoint_id = $1', [id]);
       await client.query(
         skip
           ? `update webhook_deliveries set state = 'cancelled', ended_at = now() where endpoint_id = $1 and state = 'open'`
@@ -206,7 +209,9 @@ export class EndpointStore {
       await client.query('begin');
       await client.query(`set local statement_timeout = ${COUNT_MS_MAX}`);
       const open = await client.query<{ at: Date | null }>(
-        `select received_at as at from events where seq = (select min(seq) from webhook_deliveries where endpoint_id = $1 and state = 'open' and not test)`,
+        `select received_at as at from events where seq = least(
+           (select min(seq) from webhook_deliveries where endpoint_id = $1 and state = 'open' and not test),
+           (select min(seq) from webhook_unattempted where endpoint_id = $1))`,
         [endpoint.id],
       );
       const waiting = await client.query<{ n: number; at: Date | null }>(

@@ -61,17 +61,17 @@ export class EntryReader {
     return { entries, reached, oldest };
   }
 
-  /** The events of these deliveries that still exist, in log order, by delivery. */
-  async ofDeliveries(wanted: readonly { endpointId: string; id: string }[]): Promise<Map<string, Entry[]>> {
+  /** The events of these deliveries that still exist, in log order, by delivery; `seqs` where it has no row of its own yet. */
+  async ofDeliveries(wanted: readonly { endpointId: string; id: string; seqs?: readonly number[] }[]): Promise<Map<string, Entry[]>> {
     const { rows } = await this.pool.query<Row & { delivery: string; generation: number }>(
-      `select d.id as delivery, h.generation::float8 as generation, ${COLUMNS}
-       from unnest($1::text[], $2::text[]) as w (endpoint_id, id)
-       join webhook_deliveries d using (endpoint_id, id)
-       cross join lateral unnest(d.seqs) as s (seq)
+      `select w.id as delivery, h.generation::float8 as generation, ${COLUMNS}
+       from jsonb_to_recordset($1::jsonb) as w ("endpointId" text, id text, seqs bigint[])
+       left join webhook_deliveries d on w.seqs is null and d.endpoint_id = w."endpointId" and d.id = w.id
+       cross join lateral unnest(coalesce(w.seqs, d.seqs)) as s (seq)
        join events e on e.seq = s.seq
        cross join log_head h
        order by e.seq`,
-      [wanted.map(({ endpointId }) => endpointId), wanted.map(({ id }) => id)],
+      [JSON.stringify(wanted.map(({ endpointId, id, seqs }) => ({ endpointId, id, seqs })))],
     );
     const found = new Map<string, Entry[]>(wanted.map(({ id }) => [id, []]));
     for (const row of rows) found.get(row.delivery)?.push(storedEntry(row, row.generation));

@@ -9,8 +9,26 @@ export interface OpenDelivery {
   nextAt: number;
   /** When it was cut, or its first event received: what it is late by counts from here. */
   since: number;
+  /** Set until it has had an attempt: then it has a row of its own. */
+  cut?: CutPart;
   /** Its events, kept from the cut to the first attempt; later attempts read them anew. */
   entries?: Entry[];
+}
+
+/** A delivery as its cut has it. */
+export interface CutPart {
+  seqs: number[];
+  /** Whose deliveries are counted: the row of the cut goes when none is left. */
+  of: Cut;
+}
+
+/** A row of `webhook_cuts`. */
+export interface Cut {
+  id: string;
+  /** ms since 1970. */
+  createdAt: number;
+  /** Deliveries of it without a row of their own. */
+  left: number;
 }
 
 /** Deliveries that are sent one after the other, or side by side. */

@@ -4,7 +4,7 @@ import type { Entry, EntryReader } from './entry.js';
 import type { LogTail, TailFollower } from './log-tail.js';
 
 /** A delivery that is about to be written down: its events, in log order. */
-export interface Cut {
+export interface NewDelivery {
   id: string;
   entries: Entry[];
 }
@@ -14,7 +14,7 @@ export interface Move {
   reader: LogReader;
   from: number;
   to: number;
-  cuts: Cut[];
+  deliveries: NewDelivery[];
 }
 
 export interface LogReaderOptions {
@@ -40,8 +40,8 @@ export interface LogReaderOptions {
 const PENDING = { min: 128, max: 1_024, quickMs: 100, slowMs: 1_000 };
 /** Numbers of the log looked at in one query. */
 const RANGE = { min: 4_000, max: 128_000 };
-/** A cut beyond this is left to the next one: one transaction, one group of sends. */
-const CUTS_MAX = 100;
+/** Deliveries of one cut; what is beyond is left to the next. */
+const CUT_MAX = 100;
 
 /**
  * One position in the log and what lies just ahead of it. It reads the database until it has caught up, then follows the
@@ -171,27 +171,27 @@ export class LogReader implements TailFollower {
    */
   plan(room: number, now = Date.now()): Move | undefined {
     if (this.moving || this.closed) return undefined;
-    const cuts: Cut[] = [];
+    const deliveries: NewDelivery[] = [];
     const size = this.options.batch?.maxEvents ?? 1;
     let taken = 0;
-    while (cuts.length < Math.min(room, CUTS_MAX) && taken < this.pending.length) {
+    while (deliveries.length < Math.min(room, CUT_MAX) && taken < this.pending.length) {
       if (this.pending.length - taken < size && now < this.dueAt(taken)) break;
       const part = this.pending.slice(taken, taken + size).map(({ entry }) => entry);
-      cuts.push({ id: this.options.ids.next(now), entries: part });
+      deliveries.push({ id: this.options.ids.next(now), entries: part });
       taken += part.length;
     }
-    if (cuts.length === 0) return undefined;
+    if (deliveries.length === 0) return undefined;
     const to = taken === this.pending.length ? this.lookedAt : this.pending[taken - 1]!.entry.seq;
     this.pending.splice(0, taken);
     this.moving = true;
-    return { reader: this, from: this.position, to, cuts };
+    return { reader: this, from: this.position, to, deliveries };
   }
 
   /** A step over what did not match; undefined while something is pending. */
   planPass(): Move | undefined {
     if (this.moving || this.closed || this.pending.length > 0 || this.lookedAt <= this.position) return undefined;
     this.moving = true;
-    return { reader: this, from: this.position, to: this.lookedAt, cuts: [] };
+    return { reader: this, from: this.position, to: this.lookedAt, deliveries: [] };
   }
 
   /** The database has made the step. */

@@ -24,7 +24,8 @@ const COLUMNS = `p.id, p.state, p.after_seq::float8 as after, p.to_seq::float8 a
   c.open, c.delivered, c.dead`;
 const FROM = `webhook_replays p join webhook_readers r on r.id = p.id
   cross join lateral (
-    select count(*) filter (where state = 'open')::int as open, count(*) filter (where state = 'delivered')::int as delivered,
+    select (count(*) filter (where state = 'open')
+        + (select count(*) from webhook_unattempted u where u.endpoint_id = p.endpoint_id and u.replay_id = p.id))::int as open, count(*) filter (where state = 'delivered')::int as delivered,
       count(*) filter (where state = 'dead')::int as dead
     from webhook_deliveries d where d.replay_id = p.id) c`;
 const UNIQUE_VIOLATION = '23505';
@@ -80,6 +81,7 @@ export class ReplayStore {
         `update webhook_deliveries set state = 'cancelled', ended_at = now() where endpoint_id = $1 and replay_id = $2 and state = 'open'`,
         [endpointId, id],
       );
+      await client.query('delete from webhook_cuts where endpoint_id = $1 and replay_id = $2', [endpointId, id]);
       await client.query('update webhook_endpoints set version = version + 1 where id = $1', [endpointId]);
       return 'cancelled';
     });

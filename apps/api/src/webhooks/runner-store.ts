@@ -2,7 +2,7 @@ import type { Pool } from 'pg';
 import type { AttemptRecord } from './attempt.js';
 import { type Endpoint, type EndpointState, type DisabledReason } from './endpoint.js';
 import { type EndpointRow, ENDPOINT_COLUMNS, toEndpoint } from './endpoint-row.js';
-import type { OpenDelivery } from './lanes.js';
+import type { Cut, OpenDelivery } from './lanes.js';
 import type { Move } from './reader.js';
 import type { SecretBox } from './secret-box.js';
 
@@ -17,6 +17,10 @@ export interface Result {
   nextAt: number;
   /** Missing where nothing was sent. */
   record?: AttemptRecord;
+  /** What its row is made of, when this was the first attempt. */
+  first?: { seqs: readonly number[]; replayId: string | null; createdAt: number };
+  /** What memory has of it: its part of the cut is kept until this is written. */
+  delivery: OpenDelivery;
 }
 
 /** What a runner knows of its endpoint's health, ms since 1970. */
@@ -29,6 +33,8 @@ export interface Health {
 
 /** An open delivery and where it belongs. */
 export interface OpenRow extends OpenDelivery {
+  /** Of its first event. */
+  seq: number;
   replayId: string | null;
   again: boolean;
 }
@@ -62,24 +68,29 @@ moved as (
     and e.version = w.version and e.state = 'enabled' and e.deleted_at is null
   returning r.id as reader),
 cut as (
-  insert into webhook_deliveries (endpoint_id, id, replay_id, seqs, seq)
-  select d.endpoint, d.id, d.replay, d.seqs, d.seqs[1]
-  from jsonb_to_recordset($3::jsonb) as d (reader text, endpoint text, id text, replay text, seqs bigint[])
+  insert into webhook_cuts (endpoint_id, id, replay_id, deliveries)
+  select c.endpoint, c.id, c.replay, c.deliveries
+  from jsonb_to_recordset($3::jsonb) as c (reader text, endpoint text, id text, replay text, deliveries jsonb)
   join moved using (reader))
 select reader from moved`;
 
 /**
- * Nothing here tests `state` to find rows: the planner would take the index of open ones, and look through all of an
- * endpoint's for each result. A delivery that was cancelled meanwhile keeps its state, and gets the attempt it had.
+ * A first attempt makes the row of its delivery, a further one changes it if nobody else has. What was cancelled meanwhile
+ * keeps that state; a failed first attempt of a replay that is over is not left open.
  */
 const RESULTS = `
-update webhook_deliveries d
-set state = case when d.state = 'open' then r.state else d.state end, attempt = r.attempt, next_attempt_at = to_timestamp(r.next / 1000),
-  ended_at = case when d.state = 'open' and r.state <> 'open' then now() else d.ended_at end,
-  attempts = case when r.record is null then d.attempts
-    else (d.attempts || r.record)[greatest(1, cardinality(d.attempts) + 2 - ${ATTEMPTS_KEPT}):] end
-from jsonb_to_recordset($1::jsonb) as r (endpoint text, id text, state text, attempt smallint, next float8, record jsonb)
-where d.endpoint_id = r.endpoint and d.id = r.id and d.attempt = r.attempt - 1`;
+insert into webhook_deliveries as d (endpoint_id, id, replay_id, seqs, seq, state, attempt, next_attempt_at, created_at, ended_at, attempts)
+select r.endpoint, r.id, r.replay, coalesce(r.seqs, '{}'), coalesce(r.seqs[1], 0), f.state, r.attempt, to_timestamp(r.next / 1000),
+  coalesce(to_timestamp(r.created / 1000), now()), case when f.state <> 'open' then now() end, case when r.record is null then '{}' else array[r.record] end
+from jsonb_to_recordset($1::jsonb) as r (endpoint text, id text, replay text, seqs bigint[], state text, attempt smallint, next float8, created float8, record jsonb)
+cross join lateral (select case when r.state = 'open' and r.replay is not null and r.seqs is not null and not exists (
+  select from webhook_replays p where p.id = r.replay and p.state = 'running') then 'cancelled' else r.state end as state) f
+where r.seqs is not null or exists (select from webhook_deliveries x where x.endpoint_id = r.endpoint and x.id = r.id)
+on conflict (endpoint_id, id) do update
+set state = case when d.state = 'open' then excluded.state else d.state end, attempt = excluded.attempt, next_attempt_at = excluded.next_attempt_at,
+  ended_at = case when d.state = 'open' then excluded.ended_at else d.ended_at end,
+  attempts = (d.attempts || excluded.attempts)[greatest(1, cardinality(d.attempts) + 2 - ${ATTEMPTS_KEPT}):]
+where d.attempt = excluded.attempt - 1`;
 
 const FLUSH = `
 update webhook_readers r set
@@ -120,23 +131,39 @@ export class RunnerStore {
       from: move.from,
       to: move.to,
     }));
-    const cuts = moves.flatMap(({ move, endpointId }) =>
-      move.cuts.map(({ id, entries }) => ({
+    const cuts = moves
+      .filter(({ move }) => move.deliveries.length > 0)
+      .map(({ move, endpointId }) => ({
         reader: move.reader.id,
         endpoint: endpointId,
-        id,
+        id: move.deliveries[0]!.id,
         replay: move.reader.replayId ?? null,
-        seqs: entries.map(({ seq }) => seq),
-      })),
-    );
+        deliveries: move.deliveries.map(({ id, entries }) => [id, entries.map(({ seq }) => seq)]),
+      }));
     const { rows } = await this.pool.query<{ reader: string }>(CUT, [JSON.stringify(wanted), this.runner, JSON.stringify(cuts)]);
     return new Set(rows.map(({ reader }) => reader));
   }
 
   /** Writes what attempts came to. A row that another attempt has changed meanwhile is left as it is. */
   async results(results: readonly Result[]): Promise<void> {
-    const rows = results.map(({ endpointId, id, attempt, state, nextAt, record }) => ({ endpoint: endpointId, id, attempt, state, next: nextAt, record }));
+    const rows = results.map(({ endpointId, id, attempt, state, nextAt, record, first }) => ({
+      endpoint: endpointId,
+      id,
+      attempt,
+      state,
+      next: nextAt,
+      record,
+      ...(first ? { seqs: first.seqs, replay: first.replayId, created: first.createdAt } : {}),
+    }));
     await this.pool.query(RESULTS, [JSON.stringify(rows)]);
+  }
+
+  /** Removes cuts whose deliveries all have rows of their own. */
+  async forget(cuts: readonly { endpointId: string; id: string }[]): Promise<void> {
+    await this.pool.query(
+      'delete from webhook_cuts c using unnest($1::text[], $2::text[]) as w (endpoint_id, id) where c.endpoint_id = w.endpoint_id and c.id = w.id',
+      [cuts.map(({ endpointId }) => endpointId), cuts.map(({ id }) => id)],
+    );
   }
 
   /** Writes health. */
@@ -204,7 +231,7 @@ export class RunnerStore {
 
   /** Everything about one endpoint; undefined when it is gone. */
   async load(id: string): Promise<EndpointLoad | undefined> {
-    const [endpoints, readers, open] = await Promise.all([
+    const [endpoints, readers, open, unattempted] = await Promise.all([
       this.pool.query<EndpointRow>(`select ${ENDPOINT_COLUMNS} from webhook_endpoints e where e.id = $1 and e.deleted_at is null`, [id]),
       this.pool.query<ReaderRow>(
         `select r.id, r.position::float8 as position, r.failing_since as failing, r.succeeded_at as succeeded, r.failed_at as failed,
@@ -214,10 +241,11 @@ export class RunnerStore {
         [id],
       ),
       this.pool.query<Omit<OpenRow, 'nextAt' | 'since'> & { next: Date; created: Date }>(
-        `select id, attempt, next_attempt_at as next, created_at as created, replay_id as "replayId", again from webhook_deliveries
+        `select id, seq::float8 as seq, attempt, next_attempt_at as next, created_at as created, replay_id as "replayId", again from webhook_deliveries
          where endpoint_id = $1 and state = 'open' and not test order by seq, id`,
         [id],
       ),
+      this.unattempted(id),
     ]);
     const [row] = endpoints.rows;
     const own = readers.rows.find((reader) => reader.id === id);
@@ -229,8 +257,37 @@ export class RunnerStore {
       position: own.position,
       health: { failingSince: ms(own.failing), succeededAt: ms(own.succeeded), failedAt: ms(own.failed), throttledUntil: ms(own.throttled) },
       ...(replay ? { replay: { id: replay.id, position: replay.position, to: replay.to!, ratePerSecond: replay.rate! } } : {}),
-      open: open.rows.map(({ next, created, ...delivery }) => ({ ...delivery, nextAt: next.getTime(), since: created.getTime() })),
+      open: [
+        ...open.rows.map(({ next, created, ...delivery }) => ({ ...delivery, nextAt: next.getTime(), since: created.getTime() })),
+        ...unattempted,
+      ].sort((a, b) => a.seq - b.seq || (a.id < b.id ? -1 : 1)),
     };
+  }
+
+  /** Deliveries that are cut and have had no attempt. Cuts that have none left were forgotten by a runner that died. */
+  private async unattempted(id: string): Promise<OpenRow[]> {
+    const { rows } = await this.pool.query<{ cut: string; replayId: string | null; createdAt: number; deliveries: [string, number[]][] | null }>(
+      `select c.id as cut, c.replay_id as "replayId", (extract(epoch from c.created_at) * 1000)::float8 as "createdAt",
+         (select jsonb_agg(d.value) from jsonb_array_elements(c.deliveries) as d (value)
+          where not exists (select from webhook_deliveries x where x.endpoint_id = c.endpoint_id and x.id = d.value ->> 0)) as deliveries
+       from webhook_cuts c where c.endpoint_id = $1`,
+      [id],
+    );
+    const through = rows.filter(({ deliveries }) => deliveries === null);
+    if (through.length > 0) await this.forget(through.map(({ cut }) => ({ endpointId: id, id: cut })));
+    return rows.flatMap(({ cut, replayId, createdAt, deliveries }) => {
+      const of: Cut = { id: cut, createdAt, left: deliveries?.length ?? 0 };
+      return (deliveries ?? []).map(([delivery, seqs]) => ({
+        id: delivery,
+        seq: seqs[0]!,
+        attempt: 0,
+        nextAt: createdAt,
+        since: createdAt,
+        replayId,
+        again: false,
+        cut: { seqs, of },
+      }));
+    });
   }
 
   /** Disables an endpoint and leaves a notice that is said in the log. False when it was not enabled any more. */
@@ -260,7 +317,8 @@ export class RunnerStore {
     const { rowCount } = await this.pool.query(
       `update webhook_replays p set state = 'done', ended_at = now()
        where id = $1 and state = 'running' and not exists (
-         select from webhook_deliveries d where d.endpoint_id = p.endpoint_id and d.replay_id = p.id and d.state = 'open')`,
+         select from webhook_deliveries d where d.endpoint_id = p.endpoint_id and d.replay_id = p.id and d.state = 'open')
+         and not exists (select from webhook_cuts c where c.endpoint_id = p.endpoint_id and c.replay_id = p.id)`,
       [id],
     );
     return rowCount === 1;

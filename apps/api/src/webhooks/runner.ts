@@ -6,7 +6,7 @@ import type { Entry, EntryReader } from './entry.js';
 import type { GroupCommit } from './group-commit.js';
 import type { GuardedHttp } from './guard/guarded-http.js';
 import type { FailureCategory, Outcome } from './guard/outcome.js';
-import { type Lane, type OpenDelivery, OrderedLane, ParallelLane } from './lanes.js';
+import { type Cut, type Lane, type OpenDelivery, OrderedLane, ParallelLane } from './lanes.js';
 import type { LogTail } from './log-tail.js';
 import type { SendGate } from './pace.js';
 import { TokenBucket, Window } from './pace.js';
@@ -30,7 +30,7 @@ export interface RunnerParts {
   /** Runs `work`, with few others at a time. */
   read(work: () => Promise<void>): Promise<void>;
   /** The events of an open delivery that still exist. */
-  load(endpointId: string, id: string): Promise<Entry[]>;
+  load(endpointId: string, id: string, seqs?: readonly number[]): Promise<Entry[]>;
   /** Disables the endpoint in the database; never throws. */
   disable(runner: EndpointRunner, reason: DisabledReason, since: number): Promise<void>;
   /** Retention has taken events that the endpoint had not got: those before the number `oldest`. */
@@ -161,9 +161,22 @@ export class EndpointRunner {
   moved(move: Move): void {
     move.reader.moved(move);
     const source = this.readers().find(({ reader }) => reader === move.reader);
+    // Without its reader it was reloaded meanwhile, and what was cut is read from the database.
     if (!source) return;
+    const { deliveries } = move;
+    if (deliveries.length === 0) return;
     const now = Date.now();
-    source.lane.add(move.cuts.map(({ id, entries }) => ({ id, attempt: 0, nextAt: now, since: entries[0]!.event.receivedAt, entries })));
+    const of: Cut = { id: deliveries[0]!.id, createdAt: now, left: deliveries.length };
+    source.lane.add(
+      deliveries.map(({ id, entries }) => ({
+        id,
+        attempt: 0,
+        nextAt: now,
+        since: entries[0]!.event.receivedAt,
+        cut: { seqs: entries.map(({ seq }) => seq), of },
+        entries,
+      })),
+    );
     this.wake();
   }
 
@@ -352,7 +365,7 @@ export class EndpointRunner {
     try {
       const kept = delivery.entries;
       delete delivery.entries;
-      const entries = kept && Date.now() - delivery.nextAt < ENTRIES_FRESH_MS ? kept : await this.parts.load(this.id, delivery.id);
+      const entries = kept && Date.now() - delivery.nextAt < ENTRIES_FRESH_MS ? kept : await this.parts.load(this.id, delivery.id, delivery.cut?.seqs);
       if (entries.length === 0) return 'erased';
       const replayId = source.reader?.replayId;
       return await this.sender.send({ id: delivery.id, entries, ...(replayId ? { replayId } : {}) });
@@ -376,9 +389,11 @@ export class EndpointRunner {
   }
 
   private finish(source: Source, delivery: OpenDelivery, { state, nextAt, record }: Pick<Result, 'state' | 'nextAt' | 'record'>): void {
+    const { id, attempt, cut } = delivery;
+    const first = attempt === 0 && cut ? { seqs: cut.seqs, replayId: source.reader?.replayId ?? null, createdAt: cut.of.createdAt } : undefined;
     delivery.attempt += 1;
     delivery.nextAt = nextAt;
-    this.parts.results.add({ endpointId: this.id, id: delivery.id, attempt: delivery.attempt, state, nextAt, ...(record ? { record } : {}) });
+    this.parts.results.add({ endpointId: this.id, id, attempt: attempt + 1, state, nextAt, record, first, delivery });
     this.finished?.add(delivery.id);
     const current = this.sources[source.name]?.lane;
     if (state !== 'open') source.lane.done(delivery);
@@ -440,7 +455,9 @@ function limited(buckets: readonly (TokenBucket | undefined)[], now: number): nu
 
 /** A delivery known already keeps what memory has of it; only a new time, given by hand, is taken over. */
 function merged(known: OpenDelivery | undefined, row: OpenRow): OpenDelivery {
-  if (!known || known.attempt !== row.attempt) return { id: row.id, attempt: row.attempt, nextAt: row.nextAt, since: row.since };
+  if (!known || known.attempt !== row.attempt) {
+    return { id: row.id, attempt: row.attempt, nextAt: row.nextAt, since: row.since, ...(row.cut ? { cut: row.cut } : {}) };
+  }
   known.nextAt = row.nextAt;
   return known;
 }

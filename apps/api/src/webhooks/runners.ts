@@ -41,6 +41,8 @@ const READS_MAX = 3;
 /** More than this above the fair share is given to others. */
 const SLACK = { least: 2, share: 0.1 };
 const RELOAD = { firstMs: 100, maxMs: 5_000 };
+/** Cuts that are through are removed together. */
+const CUTS_FORGOTTEN = 50;
 /** Results of one transaction, and the longest one waits for others. */
 const RESULTS = { groupSize: 100, waitMs: 50 };
 
@@ -57,6 +59,8 @@ export class Runners {
   private readonly results: GroupCommit<Result>;
   private readonly parts: RunnerParts;
   private readonly stopping = new AbortController();
+  /** Cuts whose deliveries all have rows, still to be removed. */
+  private readonly through: { endpointId: string; id: string }[] = [];
   private readonly policy: RetryPolicy;
   private readonly ttlMs: number;
   private loop: Loop | undefined;
@@ -76,7 +80,7 @@ export class Runners {
     this.gate = new SendGate(sendsMax);
     this.tail = new LogTail({ hub, generation: () => this.generation, logger });
     this.cutter = new Cutter({ store: this.store, lost: (runner) => void this.reload(runner), logger });
-    this.results = new GroupCommit({ name: 'results of webhook attempts', ...RESULTS, commit: (group) => this.store.results(group), logger });
+    this.results = new GroupCommit({ name: 'results of webhook attempts', ...RESULTS, commit: (group) => this.write(group), logger });
     const entries = new EntryReader(pool);
     const loader = new DeliveryLoader(entries);
     const reads = new Turnstile(READS_MAX);
@@ -123,6 +127,7 @@ export class Runners {
     await this.cutter.settled();
     await this.results.stop(2_000);
     try {
+      await this.forgetCuts();
       await this.store.flushHealth(new Map(runners.map((runner) => [runner.id, runner.health])));
       await this.store.leave();
     } catch (error) {
@@ -193,6 +198,35 @@ export class Runners {
     return true;
   }
 
+  /** Writes results, and notes which cuts are through with that. */
+  private async write(group: readonly Result[]): Promise<void> {
+    for (const part of withoutRepeats(group)) {
+      await this.store.results(part);
+      for (const { endpointId, delivery } of part) {
+        const { cut } = delivery;
+        // From here on its row says what it holds.
+        delete delivery.cut;
+        if (cut && --cut.of.left === 0) this.through.push({ endpointId, id: cut.of.id });
+      }
+    }
+    if (this.through.length >= CUTS_FORGOTTEN) {
+      // What cannot be removed now is removed by the next tick; the results are written in any case.
+      await this.forgetCuts().catch(() => undefined);
+    }
+  }
+
+  private async forgetCuts(): Promise<void> {
+    const cuts = this.through.splice(0);
+    if (cuts.length === 0) return;
+    try {
+      await this.store.forget(cuts);
+    } catch (error) {
+      // They do no harm: whoever reads them finds that all their deliveries have rows.
+      this.through.unshift(...cuts);
+      throw error;
+    }
+  }
+
   private async tick(): Promise<void> {
     const began = performance.now();
     try {
@@ -204,6 +238,7 @@ export class Runners {
       throw error;
     }
     await this.flush();
+    await this.forgetCuts();
     const { rows, runners, enabled, head } = await this.store.held();
     this.generation = head.generation;
     this.headSeq = head.seq;
@@ -314,6 +349,22 @@ export class Runners {
       logger.warn({ endpoint: runner.id, reason: error instanceof Error ? error.message : String(error) }, 'a webhook endpoint could not be disabled yet');
     }
   }
+}
+
+/** Parts in which no delivery comes twice: one statement changes a row once. */
+function* withoutRepeats(group: readonly Result[]): Generator<readonly Result[]> {
+  let part: Result[] = [];
+  let seen = new Set<string>();
+  for (const result of group) {
+    if (seen.has(result.id)) {
+      yield part;
+      part = [];
+      seen = new Set();
+    }
+    seen.add(result.id);
+    part.push(result);
+  }
+  if (part.length > 0) yield part;
 }
 
 function slackOf(share: number): number {

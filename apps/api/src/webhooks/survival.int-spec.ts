@@ -74,7 +74,7 @@ describe('webhooks survive', () => {
     const dead = randomUUID();
     await house.pool.query(`insert into webhook_runners (id, alive_until) values ($1, now() + interval '400 ms')`, [dead]);
     await house.pool.query('update webhook_readers set claimed_by = $2 where id = $1', [id, dead]);
-    await house.pool.query(`insert into webhook_deliveries (endpoint_id, id, seqs, seq) values ($1, 'dlv_left', '{1}', 1)`, [id]);
+    await house.pool.query(`insert into webhook_cuts (endpoint_id, id, deliveries) values ($1, 'dlv_left', '[["dlv_left", [1]]]')`, [id]);
     await startProcess('t-death');
     const more = await house.events(3);
     await arrived('/x', 5);

@@ -66,6 +66,7 @@ export class Sweeper {
     await pool.query('delete from webhook_creations where created_at < to_timestamp($1 / 1000.0)', [now - CREATIONS_MS]);
     await this.inSteps(signal, `delete from webhook_replays where ctid in (
       select ctid from webhook_replays where state <> 'running' and ended_at < to_timestamp($1 / 1000.0) limit $2)`, [now - retentionMs]);
+    await pool.query('delete from webhook_readers r where r.id <> r.endpoint_id and not exists (select from webhook_replays p where p.id = r.id)');
     const { rows } = await pool.query<{ id: string; gone: boolean }>(
       `select id, deleted_at is not null as gone from webhook_endpoints order by id`,
     );
@@ -81,6 +82,7 @@ export class Sweeper {
         [id],
         [before, gone],
       );
+      if (gone) await pool.query('delete from webhook_cuts where endpoint_id = $1', [id]);
       if (gone && !signal.aborted) await pool.query('delete from webhook_endpoints where id = $1 and deleted_at is not null', [id]);
     }
   }

@@ -20,7 +20,8 @@ import { Runners, type RunnersOptions } from './runners.js';
 import { SecretBox } from './secret-box.js';
 import { newSecretPair, sharedSecretText } from './signature.js';
 
-export const silent = { info: () => undefined, warn: () => undefined, error: () => undefined, trace: () => undefined, debug: () => undefined };
+const w=(l:string)=>(o:object,m?:string)=>{ if(process.env.DBG) process.stderr.write(l+' '+JSON.stringify(o, (k,v)=>v instanceof Error? v.stack:v)+' '+m+'\n'); };
+export const silent = { info: w('info'), warn: w('warn'), error: w('error'), trace: () => undefined, debug: w('debug') };
 
 /** The retry policy with its waits shortened for tests. */
 export function quickPolicy(more: Partial<RetryPolicy> = {}): RetryPolicy {
@@ -168,7 +169,9 @@ export class WebhookHouse {
   /** Deliveries of an endpoint by state. */
   async states(id: string): Promise<Record<string, number>> {
     const { rows } = await this.pool.query<{ state: string; n: number }>(
-      'select state, count(*)::int as n from webhook_deliveries where endpoint_id = $1 group by state',
+      `select state, count(*)::int as n from (
+         select state from webhook_deliveries where endpoint_id = $1 union all select 'open' from webhook_unattempted where endpoint_id = $1) d
+       group by state`,
       [id],
     );
     return Object.fromEntries(rows.map(({ state, n }) => [state, n]));

@@ -14,7 +14,8 @@ export type Query = Record<string, unknown>;
 export function textOf(query: Query, names: string[], lengthMax: number): string | undefined {
   for (const name of names) {
     const value = query[name];
-    if (value === undefined || value === '') continue;
+    // Client 2.1 sends null for what it has not.
+    if (value === undefined || value === null || value === '') continue;
     if (typeof value !== 'string') throw SignError.badParameter(name, 'one value');
     if (value.length > lengthMax) throw SignError.badParameter(name, `at most ${lengthMax} characters`);
     return value;

@@ -63,6 +63,20 @@ create table webhook_replays (
 create unique index webhook_replays_running on webhook_replays (endpoint_id) where state = 'running';
 create index on webhook_replays (endpoint_id, id);
 
+-- Deliveries that were cut out of the log and have had no attempt yet, those of one cut in one row: it is written before
+-- the first of them is sent, and goes when all of them have their own. So a delivery costs one insert, and no update.
+create table webhook_cuts (
+  endpoint_id text not null,
+  -- the id of its first delivery
+  id text not null,
+  replay_id text,
+  -- [[delivery id, [seq, ...]], ...] in log order
+  deliveries jsonb not null,
+  created_at timestamptz not null default now(),
+  primary key (endpoint_id, id)
+) with (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000);
+
+-- Deliveries that have had an attempt.
 create table webhook_deliveries (
   endpoint_id text not null,
   -- the `webhook-id` of every attempt
@@ -76,17 +90,24 @@ create table webhook_deliveries (
   seq bigint not null,
   state text not null default 'open' check (state in ('open', 'delivered', 'dead', 'erased', 'cancelled')),
   -- attempts made since it was cut or retried by hand
-  attempt smallint not null default 0,
+  attempt smallint not null,
   next_attempt_at timestamptz not null default now(),
   created_at timestamptz not null default now(),
   ended_at timestamptz,
   -- the newest attempts, oldest first
   attempts jsonb[] not null default '{}',
   primary key (endpoint_id, id)
-) with (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_insert_scale_factor = 0.1);
+) with (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_insert_scale_factor = 0.1);
 create index webhook_deliveries_open on webhook_deliveries (endpoint_id, seq) where state = 'open';
 create index webhook_deliveries_replay on webhook_deliveries (replay_id, state) where replay_id is not null;
 create index webhook_deliveries_dead on webhook_deliveries (endpoint_id, id) where state = 'dead';
+
+-- Deliveries that are cut and have had no attempt.
+create view webhook_unattempted as
+select c.endpoint_id, d.value ->> 0 as id, c.replay_id, array(select n::bigint from jsonb_array_elements_text(d.value -> 1) as n) as seqs,
+  (d.value -> 1 ->> 0)::bigint as seq, c.created_at
+from webhook_cuts c cross join lateral jsonb_array_elements(c.deliveries) as d (value)
+where not exists (select from webhook_deliveries x where x.endpoint_id = c.endpoint_id and x.id = d.value ->> 0);
 
 -- Processes that run webhooks. A claim holds as long as its runner is alive.
 create table webhook_runners (
@@ -119,4 +140,5 @@ create table webhook_vault (
 );
 
 -- Down Migration
-drop table webhook_vault, webhook_notices, webhook_creations, webhook_runners, webhook_deliveries, webhook_replays, webhook_readers, webhook_endpoints;
+drop view webhook_unattempted;
+drop table webhook_vault, webhook_notices, webhook_creations, webhook_runners, webhook_deliveries, webhook_cuts, webhook_replays, webhook_readers, webhook_endpoints;

@@ -128,6 +128,7 @@ const attempt = async (text: string, through = http) => {
 };
 
 beforeAll(async () => {
+  subscribe('net.client.socket', countSocket);
   dns = new FakeDns();
   const server = await dns.start();
   canary = createServer((_, response) => {
@@ -146,7 +147,7 @@ beforeAll(async () => {
 beforeEach(() => {
   canaryHits = 0;
   sockets = 0;
-  subscribe('net.client.socket', countSocket);
+
 });
 afterAll(async () => {
   unsubscribe('net.client.socket', countSocket);

@@ -51,11 +51,15 @@ describe('CreatorProjection', () => {
     const reader = new CreatorProjection({ redis: other, prefix });
     const all = Array.from({ length: 2_000 }, (_, n) => creator(n));
     let isWriting = true;
+    let reads = 0;
     const writing = (async () => {
-      for (let n = 0; n < 30; n += 1) await projection.write(n % 2 === 0 ? all : all.slice(0, 1_000), String(n));
+      for (let n = 0; n < 30; n += 1) {
+        await projection.write(n % 2 === 0 ? all : all.slice(0, 1_000), String(n));
+        const before = reads;
+        await waitFor(() => reads > before, { everyMs: 1, what: 'a read between two writes' });
+      }
       isWriting = false;
     })();
-    let reads = 0;
     while (isWriting) {
       const read = await reader.read();
       if (!read) continue;
@@ -64,7 +68,7 @@ describe('CreatorProjection', () => {
     }
     await writing;
     other.disconnect();
-    expect(reads).toBeGreaterThan(0);
+    expect(reads).toBeGreaterThanOrEqual(30);
   });
 });
 

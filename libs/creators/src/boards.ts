@@ -1,5 +1,5 @@
 import type { Redis } from 'ioredis';
-import { LuaScript } from './script.js';
+import { LuaScript } from '@tributary/runtime/lua-script';
 import type { CreatorStatus, WorkerRecord } from './types.js';
 
 /** Hash `<prefix>:status`: creator id -> what its holder last said. A projection: empty after a wipe until holders speak again. */

@@ -1,5 +1,5 @@
 import type { Redis } from 'ioredis';
-import { LuaScript } from './script.js';
+import { LuaScript } from '@tributary/runtime/lua-script';
 
 /** Where the leases of a partition live. The log's keys have this shape. */
 export interface LeaseKeys {

@@ -4,9 +4,9 @@ import type { EventDraft } from '@tributary/events';
 import { backoffMs } from '@tributary/runtime/backoff';
 import type { Redis } from 'ioredis';
 import type { LogKeys } from './keys.js';
-import { Script } from './script.js';
+import { LuaScript } from '@tributary/runtime/lua-script';
 
-const APPEND = new Script(new URL('./append.lua', import.meta.url));
+const APPEND = new LuaScript(new URL('./append.lua', import.meta.url));
 const BATCH_EVENTS_MAX = 500;
 const BATCH_BYTES_MAX = 1_048_576;
 /** Rough cost of one retained event beyond its strings: array, object, numbers. */

@@ -1,11 +1,11 @@
 import type { Redis } from 'ioredis';
 import type { LogKeys } from './keys.js';
 import { inboxBytes } from './limits.js';
-import { Script } from './script.js';
+import { LuaScript } from '@tributary/runtime/lua-script';
 
-const READ = new Script(new URL('./read.lua', import.meta.url));
-const CONFIRM = new Script(new URL('./confirm.lua', import.meta.url));
-const TRIM = new Script(new URL('./trim.lua', import.meta.url));
+const READ = new LuaScript(new URL('./read.lua', import.meta.url));
+const CONFIRM = new LuaScript(new URL('./confirm.lua', import.meta.url));
+const TRIM = new LuaScript(new URL('./trim.lua', import.meta.url));
 /** A producer run that nobody confirmed for this long is over. */
 const FORGET_RUN_MS = 7 * 86_400_000;
 const RECONFIRM_ENTRIES = 1_000;

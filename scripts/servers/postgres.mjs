@@ -46,7 +46,7 @@ export async function startPostgres(options) {
       stage: 9,
       // SIGINT is its "fast" shutdown: clients are disconnected and everything is written.
       stopSignal: 'SIGINT',
-      stopMsMax: 8_000,
+      stopMsMax: 2_500,
       onStart: hooks.onStart,
       signal: options.signal,
     });

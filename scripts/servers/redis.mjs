@@ -49,7 +49,7 @@ export async function startRedis(options) {
       startMsMax: 60_000,
       stage: 9,
       stopSignal: 'SIGTERM',
-      stopMsMax: 8_000,
+      stopMsMax: 2_500,
       onStart: hooks.onStart,
       signal: options.signal,
     });

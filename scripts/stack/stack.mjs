@@ -12,7 +12,7 @@ import { paths, readSecrets, recordProcess, writeSecrets } from './folder.mjs';
 import { printLine } from './log-lines.mjs';
 import { processEnv } from './settings.mjs';
 
-/** Stages of a stop, and the time each process gets: together under 10 s. @type {Record<string, { stage: number, stopMsMax: number }>} */
+/** Stages of a stop, and the time each process gets: 10 s together with the 2.5 s of the servers. @type {Record<string, { stage: number, stopMsMax: number }>} */
 const STOPS = {
   ingest: { stage: 0, stopMsMax: 4_000 },
   signer: { stage: 1, stopMsMax: 1_500 },

@@ -103,9 +103,10 @@ async function restart(stack: Stack, what: 'worker' | 'api' | 'redis', next: () 
 }
 
 function bars({ name, accounting }: Phase): string[] {
-  const { sent, missing, duplicates, orderFaults, gaps } = accounting;
+  const { sent, stored, missing, duplicates, orderFaults, gaps } = accounting;
   return [
     sent === 0 ? `${name}: nothing was sent` : '',
+    stored < 0.9 * sent ? `${name}: only ${stored} of ${sent} messages are stored; gaps excuse at most a tenth` : '',
     missing > 0 ? `${name}: ${missing} messages are missing outside of recorded gaps` : '',
     duplicates > 0 ? `${name}: ${duplicates} messages are stored twice` : '',
     orderFaults > 0 ? `${name}: ${orderFaults} messages are out of order` : '',

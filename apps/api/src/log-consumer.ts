@@ -43,7 +43,7 @@ export async function connectLog(app: NestFastifyApplication, config: Config, lo
       ? { reader: app.get(InboxReader), positions: app.get(StoreWriter), keys, subscriber: client('api-wake') }
       : undefined,
     feed: feedClient && { reader: new FeedReader(feedClient, keys, FEED_BLOCK_MS) },
-    onClosed: () => clients.forEach((made) => made.disconnect()),
+    onClosing: () => clients.forEach((made) => made.disconnect()),
   });
   app.connectMicroservice({ strategy: transport });
   await app.startAllMicroservices();

@@ -6,18 +6,24 @@ import type pg from 'pg';
 /** Injection tokens of what one api process has exactly once. `Config`, `Metrics` and `Readiness` are their own tokens. */
 export const LOGGER = Symbol('logger');
 export const POOL = Symbol('PostgreSQL pool');
+/** Connections of the store role's own: readers must not be able to keep it waiting. */
+export const STORE_POOL = Symbol('PostgreSQL pool of the store role');
 export const REDIS = Symbol('Redis client for commands');
+
+/** The writer, the aggregates and the upkeep, one each. */
+const STORE_CONNECTIONS = 3;
 
 @Injectable()
 class Closing implements OnApplicationShutdown {
   constructor(
     @Inject(POOL) private readonly pool: pg.Pool,
+    @Inject(STORE_POOL) private readonly storePool: pg.Pool,
     @Inject(REDIS) private readonly redis: Redis,
   ) {}
 
   async onApplicationShutdown(): Promise<void> {
     this.redis.disconnect();
-    await this.pool.end();
+    await Promise.all([this.pool.end(), this.storePool.end()]);
   }
 }
 
@@ -32,12 +38,14 @@ export class ResourcesModule {
         { provide: Config, useValue: config },
         { provide: LOGGER, useValue: logger },
         { provide: POOL, useFactory: () => createPool(config.databaseUrl, logger, { name: 'api', max: config.databasePoolMax }) },
+        // Connects only where the store role uses it.
+        { provide: STORE_POOL, useFactory: () => createPool(config.databaseUrl, logger, { name: 'store', max: STORE_CONNECTIONS }) },
         { provide: REDIS, useFactory: () => createRedis(config.redisUrl, logger, { name: 'api' }) },
         { provide: Metrics, useFactory: () => new Metrics('api') },
         Readiness,
         Closing,
       ],
-      exports: [Config, LOGGER, POOL, REDIS, Metrics, Readiness],
+      exports: [Config, LOGGER, POOL, STORE_POOL, REDIS, Metrics, Readiness],
     };
   }
 }

@@ -32,7 +32,7 @@ const USER_AGENT = 'Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36
 const POLL_TIMEOUT_MS = 10_000;
 const UNAPPENDED_MS_MAX = 15_000;
 /** What the store may take to confirm the last events before the process ends. */
-const CONFIRM_MS = 2_000;
+const CONFIRM_MS = 1_000;
 
 /** One ingest worker: everything between sockets and the inbox, composed. */
 export class Worker {
@@ -101,7 +101,7 @@ export class Worker {
     this.options.logger.info({ worker: this.name, capacity: this.options.config.workerCapacity }, 'worker started');
   }
 
-  /** Hands everything over and waits briefly for the store: about 8 s at most. */
+  /** Hands everything over and waits briefly for the store: about 4 s at most. */
   async stop(): Promise<void> {
     const startedAt = performance.now();
     await this.supervisor.stop();

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { testServers } from '@tributary/testing';
+import { testServers, waitFor } from '@tributary/testing';
 import { Redis } from 'ioredis';
 import { StatusBoard, WorkerBoard } from './boards.js';
 import { CreatorProjection } from './projection.js';

@@ -2,12 +2,13 @@
 -- KEYS  1 events  2 leases  3 producers  4 stored  5 epoch  6 carry  7 last      (one hash tag)
 -- ARGV  1 run  2 number of the first event  3 number up to which the run knows its events are stored
 --       4 bytes this partition may take (0: no bound)  5 epoch to set if there is none  6 wake channel  7 count
---       then for each event 11: creator, fence, carry ('' unchanged), id, type, handle, room, ts, at, data, raw ('' none)
+--       then for each event 11: creator, fence ('' accepted before, '!' refused before: neither is judged again), carry ('' unchanged), id, type, handle, room, ts, at, data, raw ('' none)
 -- Returns {status, appended up to, stored up to, refused numbers}
 --   OK       everything is in the stream, or was before
 --   HOLE     events between are missing here: send again from the oldest that is not stored; nothing was changed
 --   FULL     the partition has reached its bound; nothing was changed
---   NOLEASE  no lease is recorded at all for a creator (a wipe): renew first; nothing was changed
+--   NOLEASE  no lease is recorded at all for a creator of events never sent before (a wipe): renew first; nothing was changed
+-- What was accepted once belongs to the log, whoever holds its creator by now: only Redis has lost it.
 local run, first, confirmed = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local count = tonumber(ARGV[7])
 local last = tonumber(redis.call('HGET', KEYS[3], run) or '-1')
@@ -27,8 +28,8 @@ end
 
 local fences = {}
 for i = 0, count - 1 do
-  local creator = ARGV[8 + i * 11]
-  if fences[creator] == nil then
+  local creator, fence = ARGV[8 + i * 11], ARGV[9 + i * 11]
+  if fence ~= '' and fence ~= '!' and fences[creator] == nil then
     local lease = redis.call('HGET', KEYS[2], creator)
     if not lease then return { 'NOLEASE', last, stored, {} } end
     fences[creator] = string.match(lease, '^%S+')
@@ -42,7 +43,8 @@ for i = 0, count - 1 do
   if n > last then
     local a = 8 + i * 11
     local creator = ARGV[a]
-    if fences[creator] ~= ARGV[a + 1] then
+    local fence = ARGV[a + 1]
+    if fence ~= '' and fence ~= fences[creator] then
       refused[#refused + 1] = n
     else
       local entry = { 'id', ARGV[a + 3], 'type', ARGV[a + 4], 'creator', creator, 'handle', ARGV[a + 5], 'room', ARGV[a + 6],
@@ -52,8 +54,11 @@ for i = 0, count - 1 do
         entry[#entry + 1] = ARGV[a + 10]
       end
       redis.call('XADD', KEYS[1], '*', unpack(entry))
-      if ARGV[a + 2] ~= '' then redis.call('HSET', KEYS[6], creator, ARGV[a + 2]) end
-      seen[creator] = ARGV[a + 8]
+      -- A late copy must not put back what a newer holder has written.
+      if fence ~= '' then
+        if ARGV[a + 2] ~= '' then redis.call('HSET', KEYS[6], creator, ARGV[a + 2]) end
+        seen[creator] = ARGV[a + 8]
+      end
     end
   end
 end

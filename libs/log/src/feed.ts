@@ -1,6 +1,7 @@
 import type { StoredEvent } from '@tributary/events';
 import type { Redis } from 'ioredis';
 import type { LogKeys } from './keys.js';
+import { inboxBytes } from './limits.js';
 
 /** One commit of the store: the events that it made permanent, in log order. `after` is the head before, `to` the head after it. */
 export interface FeedBatch {
@@ -28,6 +29,15 @@ export class FeedWriter {
       .exec();
     const failed = results?.find(([error]) => error)?.[0];
     if (failed) throw failed;
+  }
+
+  /** Keeps the feed within an eighth of Redis's memory: batches differ in size a hundredfold, and their number alone bounds nothing. */
+  async trim(): Promise<void> {
+    const bytesMax = Math.floor((await inboxBytes(this.redis, 0)) / 4);
+    const bytes = Number((await this.redis.memory('USAGE', this.keys.feed)) ?? 0);
+    if (bytesMax === 0 || bytes <= bytesMax) return;
+    const length = await this.redis.xlen(this.keys.feed);
+    await this.redis.xtrim(this.keys.feed, 'MAXLEN', Math.floor((length * bytesMax) / bytes / 2));
   }
 
   /** The newest commit this Redis has seen; undefined after a wipe. */

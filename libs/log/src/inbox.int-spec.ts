@@ -183,6 +183,27 @@ describe('what Redis acknowledged and lost', () => {
     expect(producer.stats().resent).toBeGreaterThanOrEqual(10);
   });
 
+  it('is sent again even when its creator has a new holder, or none, by then; what was refused stays refused', async () => {
+    const others = Array.from({ length: 50 }, (_, i) => `cr_${i}`).filter((id) => keys.partitionOf(id) === keys.partitionOf(CREATOR));
+    const [released, refusedOne] = others as [string, string];
+    await Promise.all([hold(), hold(released), hold(refusedOne, '9')]);
+    const producer = makeProducer();
+    producer.append(draft(1), FENCE, '{"old":true}');
+    producer.append(draft(2, released), FENCE);
+    producer.append(draft(3, refusedOne), FENCE);
+    await drained(producer);
+    expect(refused.map(({ id }) => id)).toEqual([draft(3).id]);
+    await redis.flushall();
+    await hold(CREATOR, '2000');
+    await hold(refusedOne);
+    const partition = keys.partitionOf(CREATOR);
+    await redis.hset(keys.carry(partition), CREATOR, '{"new":true}');
+    await waitFor(async () => (await ids()).length === 2);
+    expect(await ids()).toEqual([draft(1).id, draft(2).id]);
+    expect(refused).toHaveLength(1);
+    expect(await redis.hget(keys.carry(partition), CREATOR)).toBe('{"new":true}');
+  });
+
   it('is sent again from the oldest that is not stored after a restart that lost the newest appends', async () => {
     await hold();
     const producer = makeProducer();

@@ -14,6 +14,10 @@ const ITEM_OVERHEAD_BYTES = 300;
 /** How often an idle run asks whether the store has confirmed what it appended. */
 const PROBE_MS = 250;
 const NOLEASE_WAIT_MS = 200;
+/** Place of the fence among an event's arguments, and what append.lua reads there once an event was judged. */
+const FENCE_ARG = 1;
+const ACCEPTED = '';
+const REFUSED = '!';
 
 /** Names one refused event; its payload is gone. */
 export type RefusedEvent = Pick<EventDraft, 'id' | 'creatorId' | 'type' | 'receivedAt'>;
@@ -226,11 +230,7 @@ export class InboxProducer {
       // Events sent again were counted when they were appended first.
       this.counts.appended += Math.max(0, upTo - Math.max(queue.newest, first - 1));
       queue.newest = Math.max(queue.newest, upTo);
-      for (const number of refused) {
-        const item = queue.items[number - queue.confirmed - 1];
-        if (item) this.options.onRefused(item);
-      }
-      this.counts.refused += refused.length;
+      this.judged(batch, first, upTo, new Set(refused));
       if (this.complaint) this.options.logger.info({ partition }, 'the inbox takes events again');
       this.complaint = undefined;
     } else if (status === 'HOLE') {
@@ -249,6 +249,19 @@ export class InboxProducer {
     this.counts.bytes -= queue.confirm(stored);
     this.counts.confirmed += queue.confirmed - before;
     return waitMs;
+  }
+
+  /** Keeps the verdict with each event, so that sending it again after a loss does not depend on who holds its creator by then. */
+  private judged(batch: Item[], first: number, upTo: number, refused: ReadonlySet<number>): void {
+    batch.forEach((item, index) => {
+      const fence = item.args[FENCE_ARG];
+      if (first + index > upTo || fence === ACCEPTED || fence === REFUSED) return;
+      const isRefused = refused.has(first + index);
+      item.args[FENCE_ARG] = isRefused ? REFUSED : ACCEPTED;
+      if (!isRefused) return;
+      this.counts.refused += 1;
+      this.options.onRefused(item);
+    });
   }
 
   private async call(

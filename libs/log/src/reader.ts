@@ -5,10 +5,10 @@ import { LuaScript } from '@tributary/runtime/lua-script';
 
 const READ = new LuaScript(new URL('./read.lua', import.meta.url));
 const CONFIRM = new LuaScript(new URL('./confirm.lua', import.meta.url));
+const COUNT = new LuaScript(new URL('./count.lua', import.meta.url));
 const TRIM = new LuaScript(new URL('./trim.lua', import.meta.url));
 /** A producer run that nobody confirmed for this long is over. */
 const FORGET_RUN_MS = 7 * 86_400_000;
-const RECONFIRM_ENTRIES = 1_000;
 
 /** Where a reader stands in one partition: an entry id, valid in one life (epoch) of it. */
 export interface PartitionPosition {
@@ -90,7 +90,7 @@ export class InboxReader {
     const { redis, keys } = this.options;
     for (const [partition, { epoch, id }] of Object.entries(positions)) {
       if ((await redis.get(keys.epoch(Number(partition)))) !== epoch) continue;
-      const rows = await redis.xrevrange(keys.inbox(Number(partition)), id, '-', 'COUNT', RECONFIRM_ENTRIES);
+      const rows = await redis.xrevrange(keys.inbox(Number(partition)), id, '-', 'COUNT', this.options.batchEntriesMax);
       await this.confirm(rows.map(([entryId, flat]) => ({ partition: Number(partition), entryId, fields: toFields(flat) })));
     }
   }
@@ -112,20 +112,28 @@ export class InboxReader {
     return removed;
   }
 
-  /** Entries after `positions`, over all partitions, at most `most`: how far the store lags behind. */
-  async lag(positions: Positions, most = 100_000): Promise<{ entries: number; oldestMs: number }> {
-    const { redis, keys } = this.options;
-    let entries = 0;
-    let oldest = Number.POSITIVE_INFINITY;
-    for (let partition = 0; partition < keys.partitions; partition++) {
+  /** Age in ms of the oldest entry after `positions`; 0 when there is none. */
+  async oldestMs(positions: Positions): Promise<number> {
+    const firsts = await Promise.all(
+      this.starts(positions).map(({ inbox, start }) => this.options.redis.xrange(inbox, start, '+', 'COUNT', 1)),
+    );
+    const times = firsts.flatMap(([first]) => (first ? [Number(first[0].split('-')[0])] : []));
+    return times.length === 0 ? 0 : Math.max(0, Date.now() - Math.min(...times));
+  }
+
+  /** How far the store lags behind: entries after `positions` (counted up to 10,000 in each partition), and the age of the oldest. */
+  async lag(positions: Positions): Promise<{ entries: number; oldestMs: number }> {
+    const counts = await Promise.all(
+      this.starts(positions).map(({ inbox, start }) => COUNT.run(this.options.redis, [inbox], [start, 10_000])),
+    );
+    return { entries: counts.reduce<number>((sum, count) => sum + Number(count), 0), oldestMs: await this.oldestMs(positions) };
+  }
+
+  private starts(positions: Positions): { inbox: string; start: string }[] {
+    return Array.from({ length: this.options.keys.partitions }, (_, partition) => {
       const position = positions[partition];
-      const start = position ? `(${position.id}` : '-';
-      const [first] = await redis.xrange(keys.inbox(partition), start, '+', 'COUNT', 1);
-      if (!first) continue;
-      oldest = Math.min(oldest, Number(first[0].split('-')[0]));
-      if (entries < most) entries += (await redis.xrange(keys.inbox(partition), start, '+', 'COUNT', 1_000)).length;
-    }
-    return { entries, oldestMs: entries === 0 ? 0 : Math.max(0, Date.now() - oldest) };
+      return { inbox: this.options.keys.inbox(partition), start: position ? `(${position.id}` : '-' };
+    });
   }
 }
 

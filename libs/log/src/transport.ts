@@ -24,8 +24,8 @@ export interface LogTransportOptions {
   logger: LogLogger;
   inbox?: { reader: InboxReader; positions: PositionSource; keys: LogKeys; /** for the wake channel */ subscriber: Redis };
   feed?: { reader: FeedReader };
-  /** Called when both loops have ended: the place to close their connections. */
-  onClosed?(): void;
+  /** Called when the loops shall end: the place to cut their connections, since a blocking read outlives a lost server. */
+  onClosing?(): void;
 }
 
 /**
@@ -52,8 +52,8 @@ export class LogTransport extends Server implements CustomTransportStrategy {
 
   async close(): Promise<void> {
     this.stopping.abort();
+    this.options.onClosing?.();
     await Promise.all(this.loops);
-    this.options.onClosed?.();
   }
 
   /** Part of Nest's contract; this transport has no events of its own to listen to. */
@@ -93,6 +93,7 @@ export class LogTransport extends Server implements CustomTransportStrategy {
         }
         failures = 0;
       } catch (error) {
+        if (signal.aborted) return;
         positions = undefined;
         if (failures === 0) this.options.logger.warn({ reason: reasonOf(error) }, 'the inbox cannot be read or stored; trying again');
         await pause(backoffMs(failures++, RETRY), signal);

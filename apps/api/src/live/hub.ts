@@ -79,10 +79,9 @@ export class LiveHub {
 
   /**
    * Matching events after position `after`, in log order, for ever; ends when `signal` aborts, and when the database turns out
-   * to be restored from a backup: then the reader must ask anew whether its position can be honoured.
+   * to be restored from a backup since `generation`: then the reader must ask anew whether its position can be honoured.
    */
-  async *follow(filter: EventFilter, after: number, signal: AbortSignal): AsyncGenerator<LiveBatch> {
-    const { generation } = this;
+  async *follow(filter: EventFilter, after: number, signal: AbortSignal, generation = this.generation): AsyncGenerator<LiveBatch> {
     for (let position = after; !signal.aborted && generation === this.generation;) {
       if (position >= this.at) {
         await this.changed(signal);

@@ -90,11 +90,11 @@ export class LiveStream {
 
   /** Follows the log over failures of PostgreSQL: the client's connection outlives them. */
   private async relay(): Promise<void> {
-    const { hub, filter, logger } = this.options;
+    const { hub, filter, logger, start } = this.options;
     const { signal } = this.ending;
     for (let failures = 0; !signal.aborted; failures++) {
       try {
-        for await (const { events, seq } of hub.follow(filter, this.position, signal)) {
+        for await (const { events, seq } of hub.follow(filter, this.position, signal, start.generation)) {
           await this.sendEvents(events);
           if (signal.aborted) return;
           this.position = seq;

@@ -150,7 +150,8 @@ export class Committer {
       await client.query('release savepoint part');
       return new Set(result.rows.map(({ seq }) => seq));
     } catch (error) {
-      if (!isDataError(error)) throw error;
+      if (isMissingDay(error)) this.days.forget(rows.map(({ row }) => row.day));
+      if (isMissingDay(error) || !isDataError(error)) throw error;
       await client.query('rollback to savepoint part');
       if (rows.length === 1) {
         dead.push(deadEntry(rows[0]!.row.entry, error.message));
@@ -164,9 +165,18 @@ export class Committer {
   }
 }
 
-/** Classes 22 (data exception) and 23 (integrity constraint) blame the row; everything else is the database's own trouble. */
+/** A day that was dropped since it was made: SQLSTATE 23514 without a constraint's name. */
+function isMissingDay(error: unknown): boolean {
+  const { code, constraint } = error as { code?: string; constraint?: string };
+  return code === '23514' && constraint === undefined;
+}
+
+/**
+ * Classes 22 (data exception), 23 (integrity constraint) and 54 (limit exceeded) blame the row; everything else is the
+ * database's own trouble.
+ */
 function isDataError(error: unknown): error is Error & { code: string } {
-  return error instanceof Error && /^2[23]/.test((error as { code?: string }).code ?? '');
+  return error instanceof Error && /^(22|23|54)/.test((error as { code?: string }).code ?? '');
 }
 
 function deadEntry(

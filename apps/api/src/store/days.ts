@@ -24,9 +24,15 @@ export class DayPartitions {
     return this.ensure([now, now + DAY_MS].map((ms) => new Date(ms).toISOString().slice(0, 10)));
   }
 
+  /** Makes these days anew at the next {@link ensure}: another process may have dropped one. */
+  forget(days: Iterable<string>): void {
+    for (const day of days) if (day !== UNDATED) this.known.delete(day);
+  }
+
   /**
-   * Drops the days that ended more than `retentionDays` ago and returns their names. `oldest_seq` moves behind what was
-   * received before that too, so that a cursor from before it is told that it cannot be honoured.
+   * Drops the days that ended more than `retentionDays` ago and returns their names. A day in which something was received
+   * later (a replay, or what a holder of a long lease says) loses only what is old. `oldest_seq` moves behind what is gone,
+   * so that a cursor from before it is told that it cannot be honoured.
    */
   async dropOlderThan(retentionDays: number, now = Date.now()): Promise<string[]> {
     const before = new Date(now - (retentionDays + 1) * DAY_MS).toISOString().slice(0, 10);
@@ -35,19 +41,31 @@ export class DayPartitions {
        where i.inhparent = 'events'::regclass and c.relname ~ '^events_[0-9]{8}$' and c.relname < $1 order by 1`,
       [`events_${before.replaceAll('-', '')}`],
     );
+    const dropped: string[] = [];
     for (const { name } of rows) {
       await this.locked(async (query) => {
-        await query(
-          `update log_head set oldest_seq = greatest(oldest_seq,
-             (select coalesce(max(seq), 0) + 1 from ${name} where received_at < now() - make_interval(days => $1)))`,
-          [retentionDays],
-        );
-        await query(`drop table ${name}`);
+        const old = `received_at < now() - make_interval(days => $1)`;
+        await query(`update log_head set oldest_seq = greatest(oldest_seq, (select coalesce(max(seq), 0) + 1 from ${name} where ${old}))`, [
+          retentionDays,
+        ]);
+        const kept = await query(`select exists (select from ${name} where not (${old})) as some`, [retentionDays]);
+        if (kept.rows[0]?.some) {
+          await query(`delete from ${name} where ${old}`, [retentionDays]);
+        } else {
+          await query(`drop table ${name}`);
+          dropped.push(name);
+        }
       });
-      this.known.delete(`${name.slice(7, 11)}-${name.slice(11, 13)}-${name.slice(13, 15)}`);
     }
+    this.forget(dropped.map((name) => `${name.slice(7, 11)}-${name.slice(11, 13)}-${name.slice(13, 15)}`));
     await this.pool.query(`delete from events_undated where received_at < now() - make_interval(days => $1)`, [retentionDays]);
-    return rows.map(({ name }) => name);
+    // People's names and words live here too.
+    await this.pool.query(`delete from dead_letters where at < now() - make_interval(days => $1)`, [retentionDays]);
+    await this.pool.query(
+      `delete from session_users where room_id in (select room_id from sessions where last_event_at < now() - make_interval(days => $1))`,
+      [retentionDays],
+    );
+    return dropped;
   }
 
   /** Attaching an empty table takes a weaker lock than creating a partition: readers and exports go on. */

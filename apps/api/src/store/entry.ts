@@ -25,9 +25,9 @@ export function readEntry(entry: InboxEntry): EntryRow | string {
   const { id, type, creator, handle, room, ts, at, data, raw } = entry.fields;
   if (!id || id.length > ID_CHARACTERS_MAX) return 'id: expected 1 to 200 characters';
   if (!type || !/^[A-Za-z0-9.]{1,100}$/.test(type)) return 'type: expected letters, digits and dots';
-  if (!creator) return 'creator: expected an id';
-  if (handle === undefined) return 'handle: missing';
-  if (room === undefined) return 'room: missing';
+  if (!creator || creator.length > ID_CHARACTERS_MAX) return 'creator: expected an id of 1 to 200 characters';
+  if (handle === undefined || handle.length > ID_CHARACTERS_MAX) return 'handle: expected up to 200 characters';
+  if (room === undefined || room.length > ID_CHARACTERS_MAX) return 'room: expected up to 200 characters';
   if (!data?.startsWith('{')) return 'data: expected a JSON object';
   const time = Number(ts);
   const receivedAt = Number(at);

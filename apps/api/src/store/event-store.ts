@@ -7,6 +7,8 @@ export interface EventPage {
   events: StoredEvent[];
   /** The head of the log as the query saw it: with `more: false`, everything up to it was looked at. */
   head: number;
+  /** Position up to which everything was looked at, in the direction of the order: where the next page goes on. */
+  reached: number;
   more: boolean;
 }
 
@@ -50,7 +52,10 @@ export class EventStore {
       `select ${COLUMNS}${raw ? ', raw' : ''} from events where ${conditions.join(' and ')} order by seq ${order} limit $${params.push(limit + 1)}`,
       params,
     );
-    return { events: rows.slice(0, limit).map(toEvent), head, more: rows.length > limit };
+    const events = rows.slice(0, limit).map(toEvent);
+    const more = rows.length > limit;
+    const end = order === 'asc' ? Math.max(head, after ?? 0) : (after ?? 0) + 1;
+    return { events, head, reached: (more && events.at(-1)?.seq) || end, more };
   }
 
   async byId(id: string): Promise<StoredEvent | undefined> {

@@ -221,6 +221,35 @@ describe('retention', () => {
   });
 });
 
+describe('retention of old days with new events', () => {
+  it('deletes only what was received before it, and keeps what a long-held lease said today', async () => {
+    const days = new DayPartitions(pool);
+    await days.ensure(['2024-01-02']);
+    const insert = `insert into events (seq, day, id, type, creator_id, handle, room_id, time, received_at, data)
+      values ($1, '2024-01-02', $2, 't', 'c', 'h', 'r', now(), $3, '{}')`;
+    await pool.query(insert, [10, 'old', '2024-01-02']);
+    await pool.query(insert, [11, 'new', new Date()]);
+    await pool.query(`insert into sessions (room_id, creator_id, handle, started_at, last_event_at)
+      values ('gone', 'c', 'h', '2024-01-02', '2024-01-02'), ('here', 'c', 'h', now(), now())`);
+    await pool.query(`insert into session_users (room_id, user_id) values ('gone', '1'), ('here', '1')`);
+    expect(await days.dropOlderThan(30)).toEqual([]);
+    expect((await pool.query('select id from events')).rows).toEqual([{ id: 'new' }]);
+    expect((await pool.query('select room_id from session_users')).rows).toEqual([{ room_id: 'here' }]);
+  });
+
+  it('stores again on a day that another process dropped', async () => {
+    await startWriter();
+    const old = draft(1, { id: `6900000000000000001-6900000000000000777`, roomId: '6900000000000000001' });
+    producer.append(old, '1');
+    await producer.confirmed(AbortSignal.timeout(5_000));
+    await pool.query('drop table events_20201128');
+    producer.append({ ...old, id: '6900000000000000001-6900000000000000778' }, '1');
+    expect(await producer.confirmed(AbortSignal.timeout(10_000))).toBe(true);
+    expect((await pool.query('select id from events')).rows).toEqual([{ id: '6900000000000000001-6900000000000000778' }]);
+    expect((await pool.query('select reason from dead_letters')).rows).toEqual([]);
+  });
+});
+
 describe('queries and live reading', () => {
   it('filters in the database exactly as in memory', async () => {
     await startWriter();
@@ -320,10 +349,11 @@ describe('a database that was restored from a backup', () => {
     expect(leaving.aborted).toBe(false);
     expect(hub.head()).toBe(0);
     await startWriter();
-    producer.append(draft(3), '1');
+    const third = draft(3);
+    producer.append(third, '1');
     const step = await hub.follow({}, 0, AbortSignal.timeout(10_000)).next();
     const events = step.done ? [] : step.value.events;
-    expect(events.map(({ id }) => id)).toContain(draft(3).id);
+    expect(events.map(({ id }) => id)).toContain(third.id);
   });
 });
 

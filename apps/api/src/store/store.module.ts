@@ -4,7 +4,7 @@ import { Config, type Logger, Readiness } from '@tributary/runtime';
 import type { Redis } from 'ioredis';
 import type { Pool } from 'pg';
 import { type Loop, startLoop } from '../loop.js';
-import { LOGGER, POOL, REDIS } from '../resources.js';
+import { LOGGER, POOL, REDIS, STORE_POOL } from '../resources.js';
 import { Committer } from './committer.js';
 import { DayPartitions } from './days.js';
 import { EventStore } from './event-store.js';
@@ -58,7 +58,7 @@ class StoreUpkeep implements OnApplicationBootstrap, OnApplicationShutdown {
   private async lagging(): Promise<string | undefined> {
     const head = this.writer.head;
     if (!head) return 'the database cannot be read';
-    const { oldestMs } = await this.reader.lag(head.positions);
+    const oldestMs = await this.reader.oldestMs(head.positions);
     return oldestMs > LAG_MS_MAX ? `events are stored ${Math.round(oldestMs / 1000)} s late` : undefined;
   }
 }
@@ -80,9 +80,13 @@ export class StoreModule {
     ];
     const writer = [
       { provide: FeedWriter, useFactory: (redis: Redis) => new FeedWriter(redis, keys, config.feedLength), inject: [REDIS] },
-      { provide: DayPartitions, useFactory: (pool: Pool) => new DayPartitions(pool), inject: [POOL] },
-      { provide: Committer, useFactory: (pool: Pool, days: DayPartitions) => new Committer(pool, days), inject: [POOL, DayPartitions] },
-      { provide: SessionsAggregate, useFactory: (pool: Pool) => new SessionsAggregate(pool), inject: [POOL] },
+      { provide: DayPartitions, useFactory: (pool: Pool) => new DayPartitions(pool), inject: [STORE_POOL] },
+      {
+        provide: Committer,
+        useFactory: (pool: Pool, days: DayPartitions) => new Committer(pool, days),
+        inject: [STORE_POOL, DayPartitions],
+      },
+      { provide: SessionsAggregate, useFactory: (pool: Pool) => new SessionsAggregate(pool), inject: [STORE_POOL] },
       StoreWriter,
       StoreUpkeep,
     ];

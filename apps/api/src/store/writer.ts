@@ -84,6 +84,7 @@ export class StoreWriter implements PositionSource {
       this.untold = false;
     }
     await this.reader.trim(this.at.positions);
+    await this.feed.trim();
   }
 
   /** What is committed is committed: a Redis that fails now is told later, and readers ask PostgreSQL meanwhile. */

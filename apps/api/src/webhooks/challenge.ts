@@ -11,10 +11,10 @@ export async function askConsent(http: GuardedHttp, target: Target, origin: stri
   const outcome = await http.send({
     target,
     method: 'OPTIONS',
-    headers: {
-      'webhook-request-origin': origin,
-      ...(ratePerSecond === undefined ? {} : { 'webhook-request-rate': String(Math.ceil(ratePerSecond * 60)) }),
-    },
+    headers: [
+      ...['webhook-request-origin', origin],
+      ...(ratePerSecond === undefined ? [] : ['webhook-request-rate', String(Math.ceil(ratePerSecond * 60))]),
+    ],
     timeoutMs: TIMEOUT_MS,
   });
   if (outcome.category !== undefined) {

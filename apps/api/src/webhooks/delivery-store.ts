@@ -36,8 +36,8 @@ export type Retried = 'retried' | 'unknown' | 'finished' | 'full';
 
 const COLUMNS = `id, state, test, again, replay_id as "replayId", attempt, cardinality(seqs) as events, seq::float8 as seq,
   next_attempt_at as "nextAttemptAt", created_at as "createdAt", ended_at as "endedAt",
-  (attempts[cardinality(attempts)]->>'status')::int as "lastStatus", attempts[cardinality(attempts)]->>'category' as "lastCategory",
-  (attempts[cardinality(attempts)]->>'latencyMs')::int as "lastLatencyMs"`;
+  (attempts[cardinality(attempts)]::jsonb->>'status')::int as "lastStatus", attempts[cardinality(attempts)]::jsonb->>'category' as "lastCategory",
+  (attempts[cardinality(attempts)]::jsonb->>'latencyMs')::int as "lastLatencyMs"`;
 /** The same of one that has had no attempt. */
 const UNATTEMPTED = `id, 'open' as state, false as test, false as again, replay_id as "replayId", 0 as attempt, cardinality(seqs) as events,
   seq::float8 as seq, created_at as "nextAttemptAt", created_at as "createdAt", null::timestamptz as "endedAt",
@@ -73,12 +73,12 @@ export class DeliveryStore {
 
   /** The kept attempts of a delivery, oldest first; undefined when there is no such delivery. */
   async attempts(endpointId: string, id: string): Promise<AttemptRecord[] | undefined> {
-    const { rows } = await this.pool.query<{ attempts: AttemptRecord[] }>(
+    const { rows } = await this.pool.query<{ attempts: string[] }>(
       `select attempts from webhook_deliveries where endpoint_id = $1 and id = $2
        union all select '{}' from webhook_unattempted where endpoint_id = $1 and id = $2`,
       [endpointId, id],
     );
-    return rows[0]?.attempts;
+    return rows[0]?.attempts.map((attempt) => JSON.parse(attempt) as AttemptRecord);
   }
 
   /** Id and type of the events of a delivery that still exist, in log order. */
@@ -137,11 +137,11 @@ export class DeliveryStore {
   }
 
   /** Records a test, which was made and is over. */
-  async recordTest(endpointId: string, id: string, record: AttemptRecord): Promise<void> {
+  async recordTest(endpointId: string, id: string, record: string, delivered: boolean): Promise<void> {
     await this.pool.query(
       `insert into webhook_deliveries (endpoint_id, id, test, seqs, seq, state, attempt, ended_at, attempts)
-       values ($1, $2, true, '{}', 0, $3, 1, now(), array[$4::jsonb])`,
-      [endpointId, id, record.category === undefined ? 'delivered' : 'dead', JSON.stringify(record)],
+       values ($1, $2, true, '{}', 0, $3, 1, now(), array[$4])`,
+      [endpointId, id, delivered ? 'delivered' : 'dead', record],
     );
   }
 }

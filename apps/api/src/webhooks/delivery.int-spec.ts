@@ -112,11 +112,11 @@ describe('delivering', () => {
     expect(new Set(tries.map((hook) => hook.headers['webhook-id'])).size).toBe(1);
     expect(tries.every((hook) => verifyHook(hook, secret))).toBe(true);
     expect(idsOf(receiver.of('/x')).slice(4)).toEqual(good);
-    const { rows } = await house.pool.query<{ attempts: { status: number }[] }>(
+    const { rows } = await house.pool.query<{ attempts: string[] }>(
       `select attempts from webhook_deliveries where endpoint_id = $1 and state = 'dead'`,
       [id],
     );
-    expect(rows[0]!.attempts.map(({ status }) => status)).toEqual([500, 500, 500, 500]);
+    expect(rows[0]!.attempts.map((attempt) => (JSON.parse(attempt) as { status: number }).status)).toEqual([500, 500, 500, 500]);
   });
 
   it('lets other deliveries of a parallel endpoint pass one that fails', async () => {

@@ -6,6 +6,7 @@ import { type EventFilter, toSql } from '../store/filter.js';
 /** A stored event on its way to receivers. Its JSON is made once, however many endpoints get it. */
 export class Entry {
   private text: string | undefined;
+  private buffer: Buffer | undefined;
 
   constructor(
     readonly event: Pick<StoredEvent, 'seq' | 'type' | 'creatorId' | 'receivedAt'>,
@@ -19,6 +20,11 @@ export class Entry {
   /** The event as a CloudEvent. */
   get json(): string {
     return (this.text ??= this.render());
+  }
+
+  /** The same in UTF-8. */
+  get bytes(): Buffer {
+    return (this.buffer ??= Buffer.from(this.json));
   }
 }
 
@@ -61,20 +67,28 @@ export class EntryReader {
     return { entries, reached, oldest };
   }
 
-  /** The events of these deliveries that still exist, in log order, by delivery; `seqs` where it has no row of its own yet. */
+  /**
+   * The events of these deliveries that still exist, in log order, by delivery; `seqs` where it has no row of its own yet.
+   * A delivery of which nothing is known is missing in the result: that is not the same as one whose events were erased.
+   */
   async ofDeliveries(wanted: readonly { endpointId: string; id: string; seqs?: readonly number[] }[]): Promise<Map<string, Entry[]>> {
-    const { rows } = await this.pool.query<Row & { delivery: string; generation: number }>(
-      `select w.id as delivery, h.generation::float8 as generation, ${COLUMNS}
+    const { rows } = await this.pool.query<Row & { delivery: string; generation: number; known: boolean }>(
+      `select w.id as delivery, s.seqs is not null as known, h.generation::float8 as generation, ${COLUMNS}
        from jsonb_to_recordset($1::jsonb) as w ("endpointId" text, id text, seqs bigint[])
-       left join webhook_deliveries d on w.seqs is null and d.endpoint_id = w."endpointId" and d.id = w.id
-       cross join lateral unnest(coalesce(w.seqs, d.seqs)) as s (seq)
-       join events e on e.seq = s.seq
        cross join log_head h
+       left join webhook_deliveries d on w.seqs is null and d.endpoint_id = w."endpointId" and d.id = w.id
+       cross join lateral (select coalesce(w.seqs, d.seqs) as seqs) s
+       left join events e on e.seq = any(s.seqs)
        order by e.seq`,
       [JSON.stringify(wanted.map(({ endpointId, id, seqs }) => ({ endpointId, id, seqs })))],
     );
-    const found = new Map<string, Entry[]>(wanted.map(({ id }) => [id, []]));
-    for (const row of rows) found.get(row.delivery)?.push(storedEntry(row, row.generation));
+    const found = new Map<string, Entry[]>();
+    for (const row of rows) {
+      if (!row.known) continue;
+      const entries = found.get(row.delivery) ?? [];
+      found.set(row.delivery, entries);
+      if (row.id !== null) entries.push(storedEntry(row, row.generation));
+    }
     return found;
   }
 }

@@ -11,7 +11,7 @@ export class DeliveryLoader {
 
   /** The events of an open delivery that still exist, in log order; `seqs` where it has no row of its own yet. */
   load(endpointId: string, id: string, seqs?: readonly number[]): Promise<Entry[]> {
-    const loaded = new Promise<Entry[]>((resolve, reject) => this.waiting.push({ endpointId, id, seqs, resolve, reject }));
+    const loaded = new Promise<Entry[]>((resolve, reject) => this.waiting.push({ endpointId, id, ...(seqs ? { seqs } : {}), resolve, reject }));
     if (!this.running) {
       this.running = true;
       setImmediate(() => void this.run());
@@ -24,7 +24,11 @@ export class DeliveryLoader {
       const group = this.waiting.splice(0, DELIVERIES_MAX);
       try {
         const found = await this.entries.ofDeliveries(group);
-        for (const { id, resolve } of group) resolve(found.get(id) ?? []);
+        for (const { id, resolve, reject } of group) {
+          const entries = found.get(id);
+          if (entries) resolve(entries);
+          else reject(new Error(`the delivery ${id} is not in the database`));
+        }
       } catch (error) {
         for (const { reject } of group) reject(error);
       }

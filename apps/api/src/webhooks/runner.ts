@@ -1,5 +1,5 @@
 import type { Logger } from '@tributary/runtime';
-import { type AttemptRecord, Sender } from './attempt.js';
+import { type Attempt, Sender } from './attempt.js';
 import type { Cutter } from './cutter.js';
 import { type DeliveryIds, type DisabledReason, type Endpoint, filterOf } from './endpoint.js';
 import type { Entry, EntryReader } from './entry.js';
@@ -353,7 +353,7 @@ export class EndpointRunner {
         delivery.nextAt = Date.now() + LOAD_RETRY_MS;
         source.lane.again(delivery);
       } else if (sent === 'erased') this.finish(source, delivery, { state: 'erased', nextAt: Date.now() });
-      else await this.conclude(source, delivery, sent.outcome, sent.record);
+      else await this.conclude(source, delivery, sent);
     }
     this.parts.gate.leave(this);
     if (this.onWire === 0) this.idle?.();
@@ -361,7 +361,7 @@ export class EndpointRunner {
   }
 
   /** `unprepared`: its events cannot be read now. `erased`: none of them exists any more. */
-  private async attempt(source: Source, delivery: OpenDelivery): Promise<{ outcome: Outcome; record: AttemptRecord } | 'unprepared' | 'erased'> {
+  private async attempt(source: Source, delivery: OpenDelivery): Promise<Attempt | 'unprepared' | 'erased'> {
     try {
       const kept = delivery.entries;
       delete delivery.entries;
@@ -375,14 +375,14 @@ export class EndpointRunner {
     }
   }
 
-  private async conclude(source: Source, delivery: OpenDelivery, outcome: Outcome, record: AttemptRecord): Promise<void> {
+  private async conclude(source: Source, delivery: OpenDelivery, { outcome, record, events }: Attempt): Promise<void> {
     const { policy } = this.parts;
     const now = Date.now();
     const step = nextStep(policy, delivery.attempt + 1, outcome);
     this.judge(outcome, now);
     const state = step.kind === 'retry' ? 'open' : step.kind;
     this.finish(source, delivery, { state, nextAt: step.kind === 'retry' ? now + step.afterMs : now, record });
-    this.parts.observe(this, { outcome, state, events: record.events, lateMs: now - delivery.since });
+    this.parts.observe(this, { outcome, state, events, lateMs: now - delivery.since });
     const failingMs = now - (this.health.failingSince ?? now);
     if (outcome.category === 'gone') await this.parts.disable(this, 'gone', now);
     else if (failingMs >= policy.disableAfterMs) await this.parts.disable(this, 'failing', this.health.failingSince!);

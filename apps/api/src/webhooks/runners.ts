@@ -96,7 +96,7 @@ export class Runners {
       logger,
       alive: () => this.alive,
       read: (work) => reads.run(work),
-      load: (endpointId, id) => loader.load(endpointId, id),
+      load: (endpointId, id, seqs) => loader.load(endpointId, id, seqs),
       disable: (runner, reason, since) => this.disable(runner, reason, since),
       expired: (runner, oldest) => void this.skipExpired(runner, oldest),
       observe: (runner, attempt) => metrics.attempted(runner.id, attempt),

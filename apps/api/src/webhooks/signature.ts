@@ -62,7 +62,7 @@ export class Signer {
    * The `webhook-signature` of one attempt: signatures of `id.timestamp.body`, separated by spaces.
    * @param timestamp unix seconds of this attempt
    */
-  sign(id: string, timestamp: number, body: string, now = Date.now()): string {
+  sign(id: string, timestamp: number, body: Buffer | string, now = Date.now()): string {
     const head = `${id}.${timestamp}.`;
     const signatures: string[] = [];
     for (const key of this.keys) {
@@ -70,7 +70,7 @@ export class Signer {
       if (this.schemes.includes('v1')) {
         signatures.push(`v1,${createHmac('sha256', key.shared).update(head).update(body).digest('base64')}`);
       }
-      if (key.private) signatures.push(`v1a,${sign(null, Buffer.from(head + body), key.private).toString('base64')}`);
+      if (key.private) signatures.push(`v1a,${sign(null, Buffer.concat([Buffer.from(head), Buffer.from(body)]), key.private).toString('base64')}`);
     }
     return signatures.join(' ');
   }

@@ -20,8 +20,7 @@ import { Runners, type RunnersOptions } from './runners.js';
 import { SecretBox } from './secret-box.js';
 import { newSecretPair, sharedSecretText } from './signature.js';
 
-const w=(l:string)=>(o:object,m?:string)=>{ if(process.env.DBG) process.stderr.write(l+' '+JSON.stringify(o, (k,v)=>v instanceof Error? v.stack:v)+' '+m+'\n'); };
-export const silent = { info: w('info'), warn: w('warn'), error: w('error'), trace: () => undefined, debug: w('debug') };
+export const silent = { info: () => undefined, warn: () => undefined, error: () => undefined, trace: () => undefined, debug: () => undefined };
 
 /** The retry policy with its waits shortened for tests. */
 export function quickPolicy(more: Partial<RetryPolicy> = {}): RetryPolicy {

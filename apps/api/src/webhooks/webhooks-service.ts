@@ -97,9 +97,10 @@ export class WebhooksService {
       datacontenttype: 'application/json',
       data: { message: 'This is a test of your webhook endpoint.' },
     };
-    const { record } = await new Sender(endpoint, this.options.http).send({ id: delivery, entries: [{ json: JSON.stringify(event) }] });
-    await this.options.deliveries.recordTest(id, delivery, record);
-    return { delivery, attempt: record };
+    const json = JSON.stringify(event);
+    const { outcome, record } = await new Sender(endpoint, this.options.http).send({ id: delivery, entries: [{ json, bytes: Buffer.from(json) }] });
+    await this.options.deliveries.recordTest(id, delivery, record, outcome.category === undefined);
+    return { delivery, attempt: JSON.parse(record) as AttemptRecord };
   }
 
   private async settings(base: EndpointSettings, body: Partial<NewEndpointBody>): Promise<EndpointSettings> {

@@ -17,6 +17,7 @@ export const Needs = (scope: Scope) => SetMetadata(NEEDED, scope);
 export const NotCounted = () => SetMetadata(FREE, true);
 
 const CREDENTIAL_LENGTH_MAX = 8_192;
+const LOCAL: Caller = { kind: 'local', id: 'local', counted: [], creators: null };
 const LOOPBACK = /^(?:127\.|::1$|::ffff:127\.)/;
 
 /** Lets a request in by its API key or token, and counts it. In development, none is needed from this machine. */
@@ -24,6 +25,7 @@ const LOOPBACK = /^(?:127\.|::1$|::ffff:127\.)/;
 export class AccessGuard implements CanActivate {
   private readonly defaults: Limits;
   private readonly ofKeys: Map<string, Limits>;
+  private readonly rules = new Map<unknown, { needed: Scope; counted: boolean }>();
 
   constructor(
     @Inject(Reflector) private readonly reflector: Reflector,
@@ -39,21 +41,33 @@ export class AccessGuard implements CanActivate {
   async canActivate(context: ExecutionContext): Promise<boolean> {
     const http = context.switchToHttp();
     const request = http.getRequest<FastifyRequest>();
-    const targets = [context.getHandler(), context.getClass()];
-    const needed = this.reflector.getAllAndOverride<Scope | undefined>(NEEDED, targets) ?? 'sign';
+    const { needed, counted } = this.rulesOf(context);
     const caller = await this.identify(request, needed);
     setCaller(request, caller);
     if (caller.kind !== 'local') notesOf(request).key = caller.id;
-    if (!this.reflector.getAllAndOverride<boolean | undefined>(FREE, targets)) await this.count(caller, http.getResponse<FastifyReply>());
+    if (counted && caller.counted.length > 0) await this.count(caller, http.getResponse<FastifyReply>());
     return true;
+  }
+
+  /** What a route asks for; looked up once. */
+  private rulesOf(context: ExecutionContext): { needed: Scope; counted: boolean } {
+    const handler = context.getHandler();
+    const known = this.rules.get(handler);
+    if (known) return known;
+    const targets = [handler, context.getClass()];
+    const rules = {
+      needed: this.reflector.getAllAndOverride<Scope | undefined>(NEEDED, targets) ?? 'sign',
+      counted: !this.reflector.getAllAndOverride<boolean | undefined>(FREE, targets),
+    };
+    this.rules.set(handler, rules);
+    return rules;
   }
 
   private async identify(request: FastifyRequest, needed: Scope): Promise<Caller> {
     const free = this.config.mode === 'development' && LOOPBACK.test(request.socket.remoteAddress ?? '');
-    const local: Caller = { kind: 'local', id: 'local', counted: [], creators: null };
     const credential = credentialOf(request);
     if (credential === undefined) {
-      if (free) return local;
+      if (free) return LOCAL;
       throw new SignError(401, 'unauthorized', 'an API key is needed: send it as x-api-key or as Authorization: Bearer');
     }
     if (looksLikeToken(credential)) return this.byToken(credential, needed);
@@ -64,7 +78,7 @@ export class AccessGuard implements CanActivate {
       const counted = [{ who: record.id, limits: this.limitsOf(record.id) }];
       return { kind: 'key', id: record.id, counted, creators: null, record, keyHash };
     }
-    if (free) return local;
+    if (free) return LOCAL;
     if (record === 'unknown') throw cannotBeChecked();
     throw new SignError(401, 'unauthorized', 'this API key is not known here');
   }

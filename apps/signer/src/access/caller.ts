@@ -18,15 +18,15 @@ export interface Caller {
   token?: TokenClaims;
 }
 
-const callers = new WeakMap<object, Caller>();
+const CALLER = Symbol('caller');
 
-export function setCaller(request: FastifyRequest, caller: Caller): void {
-  callers.set(request.raw, caller);
+export function setCaller({ raw }: FastifyRequest, caller: Caller): void {
+  (raw as { [CALLER]?: Caller })[CALLER] = caller;
 }
 
 /** Who makes this request. @throws Error on a route without the access guard */
 export function callerOf(request: FastifyRequest): Caller {
-  const caller = callers.get(request.raw);
+  const caller = (request.raw as { [CALLER]?: Caller })[CALLER];
   if (!caller) throw new Error(`${request.method} ${request.routeOptions.url ?? ''} has no access guard`);
   return caller;
 }

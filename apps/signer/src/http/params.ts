@@ -57,6 +57,7 @@ export function cookiesOf(request: FastifyRequest, session: { sessionId?: string
   const jar = request.headers['x-cookie-header'];
   const given = typeof jar === 'string' ? jar : '';
   const { sessionId, ttTargetIdc, ttwid } = session;
+  if (given === '' && !sessionId && !ttTargetIdc && !ttwid) return '';
   const own = [
     ...(ttwid ? [`ttwid=${ttwid}`] : []),
     ...(sessionId ? ['sessionid', 'sessionid_ss', 'sid_tt', 'sid_guard'].map((name) => `${name}=${sessionId}`) : []),

@@ -18,16 +18,13 @@ export interface Notes {
   attempts?: Pick<Attempt, 'provider' | 'reason' | 'durationMs' | 'skipped'>[];
 }
 
-const notes = new WeakMap<object, Notes>();
+/** A property, because a WeakMap of every request is work for the garbage collector. */
+const NOTES = Symbol('notes');
 
 /** The notes of a request, to be added to. */
-export function notesOf(request: FastifyRequest): Notes {
-  let found = notes.get(request.raw);
-  if (!found) {
-    found = { requestId: randomUUID(), startedAt: performance.now() };
-    notes.set(request.raw, found);
-  }
-  return found;
+export function notesOf({ raw }: FastifyRequest): Notes {
+  const holder = raw as { [NOTES]?: Notes };
+  return (holder[NOTES] ??= { requestId: randomUUID(), startedAt: performance.now() });
 }
 
 /** Notes how the providers fared. */
@@ -53,6 +50,8 @@ export function addWideLog(fastify: FastifyInstance, logger: Logger, metrics: Si
     const line = { method: request.method, route, status: reply.statusCode, durationMs, ...said };
     if (route === '/healthz' || route === '/readyz' || route === '/metrics') logger.debug(line, 'probe');
     else if (reply.statusCode >= 500) logger.warn(line, 'request failed');
+    // Its twin, for which the bundle was made, is in the log; a line each would cost as much as the answer.
+    else if (said.shared === 'memory') logger.debug(line, 'request');
     else logger.info(line, 'request');
     done();
   });

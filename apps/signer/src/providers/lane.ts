@@ -167,8 +167,6 @@ export class Lane {
       clearTimeout(timer);
       signal.removeEventListener('abort', end);
       release?.();
-      // Whatever the call left running is told that nobody waits any more.
-      end();
     }
   }
 }

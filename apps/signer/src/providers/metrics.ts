@@ -15,6 +15,8 @@ export class SignMetrics {
   private readonly attemptSeconds: Histogram;
   private readonly shadows: Counter;
   private readonly caches: Counter;
+  private readonly answers = new Map<string, { count: Counter.Internal; seconds: Histogram.Internal<string> }>();
+  private readonly origins = new Map<string, Counter.Internal>();
 
   constructor(private readonly registry: Metrics) {
     const registers = [registry];
@@ -59,8 +61,15 @@ export class SignMetrics {
   }
 
   answered(route: string, status: number, durationMs: number): void {
-    this.requests.inc({ route, status });
-    this.requestSeconds.observe({ route }, durationMs / 1000);
+    const key = `${status} ${route}`;
+    let child = this.answers.get(key);
+    if (!child) {
+      // Routes are templates and statuses few: this stays small.
+      child = { count: this.requests.labels({ route, status }), seconds: this.requestSeconds.labels({ route }) };
+      this.answers.set(key, child);
+    }
+    child.count.inc();
+    child.seconds.observe(durationMs / 1000);
   }
 
   attempted(provider: ProviderName, operation: Operation, outcome: FailureReason | 'ok', durationMs: number): void {
@@ -73,7 +82,13 @@ export class SignMetrics {
   }
 
   cached(kind: string, origin: string): void {
-    this.caches.inc({ kind, origin });
+    const key = `${origin} ${kind}`;
+    let child = this.origins.get(key);
+    if (!child) {
+      child = this.caches.labels({ kind, origin });
+      this.origins.set(key, child);
+    }
+    child.inc();
   }
 
   /** Reads the lanes at each scrape. */

@@ -123,6 +123,7 @@ export function isDistrust(reason: FailureReason): boolean {
 }
 
 function judgeBundle(bundle: ConnectBundle): Outcome<ConnectBundle> {
+  if (!/^[\x20-\x7e]*$/.test(bundle.cookies)) return { ok: false, reason: 'bad-answer', message: 'the cookies are not a header value' };
   const fault = bundleFault(bundle.fetchResult, bundle.cookies);
   if (fault === undefined) return { ok: true, value: bundle };
   const reason = fault === 'undecodable' || fault === 'too-large' ? 'bad-answer' : fault;

@@ -1,4 +1,7 @@
-import { Agent, type Dispatcher, fetch, ProxyAgent } from 'undici';
+import type { IncomingHttpHeaders } from 'node:http';
+import { promisify } from 'node:util';
+import { brotliDecompress, gunzip, inflate } from 'node:zlib';
+import { Agent, type Dispatcher, ProxyAgent, request as send } from 'undici';
 import { type Failure, reasonOfStatus } from '../providers/provider.js';
 import { type Hosts, isTikTok } from './hosts.js';
 
@@ -12,13 +15,29 @@ export interface UpstreamRequest {
 export interface UpstreamAnswer {
   ok: true;
   status: number;
-  headers: Headers;
+  /** One header by its name in lower case. */
+  headers: { get(name: string): string | null };
   body: Buffer;
   /** `Set-Cookie` lines of this answer and of the redirects before it. */
   setCookies: string[];
 }
 
+export interface UpstreamOptions {
+  /** Of one answer, as sent and unpacked. */
+  bodyBytesMax: number;
+  connectionsMax: number;
+  /** `http(s)://user:password@host:port` */
+  proxy?: string;
+}
+
 const REDIRECTS_MAX = 3;
+
+type Unpack = (data: Buffer, options: { maxOutputLength: number }) => Promise<Buffer>;
+const UNPACKERS: Record<string, Unpack | undefined> = {
+  gzip: promisify(gunzip),
+  deflate: promisify(inflate),
+  br: promisify(brotliDecompress),
+};
 
 /** Connections to the outside, straight or by way of a proxy. */
 export function makeDispatcher(connections: number, proxy: string | undefined): Dispatcher {
@@ -32,7 +51,7 @@ export class Upstream {
 
   constructor(
     private readonly hosts: Hosts,
-    private readonly options: { bodyBytesMax: number; connectionsMax: number; /** `http(s)://user:password@host:port` */ proxy?: string },
+    private readonly options: UpstreamOptions,
   ) {
     this.dispatcher = makeDispatcher(options.connectionsMax, options.proxy);
   }
@@ -61,29 +80,27 @@ export class Upstream {
   }
 
   private async once(url: URL, { method = 'GET', headers, body, signal }: UpstreamRequest): Promise<UpstreamAnswer | Failure> {
+    const { dispatcher } = this;
+    const { bodyBytesMax } = this.options;
+    const tooLarge = (): Failure => ({ ok: false, reason: 'bad-answer', message: `${url.host} answers more than ${bodyBytesMax} bytes` });
     try {
-      const response = await fetch(url, { method, headers, body, signal, redirect: 'manual', dispatcher: this.dispatcher });
-      const chunks: Uint8Array[] = [];
+      const response = await send(url, { method, headers: { 'accept-encoding': 'gzip, deflate, br', ...headers }, body, signal, dispatcher });
+      const chunks: Buffer[] = [];
       let bytes = 0;
-      for await (const chunk of response.body ?? []) {
-        bytes += (chunk as Uint8Array).length;
-        if (bytes > this.options.bodyBytesMax) {
-          return { ok: false, reason: 'bad-answer', message: `${url.host} answers more than ${this.options.bodyBytesMax} bytes` };
-        }
-        chunks.push(chunk as Uint8Array);
+      for await (const chunk of response.body as AsyncIterable<Buffer>) {
+        bytes += chunk.length;
+        if (bytes > bodyBytesMax) return tooLarge();
+        chunks.push(chunk);
       }
-      return {
-        ok: true,
-        status: response.status,
-        headers: new Headers([...response.headers]),
-        body: Buffer.concat(chunks),
-        setCookies: response.headers.getSetCookie(),
-      };
+      const packed = chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks);
+      const unpacked = await unpack(packed, response.headers, bodyBytesMax);
+      if (unpacked === 'too-large') return tooLarge();
+      if (unpacked === 'unreadable') return { ok: false, reason: 'bad-answer', message: `${url.host} answers in an encoding that cannot be read` };
+      return { ok: true, status: response.statusCode, headers: reader(response.headers), body: unpacked, setCookies: cookieLines(response.headers) };
     } catch (error) {
       if (signal.aborted) return { ok: false, reason: 'timeout', message: `${url.host} did not answer in time` };
-      const { cause, message } = error as Error;
-      const why = cause instanceof Error ? ((cause as NodeJS.ErrnoException).code ?? cause.message) : message;
-      return { ok: false, reason: 'connect', message: `${url.host} cannot be reached: ${why}` };
+      const { code, message } = error as NodeJS.ErrnoException;
+      return { ok: false, reason: 'connect', message: `${url.host} cannot be reached: ${code ?? message}` };
     }
   }
 }
@@ -93,6 +110,31 @@ export function statusFailure(answer: UpstreamAnswer, what: string, retryAfterMs
   if (answer.status === 200) return undefined;
   const message = `${what} answered status ${answer.status}`;
   return { ok: false, reason: reasonOfStatus(answer.status), message, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) };
+}
+
+async function unpack(packed: Buffer, headers: IncomingHttpHeaders, bytesMax: number): Promise<Buffer | 'too-large' | 'unreadable'> {
+  const encoding = (headers['content-encoding'] ?? 'identity').toLowerCase();
+  if (encoding === 'identity' || packed.length === 0) return packed;
+  try {
+    return (await UNPACKERS[encoding]?.(packed, { maxOutputLength: bytesMax })) ?? 'unreadable';
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE' ? 'too-large' : 'unreadable';
+  }
+}
+
+function reader(headers: IncomingHttpHeaders): UpstreamAnswer['headers'] {
+  return {
+    get: (name) => {
+      const value = headers[name];
+      return value === undefined ? null : Array.isArray(value) ? (value[0] ?? null) : value;
+    },
+  };
+}
+
+function cookieLines({ 'set-cookie': lines }: IncomingHttpHeaders): string[] {
+  // undici gives one line as text.
+  const given = lines as string[] | string | undefined;
+  return given === undefined ? [] : Array.isArray(given) ? given : [given];
 }
 
 function withoutCookie(request: UpstreamRequest): UpstreamRequest {

@@ -94,8 +94,8 @@ create table webhook_deliveries (
   next_attempt_at timestamptz not null default now(),
   created_at timestamptz not null default now(),
   ended_at timestamptz,
-  -- the newest attempts, oldest first
-  attempts jsonb[] not null default '{}',
+  -- the newest attempts, oldest first; written as text, read as jsonb
+  attempts text[] not null default '{}',
   primary key (endpoint_id, id)
 ) with (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_insert_scale_factor = 0.1);
 create index webhook_deliveries_open on webhook_deliveries (endpoint_id, seq) where state = 'open';

@@ -47,10 +47,14 @@ const denied = new Networks(DENIED);
 const carvedOut = new Networks(CARVED_OUT);
 const metadata = new Networks(METADATA);
 
+const VERDICTS_MAX = 10_000;
+
 /** Judges the addresses that webhooks may reach: public ones, and what the operator has opened. */
 export class AddressPolicy {
   private readonly opened: Networks;
   private readonly ownPorts: ReadonlySet<number>;
+  /** Verdicts by address and port: they do not change, and every attempt asks. */
+  private readonly verdicts = new Map<string, AddressVerdict>();
 
   /** @throws Error naming a CIDR that is none. */
   constructor({ allowCidrs = [], ownPorts = [] }: AddressPolicyOptions = {}) {
@@ -60,6 +64,16 @@ export class AddressPolicy {
 
   /** @param address an IP address as text, without brackets */
   judge(address: string, port: number): AddressVerdict {
+    const key = `${address} ${port}`;
+    const known = this.verdicts.get(key);
+    if (known) return known;
+    const verdict = this.judgeAnew(address, port);
+    if (this.verdicts.size >= VERDICTS_MAX) this.verdicts.clear();
+    this.verdicts.set(key, verdict);
+    return verdict;
+  }
+
+  private judgeAnew(address: string, port: number): AddressVerdict {
     const family = isIP(address);
     // A zone id names an interface of this machine; nothing public has one.
     if (family === 0 || address.includes('%')) return 'denied';

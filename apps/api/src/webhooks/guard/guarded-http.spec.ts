@@ -11,7 +11,7 @@ let http: GuardedHttp;
 let raw: Server;
 
 const send = (url: string, timeoutMs = 2_000, headers: Record<string, string> = {}) =>
-  http.send({ target: readTarget(url) as Target, method: 'POST', headers, body: '{"a":1}', timeoutMs });
+  http.send({ target: readTarget(url) as Target, method: 'POST', headers: Object.entries(headers).flat(), body: Buffer.from('{"a":1}'), timeoutMs });
 
 beforeAll(async () => {
   receiver = await startWebhookReceiver();
@@ -78,7 +78,7 @@ describe('a guarded request', () => {
   it('gives up a connection that is never answered', async () => {
     // 192.0.2.0/24 is documentation: nothing answers there, unless the machine says at once that there is no way.
     const lonely = new GuardedHttp({ gate: new Gate(new AddressPolicy({ allowCidrs: ['192.0.2.0/24'] }), new NameResolver()), connectMs: 300 });
-    const outcome = await lonely.send({ target: readTarget('http://192.0.2.1/') as Target, method: 'POST', headers: {}, body: '', timeoutMs: 5_000 });
+    const outcome = await lonely.send({ target: readTarget('http://192.0.2.1/') as Target, method: 'POST', headers: [], timeoutMs: 5_000 });
     expect(['timeout', 'connect']).toContain(outcome.category);
     expect(outcome.latencyMs).toBeLessThan(2_500);
     await lonely.close();

@@ -20,8 +20,9 @@ export interface GuardedHttpOptions {
 export interface GuardedRequest {
   target: Target;
   method: 'POST' | 'OPTIONS';
-  headers: Record<string, string>;
-  body?: string;
+  /** Names and values in turn. */
+  headers: string[];
+  body?: Buffer;
   /** Everything together: name, connection, answer. */
   timeoutMs: number;
 }
@@ -41,20 +42,42 @@ class GuardError extends Error {
  * that was judged (SNI and Host stay those of the URL), redirects are answers, and each answer is bounded in size and time.
  */
 export class GuardedHttp {
-  private readonly agent: Agent;
+  private agent: Agent;
+  private agentSince = performance.now();
+  private readonly connectionMs: number;
+  /** Agents that finish what is on their connections. */
+  private readonly retired = new Set<Agent>();
   private readonly connectors: buildConnector.connector[];
   private readonly limits: { keptBytesMax: number; bodyBytesMax: number };
 
   constructor(private readonly options: GuardedHttpOptions) {
     const { connectMs = 5_000, keptBytesMax = 16_384, bodyBytesMax = 131_072, connectionMs = 60_000, tls } = options;
     this.limits = { keptBytesMax, bodyBytesMax };
+    this.connectionMs = connectionMs;
     // The n-th is used where n addresses share the time.
     this.connectors = Array.from({ length: ADDRESSES_TRIED_MAX }, (_, i) =>
       buildConnector({ ...tls, timeout: Math.ceil(connectMs / (i + 1)), rejectUnauthorized: true, allowH2: false }),
     );
-    this.agent = new Agent({
+    this.agent = this.newAgent();
+  }
+
+  /** Sends a request. Never throws: whatever happens is an outcome. */
+  send(request: GuardedRequest): Promise<Outcome> {
+    const started = performance.now();
+    const known = this.options.gate.known(request.target);
+    if (known?.kind === 'open') return this.exchange(request, started, request.timeoutMs);
+    if (known) return Promise.resolve(failed(known.category, started));
+    return this.vetAndSend(request, started);
+  }
+
+  /** Ends every request under way and every connection. */
+  async close(): Promise<void> {
+    await Promise.all([this.agent, ...this.retired].map((agent) => agent.destroy()));
+  }
+
+  private newAgent(): Agent {
+    return new Agent({
       connect: (to, callback) => void this.connect(to, callback),
-      clientTtl: connectionMs,
       maxHeaderSize: ANSWER_HEAD_BYTES_MAX,
       // The deadline of the whole attempt is this class's own.
       headersTimeout: 0,
@@ -62,28 +85,31 @@ export class GuardedHttp {
     });
   }
 
-  /** Sends a request. Never throws: whatever happens is an outcome. */
-  async send(request: GuardedRequest): Promise<Outcome> {
-    const started = performance.now();
-    const deadline = new Deadline(request.timeoutMs);
-    try {
-      const vetted = this.options.gate.known(request.target) ?? (await deadline.within(this.options.gate.vet(request.target)));
-      if (vetted === 'late') return failed('timeout', started);
-      if (vetted.kind === 'closed') return failed(vetted.category, started);
-      return await new Promise((resolve) => {
-        const exchange = new Exchange(started, this.limits, resolve);
-        deadline.then(() => exchange.expire());
-        const { target, method, headers, body } = request;
-        this.agent.dispatch({ origin: target.origin, path: target.path, method, headers, body: body ?? null }, exchange);
-      });
-    } finally {
-      deadline.clear();
-    }
+  private async vetAndSend(request: GuardedRequest, started: number): Promise<Outcome> {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<'late'>((resolve) => (timer = setTimeout(resolve, request.timeoutMs, 'late')));
+    const vetted = await Promise.race([this.options.gate.vet(request.target), late]);
+    clearTimeout(timer);
+    if (vetted === 'late') return failed('timeout', started);
+    if (vetted.kind === 'closed') return failed(vetted.category, started);
+    return this.exchange(request, started, Math.max(1, request.timeoutMs - elapsed(started)));
   }
 
-  /** Ends every request under way and every connection. */
-  async close(): Promise<void> {
-    await this.agent.destroy();
+  private exchange({ target, method, headers, body }: GuardedRequest, started: number, timeoutMs: number): Promise<Outcome> {
+    if (started - this.agentSince > this.connectionMs) this.renew(started);
+    return new Promise((resolve) => {
+      const exchange = new Exchange(started, timeoutMs, this.limits, resolve);
+      this.agent.dispatch({ origin: target.origin, path: target.path, method, headers, body: body ?? null }, exchange);
+    });
+  }
+
+  /** New connections from here on: they go where names lead by now. Those in use end with what is on them. */
+  private renew(now: number): void {
+    const old = this.agent;
+    this.agent = this.newAgent();
+    this.agentSince = now;
+    this.retired.add(old);
+    void old.close().finally(() => this.retired.delete(old));
   }
 
   private async connect(to: buildConnector.Options, callback: buildConnector.Callback): Promise<void> {
@@ -123,12 +149,17 @@ class Exchange implements Dispatcher.DispatchHandler {
   private chunks: Buffer[] = [];
   private bytes = 0;
   private over = false;
+  private readonly timer: NodeJS.Timeout;
 
   constructor(
     private readonly started: number,
+    timeoutMs: number,
     private readonly limits: { keptBytesMax: number; bodyBytesMax: number },
     private readonly settle: (outcome: Outcome) => void,
-  ) {}
+  ) {
+    // A status that came is what the receiver said, even if the rest of its answer did not come in time.
+    this.timer = setTimeout(() => this.end('timeout'), timeoutMs);
+  }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.controller = controller;
@@ -155,11 +186,6 @@ class Exchange implements Dispatcher.DispatchHandler {
     this.finish(categoryOf(error));
   }
 
-  /** The time is up. A status that came is what the receiver said, even if the rest of its answer did not come. */
-  expire(): void {
-    this.end('timeout');
-  }
-
   private end(category?: FailureCategory): void {
     this.finish(category);
     this.controller?.abort(new Error('the attempt is over'));
@@ -168,46 +194,16 @@ class Exchange implements Dispatcher.DispatchHandler {
   private finish(failure?: FailureCategory): void {
     if (this.over) return;
     this.over = true;
+    clearTimeout(this.timer);
     const { status } = this;
     if (status === undefined) return this.settle(failed(failure ?? 'response', this.started));
     const category = categoryOfStatus(status);
+    const body = this.chunks.length === 0 ? '' : printable(Buffer.concat(this.chunks).toString('utf8'));
+    const latencyMs = elapsed(this.started);
+    if (category === undefined) return this.settle({ status, latencyMs, headers: shownHeaders(this.headers), body });
     const retryAfter = this.headers['retry-after'];
-    const retryAfterMs = category === undefined ? undefined : readRetryAfter(Array.isArray(retryAfter) ? retryAfter[0] : retryAfter);
-    this.settle({
-      ...(category ? { category } : {}),
-      status,
-      latencyMs: elapsed(this.started),
-      ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
-      headers: shownHeaders(this.headers),
-      body: this.chunks.length === 0 ? '' : printable(Buffer.concat(this.chunks).toString('utf8')),
-    });
-  }
-}
-
-/** One timer for all steps of an attempt. */
-class Deadline {
-  private late = false;
-  private readonly timer: NodeJS.Timeout;
-  private action: (() => void) | undefined;
-
-  constructor(ms: number) {
-    this.timer = setTimeout(() => {
-      this.late = true;
-      this.action?.();
-    }, ms);
-  }
-
-  then(action: () => void): void {
-    this.action = action;
-    if (this.late) action();
-  }
-
-  within<T>(work: Promise<T>): Promise<T | 'late'> {
-    return Promise.race([work, new Promise<'late'>((resolve) => this.then(() => resolve('late')))]);
-  }
-
-  clear(): void {
-    clearTimeout(this.timer);
+    const retryAfterMs = readRetryAfter(Array.isArray(retryAfter) ? retryAfter[0] : retryAfter);
+    this.settle({ category, status, latencyMs, ...(retryAfterMs === undefined ? {} : { retryAfterMs }), headers: shownHeaders(this.headers), body });
   }
 }
 

@@ -30,10 +30,10 @@ export interface Outcome {
 
 /** Statuses by which a receiver says that it is overloaded. */
 const THROTTLING = new Set([429, 502, 504]);
-const SHOWN_HEADERS = [
+const SHOWN_HEADERS = new Set([
   ...['content-type', 'location', 'retry-after', 'server', 'date', 'via', 'cf-ray', 'x-request-id', 'www-authenticate', 'allow'],
   ...['webhook-allowed-origin', 'webhook-allowed-rate'],
-];
+]);
 const SHOWN_CHARACTERS_MAX = 500;
 
 /** The category of an answer by its status; undefined is success. */
@@ -57,9 +57,8 @@ export function readRetryAfter(text: string | undefined, now = Date.now()): numb
 /** The headers of an answer that are kept with the attempt, bounded. */
 export function shownHeaders(headers: Record<string, string | string[] | undefined>): Record<string, string> {
   const shown: Record<string, string> = {};
-  for (const name of SHOWN_HEADERS) {
-    const value = headers[name];
-    if (value !== undefined) shown[name] = printable(String(value)).slice(0, SHOWN_CHARACTERS_MAX);
+  for (const [name, value] of Object.entries(headers)) {
+    if (value !== undefined && SHOWN_HEADERS.has(name)) shown[name] = printable(String(value)).slice(0, SHOWN_CHARACTERS_MAX);
   }
   return shown;
 }

@@ -124,7 +124,7 @@ let gate: Gate;
 const attempt = async (text: string, through = http) => {
   const target = readTarget(text);
   if (typeof target === 'string') return 'refused';
-  return (await through.send({ target, method: 'POST', headers: {}, body: '{}', timeoutMs: 2_000 })).category ?? 'delivered';
+  return (await through.send({ target, method: 'POST', headers: [], body: Buffer.from('{}'), timeoutMs: 2_000 })).category ?? 'delivered';
 };
 
 beforeAll(async () => {

@@ -99,13 +99,13 @@ export function recordProcess(record) {
 
 /**
  * Ports and passwords of the private servers, made once and kept.
- * @returns {{ redis: { port: number, password: string }, postgres: { port: number, password: string } }}
+ * @returns {{ redis: { port: number, password: string }, postgres: { port: number, password: string }, webhooks: { key: string } }}
  */
 export function readSecrets() {
   if (existsSync(paths.secrets)) {
     try {
       const secrets = JSON.parse(readFileSync(paths.secrets, 'utf8'));
-      if (secrets.redis.password && secrets.postgres.password) return secrets;
+      if (secrets.redis.password && secrets.postgres.password) return { webhooks: newWebhookSecrets(), ...secrets };
     } catch (error) {
       if (/** @type {NodeJS.ErrnoException} */ (error).code) throw error;
     }
@@ -116,10 +116,13 @@ export function readSecrets() {
       `${paths.secrets} is missing, and it holds the password of the database beside it; restore it, or move ${dataDir} away.`,
     );
   const secret = () => randomBytes(18).toString('hex');
-  const secrets = { redis: { port: 0, password: secret() }, postgres: { port: 0, password: secret() } };
+  const secrets = { redis: { port: 0, password: secret() }, postgres: { port: 0, password: secret() }, webhooks: newWebhookSecrets() };
   writeSecrets(secrets);
   return secrets;
 }
+
+/** What encrypts the secrets of webhook endpoints in the database: part of a backup, as the database is. */
+const newWebhookSecrets = () => ({ key: randomBytes(32).toString('base64') });
 
 /** @param {ReturnType<typeof readSecrets>} secrets */
 export function writeSecrets(secrets) {

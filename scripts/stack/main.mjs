@@ -118,6 +118,7 @@ function printBanner({ settings, servers }, key, creators) {
     ['Key', `${file} (a start keeps it)`],
     ...servers.map((server) => [server.name, `127.0.0.1:${server.port}, data in ${show(server.dir)}`]),
     ['Live events', `curl -N -H "Authorization: Bearer $(cat ${file})" ${api}/v1/stream`],
+    ['Webhooks', 'may go to this machine too (its own ports aside); in production only to networks you allow'],
     ['Stop', 'Ctrl-C; the data stays'],
   ];
   const lines = rows.map(([name, value]) => `  ${paint('dim', name.padEnd(12))} ${value}`);

@@ -91,7 +91,7 @@ export class Stack {
       [databaseUrl, secrets.postgres.port] = [server.url, server.port];
     }
     writeSecrets(secrets);
-    this.env = processEnv(this.settings, { redisUrl, databaseUrl, env: process.env });
+    this.env = processEnv(this.settings, { redisUrl, databaseUrl, webhookSecretKey: secrets.webhooks.key, env: process.env });
   }
 
   /** @param {Server} server */

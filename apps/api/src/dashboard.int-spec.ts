@@ -1,6 +1,7 @@
 import { readdirSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { ApiUnderTest } from './testing/api-under-test.js';
+import type { Envelope } from '@tributary/events';
+import { ApiUnderTest, draft } from './testing/api-under-test.js';
 
 describe('dashboard', () => {
   let api: ApiUnderTest;
@@ -47,6 +48,30 @@ describe('dashboard', () => {
     }
     for (const [, icon] of html.matchAll(/href="#(i-[\w-]+)"/g)) icons.add(icon!);
     expect([...icons].filter((icon) => !ids.has(icon))).toEqual([]);
+  });
+
+  it('joins history and live stream with nothing lost and nothing twice, whatever is stored meanwhile', async () => {
+    const { readPast } = (await import(new URL('./public/client.js', import.meta.url).href)) as {
+      readPast(api: object, types: string[], limit: number): Promise<{ events: Envelope[]; position?: string }>;
+    };
+    const types = ['tiktok.live.chat', 'monitor.*'];
+    expect(await readPast({ call: async (method: string, path: string) => (await api.call(method, path)).body }, types, 5)).toEqual({
+      events: [],
+      position: undefined,
+    });
+    const drafts = Array.from({ length: 20 }, () => draft());
+    await api.commit(drafts.slice(0, 12));
+    let calls = 0;
+    const call = async (method: string, path: string) => {
+      const { body } = await api.call(method, path);
+      if (calls++ < 2) await api.commit(drafts.slice(8 + 4 * calls, 12 + 4 * calls));
+      return body;
+    };
+    const { events, position } = await readPast({ call }, types, 5);
+    const stream = await api.stream(`?cursor=${position}`);
+    const live = await stream.events(4);
+    stream.close();
+    expect([...events, ...live].map(({ id }) => id)).toEqual(drafts.slice(7).map(({ id }) => id));
   });
 
   it('is not sent again while it is unchanged', async () => {

@@ -3,8 +3,8 @@ import { type Logger, Problem } from '@tributary/runtime';
 import { catchError, type Observable, throwError } from 'rxjs';
 import { LOGGER } from './resources.js';
 
-/** Codes of Node and PostgreSQL that say "not now": no connection, server starting or stopping, out of connections. */
-const CODES = /^(ECONN|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENOTFOUND|EAI_AGAIN|08|57P0|53300)/;
+/** Codes of Node and PostgreSQL that say "not now": no connection, server starting or stopping, out of connections, out of time. */
+const CODES = /^(ECONN|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENOTFOUND|EAI_AGAIN|08|57P0|57014|53300)/;
 /** What pg and ioredis say without a code. */
 const WORDS = /Connection terminated|timeout exceeded when trying to connect|Connection is closed|Stream isn't writeable|Command timed out/;
 

@@ -23,6 +23,15 @@ describe('CreatorVoice', () => {
     expect(log.drafts.map(({ data }) => data)).toMatchObject([{ missedEstimate: 2_000 }, { from: new Date(1_000_000).toISOString() }]);
   });
 
+  it('says nothing that a store would refuse, whatever TikTok called it', () => {
+    const { voice, log } = makeVoice();
+    voice.monitor('monitor.live', where, { roomId: where.roomId, title: 'a\0b\ud83d' });
+    voice.monitor('monitor.error', where, { reason: 'blocked', message: 'x'.repeat(1_000_000) });
+    const [live, error] = log.drafts.map(({ data }) => data as { title?: string; message?: string });
+    expect(live!.title).toBe('ab\ufffd');
+    expect(error!.message!.length).toBeLessThan(100_000);
+  });
+
   it('writes a change for the next holder with the very next event, and only then', () => {
     const { voice, log } = makeVoice();
     voice.note({ roomId: where.roomId, live: true });

@@ -1,4 +1,5 @@
-import { type DataOf, type EventDraft, type GapReason, monitorEventId } from '@tributary/events';
+import { type DataOf, type EventDraft, type GapReason, monitorEventId, TEXT_LENGTH_MAX } from '@tributary/events';
+import { storable } from '@tributary/webcast';
 import { encodeCreatorCarry, type CreatorCarry, type OpenGap } from './carry.js';
 
 /** What the log takes events with; false means that memory is full and nothing was taken. */
@@ -117,7 +118,7 @@ export class CreatorVoice {
     const now = this.options.now();
     this.n += 1;
     const id = monitorEventId(this.options.creatorId, this.options.fence, this.n);
-    return { id, type, creatorId: this.options.creatorId, handle, roomId, time: now, receivedAt: now, data };
+    return { id, type, creatorId: this.options.creatorId, handle, roomId, time: now, receivedAt: now, data: cleaned(data) };
   }
 
   private lose({ receivedAt, handle, roomId }: EventDraft): void {
@@ -136,6 +137,14 @@ export class CreatorVoice {
       this.lost.from = Math.min(this.lost.from, Date.parse((dropped.data as DataOf<'monitor.gap'>).from));
     }
   }
+}
+
+/** Data whose texts any store takes: titles and refusals are TikTok's words. */
+function cleaned<T>(value: T): T {
+  if (typeof value === 'string') return storable(value.slice(0, TEXT_LENGTH_MAX)) as T;
+  if (typeof value !== 'object' || value === null) return value;
+  if (Array.isArray(value)) return value.map(cleaned) as T;
+  return Object.fromEntries(Object.entries(value).map(([name, part]) => [name, cleaned<unknown>(part)])) as T;
 }
 
 function gapData(roomId: string, from: number, to: number, reason: GapReason, missedEstimate?: number): DataOf<'monitor.gap'> {

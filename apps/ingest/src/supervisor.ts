@@ -242,10 +242,11 @@ export class Supervisor {
     if (!(await producer.drain(AbortSignal.timeout(DRAIN_MS)))) {
       this.options.logger.warn({ reason, creators: leaving.size }, 'the last events of leaving creators are not all in Redis yet');
     }
-    await leases.release(leaving.keys());
-    for (const id of leaving.keys()) this.leaving.delete(id);
+    // While the leases are still held: afterwards it would overwrite what the next holder says.
     const last = new Map([...leaving].map(([id, session]) => [id, session.finalStatus(reason)]));
     await this.attempt('publish last statuses', () => (reason === 'removed' ? statuses.remove([...last.keys()]) : statuses.publish(last)));
+    await leases.release(leaving.keys());
+    for (const id of leaving.keys()) this.leaving.delete(id);
   }
 
   private async publish(): Promise<void> {

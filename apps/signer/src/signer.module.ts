@@ -173,7 +173,8 @@ export const SIGNER_HTTP = {
 /** What the application needs beside the module: answers in the clients' shape, one log line per request, other origins. */
 export function prepareSigner(app: NestFastifyApplication, config: Config, logger: Logger): Promise<void> {
   app.useGlobalFilters(new SignFilter(logger));
-  addWideLog(app.getHttpAdapter().getInstance(), logger, app.get(SignMetrics));
+  const debugs = config.logLevel === 'debug' || config.logLevel === 'trace';
+  addWideLog(app.getHttpAdapter().getInstance(), logger, app.get(SignMetrics), debugs);
   if (config.signOrigins.length > 0) {
     const exposedHeaders = ['x-set-tt-cookie', 'x-room-id', 'x-user-agent', 'x-provider', 'x-request-id', 'retry-after', 'x-ratelimit-reset'];
     const rateHeaders = ['ratelimit-limit', 'ratelimit-remaining', 'ratelimit-reset'];

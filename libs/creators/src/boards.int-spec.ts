@@ -45,6 +45,15 @@ describe('CreatorProjection', () => {
     expect(await projection.read()).toBeUndefined();
   });
 
+  it('is unknown, never empty, after a write that failed half-way', async () => {
+    await redis.call('ACL', 'SETUSER', prefix, 'on', 'nopass', '~*', '&*', '+@all', '-hset');
+    const limited = new Redis(testServers().redisUrl, { username: prefix, password: 'any' });
+    await expect(new CreatorProjection({ redis: limited, prefix }).write([creator(1)], 'v1')).rejects.toThrow(/hset/);
+    limited.disconnect();
+    await redis.call('ACL', 'DELUSER', prefix);
+    expect(await new CreatorProjection({ redis, prefix }).read()).toBeUndefined();
+  });
+
   it('never shows a half-written registry to a reader', async () => {
     const projection = new CreatorProjection({ redis, prefix });
     const other = redis.duplicate();

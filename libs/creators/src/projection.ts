@@ -30,9 +30,10 @@ export class CreatorProjection {
       const fields = creators.slice(at, at + FIELDS_PER_COMMAND).flatMap((creator) => [creator.id, JSON.stringify(creator)]);
       batch.hset(this.hash, ...fields);
     }
-    const results = await batch.set(this.versionKey, version).exec();
-    const failed = results?.find(([error]) => error)?.[0];
+    // A pipeline goes on after a command that failed: the version is written once all of them are known to have worked.
+    const failed = (await batch.exec())?.find(([error]) => error)?.[0];
     if (failed) throw failed;
+    await this.redis.set(this.versionKey, version);
   }
 
   /** Every creator with the version they belong to; undefined when there is none or it changed while it was read. */

@@ -32,6 +32,18 @@ describe('configuration', () => {
     expect(shown).toContain('127.0.0.1:2/x');
   });
 
+  it('shows nothing of a secret that is no text, no address, or an address with a password in the wrong place', () => {
+    const masked = (env: Record<string, string>) => maskedConfig(loadConfig(env));
+    expect(masked({ SIGN_PROVIDER_OPTIONS: '{"page":{"proxy":"http://me:hush@proxy:1"}}' }).signProviderOptions).toBe('***');
+    for (const key of ['sesame', 'sesame:open', 'data://sesame', 'http://[sesame'])
+      expect(masked({ SIGNER_KEY: key }).signerKey).toBe('***');
+    expect(masked({}).signerKey).toBe('');
+    const address = (DATABASE_URL: string) => masked({ DATABASE_URL }).databaseUrl;
+    expect(address('postgres://me:a%40b@db:2/x?sslmode=require&password=hush')).toBe('postgres://db:2/x');
+    for (const password of ['hu/sh', '12/hush', '12?hush', '12#hush']) expect(address(`postgres://me:${password}@db:2/x`)).toBe('***');
+    expect(address('postgres://me:a@hush@db:2/x')).toBe('postgres://db:2/x');
+  });
+
   it('describes each setting with its variable and default', () => {
     const docs = describeSettings();
     expect(new Set(docs.map((doc) => doc.env)).size).toBe(docs.length);

@@ -394,15 +394,17 @@ function readSecretFile(name: string, path: string | undefined): string | undefi
 /** The configuration as it is in force, with secrets masked, for one log line at start. */
 export function maskedConfig(config: Config): Record<string, unknown> {
   const values = config as unknown as Record<string, unknown>;
-  return Object.fromEntries(
-    settings.map(({ field, secret }) => [
-      field,
-      secret && typeof values[field] === 'string' && values[field] !== '' ? maskSecret(values[field]) : values[field],
-    ]),
-  );
+  return Object.fromEntries(settings.map(({ field, secret }) => [field, secret ? maskSecret(values[field]) : values[field]]));
 }
 
-function maskSecret(value: string): string {
-  const url = /^([a-z]+:\/\/)(?:[^@/]*@)?(.*)$/.exec(value);
-  return url ? `${url[1]}${url[2]}` : '***';
+/** Only an address of these is shown in part; any other text with a colon could be a secret that looks like one. */
+const ADDRESS = /^(redis|rediss|postgres|postgresql|http|https):\/\//;
+
+/** `***`, or an address without user, password and query; empty stays empty: the secret is not set. */
+function maskSecret(value: unknown): string {
+  if (value === '') return '';
+  if (typeof value !== 'string' || !ADDRESS.test(value) || !URL.canParse(value)) return '***';
+  const { protocol, host, pathname, search, hash } = new URL(value);
+  // A password with `/`, `?` or `#` that was not percent-encoded ends up behind the host, its `@` with it.
+  return /@/.test(pathname + search + hash) ? '***' : `${protocol}//${host}${pathname}`;
 }

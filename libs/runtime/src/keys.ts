@@ -57,9 +57,10 @@ export class KeyProjection {
   async write(records: ReadonlyMap<string, KeyRecord>, version: string): Promise<void> {
     const batch = this.redis.pipeline().del(this.versionKey).del(this.hash);
     for (const [hash, record] of records) batch.hset(this.hash, hash, JSON.stringify(record));
-    const results = await batch.set(this.versionKey, version).exec();
-    const failed = results?.find(([error]) => error)?.[0];
+    // A pipeline goes on after a command that failed: the version is written once all of them are known to have worked.
+    const failed = (await batch.exec())?.find(([error]) => error)?.[0];
     if (failed) throw failed;
+    await this.redis.set(this.versionKey, version);
   }
 
   /** The record of a key; undefined when there is none; `unknown` when the projection is not there. */

@@ -16,18 +16,20 @@ export interface ProcessOptions {
   bodyBytesMax?: number;
   /** Takes `//path` for `/path`: some clients put a slash too many between their base URL and the route. */
   ignoreDuplicateSlashes?: boolean;
-  /** A client that takes longer to send its request is answered 408 and cut off. */
+  /** A client that takes longer to send its request, 30 s by default, is answered 408 and cut off. Answers may take as long as they like. */
   requestMsMax?: number;
   /** A connection on which nothing moves for this long is cut: a client that does not read its answer, for one. */
   silenceMsMax?: number;
 }
 
 const SHUTDOWN_MS_MAX = 9_000;
+const REQUEST_MS_MAX = 30_000;
 
 /** The HTTP server of a process, with every bound on what a client may send and how long it may take. */
 export function createHttpAdapter(
   options: Pick<ProcessOptions, 'bodyBytesMax' | 'ignoreDuplicateSlashes' | 'requestMsMax' | 'silenceMsMax'>,
 ): FastifyAdapter {
+  const requestMsMax = options.requestMsMax ?? REQUEST_MS_MAX;
   return new FastifyAdapter({
     bodyLimit: options.bodyBytesMax ?? 1_048_576,
     trustProxy: false,
@@ -35,9 +37,8 @@ export function createHttpAdapter(
     routerOptions: { maxParamLength: 512, ignoreDuplicateSlashes: options.ignoreDuplicateSlashes ?? false },
     ...(options.silenceMsMax === undefined ? {} : { connectionTimeout: options.silenceMsMax }),
     // Node looks for slow requests only every 30 s unless told otherwise.
-    ...(options.requestMsMax === undefined
-      ? {}
-      : { requestTimeout: options.requestMsMax, http: { connectionsCheckingInterval: 1_000, headersTimeout: options.requestMsMax } }),
+    requestTimeout: requestMsMax,
+    http: { connectionsCheckingInterval: 1_000, headersTimeout: requestMsMax },
   });
 }
 

@@ -19,4 +19,5 @@ export { readLivePage } from './room-answers.js';
 export { isTikTokHost } from './tiktok-hosts.js';
 export { type SessionLogger } from './session.js';
 export { type NormaliserCounters, RoomNormaliser, type RoomNormaliserOptions } from './normalise/normaliser.js';
+export { storable } from './normalise/clean.js';
 export { type RoomState } from './normalise/scope.js';

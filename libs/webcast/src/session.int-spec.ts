@@ -83,6 +83,7 @@ describe('resolver and session against a simulated TikTok', () => {
     simulator.goOffline(ended);
     expect(await resolver.resolve(live.uniqueId, never)).toEqual({
       kind: 'live',
+      source: 'live page',
       roomId: live.roomId,
       userId: live.userId,
       uniqueId: live.uniqueId,

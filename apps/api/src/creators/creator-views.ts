@@ -6,7 +6,9 @@ import {
   type CreatorOptions,
   type CreatorState,
   type CreatorStatus,
+  type SeenWorker,
   StatusBoard,
+  WorkerBoard,
 } from '@tributary/creators';
 import { Config, type Logger } from '@tributary/runtime';
 import type { Redis } from 'ioredis';
@@ -107,22 +109,47 @@ function toView(creator: StoredCreator, status: CreatorStatus | undefined, known
   };
 }
 
+/** What is known of a creator whose worker is silent or has stopped: nothing is received until another takes it over. */
+function orphaned({ worker, queue: _queue, viewers: _viewers, ...status }: CreatorStatus, seen: SeenWorker | undefined): CreatorStatus {
+  const at = seen ? Date.now() - seen.beatAgeMs : status.since;
+  const message = worker === undefined ? 'no worker holds it since the last one stopped' : `its worker ${worker} gives no sign of life`;
+  const state = status.state === 'offline' ? 'offline' : 'reconnecting';
+  return { ...status, state, since: state === status.state ? status.since : at, lastError: { reason: 'worker-lost', message, at } };
+}
+
 /** Joins creators with what their workers say. */
 @Injectable()
 export class CreatorViews {
   readonly board: StatusBoard;
+  private readonly workers: WorkerBoard;
+  private readonly leaseTtlMs: number;
 
   constructor(
     @Inject(REDIS) redis: Redis,
     @Inject(Config) config: Config,
     @Inject(LOGGER) private readonly logger: Logger,
   ) {
-    this.board = new StatusBoard({ redis, prefix: config.redisPrefix });
+    const place = { redis, prefix: config.redisPrefix };
+    this.board = new StatusBoard(place);
+    this.workers = new WorkerBoard({ ...place, leaseTtlMs: config.leaseTtlMs });
+    this.leaseTtlMs = config.leaseTtlMs;
+  }
+
+  /** What is known of each creator, in the order of `ids`: what its worker last said, if that worker still lives. */
+  async statuses(ids: readonly string[]): Promise<(CreatorStatus | undefined)[]> {
+    // Statuses first: a worker beats before it says anything, and must not be missed for having started in between.
+    const statuses = await this.board.readMany(ids);
+    const seen = new Map((await this.workers.list()).map((worker) => [worker.worker, worker]));
+    return statuses.map((status) => {
+      if (!status || (status.worker === undefined && status.state === 'offline')) return status;
+      const worker = status.worker === undefined ? undefined : seen.get(status.worker);
+      return worker && worker.beatAgeMs <= this.leaseTtlMs ? status : orphaned(status, worker);
+    });
   }
 
   /** Views in the order given; `known` is false when Redis did not answer, and their state null. */
   async of(creators: readonly StoredCreator[]): Promise<{ views: CreatorView[]; known: boolean }> {
-    const statuses = await this.board.readMany(creators.map(({ id }) => id)).catch((error: unknown) => {
+    const statuses = await this.statuses(creators.map(({ id }) => id)).catch((error: unknown) => {
       this.logger.debug({ reason: error instanceof Error ? error.message : String(error) }, 'creator states cannot be read');
       return undefined;
     });

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { CreatorProjection, emptyCounters, StatusBoard } from '@tributary/creators';
+import { CreatorProjection, type CreatorStatus, emptyCounters, StatusBoard, WorkerBoard } from '@tributary/creators';
 import { KeyProjection } from '@tributary/runtime';
 import { waitFor } from '@tributary/testing';
 import { ApiUnderTest, type ProblemBody } from '../testing/api-under-test.js';
@@ -23,9 +23,12 @@ interface Batch {
 describe('creators', () => {
   let api: ApiUnderTest;
   let board: StatusBoard;
+  let workers: WorkerBoard;
   beforeAll(async () => {
     api = await ApiUnderTest.start();
-    board = new StatusBoard({ redis: api.redis, prefix: api.config.redisPrefix });
+    const place = { redis: api.redis, prefix: api.config.redisPrefix };
+    board = new StatusBoard(place);
+    workers = new WorkerBoard({ ...place, leaseTtlMs: api.config.leaseTtlMs });
   });
   afterAll(() => api.stop());
   beforeEach(async () => {
@@ -33,6 +36,15 @@ describe('creators', () => {
   });
 
   const add = async (uniqueId: string) => (await api.call<Creator>('POST', '/v1/creators', { body: { uniqueId } })).body;
+
+  const beat = (worker: string) =>
+    workers.heartbeat({
+      worker,
+      capacity: 10,
+      creators: 1,
+      counters: { received: 0, decoded: 0, appended: 0, confirmed: 0 },
+      startedAt: 1,
+    });
 
   it('takes a creator in every form people paste, once', async () => {
     const forms = ['some.Creator', '@some.creator', ' https://www.tiktok.com/@some.creator/live?lang=en ', 'tiktok.com/@some.creator'];
@@ -141,6 +153,7 @@ describe('creators', () => {
 
   it('shows what the worker says, and finds creators by state', async () => {
     const [one] = [await add('one'), await add('two')];
+    await beat('w1');
     await board.publish(
       new Map([
         [
@@ -154,6 +167,40 @@ describe('creators', () => {
     const live = await api.call<{ data: Creator[]; next: null }>('GET', '/v1/creators?state=live');
     expect({ names: live.body.data.map(({ uniqueId }) => uniqueId), next: live.body.next }).toEqual({ names: ['one'], next: null });
     expect((await api.call<ProblemBody>('GET', '/v1/creators?state=dead')).body.errors?.[0]?.field).toBe('state');
+  });
+
+  it('shows no creator as received whose worker is dead or has stopped', async () => {
+    const ids: string[] = [];
+    for (const name of ['held', 'silent', 'gone', 'left', 'away']) ids.push((await add(name)).id);
+    await Promise.all([beat('w-held'), beat('w-silent')]);
+    // Silent for longer than its leases last, and not yet off the board.
+    const hash = `${api.config.redisPrefix}:workers`;
+    const entry = (await api.redis.hget(hash, 'w-silent'))!;
+    const spokeAt = Date.now() - 1.5 * api.config.leaseTtlMs;
+    await api.redis.hset(hash, 'w-silent', entry.replace(/^\d+/, String(spokeAt)));
+    const said = (over: Partial<CreatorStatus>): CreatorStatus => ({
+      state: 'live',
+      since: 1_000,
+      roomId: '7',
+      viewers: 3,
+      counters: emptyCounters(),
+      ...over,
+    });
+    const all = [{ worker: 'w-held' }, { worker: 'w-silent' }, { worker: 'w-gone' }, {}, { worker: 'w-gone', state: 'offline' as const }];
+    await board.publish(new Map(all.map((over, i) => [ids[i]!, said(over)])));
+    const shown = await Promise.all(ids.map(async (id) => (await api.call('GET', `/v1/creators/${id}`)).body));
+    const lost = { state: 'reconnecting', worker: null, viewers: null, lastError: { reason: 'worker-lost' } };
+    expect(shown).toMatchObject([
+      { state: 'live', worker: 'w-held', viewers: 3, lastError: null },
+      lost,
+      lost,
+      lost,
+      { state: 'offline', lastError: { reason: 'worker-lost' } },
+    ]);
+    const live = await api.call<{ data: Creator[] }>('GET', '/v1/creators?state=live');
+    expect(live.body.data.map(({ uniqueId }) => uniqueId)).toEqual(['held']);
+    const status = await api.call<{ creators: { byState: Record<string, number> } }>('GET', '/v1/status');
+    expect(status.body.creators.byState).toMatchObject({ live: 1, reconnecting: 3, offline: 1 });
   });
 
   it('pauses, changes options and removes, by id or handle', async () => {

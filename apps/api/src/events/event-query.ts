@@ -1,13 +1,14 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { ApiPropertyOptional } from '@nestjs/swagger';
 import { Problem } from '@tributary/runtime';
-import { ArrayMaxSize, IsArray, IsBoolean, IsIn, IsOptional, IsString, Length, Matches, MaxLength } from 'class-validator';
+import { ArrayMaxSize, ArrayMinSize, IsArray, IsBoolean, IsIn, IsOptional, IsString, Length, Matches, MaxLength } from 'class-validator';
 import { CreatorRegistry } from '../creators/creator-registry.js';
 import { asFlag, asList, ListLimit } from '../paging.js';
 import type { EventFilter } from '../store/filter.js';
 import { AreEventTypes, IsInstant, toDate } from '../validators.js';
 
 const CREATORS_MAX = 200;
+const RAW = { type: Boolean, default: false, description: 'give the raw protobuf too, base64, where it was stored' };
 
 /** Which events a reader wants: the same for lists, exports and live streams. */
 export class EventFilterQuery {
@@ -15,6 +16,7 @@ export class EventFilterQuery {
   @IsOptional()
   @asList
   @IsArray()
+  @ArrayMinSize(1, { message: 'creator must name at least one creator; leave it out for all of them' })
   @ArrayMaxSize(CREATORS_MAX)
   @IsString({ each: true })
   @Length(1, 64, { each: true })
@@ -33,6 +35,7 @@ export class EventFilterQuery {
   })
   @IsOptional()
   @asList
+  @ArrayMinSize(1, { message: 'type must name at least one event type; leave it out for all of them' })
   @AreEventTypes()
   type?: string[];
 
@@ -68,6 +71,15 @@ export class CursorQuery extends EventFilterQuery {
   cursor?: string;
 }
 
+/** What is given of an event beyond its envelope. */
+export class EventQuery {
+  @ApiPropertyOptional(RAW)
+  @IsOptional()
+  @asFlag
+  @IsBoolean()
+  raw = false;
+}
+
 /** A page of events. */
 export class EventPageQuery extends CursorQuery {
   @ApiPropertyOptional({ enum: ['asc', 'desc'], default: 'asc', description: 'by position' })
@@ -78,7 +90,7 @@ export class EventPageQuery extends CursorQuery {
   @ListLimit(1000, 100)
   limit = 100;
 
-  @ApiPropertyOptional({ type: Boolean, default: false, description: 'give the raw protobuf too, base64, where it was stored' })
+  @ApiPropertyOptional(RAW)
   @IsOptional()
   @asFlag
   @IsBoolean()

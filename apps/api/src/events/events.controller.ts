@@ -9,7 +9,7 @@ import { Gauge } from 'prom-client';
 import { Caller, Needs } from '../access/needs.js';
 import { EventStore } from '../store/event-store.js';
 import { CSV_HEAD, csvLine, envelopeOf } from './envelopes.js';
-import { CursorQuery, EventFilters, EventPageQuery } from './event-query.js';
+import { CursorQuery, EventFilters, EventPageQuery, EventQuery } from './event-query.js';
 import { boundsOf, nextCursor } from './positions.js';
 
 const EXPORTS_PER_KEY_MAX = 2;
@@ -23,7 +23,7 @@ class EventPageView {
   data!: Envelope[];
   @ApiProperty({ description: 'position to go on from; with `more: false` the head of the log as this query saw it' })
   next!: string;
-  @ApiProperty({ description: 'whether there are more matching events after `next`' })
+  @ApiProperty({ description: 'whether to go on from `next`: there are, or may be, more matching events' })
   more!: boolean;
 }
 
@@ -53,7 +53,9 @@ export class EventsController {
   @Get()
   @ApiOperation({
     summary: 'Stored events, ordered by position',
-    description: 'Read history here, then go on live from its `next` with GET /v1/stream: nothing is lost and nothing comes twice.',
+    description:
+      'Read history here, then go on live from its `next` with GET /v1/stream: nothing is lost and nothing comes twice. A page that ' +
+      'would take too long ends early: it may hold fewer events than `limit`, even none, with `more: true`. Go on from its `next`.',
   })
   @ApiOkResponse({ type: EventPageView })
   async list(@Query() query: EventPageQuery): Promise<EventPageView> {
@@ -100,8 +102,8 @@ export class EventsController {
   @Get(':id')
   @ApiOperation({ summary: 'One event' })
   @ApiOkResponse({ schema: { $ref: getSchemaPath('Event') } })
-  async get(@Param('id') id: string): Promise<Envelope> {
-    const [event, head] = await Promise.all([this.store.byId(id), this.store.head()]);
+  async get(@Param('id') id: string, @Query() { raw }: EventQuery): Promise<Envelope> {
+    const [event, head] = await Promise.all([this.store.byId(id, { raw }), this.store.head()]);
     if (!event) throw Problem.notFound(`there is no event ${id.slice(0, 200)}`);
     return envelopeOf(event, head.generation);
   }

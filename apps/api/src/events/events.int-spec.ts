@@ -45,6 +45,24 @@ describe('events', () => {
     ]);
     expect((await api.call<Envelope>('GET', `/v1/events/${event.id}`)).body).toEqual(data[0]);
     expect((await api.call('GET', '/v1/events/100-1')).status).toBe(404);
+    expect((await api.call('GET', `/v1/events/${event.id}?raw=1`)).status).toBe(400);
+    await api.pool.query(`update events set raw = '\\x0102' where id = $1`, [event.id]);
+    expect((await api.call<Envelope>('GET', `/v1/events/${event.id}`)).body).toEqual(data[0]);
+    expect((await api.call('GET', `/v1/events/${event.id}?raw=true`)).body).toHaveProperty('raw', 'AQI=');
+  });
+
+  it('finds an event by id in the day that the id names, or undated, and looks nowhere else', async () => {
+    const [here, undated, elsewhere] = [
+      draft({ creatorId, roomId: '110' }),
+      draft({ id: '110-5', roomId: '110' }),
+      draft({ roomId: '110' }),
+    ];
+    await api.commit([here, undated, elsewhere, draft({ id: `110-${BigInt(Date.UTC(2026, 9, 1) / 1000) << 32n}`, roomId: '110' })]);
+    await api.pool.query(`update events set day = '2026-10-01' where id = $1`, [elsewhere.id]);
+    const statuses = await Promise.all(
+      [here, undated, elsewhere].map(async ({ id }) => (await api.call('GET', `/v1/events/${id}`)).status),
+    );
+    expect(statuses).toEqual([200, 200, 404]);
   });
 
   it('filters by every parameter it names', async () => {
@@ -84,6 +102,9 @@ describe('events', () => {
       ['limit=ten', 'limit'],
       ['order=up', 'order'],
       ['type=tiktok.live.chta', 'type'],
+      ['type=', 'type'],
+      ['type=,', 'type'],
+      ['creator=', 'creator'],
       ['creator=nobody.ever', 'creator'],
       ['since=yesterday', 'since'],
       ['since=2026-11-31', 'since'],

@@ -54,15 +54,10 @@ export function goneCursor(reason: 'restored' | 'expired', field: string): Probl
 }
 
 /**
- * `next` of a page: behind its last event while there is more, else the head of the log as the query saw it, so that a
+ * `next` of a page: how far it looked while there is more, else the head of the log as the query saw it, so that a
  * reader goes on from there without looking at anything twice.
  */
-export function nextCursor(
-  page: { events: readonly { seq: number }[]; head: number; more: boolean },
-  order: 'asc' | 'desc',
-  generation: number,
-): string {
-  const last = page.events.at(-1);
-  const seq = page.more && last ? last.seq : page.head;
+export function nextCursor(page: { reached: number; head: number; more: boolean }, order: 'asc' | 'desc', generation: number): string {
+  const seq = page.more ? page.reached : page.head;
   return encodeCursor({ generation, seq, ...(order === 'desc' ? { descending: true } : {}) });
 }

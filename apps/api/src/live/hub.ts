@@ -96,7 +96,7 @@ export class LiveHub {
         yield { events, seq: position };
       } else {
         const page = await this.options.store.query(filter, { after: position, order: 'asc', limit: CATCH_UP_PAGE });
-        const reached = page.more ? page.events.at(-1)!.seq : Math.max(page.head, position);
+        const reached = page.more ? page.reached : Math.max(page.head, position);
         if (reached === position) await this.changed(signal);
         position = reached;
         yield { events: page.events, seq: position };

@@ -1,6 +1,6 @@
 /** The dashboard: signs in, keeps what it knows fresh, and hands it to the parts that draw it. */
 import { Cards } from './cards.js';
-import { Api, ApiError, LiveFeed } from './client.js';
+import { Api, ApiError, LiveFeed, readPast } from './client.js';
 import { Detail } from './detail.js';
 import { byId, count, decimal, duration, h, setText, spark, toast } from './dom.js';
 import { Feed } from './feed.js';
@@ -15,6 +15,8 @@ const SESSIONS_MS = 10_000;
 const STATUS_MS = 5_000;
 const DRAW_MS = 1_000;
 const CREATORS_MAX = 5_000;
+const PAST_TYPES = ['tiktok.live.chat', 'tiktok.live.gift', 'tiktok.live.follow', 'tiktok.live.share', 'monitor.*'];
+const PAST_EVENTS_MAX = 150;
 const CONNECTION_TEXT = { connecting: 'Connecting…', open: 'Live', waiting: 'Reconnecting', refused: 'Not allowed' };
 
 class Dashboard {
@@ -40,8 +42,11 @@ class Dashboard {
     this.every(SESSIONS_MS, 'sessions', async () => this.model.takeSessions((await this.api.call('GET', '/v1/sessions?live=true&limit=1000')).data));
     this.every(STATUS_MS, 'status', () => this.loadStatus());
     this.timers.push(setInterval(() => this.draw(), DRAW_MS));
-    void this.live.run();
-    await this.loadPast();
+    try {
+      await this.loadPast();
+    } finally {
+      void this.live.run();
+    }
   }
 
   stop() {
@@ -93,16 +98,18 @@ class Dashboard {
     setText(byId('kpi-lag-note'), store.ok ? `${count(store.lag.entries)} waiting to be stored` : store.reason);
   }
 
-  /** What happened before the page was opened. */
+  /** What happened before the page was opened; the stream goes on behind it. */
   async loadPast() {
     const day = new Date(Date.now() - 86_400_000).toISOString();
-    const [events, gaps] = await Promise.all([
-      this.api.call('GET', '/v1/events?order=desc&limit=150&type=tiktok.live.chat,tiktok.live.gift,tiktok.live.follow,tiktok.live.share,monitor.*'),
-      this.api.call('GET', `/v1/events?order=desc&limit=1000&type=monitor.gap&since=${day}`),
-    ]);
-    for (const event of events.data.reverse()) this.feed.take(event);
-    this.gaps.take(gaps.data);
-    this.model.gaps24h = gaps.data.length;
+    const gaps = await this.api.call('GET', `/v1/events?order=desc&limit=1000&type=monitor.gap&since=${day}`);
+    const { events, position } = await readPast(this.api, PAST_TYPES, PAST_EVENTS_MAX);
+    this.live.startAfter(position);
+    for (const event of events) this.feed.take(event);
+    // Gaps that the first list was too early for are among the events; one in both counts once.
+    const listed = new Set(gaps.data.map(({ id }) => id));
+    const later = events.filter(({ id, type, receivedat }) => type === 'monitor.gap' && receivedat >= day && !listed.has(id));
+    this.gaps.take([...gaps.data, ...later]);
+    this.model.gaps24h = gaps.data.length + later.length;
     this.gapsMore = gaps.more;
     this.draw();
   }

@@ -35,6 +35,25 @@ export class Api {
   }
 }
 
+/**
+ * Reads the newest events of these types, oldest first, and the position after which a live stream goes on: nothing is lost
+ * between the two, and nothing comes twice. A list in descending order has no such position, so that what came meanwhile is
+ * read on from its newest event. Without one the position is undefined: there is nothing that a stream could repeat.
+ */
+export async function readPast(api, types, limit) {
+  const query = `/v1/events?type=${types.join()}`;
+  const newest = await api.call('GET', `${query}&order=desc&limit=${limit}`);
+  const events = newest.data.reverse();
+  let position = events.at(-1)?.position;
+  for (let more = position !== undefined; more;) {
+    const page = await api.call('GET', `${query}&limit=1000&cursor=${encodeURIComponent(position)}`);
+    events.push(...page.data);
+    position = page.next;
+    more = page.more;
+  }
+  return { events, position };
+}
+
 /** A server that says nothing for this long, heartbeats included, is taken for gone. */
 const SILENCE_MS = 40_000;
 const RETRY_MS_MAX = 15_000;
@@ -50,6 +69,11 @@ export class LiveFeed {
     this.handlers = handlers;
     this.position = undefined;
     this.stopped = false;
+  }
+
+  /** Where the stream begins; at the newest event when undefined. Say it before {@link run}. */
+  startAfter(position) {
+    this.position = position;
   }
 
   stop() {

@@ -1,7 +1,7 @@
 import { Controller, Get, Inject, Param, Query } from '@nestjs/common';
 import { ApiOkResponse, ApiOperation, ApiProperty, ApiPropertyOptional, ApiTags } from '@nestjs/swagger';
 import { Problem } from '@tributary/runtime';
-import { ArrayMaxSize, IsArray, IsBoolean, IsIn, IsOptional, IsString, Length } from 'class-validator';
+import { ArrayMaxSize, ArrayMinSize, IsArray, IsBoolean, IsIn, IsOptional, IsString, Length } from 'class-validator';
 import { Needs } from '../access/needs.js';
 import { EventFilters } from '../events/event-query.js';
 import { asFlag, asList, decodePageCursor, encodePageCursor, ListLimit, PageEnd, PageQuery } from '../paging.js';
@@ -78,6 +78,7 @@ class SessionQuery extends PageQuery {
   @IsOptional()
   @asList
   @IsArray()
+  @ArrayMinSize(1, { message: 'creator must name at least one creator; leave it out for all of them' })
   @ArrayMaxSize(200)
   @IsString({ each: true })
   @Length(1, 64, { each: true })

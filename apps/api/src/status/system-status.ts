@@ -90,7 +90,7 @@ export class SystemStatusReader {
     const counts = await this.registry.count();
     for (let after = ''; ;) {
       const rows = await this.registry.page(after, PAGE);
-      for (const status of await this.views.board.readMany(rows.map(({ id }) => id))) byState[status?.state ?? 'offline'] += 1;
+      for (const status of await this.views.statuses(rows.map(({ id }) => id))) byState[status?.state ?? 'offline'] += 1;
       const last = rows.at(-1);
       if (!last || rows.length < PAGE) return { ...counts, byState };
       after = last.id;

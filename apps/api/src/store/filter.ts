@@ -38,7 +38,8 @@ export function toSql(filter: EventFilter, params: unknown[]): string[] {
   }
   if (filter.q) {
     const text = bind(`%${escapeLike(filter.q)}%`);
-    conditions.push(`(${TEXT_FIELDS.map((field) => `data->>'${field}' ilike ${text}`).join(' or ')} or ${anyCaption(text)})`);
+    const fields = TEXT_FIELDS.map((field) => textLike('data', field, text));
+    conditions.push(`(${fields.join(' or ')} or ${anyCaption(text)})`);
   }
   if (filter.since) conditions.push(`received_at >= ${bind(filter.since)}`);
   if (filter.until) conditions.push(`received_at < ${bind(filter.until)}`);
@@ -66,10 +67,15 @@ export function matches(filter: EventFilter, event: StoredEvent): boolean {
   return !(filter.until && event.receivedAt >= filter.until.getTime());
 }
 
+/** A field that is a text and contains another; `->>` alone would give the JSON of an object too. */
+function textLike(object: string, field: string, text: string): string {
+  return `(${object}->>'${field}' ilike ${text} and jsonb_typeof(${object}->'${field}') = 'string')`;
+}
+
 /** Captions carry several texts. The case keeps the function from data whose `texts` is something else. */
 function anyCaption(text: string): string {
   const texts = `jsonb_array_elements(case jsonb_typeof(data->'texts') when 'array' then data->'texts' else '[]' end)`;
-  return `(data ? 'texts' and exists (select from ${texts} as caption where caption->>'text' ilike ${text}))`;
+  return `(data ? 'texts' and exists (select from ${texts} as caption where ${textLike('caption', 'text', text)}))`;
 }
 
 function escapeLike(text: string): string {

@@ -269,6 +269,8 @@ describe('queries and live reading', () => {
       }),
       '1',
     );
+    // Text searched for is inside an object where a text is expected.
+    producer.append(draft(5, { data: { n: 5, comment: { is: 'text' }, texts: [{ text: ['dear'] }, 'dear', null] } }), '1');
     await producer.confirmed(AbortSignal.timeout(5_000));
     const store = new EventStore(pool);
     const hub = new LiveHub({ store, logger });
@@ -294,6 +296,64 @@ describe('queries and live reading', () => {
       const stored = (await store.query(filter, { order: 'asc', limit: 10 })).events.map(({ id }) => id);
       expect(stored).toEqual(all.filter((event) => matches(filter, event)).map(({ id }) => id));
     }
+  });
+
+  it('finds what is rare one stretch after another, and pages that ran out of time lead on to all of it in both orders', async () => {
+    await startWriter();
+    const rare = [3, 4, 150, 151, 152, 290];
+    for (const n of upTo(300)) {
+      const user = { id: `id-${n}`, uniqueId: rare.includes(n) ? 'Rare.One' : 'other' };
+      producer.append(draft(n, { data: { n, comment: rare.includes(n) ? 'needle' : 'hay', user } }), '1');
+    }
+    await producer.confirmed(AbortSignal.timeout(10_000));
+    // No time at all: each page is one stretch of 20 numbers.
+    const store = new EventStore(pool, { numbers: 20, msMax: 0 });
+    const since = new Date(0);
+    for (const filter of [{ q: 'needle' }, { userId: 'rare.one' }, { q: 'needle', types: ['tiktok.live.*'] }, { q: 'needle', since }]) {
+      for (const order of ['asc', 'desc'] as const) {
+        const found: number[] = [];
+        let bounds: { after?: number; before?: number } = {};
+        let empty = 0;
+        for (let more = true; more;) {
+          const page = await store.query(filter, { ...bounds, order, limit: 2 });
+          found.push(...page.events.map(({ data }) => (data as { n: number }).n));
+          if (page.more) expect(order === 'asc' ? page.reached > (bounds.after ?? 0) : page.reached < (bounds.before ?? 301)).toBe(true);
+          if (page.more && page.events.length === 0) empty++;
+          bounds = order === 'asc' ? { after: page.reached } : { before: page.reached };
+          more = page.more;
+          if (!more) expect(page.reached).toBe(order === 'asc' ? page.head : 1);
+        }
+        expect({ filter, order, found }).toEqual({ filter, order, found: order === 'asc' ? rare : rare.toReversed() });
+        expect(empty).toBeGreaterThan(5);
+      }
+    }
+    const streamed: number[] = [];
+    for await (const events of store.stream({ q: 'needle' })) streamed.push(...events.map(({ data }) => (data as { n: number }).n));
+    expect(streamed).toEqual(rare);
+    const unhurried = await new EventStore(pool, { numbers: 20 }).query({ q: 'needle' }, { order: 'asc', limit: 6 });
+    expect(unhurried).toMatchObject({ more: false, reached: 300, events: { length: 6 } });
+  });
+
+  it('leaves out what was not received in the time asked for before it searches', async () => {
+    await startWriter();
+    for (const n of upTo(200)) producer.append(draft(n, { receivedAt: n * 1_000 }), '1');
+    await producer.confirmed(AbortSignal.timeout(10_000));
+    const store = new EventStore(pool, { numbers: 20, msMax: 0 });
+    const filter = { q: 'text', since: new Date(150_000), until: new Date(155_000) };
+    const page = await store.query(filter, { order: 'asc', limit: 10 });
+    expect(page).toMatchObject({ more: false, reached: 200, events: { length: 5 } });
+  });
+
+  it('finds a viewer by id and by handle over indexes', async () => {
+    const client = await pool.connect();
+    await client.query('set enable_seqscan = off');
+    const { rows } = await client.query<Record<string, string>>(
+      `explain select seq from events where seq > 0 and (user_id = '5' or user_handle = lower('Viewer.Five'))`,
+    );
+    client.release();
+    const plan = rows.map((row) => row['QUERY PLAN']).join('\n');
+    expect(plan).toMatch(/BitmapOr/);
+    expect(plan).toMatch(/user_id_seq_idx[^]*user_handle_seq_idx/);
   });
 
   it('gives a follower everything after its position once, over feed, database and lost feed batches', async () => {

@@ -45,7 +45,10 @@ export interface Lane {
   again(delivery: OpenDelivery): void;
   /** The earliest `nextAt` of those that wait for it; undefined when none does. */
   readonly nextAt: number | undefined;
-  /** Deliveries that may be cut now: `open` more while fewer than that are open, so that the wire does not wait for the next cut. */
+  /**
+   * Deliveries that may be cut now, where `open` may be on the wire: as many are made ready behind those, so that the wire
+   * does not wait for the database, and by halves, so that a cut is worth its transaction.
+   */
   room(open: number): number;
   /** Whether it will not take new ones for a while, because of failures. */
   readonly stuck: boolean;
@@ -58,6 +61,10 @@ export interface Lane {
   readonly idle: readonly OpenDelivery[];
   /** Replaces everything that is not on the wire; `deliveries` are in log order. */
   replace(deliveries: readonly OpenDelivery[]): void;
+}
+
+function roomOf(ready: number, open: number): number {
+  return ready <= open / 2 ? open - ready : 0;
 }
 
 /** Strictly in order: one on the wire, and nothing passes a delivery that fails. */
@@ -97,7 +104,7 @@ export class OrderedLane implements Lane {
 
   /** Behind a delivery that fails nothing is cut: what waits there follows a changed filter. */
   room(open: number): number {
-    return this.stuck || this.items.length >= open ? 0 : open;
+    return this.stuck ? 0 : roomOf(this.items.length - this.sending, open);
   }
 
   get stuck(): boolean {
@@ -183,7 +190,7 @@ export class ParallelLane implements Lane {
   }
 
   room(open: number): number {
-    return this.stuck || this.due.length - this.taken + this.wire.size >= open ? 0 : open;
+    return this.stuck ? 0 : roomOf(this.due.length - this.taken, open);
   }
 
   get size(): number {

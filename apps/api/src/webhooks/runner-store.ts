@@ -81,7 +81,7 @@ const RESULTS = `
 insert into webhook_deliveries as d (endpoint_id, id, replay_id, seqs, seq, state, attempt, next_attempt_at, created_at, ended_at, attempts)
 select r.endpoint, r.id, nullif(r.replay, ''), coalesce(r.seqs::bigint[], '{}'), coalesce((r.seqs::bigint[])[1], 0), f.state, r.attempt,
   to_timestamp(r.next / 1000), coalesce(to_timestamp(r.created / 1000), now()), case when f.state <> 'open' then now() end,
-  case when r.record = '' then '{}' else array[r.record] end
+  case when coalesce(r.record, '') = '' then '{}' else array[r.record] end
 from unnest(string_to_array($1, ','), string_to_array($2, ','), string_to_array($3, ','), string_to_array($4, ';', ''), string_to_array($5, ','),
   $6::smallint[], $7::float8[], $8::float8[], string_to_array($9, E'\x1e')) as r (endpoint, id, replay, seqs, state, attempt, next, created, record)
 cross join lateral (select case when r.state = 'open' and r.replay <> '' and r.seqs is not null and not exists (
@@ -115,6 +115,9 @@ where e.state = 'enabled' and e.deleted_at is null
   and not exists (select from webhook_runners w where w.id = r.claimed_by and w.alive_until > now())
 order by e.id limit $1`;
 
+/** Prepared on each connection: to plan these costs as much as to run them on a few rows. */
+const prepared = { cut: { name: 'tributary-webhook-cut', text: CUT }, results: { name: 'tributary-webhook-results', text: RESULTS } };
+
 /** What runners read and write. Every statement is one round trip for all endpoints of the process. */
 export class RunnerStore {
   constructor(
@@ -141,7 +144,10 @@ export class RunnerStore {
         replay: move.reader.replayId ?? null,
         deliveries: move.deliveries.map(({ id, entries }) => [id, entries.map(({ seq }) => seq)]),
       }));
-    const { rows } = await this.pool.query<{ reader: string }>(CUT, [JSON.stringify(wanted), this.runner, JSON.stringify(cuts)]);
+    const { rows } = await this.pool.query<{ reader: string }>({
+      ...prepared.cut,
+      values: [JSON.stringify(wanted), this.runner, JSON.stringify(cuts)],
+    });
     return new Set(rows.map(({ reader }) => reader));
   }
 
@@ -149,7 +155,7 @@ export class RunnerStore {
   async results(results: readonly Result[]): Promise<void> {
     const column = (pick: (result: Result) => string | number, separator = ',') => results.map(pick).join(separator);
     // Texts with separators that no value holds: half the work of arrays or JSON on both sides. JSON escapes control characters.
-    await this.pool.query(RESULTS, [
+    const values = [
       column(({ endpointId }) => endpointId),
       column(({ id }) => id),
       column(({ first }) => first?.replayId ?? ''),
@@ -159,7 +165,8 @@ export class RunnerStore {
       `{${column(({ nextAt }) => nextAt)}}`,
       `{${column(({ first }) => first?.createdAt ?? 'null')}}`,
       column(({ record }) => record ?? '', '\x1e'),
-    ]);
+    ];
+    await this.pool.query({ ...prepared.results, values });
   }
 
   /** Removes cuts whose deliveries all have rows of their own. */

@@ -206,7 +206,7 @@ export class Scene {
   initial: () => WireMessage[] = () => [];
   isGated = false;
   readonly record: CreatorRecord = { id: 'cr_1', uniqueId: 'alice', paused: false, options: {} };
-  private readonly services: SessionServices;
+  readonly services: SessionServices;
 
   constructor() {
     const { clock } = this;

@@ -38,14 +38,30 @@ export class AccessGuard implements CanActivate {
     this.ofKeys = readKeyLimits(config.signKeyLimits);
   }
 
-  async canActivate(context: ExecutionContext): Promise<boolean> {
+  canActivate(context: ExecutionContext): true | Promise<true> {
     const http = context.switchToHttp();
     const request = http.getRequest<FastifyRequest>();
     const { needed, counted } = this.rulesOf(context);
-    const caller = await this.identify(request, needed);
+    const free = this.config.mode === 'development' && LOOPBACK.test(request.socket.remoteAddress ?? '');
+    const credential = credentialOf(request);
+    if (credential !== undefined) return this.admit(credential, needed, free, counted, request, http.getResponse<FastifyReply>());
+    if (!free) throw new SignError(401, 'unauthorized', 'an API key is needed: send it as x-api-key or as Authorization: Bearer');
+    setCaller(request, LOCAL);
+    return true;
+  }
+
+  private async admit(
+    credential: string,
+    needed: Scope,
+    free: boolean,
+    counted: boolean,
+    request: FastifyRequest,
+    reply: FastifyReply,
+  ): Promise<true> {
+    const caller = looksLikeToken(credential) ? await this.byToken(credential, needed) : await this.byKey(credential, needed, free);
     setCaller(request, caller);
     if (caller.kind !== 'local') notesOf(request).key = caller.id;
-    if (counted && caller.counted.length > 0) await this.count(caller, http.getResponse<FastifyReply>());
+    if (counted && caller.counted.length > 0) await this.count(caller, reply);
     return true;
   }
 
@@ -63,14 +79,7 @@ export class AccessGuard implements CanActivate {
     return rules;
   }
 
-  private async identify(request: FastifyRequest, needed: Scope): Promise<Caller> {
-    const free = this.config.mode === 'development' && LOOPBACK.test(request.socket.remoteAddress ?? '');
-    const credential = credentialOf(request);
-    if (credential === undefined) {
-      if (free) return LOCAL;
-      throw new SignError(401, 'unauthorized', 'an API key is needed: send it as x-api-key or as Authorization: Bearer');
-    }
-    if (looksLikeToken(credential)) return this.byToken(credential, needed);
+  private async byKey(credential: string, needed: Scope, free: boolean): Promise<Caller> {
     const keyHash = hashKey(credential);
     const record = credential.length > CREDENTIAL_LENGTH_MAX ? undefined : await this.keys.findHash(keyHash);
     if (record !== undefined && record !== 'unknown') {

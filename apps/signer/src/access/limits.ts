@@ -27,13 +27,23 @@ export interface LimitVerdict {
 }
 
 const LENGTH_MS: Limits = { minute: 60_000, hour: 3_600_000, day: 86_400_000 };
+const UNLIMITED: LimitVerdict = { allowed: true, counted: true, windows: [] };
+const UNCOUNTED: LimitVerdict = { allowed: true, counted: false, windows: [] };
 const takeScript = new LuaScript(new URL('./take.lua', import.meta.url));
 
+/** Requests of one that wait to be counted together. */
+interface Batch {
+  limits: Limits;
+  waiting: ((verdict: LimitVerdict) => void)[];
+}
+
 /**
- * Counts requests by who makes them, in Redis and so over all signers. While Redis is away nothing is counted and
- * everybody is let through: a signer that refuses is worth less than one that counts late.
+ * Counts requests by who makes them, in Redis and so over all signers; those that arrive together in one command. While Redis
+ * is away nothing is counted and everybody is let through: a signer that refuses is worth less than one that counts late.
  */
 export class RateLimits {
+  private batches = new Map<string, Batch>();
+
   constructor(
     private readonly redis: RedisGate,
     private readonly prefix: string,
@@ -41,27 +51,48 @@ export class RateLimits {
 
   /** Counts one request of `who` against its limits. */
   take(who: string, limits: Limits): Promise<LimitVerdict> {
-    return this.run(who, limits, 1);
+    if (WINDOWS.every((window) => limits[window] === 0)) return Promise.resolve(UNLIMITED);
+    return new Promise((resolve) => {
+      if (this.batches.size === 0) setImmediate(() => this.flush());
+      const batch = this.batches.get(who);
+      if (batch) batch.waiting.push(resolve);
+      else this.batches.set(who, { limits, waiting: [resolve] });
+    });
   }
 
   /** Where `who` stands, without counting. */
-  look(who: string, limits: Limits): Promise<LimitVerdict> {
-    return this.run(who, limits, 0);
+  async look(who: string, limits: Limits): Promise<LimitVerdict> {
+    const [verdict] = await this.run(who, limits, 0);
+    return verdict ?? UNCOUNTED;
   }
 
-  private async run(who: string, limits: Limits, cost: number): Promise<LimitVerdict> {
+  private flush(): void {
+    const { batches } = this;
+    this.batches = new Map();
+    for (const [who, { limits, waiting }] of batches) {
+      void this.run(who, limits, waiting.length).then((verdicts) => {
+        for (const [index, resolve] of waiting.entries()) resolve(verdicts[index] ?? UNCOUNTED);
+      });
+    }
+  }
+
+  /** Counts so many requests; the verdict of each in turn, or of none with `count` 0. Empty while Redis is away. */
+  private async run(who: string, limits: Limits, count: number): Promise<LimitVerdict[]> {
     const limited = WINDOWS.filter((window) => limits[window] > 0);
-    if (limited.length === 0) return { allowed: true, counted: true, windows: [] };
+    if (limited.length === 0) return [UNLIMITED];
     const keys = limited.map((window) => `${this.prefix}:{sign-limit-${who}}:${window}`);
     const args = limited.flatMap((window) => [limits[window], LENGTH_MS[window]]);
-    const answer = await this.redis.ask((redis) => takeScript.run(redis, keys, [...args, cost]));
-    if (answer === undefined) return { allowed: true, counted: false, windows: [] };
-    const [full, ...numbers] = answer as number[];
-    const windows = limited.map((window, index) => {
-      const max = limits[window];
-      return { window, max, remaining: Math.max(0, max - (numbers[2 * index] ?? 0)), resetMs: numbers[2 * index + 1] ?? 0 };
+    const answer = await this.redis.ask((redis) => takeScript.run(redis, keys, [...args, count]));
+    if (answer === undefined) return [];
+    const [granted = 0, ...numbers] = answer as number[];
+    return Array.from({ length: Math.max(1, count) }, (_, index) => {
+      const allowed = index < granted || count === 0;
+      const windows = limited.map((window, at): WindowState => {
+        const used = (numbers[2 * at] ?? 0) + Math.min(granted, index + 1);
+        return { window, max: limits[window], remaining: Math.max(0, limits[window] - used), resetMs: numbers[2 * at + 1] ?? 0 };
+      });
+      return { allowed, counted: true, windows };
     });
-    return { allowed: full !== 1, counted: true, windows };
   }
 }
 

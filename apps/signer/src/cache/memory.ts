@@ -9,14 +9,19 @@ interface Held {
 export class MemoryLevel {
   private readonly held = new Map<string, Held>();
   private bytesHeld = 0;
+  private newest: string | undefined;
 
   constructor(private readonly bounds: { entriesMax: number; bytesMax: number }) {}
 
   get(key: string): Entry<unknown> | undefined {
     const found = this.held.get(key);
     if (!found) return undefined;
-    this.held.delete(key);
-    this.held.set(key, found);
+    // What is asked for again and again is the newest already.
+    if (key !== this.newest) {
+      this.held.delete(key);
+      this.held.set(key, found);
+      this.newest = key;
+    }
     return found.entry;
   }
 
@@ -24,6 +29,7 @@ export class MemoryLevel {
     this.delete(key);
     if (bytes > this.bounds.bytesMax) return;
     this.held.set(key, { entry, bytes });
+    this.newest = key;
     this.bytesHeld += bytes;
     while (this.held.size > this.bounds.entriesMax || this.bytesHeld > this.bounds.bytesMax) {
       const oldest = this.held.keys().next();
@@ -37,6 +43,7 @@ export class MemoryLevel {
     if (!found) return;
     this.bytesHeld -= found.bytes;
     this.held.delete(key);
+    if (key === this.newest) this.newest = undefined;
   }
 
   get size(): { entries: number; bytes: number } {

@@ -34,7 +34,7 @@ export class ConnectController {
     return this.answer(textOf(request.query as Query, ['room_id', 'roomId'], 40), request, reply);
   }
 
-  private async answer(room: string | undefined, request: FastifyRequest, reply: FastifyReply): Promise<void> {
+  private answer(room: string | undefined, request: FastifyRequest, reply: FastifyReply): void | Promise<void> {
     const query = request.query as Query;
     const uniqueId = uniqueIdOf(textOf(query, ['unique_id', 'uniqueId'], 300));
     const known = roomIdOf(room);
@@ -50,15 +50,18 @@ export class ConnectController {
     const notes = notesOf(request);
     notes.client = textOf(query, ['client'], 100);
     notes.creator = uniqueId;
+    notes.room = known;
     const caller = callerOf(request);
     const own = request.headers['cache-control'] === 'no-cache';
 
-    // The common case costs no timer and no promise of ours: a room by id whose bundle is at hand.
+    // The common case waits for nothing: a room by its id whose bundle is at hand.
     const atHand = known !== undefined && caller.creators === null ? this.bundles.atHand({ ...asked, roomId: known }, own) : undefined;
-    const { roomId, answer } = atHand
-      ? { roomId: known, answer: atHand }
-      : await this.make(known, asked, caller, own, clientSignal(reply));
-    notes.room = roomId;
+    if (atHand) return this.finish(atHand, request, reply);
+    return this.make(known, asked, caller, own, clientSignal(reply), request).then((answer) => this.finish(answer, request, reply));
+  }
+
+  private finish(answer: BundleAnswer, request: FastifyRequest, reply: FastifyReply): void {
+    const notes = notesOf(request);
     noteAttempts(request, answer.attempts);
     notes.shared = answer.shared;
     notes.provider = answer.bundle?.provider;
@@ -72,14 +75,15 @@ export class ConnectController {
     caller: Caller,
     own: boolean,
     signal: AbortSignal,
-  ): Promise<{ roomId: string; answer: BundleAnswer }> {
+    request: FastifyRequest,
+  ): Promise<BundleAnswer> {
     const startedAt = performance.now();
     const { uniqueId } = asked;
     if (known === undefined && uniqueId !== undefined) this.ownership.creator(caller, uniqueId);
     const roomId = known ?? (await this.rooms.liveRoom(uniqueId, AbortSignal.any([signal, AbortSignal.timeout(this.config.signBudgetMs)])));
+    notesOf(request).room = roomId;
     if (known !== undefined) await this.ownership.room(caller, known, signal);
-    const answer = await this.bundles.get({ ...asked, roomId }, own, signal, performance.now() - startedAt);
-    return { roomId, answer };
+    return this.bundles.get({ ...asked, roomId }, own, signal, performance.now() - startedAt);
   }
 
   private send({ fetchResult, cookies, roomId, userAgent, provider }: NonNullable<BundleAnswer['bundle']>, reply: FastifyReply): void {

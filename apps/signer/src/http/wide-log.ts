@@ -35,8 +35,8 @@ export function noteAttempts(request: FastifyRequest, attempts: Attempt[]): void
     said.attempts = attempts.map(({ provider, reason, durationMs, skipped }) => ({ provider, reason, durationMs, skipped }));
 }
 
-/** Logs and counts every answer, and gives each a request id. Probes and scrapes are not logged. */
-export function addWideLog(fastify: FastifyInstance, logger: Logger, metrics: SignMetrics): void {
+/** Logs and counts every answer, and gives each a request id. Probes, scrapes and answers from memory are logged for `debugs` only. */
+export function addWideLog(fastify: FastifyInstance, logger: Logger, metrics: SignMetrics, debugs: boolean): void {
   fastify.addHook('onRequest', (request, reply, done) => {
     const { requestId } = notesOf(request);
     void reply.headers({ 'x-request-id': requestId, 'x-log-id': requestId, 'x-agent-id': 'tributary' });
@@ -44,15 +44,22 @@ export function addWideLog(fastify: FastifyInstance, logger: Logger, metrics: Si
   });
   fastify.addHook('onResponse', (request, reply, done) => {
     const route = request.routeOptions.url ?? 'none';
-    const { startedAt, ...said } = notesOf(request);
-    const durationMs = Math.round((performance.now() - startedAt) * 10) / 10;
+    const said = notesOf(request);
+    const durationMs = performance.now() - said.startedAt;
     metrics.answered(route, reply.statusCode, durationMs);
-    const line = { method: request.method, route, status: reply.statusCode, durationMs, ...said };
-    if (route === '/healthz' || route === '/readyz' || route === '/metrics') logger.debug(line, 'probe');
-    else if (reply.statusCode >= 500) logger.warn(line, 'request failed');
-    // Its twin, for which the bundle was made, is in the log; a line each would cost as much as the answer.
-    else if (said.shared === 'memory') logger.debug(line, 'request');
-    else logger.info(line, 'request');
+    const level = levelOf(route, reply.statusCode, said);
+    // Where nobody reads it, a line is not worth being made.
+    if (level === 'debug' && !debugs) return done();
+    const { startedAt: _, ...rest } = said;
+    const line = { method: request.method, route, status: reply.statusCode, durationMs: Math.round(durationMs * 10) / 10, ...rest };
+    logger[level](line, level === 'warn' ? 'request failed' : 'request');
     done();
   });
+}
+
+function levelOf(route: string, status: number, { shared }: Notes): 'debug' | 'info' | 'warn' {
+  if (route === '/healthz' || route === '/readyz' || route === '/metrics') return 'debug';
+  if (status >= 500) return 'warn';
+  // The bundle's own line is in the log; one more for each who shares it would cost as much as the answer.
+  return shared === 'memory' ? 'debug' : 'info';
 }

@@ -91,7 +91,7 @@ describe('HttpSigner and LocalSigningProvider', () => {
     [503, { reason: 'blocked' }, { 'retry-after': 'x' }, { reason: 'blocked' }],
     [503, { reason: 'something new' }, {}, { reason: 'unavailable' }],
   ])('maps status %i with %j to one of its reasons', async (status, body, headers, expected) => {
-    answer = failing(status, body, headers as Record<string, string>);
+    answer = failing(status, body, headers);
     expect(await fetchBundle()).toMatchObject({ ok: false, status, ...expected });
   });
 

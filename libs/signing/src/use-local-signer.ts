@@ -18,7 +18,9 @@ export interface LocalSignerOptions {
 export function useLocalSigner(url: string, { apiKey, signConfig = SignConfig }: LocalSignerOptions = {}): () => void {
   const { protocol } = new URL(url);
   if (protocol !== 'http:' && protocol !== 'https:') throw new TypeError(`url: expected http:// or https://, got ${url}`);
-  const { basePath, baseOptions, cachedInstance } = signConfig;
+  const { basePath } = signConfig;
+  const baseOptions = signConfig.baseOptions as Record<string, unknown> | undefined;
+  const cachedInstance: unknown = signConfig.cachedInstance;
   const formerKey = signConfig.apiKey;
   // The library keeps one API client per process and writes its key into these shared headers: without a fresh
   // copy a key for another server would be sent to this one.

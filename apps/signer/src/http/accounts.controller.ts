@@ -46,7 +46,7 @@ export class AccountsController {
         : 'what is left of your limits'
       : 'requests cannot be counted at the moment; nobody is limited';
     // This signer refuses nobody by chance; clients 2.0 and 2.1 read the member without looking whether it is there.
-    return { code: 200, message, ...Object.fromEntries(windows), load_shedding: { at: 1, chance: 0 } };
+    return { code: 200, message, ...(Object.fromEntries(windows) as Record<string, unknown>), load_shedding: { at: 1, chance: 0 } };
   }
 
   /** `{expiresInSeconds, creators?, limits?, name?}` -> `{token, expiresAt, ..}`: a token for a page that everybody can read. */

@@ -83,7 +83,7 @@ export class ProviderChain {
   /** Ends the shadow and whatever the providers hold open. */
   async close(): Promise<void> {
     await this.options.shadow?.close();
-    await Promise.all([...new Set(this.options.lanes.map(({ provider }) => provider))].map((provider) => provider.close?.()));
+    await Promise.all([...new Set(this.options.lanes.map(({ provider }) => provider))].map(async (provider) => provider.close?.()));
   }
 
   private lanesOf(name: string): Lane[] {

@@ -183,7 +183,7 @@ async function opened({ status, data, headers }, roomId) {
   await new Promise((resolve, reject) => {
     socket.once('message', resolve);
     socket.once('error', reject);
-    socket.once('unexpected-response', (_request, response) => reject(new Error(`refused: ${response.headers['handshake-msg']}`)));
+    socket.once('unexpected-response', (_request, response) => reject(new Error(`refused: ${String(response.headers['handshake-msg'])}`)));
   });
   socket.terminate();
   return 'connected: frames';

@@ -22,7 +22,13 @@ const EQUAL = 1_000;
 const EQUAL_ROUNDS = 5;
 const AGENT = 'Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/129.0.0.0 Safari/537.36';
 /** What client 2.5.0 sends. */
-const QUERY = new URLSearchParams({ client: 'ttlive-node', cursor: '', user_agent: AGENT, client_enter: 'true', platform: 'web' }).toString();
+const QUERY = new URLSearchParams({
+  client: 'ttlive-node',
+  cursor: '',
+  user_agent: AGENT,
+  client_enter: 'true',
+  platform: 'web',
+}).toString();
 const quiet = { trace() {}, debug() {}, info() {}, warn() {}, error() {} } as unknown as Logger;
 
 const options = readOptions({ seconds: 24 });
@@ -54,7 +60,11 @@ try {
     return started;
   };
   const env = { REDIS_URL: redis.url, LOG_LEVEL: 'info' };
-  const simulator = await start('apps/simulator/src/main.js', { ...env, SIMULATOR_PORT: String(simulatorPort), SIMULATOR_ROOMS: '0' }, simulatorPort);
+  const simulator = await start(
+    'apps/simulator/src/main.js',
+    { ...env, SIMULATOR_PORT: String(simulatorPort), SIMULATOR_ROOMS: '0' },
+    simulatorPort,
+  );
   const rooms = await callJson<{ roomId: string }[]>('POST', `${simulator.url}/sim/rooms/batch`, { count: 20, prefix: 'bench', rate: 4 });
   const signerEnv = {
     ...env,
@@ -82,7 +92,8 @@ try {
   const kinds: Record<string, () => Promise<Row>> = {
     bare: () => measured('bare Fastify route', bare, () => load({ url: bare.url, ...same })),
     cached: () => measured('cached', open, () => load({ url: open.url, ...same })),
-    keyed: () => measured('cached, API key and three limits', keyed, () => load({ url: keyed.url, headers: { 'x-api-key': key }, ...same })),
+    keyed: () =>
+      measured('cached, API key and three limits', keyed, () => load({ url: keyed.url, headers: { 'x-api-key': key }, ...same })),
   };
   for (const server of [bare, open]) await load({ url: server.url, ...same, seconds: 1 });
   await load({ url: keyed.url, headers: { 'x-api-key': key }, ...same, seconds: 1 });
@@ -105,13 +116,21 @@ try {
     upstream.push((await upstreamCalls()) - before);
   }
   const equalRow = middle(equalRows);
-  const pages: PagesResult[] | undefined = await measurePages(join(dist, 'apps/signer/src/main.js'), { ...env, CHROMIUM_SANDBOX: 'false' }, logFile);
+  const pages: PagesResult[] | undefined = await measurePages(
+    join(dist, 'apps/signer/src/main.js'),
+    { ...env, CHROMIUM_SANDBOX: 'false' },
+    logFile,
+  );
 
   const rows = [bareRow, cachedRow, keyedRow, uncachedRow, equalRow];
   const share = (row: Row) => Math.round((row.perSecond / bareRow.perSecond) * 1000) / 10;
   const failures = [
-    ...rows.flatMap(({ what, statuses, requests }) => (statuses['200'] === requests ? [] : [`${what}: answers were ${JSON.stringify(statuses)}`])),
-    share(cachedRow) >= SHARE_OF_BARE_MIN * 100 ? '' : `cached: ${share(cachedRow)} % of the bare route, the bar is ${SHARE_OF_BARE_MIN * 100} %`,
+    ...rows.flatMap(({ what, statuses, requests }) =>
+      statuses['200'] === requests ? [] : [`${what}: answers were ${JSON.stringify(statuses)}`],
+    ),
+    share(cachedRow) >= SHARE_OF_BARE_MIN * 100
+      ? ''
+      : `cached: ${share(cachedRow)} % of the bare route, the bar is ${SHARE_OF_BARE_MIN * 100} %`,
     upstream.every((calls) => calls === 1) ? '' : `${EQUAL} equal requests made ${upstream.join(', ')} upstream calls, the bar is 1`,
   ].filter(Boolean);
   const lines = rows.map((row) => ({
@@ -139,7 +158,12 @@ try {
       )
     : 'skipped: no Chromium';
   const about = `${bareRow.bytesPerAnswer} bytes an answer, ${CONNECTIONS} connections, middle of ${ROUNDS} runs of ${Math.round(seconds * 10) / 10} s`;
-  finish(options, { rows, upstream, pages: pages ?? 'skipped: no Chromium' }, `${table(lines)}\n\n${about}\n\n${browser}\n\n${machine()}`, failures);
+  finish(
+    options,
+    { rows, upstream, pages: pages ?? 'skipped: no Chromium' },
+    `${table(lines)}\n\n${about}\n\n${browser}\n\n${machine()}`,
+    failures,
+  );
 } finally {
   for (const step of undo.reverse()) await step();
 }

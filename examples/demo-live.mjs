@@ -10,7 +10,7 @@ const servers = await openServers(about);
 const { useLocalSigner } = await built('libs/signing/src/index.js');
 useLocalSigner(servers.signerUrl, { apiKey: servers.apiKey });
 
-const connection = new TikTokLiveConnection(servers.name, servers.connectorOptions);
+const connection = new TikTokLiveConnection(servers.name, { ...servers.connectorOptions, processInitialData: false });
 const say = (text) => process.stdout.write(`${text}\n`);
 
 connection.on('connected', (state) => say(`connected to room ${state.roomId} of @${servers.name}, signed for by ${servers.signerUrl}`));
@@ -30,6 +30,8 @@ async function end(code) {
   process.exit(code);
 }
 process.once('SIGINT', () => void end(0));
+// Whoever reads this has gone (`| head`).
+process.stdout.on('error', () => void end(0));
 if (about.seconds !== undefined) setTimeout(() => void end(0), about.seconds * 1000);
 
 try {

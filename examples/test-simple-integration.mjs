@@ -50,7 +50,9 @@ await step('LocalSigningProvider opens the socket of the room', async () => {
   await new Promise((resolve, reject) => {
     socket.once('open', resolve);
     socket.once('error', reject);
-    socket.once('unexpected-response', (_request, response) => reject(new Error(`refused: ${response.headers['handshake-msg'] ?? response.statusCode}`)));
+    socket.once('unexpected-response', (_request, response) =>
+      reject(new Error(`refused: ${response.headers['handshake-msg'] ?? response.statusCode}`)),
+    );
   });
   return `room ${roomId}, by provider ${by}`;
 });

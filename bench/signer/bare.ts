@@ -4,7 +4,9 @@ import { fastify } from 'fastify';
 const { PORT = '0', FROM = '' } = process.env;
 const answer = await fetch(FROM);
 const body = Buffer.from(await answer.arrayBuffer());
-const kept = [...answer.headers].filter(([name]) => !['connection', 'keep-alive', 'date', 'content-length', 'transfer-encoding'].includes(name));
+const kept = [...answer.headers].filter(
+  ([name]) => !['connection', 'keep-alive', 'date', 'content-length', 'transfer-encoding'].includes(name),
+);
 const headers = Object.fromEntries(kept);
 
 const server = fastify();

@@ -29,7 +29,9 @@ export interface LoadOptions {
  */
 export async function load(options: LoadOptions): Promise<LoadResult> {
   const { hostname, port, host } = new URL(options.url);
-  const headers = Object.entries({ host, ...options.headers }).map(([name, value]) => `${name}: ${value}\r\n`).join('');
+  const headers = Object.entries({ host, ...options.headers })
+    .map(([name, value]) => `${name}: ${value}\r\n`)
+    .join('');
   const latencies: number[] = [];
   const statuses: Record<string, number> = {};
   let bytes = 0;

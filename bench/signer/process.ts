@@ -36,7 +36,9 @@ export class Measured {
   /** CPU seconds it has used, itself alone; 0 where the system does not say. */
   cpuSeconds(): number {
     try {
-      const fields = readFileSync(`/proc/${this.pid}/stat`, 'utf8').replace(/^.*\) /s, '').split(' ');
+      const fields = readFileSync(`/proc/${this.pid}/stat`, 'utf8')
+        .replace(/^.*\) /s, '')
+        .split(' ');
       return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
     } catch {
       return 0;
@@ -62,7 +64,11 @@ function descendants(pid: number): number[] {
   const children = new Map<number, number[]>();
   for (const name of readdirSync('/proc').filter((entry) => /^\d+$/.test(entry))) {
     try {
-      const parent = Number(readFileSync(`/proc/${name}/stat`, 'utf8').replace(/^.*\) /s, '').split(' ')[1]);
+      const parent = Number(
+        readFileSync(`/proc/${name}/stat`, 'utf8')
+          .replace(/^.*\) /s, '')
+          .split(' ')[1],
+      );
       children.set(parent, [...(children.get(parent) ?? []), Number(name)]);
     } catch {
       continue; // It ended while we looked.

@@ -45,8 +45,14 @@ export function built(path) {
 }
 
 function start(entry, env) {
-  const options = { env: { PATH: process.env.PATH, LOG_LEVEL: 'silent', REDIS_URL: process.env.REDIS_URL, ...env }, stdio: ['ignore', 'ignore', 'inherit'] };
-  return spawn(process.execPath, [fileURLToPath(new URL(entry, dist))], options);
+  // Nothing of it outlives the example, however that ends.
+  const options = {
+    env: { PATH: process.env.PATH, LOG_LEVEL: 'silent', REDIS_URL: process.env.REDIS_URL, ...env },
+    stdio: ['ignore', 'ignore', 'inherit'],
+  };
+  const child = spawn(process.execPath, [fileURLToPath(new URL(entry, dist))], options);
+  process.once('exit', () => child.kill());
+  return child;
 }
 
 async function ready(child, url) {

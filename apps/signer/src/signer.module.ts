@@ -94,11 +94,16 @@ export class SignerModule {
         { provide: RateLimits, useFactory: (gate: RedisGate) => new RateLimits(gate, config.redisPrefix), inject: [RedisGate] },
         // Without a secret, development has tokens that end with the process; production mints none.
         { provide: Tokens, useFactory: () => new Tokens(config.signTokenSecret || randomBytes(32).toString('hex')) },
-        { provide: Cache, useFactory: (gate: RedisGate, metrics: SignMetrics) => makeCache(config, gate, metrics), inject: [RedisGate, SignMetrics] },
+        {
+          provide: Cache,
+          useFactory: (gate: RedisGate, metrics: SignMetrics) => makeCache(config, gate, metrics),
+          inject: [RedisGate, SignMetrics],
+        },
         { provide: Hosts, useFactory: () => new Hosts([config.tiktokWebUrl, config.tiktokWebcastUrl]) },
         {
           provide: Upstream,
-          useFactory: (hosts: Hosts) => new Upstream(hosts, { bodyBytesMax: UPSTREAM_BODY_BYTES_MAX, connectionsMax: GIFT_CONNECTIONS_MAX }),
+          useFactory: (hosts: Hosts) =>
+            new Upstream(hosts, { bodyBytesMax: UPSTREAM_BODY_BYTES_MAX, connectionsMax: GIFT_CONNECTIONS_MAX }),
           inject: [Hosts],
         },
         {
@@ -176,9 +181,22 @@ export function prepareSigner(app: NestFastifyApplication, config: Config, logge
   const debugs = config.logLevel === 'debug' || config.logLevel === 'trace';
   addWideLog(app.getHttpAdapter().getInstance(), logger, app.get(SignMetrics), debugs);
   if (config.signOrigins.length > 0) {
-    const exposedHeaders = ['x-set-tt-cookie', 'x-room-id', 'x-user-agent', 'x-provider', 'x-request-id', 'retry-after', 'x-ratelimit-reset'];
+    const exposedHeaders = [
+      'x-set-tt-cookie',
+      'x-room-id',
+      'x-user-agent',
+      'x-provider',
+      'x-request-id',
+      'retry-after',
+      'x-ratelimit-reset',
+    ];
     const rateHeaders = ['ratelimit-limit', 'ratelimit-remaining', 'ratelimit-reset'];
-    app.enableCors({ origin: config.signOrigins, methods: ['GET', 'POST'], exposedHeaders: [...exposedHeaders, ...rateHeaders], maxAge: 600 });
+    app.enableCors({
+      origin: config.signOrigins,
+      methods: ['GET', 'POST'],
+      exposedHeaders: [...exposedHeaders, ...rateHeaders],
+      maxAge: 600,
+    });
   }
   return Promise.resolve();
 }

@@ -12,7 +12,7 @@ export interface SignedWebSocketParams {
   cursor?: string;
 }
 
-/** How to open the socket: `wsUrl?wsParams`, with `wsHeaders`. Also what the 2.0 and 2.1 option of the same name returns. */
+/** How to open the socket: `wsUrl?wsParams`, with `wsHeaders`. Also what the option `signedWebSocketProvider` of client 2.1 returns. */
 export interface SignedWebSocket {
   wsUrl: string;
   wsParams: Record<string, string>;

@@ -27,7 +27,10 @@ describe('who may use the signer, and how much', () => {
       new Map(
         Object.entries(keys)
           .filter(([name]) => name !== without)
-          .map(([name, key]): [string, KeyRecord] => [hashKey(key), { id: `key_${name}`, name, scopes: [name === 'read' ? 'read' : 'sign'] }]),
+          .map(([name, key]): [string, KeyRecord] => [
+            hashKey(key),
+            { id: `key_${name}`, name, scopes: [name === 'read' ? 'read' : 'sign'] },
+          ]),
       ),
       randomUUID(),
     );
@@ -37,7 +40,11 @@ describe('who may use the signer, and how much', () => {
     const tiktok = { tiktokWebUrl: simulator.url, tiktokWebcastUrl: simulator.url, tiktokSocketUrl: simulator.socketUrl };
     signer = await startSigner({ ...tiktok, signProviders: ['simulator'], mode: 'production', redisPrefix: prefix, ...changes });
   };
-  const ask = async <T = Record<string, unknown>>(path: string, headers: Record<string, string> = {}, body?: unknown): Promise<Answer<T>> => {
+  const ask = async <T = Record<string, unknown>>(
+    path: string,
+    headers: Record<string, string> = {},
+    body?: unknown,
+  ): Promise<Answer<T>> => {
     const response = await fetch(signer.url + path, {
       method: body === undefined ? 'GET' : 'POST',
       headers: { ...headers, ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
@@ -53,7 +60,9 @@ describe('who may use the signer, and how much', () => {
   beforeAll(async () => {
     redis = createRedis(testServers().redisUrl, quiet, { name: 'access-test' });
     await waitForRedis(redis, quiet);
-    simulator = await new Simulator({ rooms: [{ uniqueId: 'luna.bakes' }, { uniqueId: 'other.room' }, { uniqueId: 'gated', gated: true }] }).start();
+    simulator = await new Simulator({
+      rooms: [{ uniqueId: 'luna.bakes' }, { uniqueId: 'other.room' }, { uniqueId: 'gated', gated: true }],
+    }).start();
   });
   afterEach(() => signer.stop());
   afterAll(async () => {
@@ -150,7 +159,13 @@ describe('who may use the signer, and how much', () => {
       await writeKeys('sign');
       await signer.stop();
       const tiktok = { tiktokWebUrl: simulator.url, tiktokWebcastUrl: simulator.url };
-      signer = await startSigner({ ...tiktok, signProviders: ['simulator'], mode: 'production', redisPrefix: prefix, signTokenSecret: SECRET });
+      signer = await startSigner({
+        ...tiktok,
+        signProviders: ['simulator'],
+        mode: 'production',
+        redisPrefix: prefix,
+        signTokenSecret: SECRET,
+      });
       expect((await ask(connectTo('luna.bakes'), withToken(token))).body).toMatchObject({ code: 401, message: /revoked/ });
     });
 
@@ -175,7 +190,10 @@ describe('who may use the signer, and how much', () => {
       expect([status, body]).toEqual([200, expect.objectContaining({ code: 200, config: expect.objectContaining({ ttl: 60 }) })]);
       expect((await ask(connectTo('other.room'), withToken(body.token))).status).toBe(403);
       const hidden = { ...config, websockets: { ...config.websockets, sessionId: 'hidden' } };
-      expect((await ask('/accounts/1/jwt/create', key('sign'), hidden)).body).toMatchObject({ code: 400, message: /^websockets\.sessionId/ });
+      expect((await ask('/accounts/1/jwt/create', key('sign'), hidden)).body).toMatchObject({
+        code: 400,
+        message: /^websockets\.sessionId/,
+      });
       expect(JSON.stringify(signer.logged)).not.toContain('"hidden"');
     });
 
@@ -195,7 +213,10 @@ describe('who may use the signer, and how much', () => {
 
   it('mints nothing in production without a secret', async () => {
     await start();
-    expect((await ask('/v1/tokens', key('sign'), { expiresInSeconds: 60 })).body).toMatchObject({ status: 501, detail: /SIGN_TOKEN_SECRET/ });
+    expect((await ask('/v1/tokens', key('sign'), { expiresInSeconds: 60 })).body).toMatchObject({
+      status: 501,
+      detail: /SIGN_TOKEN_SECRET/,
+    });
   });
 
   it('cuts a client off that does not finish its request in time', async () => {

@@ -29,7 +29,9 @@ describe('Tokens', () => {
 
   it('refuses a token that was changed, or made with another secret', () => {
     const [header, , signature] = mint().split('.');
-    const claims = Buffer.from(JSON.stringify({ iss: 'tributary-signer', sub: 'key_1', creators: null, iat: 0, exp: 9e9 })).toString('base64url');
+    const claims = Buffer.from(JSON.stringify({ iss: 'tributary-signer', sub: 'key_1', creators: null, iat: 0, exp: 9e9 })).toString(
+      'base64url',
+    );
     expect(tokens.verify(`${header}.${claims}.${signature}`).ok).toBe(false);
     expect(new Tokens('another secret of thirty-two characters', () => now).verify(mint()).ok).toBe(false);
   });

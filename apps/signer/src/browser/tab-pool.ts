@@ -102,14 +102,24 @@ export class TabPool {
    * Does something in a tab. Gives up when the signal aborts, wherever it is; when Chromium died under it, it is done once
    * more in a new one. A tab whose work failed is closed.
    */
-  async use<T>(purpose: string, identity: Identity, signal: AbortSignal, work: (lease: TabLease) => Promise<Outcome<T>>): Promise<Outcome<T>> {
+  async use<T>(
+    purpose: string,
+    identity: Identity,
+    signal: AbortSignal,
+    work: (lease: TabLease) => Promise<Outcome<T>>,
+  ): Promise<Outcome<T>> {
     const outcome = await this.tryIn(purpose, identity, signal, work);
     if (outcome.ok || outcome.reason !== 'browser' || signal.aborted) return outcome;
     await this.o.host.check();
     return this.tryIn(purpose, identity, signal, work);
   }
 
-  private async tryIn<T>(purpose: string, identity: Identity, signal: AbortSignal, work: (lease: TabLease) => Promise<Outcome<T>>): Promise<Outcome<T>> {
+  private async tryIn<T>(
+    purpose: string,
+    identity: Identity,
+    signal: AbortSignal,
+    work: (lease: TabLease) => Promise<Outcome<T>>,
+  ): Promise<Outcome<T>> {
     let leave: () => void = () => undefined;
     const aborted = new Promise<Failure>((resolve) => {
       leave = () => resolve({ ok: false, reason: 'timeout', message: 'the page did not do it in time' });
@@ -139,7 +149,8 @@ export class TabPool {
     for (;;) {
       if (signal.aborted) return { ok: false, reason: 'timeout', message: 'no tab was free in time' };
       const key = this.keyOf(identity);
-      const warm = identity.cookies === '' ? [...this.tabs].find((tab) => !tab.busy && tab.purpose === purpose && tab.holder.key === key) : undefined;
+      const warm =
+        identity.cookies === '' ? [...this.tabs].find((tab) => !tab.busy && tab.purpose === purpose && tab.holder.key === key) : undefined;
       if (warm) return { ok: true, value: this.lease(warm, true) };
       if (this.tabs.size + this.opening < this.o.tabsMax || this.closeOldest()) return this.open(purpose, key, identity);
       await this.place(signal);

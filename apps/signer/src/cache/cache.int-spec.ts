@@ -9,7 +9,13 @@ import { RedisGate } from '../redis-gate.js';
 import { SharedLevel } from './shared.js';
 
 const warned: string[] = [];
-const quiet = { trace() {}, debug() {}, info() {}, error() {}, warn: (_: object, text: string) => void warned.push(text) } as unknown as Logger;
+const quiet = {
+  trace() {},
+  debug() {},
+  info() {},
+  error() {},
+  warn: (_: object, text: string) => void warned.push(text),
+} as unknown as Logger;
 const kind: CacheKind<string> = { name: 'thing', freshMs: () => 1_000, staleMs: 60_000, entriesMax: 5 };
 const never = new AbortController().signal;
 
@@ -191,8 +197,14 @@ describe('Cache without its Redis', () => {
   });
 
   it('goes on by itself while Redis hangs or is gone, says it once, and costs no request its time', async () => {
-    const cache = new Cache({ shared: new SharedLevel(new RedisGate(redis, quiet), 'p'), memory: { entriesMax: 10, bytesMax: 10_000 }, lockMs: 2_000, count: () => undefined });
-    const get = (key: string) => cache.get({ ...kind, freshMs: () => 60_000 }, key, () => Promise.resolve({ ok: true as const, value: key }), never);
+    const cache = new Cache({
+      shared: new SharedLevel(new RedisGate(redis, quiet), 'p'),
+      memory: { entriesMax: 10, bytesMax: 10_000 },
+      lockMs: 2_000,
+      count: () => undefined,
+    });
+    const get = (key: string) =>
+      cache.get({ ...kind, freshMs: () => 60_000 }, key, () => Promise.resolve({ ok: true as const, value: key }), never);
     server.sigstop();
     const startedAt = performance.now();
     expect(await get('a')).toMatchObject({ value: 'a', from: 'loaded' });

@@ -60,7 +60,12 @@ export class Cache {
    * The value, by `load` where nobody has it. `load` keeps its own time; its signal aborts when everybody who waits for it
    * has left (`signal`).
    */
-  async get<T, F>(kind: CacheKind<T>, key: string, load: (signal: AbortSignal) => Promise<Loaded<T, F>>, signal: AbortSignal): Promise<Cached<T, F>> {
+  async get<T, F>(
+    kind: CacheKind<T>,
+    key: string,
+    load: (signal: AbortSignal) => Promise<Loaded<T, F>>,
+    signal: AbortSignal,
+  ): Promise<Cached<T, F>> {
     const known = this.peek(kind, key);
     if (known !== undefined) return { ok: true, value: known, from: 'memory' };
     const name = `${kind.name} ${key}`;
@@ -116,7 +121,12 @@ export class Cache {
     return flight;
   }
 
-  private async fly<T, F>(kind: CacheKind<T>, key: string, load: (signal: AbortSignal) => Promise<Loaded<T, F>>, signal: AbortSignal): Promise<Cached<T, F>> {
+  private async fly<T, F>(
+    kind: CacheKind<T>,
+    key: string,
+    load: (signal: AbortSignal) => Promise<Loaded<T, F>>,
+    signal: AbortSignal,
+  ): Promise<Cached<T, F>> {
     if (kind.local) return this.load(kind, key, load, undefined, signal);
     const { shared, lockMs } = this.options;
     const givesUpAt = this.now() + lockMs;

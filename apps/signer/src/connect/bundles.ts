@@ -42,7 +42,10 @@ export class Bundles {
       encode: ({ bundle: { fetchResult, ...rest }, attempts }) =>
         JSON.stringify({ ...rest, attempts, fetchResult: Buffer.from(fetchResult).toString('base64') }),
       decode: (text) => {
-        const { attempts, fetchResult, ...rest } = JSON.parse(text) as Omit<ConnectBundle, 'fetchResult'> & { attempts: Attempt[]; fetchResult: string };
+        const { attempts, fetchResult, ...rest } = JSON.parse(text) as Omit<ConnectBundle, 'fetchResult'> & {
+          attempts: Attempt[];
+          fetchResult: string;
+        };
         return { attempts, bundle: { ...rest, fetchResult: Buffer.from(fetchResult, 'base64') } };
       },
     };

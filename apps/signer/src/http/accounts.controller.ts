@@ -95,7 +95,10 @@ export class AccountsController {
     if (this.config.mode !== 'development' && this.config.signTokenSecret === '') {
       throw new SignError(501, 'unsupported', 'this signer makes no tokens: SIGN_TOKEN_SECRET is not set');
     }
-    return this.tokens.mint({ sub: caller.id, ...(caller.keyHash === undefined ? {} : { key: caller.keyHash }), ...asked }, expiresInSeconds);
+    return this.tokens.mint(
+      { sub: caller.id, ...(caller.keyHash === undefined ? {} : { key: caller.keyHash }), ...asked },
+      expiresInSeconds,
+    );
   }
 }
 

@@ -51,8 +51,15 @@ describe('published clients, unmodified, each in a process of its own', () => {
     await remote.stop();
     await simulator.stop();
     const lines = (cells: typeof rows, column: string) =>
-      table([...cells].map(([name, byClient]) => ({ [column]: name, ...Object.fromEntries(CLIENTS.map((client) => [client, byClient[client] ?? '-'])) })));
-    process.stdout.write(`\nclient x route: statuses\n${lines(routes, 'route')}\n\nclient x call: what its user meets\n${lines(rows, 'call')}\n\n`);
+      table(
+        [...cells].map(([name, byClient]) => ({
+          [column]: name,
+          ...Object.fromEntries(CLIENTS.map((client) => [client, byClient[client] ?? '-'])),
+        })),
+      );
+    process.stdout.write(
+      `\nclient x route: statuses\n${lines(routes, 'route')}\n\nclient x call: what its user meets\n${lines(rows, 'call')}\n\n`,
+    );
   });
 
   const ask = async (client: string, signer: RunningSigner, apiKey = ''): Promise<Results> => {

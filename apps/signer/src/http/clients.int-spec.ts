@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { HttpSigner, LocalSigningProvider, useLocalSigner } from '@tributary/signing';
 import { connectorOptions, Simulator } from '@tributary/testing';
 import type { EventEmitter } from 'node:events';
+import { createRequire } from 'node:module';
 import {
   createEulerClient,
   PremiumFeatureError,
@@ -14,6 +15,7 @@ import { ScriptedUpstream } from '../testing/scripted-upstream.js';
 import { type RunningSigner, startSigner } from '../testing/start-signer.js';
 
 const NAME = 'luna.bakes';
+const require = createRequire(import.meta.url);
 
 /** The client library's own constructor, its options loosened: its types know no partial overrides. */
 const Connection = TikTokLiveConnection as unknown as new (name: string, options: object) => TikTokLiveConnection & EventEmitter;
@@ -108,6 +110,20 @@ describe('unmodified clients against the signer and a simulated TikTok', () => {
     const socket = await new LocalSigningProvider(`${signer.url}/api`).signedWebSocketProvider({ uniqueId: NAME });
     expect(socket.wsUrl).toMatch(/^ws:\/\//);
     expect(socket.wsParams.room_id).toBe(roomId());
+  });
+
+  it('is the signedWebSocketProvider of an old client, as it stands', async () => {
+    await start(['simulator']);
+    const library = require('ttlc-2-1') as { TikTokLiveConnection: typeof Connection };
+    const { default: config } = require('ttlc-2-1/dist/lib/config') as { default: Record<string, string> };
+    config.TIKTOK_HOST_WEB = config.TIKTOK_HOST_WEBCAST = new URL(simulator.url).host;
+    const provider = new LocalSigningProvider(`${signer.url}/api`);
+    const signedWebSocketProvider = provider.signedWebSocketProvider.bind(provider);
+    connection = new library.TikTokLiveConnection(NAME, { signedWebSocketProvider, fetchRoomInfoOnConnect: false });
+    const events = firstEvents(connection, ['chat', 'like']);
+    expect((await connection.connect()).roomId).toBe(roomId());
+    await events;
+    expect(signer.logged.filter(({ fields }) => fields.client === 'tributary')).toHaveLength(1);
   });
 
   it('fails over to the next provider while TikTok answers nothing to the first', async () => {

@@ -15,7 +15,12 @@ const KINDS: { kind: AnswerReason; status: number; of: FailureReason[]; text: st
   },
   { kind: 'timeout', status: 504, of: ['timeout'], text: 'no provider answered in time' },
   { kind: 'bad-answer', status: 502, of: ['bad-answer', 'http-4xx'], text: 'the providers answered something that cannot be used' },
-  { kind: 'unavailable', status: 503, of: ['connect', 'http-5xx', 'http-401', 'browser', 'crash'], text: 'no provider can be reached at the moment' },
+  {
+    kind: 'unavailable',
+    status: 503,
+    of: ['connect', 'http-5xx', 'http-401', 'browser', 'crash'],
+    text: 'no provider can be reached at the moment',
+  },
   { kind: 'unavailable', status: 503, of: ['busy'], text: 'more requests wait than can be served in time' },
   { kind: 'unsupported', status: 403, of: ['unsupported'], text: 'no configured provider takes this request' },
 ];

@@ -83,7 +83,12 @@ export class RoomsController {
   }
 
   @Get('webcast/rooms/:room_id/gifts')
-  async gifts(@Param('room_id') room: string, @FromQuery() query: Query, @Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply) {
+  async gifts(
+    @Param('room_id') room: string,
+    @FromQuery() query: Query,
+    @Req() request: FastifyRequest,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ) {
     const { roomId, list } = await this.findGifts(room, query, request, reply);
     const gifts = list.gifts ?? [];
     const overrides = gifts.flatMap(({ id, is_displayed_on_panel, is_gallery_gift }) =>

@@ -9,7 +9,12 @@ describe('what the signer knows of rooms', () => {
   let signer: RunningSigner;
 
   beforeEach(async () => {
-    simulator = await new Simulator({ rooms: [{ uniqueId: NAME, title: 'Sourdough', nickname: 'Luna' }, { uniqueId: 'gated', gated: true }] }).start();
+    simulator = await new Simulator({
+      rooms: [
+        { uniqueId: NAME, title: 'Sourdough', nickname: 'Luna' },
+        { uniqueId: 'gated', gated: true },
+      ],
+    }).start();
     const tiktok = { tiktokWebUrl: simulator.url, tiktokWebcastUrl: simulator.url, tiktokSocketUrl: simulator.socketUrl };
     signer = await startSigner({ signProviders: ['simulator'], ...tiktok, signRoomCacheMs: 60_000 });
   });
@@ -39,15 +44,26 @@ describe('what the signer knows of rooms', () => {
     expect(answers[0]?.body).toMatchObject({ ok: true, is_live: true, room_id: room().roomId, message: expect.stringMatching(/.{10}/) });
     expect((await get(`/webcast/room_id?uniqueId=%40${NAME}`)).body).toMatchObject({ room_id: room().roomId });
     expect(upstream('page')).toBe(1);
-    expect(await (await fetch(`${signer.url}/metrics`)).text()).toMatch(/sign_cache_total\{kind="room",origin="loaded",process="signer"\} 1/);
+    expect(await (await fetch(`${signer.url}/metrics`)).text()).toMatch(
+      /sign_cache_total\{kind="room",origin="loaded",process="signer"\} 1/,
+    );
   });
 
   it('goes on saying what it knows while TikTok refuses to', async () => {
     await signer.stop();
-    signer = await startSigner({ signProviders: ['simulator'], tiktokWebUrl: simulator.url, tiktokWebcastUrl: simulator.url, signRoomCacheMs: 1 });
+    signer = await startSigner({
+      signProviders: ['simulator'],
+      tiktokWebUrl: simulator.url,
+      tiktokWebcastUrl: simulator.url,
+      signRoomCacheMs: 1,
+    });
     await get(`/webcast/anchors/${NAME}/room_id`);
     simulator.fault({ kind: 'http403', durationMs: 60_000 });
-    expect((await get(`/webcast/anchors/${NAME}/room_id`)).body).toMatchObject({ is_live: true, room_id: room().roomId, source: 'live page (cached)' });
+    expect((await get(`/webcast/anchors/${NAME}/room_id`)).body).toMatchObject({
+      is_live: true,
+      room_id: room().roomId,
+      source: 'live page (cached)',
+    });
     expect((await get('/webcast/anchors/gated/room_id')).status).toBe(503);
   });
 
@@ -58,7 +74,14 @@ describe('what the signer knows of rooms', () => {
       data: {
         unique_id: NAME,
         user: { unique_id: NAME, numeric_uid: room().userId, nickname: 'Luna' },
-        room_info: { id: room().roomId, is_live: true, status: 2, title: 'Sourdough', start_time: expect.any(Number), total_viewers: expect.any(Number) },
+        room_info: {
+          id: room().roomId,
+          is_live: true,
+          status: 2,
+          title: 'Sourdough',
+          start_time: expect.any(Number),
+          total_viewers: expect.any(Number),
+        },
         raw: { _note: expect.any(String) },
       },
     });
@@ -68,13 +91,16 @@ describe('what the signer knows of rooms', () => {
 
   it('answers handles that nobody has, and those that cannot be', async () => {
     expect((await get('/webcast/anchors/nobody.here/room_id')).body).toMatchObject({ code: 404, ok: false, reason: 'not-found' });
-    expect((await get('/webcast/anchors/https%3A%2F%2Fexample.com%2F%40x/room_id')).body).toMatchObject({ code: 400, message: /^unique_id: / });
+    expect((await get('/webcast/anchors/https%3A%2F%2Fexample.com%2F%40x/room_id')).body).toMatchObject({
+      code: 400,
+      message: /^unique_id: /,
+    });
   });
 
   it('gives the gift list in the shape of each generation, asked of TikTok once', async () => {
-    const { body } = await get<{ response: { page_gifts: number[]; room_id: string; gift_overrides: object; data: { gifts: { name: string }[] } } }>(
-      `/webcast/rooms/${room().roomId}/gifts`,
-    );
+    const { body } = await get<{
+      response: { page_gifts: number[]; room_id: string; gift_overrides: object; data: { gifts: { name: string }[] } };
+    }>(`/webcast/rooms/${room().roomId}/gifts`);
     expect(body.response).toMatchObject({ room_id: room().roomId, gift_overrides: {} });
     expect(body.response.page_gifts.length).toBe(body.response.data.gifts.length);
     const legacy = await get<{ response: { data: { gifts: { name: string }[] } } }>(`/webcast/gift_info?room_id=${room().roomId}`);
@@ -95,7 +121,10 @@ describe('what the signer knows of rooms', () => {
 
   it('checks many users at once: one request for their rooms, null for who was never met', async () => {
     const ids = [room().userId, '7000000000000000001'];
-    expect((await post('/webcast/bulk_live_check', { user_numeric_ids: ids })).body.response.data).toEqual({ [ids[0] ?? '']: null, [ids[1] ?? '']: null });
+    expect((await post('/webcast/bulk_live_check', { user_numeric_ids: ids })).body.response.data).toEqual({
+      [ids[0] ?? '']: null,
+      [ids[1] ?? '']: null,
+    });
     await get(`/webcast/anchors/${NAME}/room_id`);
     expect((await post('/webcast/bulk_live_check', { user_numeric_ids: ids })).body.response.data).toEqual({
       [ids[0] ?? '']: { room_id: room().roomId, is_live: true },

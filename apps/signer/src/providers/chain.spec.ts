@@ -21,9 +21,9 @@ class Played implements SignProvider {
     readonly name: ProviderName,
     public behave: Behaviour,
   ) {}
-  async connect(_request: ConnectRequest, signal: AbortSignal): Promise<Outcome<ConnectBundle>> {
+  connect(_request: ConnectRequest, signal: AbortSignal): Promise<Outcome<ConnectBundle>> {
     this.calls += 1;
-    return await this.behave(signal);
+    return Promise.resolve(this.behave(signal));
   }
 }
 

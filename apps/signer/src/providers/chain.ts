@@ -1,6 +1,15 @@
 import type { ConnectBundle, SignedUrl } from '@tributary/signing';
 import { type Attempt, type Lane, type LaneReport } from './lane.js';
-import { type Asked, connectBy, type ConnectRequest, type Operation, type Outcome, type ProviderName, type SignProvider, type SignRequest } from './provider.js';
+import {
+  type Asked,
+  connectBy,
+  type ConnectRequest,
+  type Operation,
+  type Outcome,
+  type ProviderName,
+  type SignProvider,
+  type SignRequest,
+} from './provider.js';
 import type { Shadow, ShadowReport } from './shadow.js';
 
 export type { Attempt } from './lane.js';

@@ -52,7 +52,8 @@ describe('failover: the first provider fails, the second serves', () => {
     if (!first) throw new Error('the first provider is not reported');
     return first;
   };
-  const untilState = (wanted: string) => waitFor(async () => (await state()).breaker.state === wanted, { timeoutMs: 12_000, what: `breaker ${wanted}` });
+  const untilState = (wanted: string) =>
+    waitFor(async () => (await state()).breaker.state === wanted, { timeoutMs: 12_000, what: `breaker ${wanted}` });
 
   it.each([
     ['an empty 200', 'empty-body', 'empty-body'],
@@ -63,40 +64,43 @@ describe('failover: the first provider fails, the second serves', () => {
     ['a 500', 'http-500', 'http-5xx'],
     ['a crash', 'crash', 'connect'],
     ['a captcha page', 'garbage', 'bad-answer'],
-  ] as [string, UpstreamFault, string][])('answers %s within the budget, opens the breaker, probes and closes it', async (what, fault, reason) => {
-    expect((await connect()).by).toBe('remote');
-    remote.fault = fault;
-    const served = [];
-    for (let i = 0; i < 5; i++) served.push(await connect());
-    expect(new Set(served.map(({ by }) => by))).toEqual(new Set(['anonymous']));
-    const slowest = Math.max(...served.map(({ ms }) => ms));
-    expect(slowest).toBeLessThan(BUDGET_MS);
-    const opened = await state();
-    expect(opened).toMatchObject({ breaker: { state: 'open', reason }, failures: { [reason]: 5 } });
+  ] as [string, UpstreamFault, string][])(
+    'answers %s within the budget, opens the breaker, probes and closes it',
+    async (what, fault, reason) => {
+      expect((await connect()).by).toBe('remote');
+      remote.fault = fault;
+      const served = [];
+      for (let i = 0; i < 5; i++) served.push(await connect());
+      expect(new Set(served.map(({ by }) => by))).toEqual(new Set(['anonymous']));
+      const slowest = Math.max(...served.map(({ ms }) => ms));
+      expect(slowest).toBeLessThan(BUDGET_MS);
+      const opened = await state();
+      expect(opened).toMatchObject({ breaker: { state: 'open', reason }, failures: { [reason]: 5 } });
 
-    remote.seen.length = 0;
-    const resting = await connect();
-    expect([resting.by, remote.seen.length]).toEqual(['anonymous', 0]);
+      remote.seen.length = 0;
+      const resting = await connect();
+      expect([resting.by, remote.seen.length]).toEqual(['anonymous', 0]);
 
-    await untilState('half-open');
-    expect((await connect()).by).toBe('anonymous');
-    const reopened = await state();
-    expect([reopened.breaker.state, remote.seen.length]).toEqual(['open', 1]);
+      await untilState('half-open');
+      expect((await connect()).by).toBe('anonymous');
+      const reopened = await state();
+      expect([reopened.breaker.state, remote.seen.length]).toEqual(['open', 1]);
 
-    remote.fault = undefined;
-    await untilState('half-open');
-    expect((await connect()).by).toBe('remote');
-    expect((await state()).breaker.state).toBe('closed');
-    rows.push({
-      'first provider': what,
-      'client gets': 'a bundle',
-      by: 'anonymous',
-      'slowest ms': slowest,
-      'reason recorded': reason,
-      'opens after': 5,
-      'ms while open': resting.ms,
-      'failed probe': 'opens again',
-      'after healing': 'closed by a probe',
-    });
-  });
+      remote.fault = undefined;
+      await untilState('half-open');
+      expect((await connect()).by).toBe('remote');
+      expect((await state()).breaker.state).toBe('closed');
+      rows.push({
+        'first provider': what,
+        'client gets': 'a bundle',
+        by: 'anonymous',
+        'slowest ms': slowest,
+        'reason recorded': reason,
+        'opens after': 5,
+        'ms while open': resting.ms,
+        'failed probe': 'opens again',
+        'after healing': 'closed by a probe',
+      });
+    },
+  );
 });

@@ -2,7 +2,15 @@ import type { Logger } from '@tributary/runtime';
 import { Breaker, type BreakerOptions, type BreakerState, type Permit } from './breaker.js';
 import type { SignMetrics } from './metrics.js';
 import type { ProviderOptions } from './options.js';
-import { type FailureReason, isProviderFault, mayBeTheRoom, type Operation, type Outcome, type ProviderName, type SignProvider } from './provider.js';
+import {
+  type FailureReason,
+  isProviderFault,
+  mayBeTheRoom,
+  type Operation,
+  type Outcome,
+  type ProviderName,
+  type SignProvider,
+} from './provider.js';
 import { admit, RoomBreakers } from './room-breakers.js';
 import type { Slots } from './slots.js';
 import { Tally, type TallyReport } from './tally.js';
@@ -78,7 +86,12 @@ export class Lane {
   }
 
   /** Asks the provider once, unless a breaker or its queue forbids it. The room is what a failure may be about, besides the provider. */
-  async attempt<T>(room: string | undefined, timeoutMs: number, signal: AbortSignal, call: Call<T>): Promise<{ attempt: Attempt; value?: T }> {
+  async attempt<T>(
+    room: string | undefined,
+    timeoutMs: number,
+    signal: AbortSignal,
+    call: Call<T>,
+  ): Promise<{ attempt: Attempt; value?: T }> {
     const admission = admit(this.breaker, room === undefined ? undefined : this.rooms.of(room));
     if (!admission.ok) {
       const reason = admission.by.lastReason ?? 'connect';
@@ -155,7 +168,8 @@ export class Lane {
     try {
       const place = await this.o.slots.acquire(ended.signal);
       if (typeof place !== 'function') {
-        const message = place === 'full' ? 'too many requests wait for this provider' : `no place among its requests within ${Math.round(timeoutMs)} ms`;
+        const message =
+          place === 'full' ? 'too many requests wait for this provider' : `no place among its requests within ${Math.round(timeoutMs)} ms`;
         return { outcome: { ok: false, reason: 'busy', message, retryAfterMs: BUSY_RETRY_MS }, durationMs: durationMs() };
       }
       release = place;

@@ -3,7 +3,15 @@ import type { Page, Route } from 'playwright-core';
 import type { Identity, TabLease, TabPool } from '../browser/tab-pool.js';
 import { fetchBundleBytes, imFetchUrl } from '../tiktok/im-fetch.js';
 import type { Upstream } from '../tiktok/upstream.js';
-import { type ConnectRequest, type FailureReason, isDistrust, type Outcome, reasonOfStatus, type SignProvider, type SignRequest } from './provider.js';
+import {
+  type ConnectRequest,
+  type FailureReason,
+  isDistrust,
+  type Outcome,
+  reasonOfStatus,
+  type SignProvider,
+  type SignRequest,
+} from './provider.js';
 
 export interface PageSignProviderOptions {
   tabs: TabPool;
@@ -63,7 +71,11 @@ export class PageSignProvider implements SignProvider {
     return this.options.tabs.use('sign', this.identity(request), signal, (lease) => this.signIn(lease, request, signal));
   }
 
-  private async signIn(lease: TabLease, { url, method, payload, userAgent }: SignRequest, signal: AbortSignal): Promise<Outcome<Signature>> {
+  private async signIn(
+    lease: TabLease,
+    { url, method, payload, userAgent }: SignRequest,
+    signal: AbortSignal,
+  ): Promise<Outcome<Signature>> {
     const { page, warm } = lease;
     if (!warm) {
       const document = await page.goto(new URL('/', this.options.webUrl).href, { waitUntil: 'load', timeout: 0 });
@@ -75,7 +87,9 @@ export class PageSignProvider implements SignProvider {
     if (page.url().startsWith('https:')) secure.protocol = 'https:';
     for (;;) {
       const caught = await intercept(page, secure.href, method, payload);
-      const tokens = Object.fromEntries(TOKENS.flatMap((name) => (caught.searchParams.has(name) ? [[name, caught.searchParams.get(name) ?? '']] : [])));
+      const tokens = Object.fromEntries(
+        TOKENS.flatMap((name) => (caught.searchParams.has(name) ? [[name, caught.searchParams.get(name) ?? '']] : [])),
+      );
       if (Object.keys(tokens).length > 0) {
         const signedUrl = `${url.origin}${caught.href.slice(caught.origin.length)}`;
         return { ok: true, value: { signed: { signedUrl, userAgent, tokens }, cookies: await lease.cookies() } };

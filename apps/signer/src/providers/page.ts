@@ -3,7 +3,15 @@ import { readLivePage } from '@tributary/webcast';
 import type { Page, Request, Response } from 'playwright-core';
 import { failureOf, type Identity, type TabLease, type TabPool } from '../browser/tab-pool.js';
 import { saidInJson } from '../tiktok/im-fetch.js';
-import { type ConnectRequest, type Failure, type FailureReason, isDistrust, type Outcome, reasonOfStatus, type SignProvider } from './provider.js';
+import {
+  type ConnectRequest,
+  type Failure,
+  type FailureReason,
+  isDistrust,
+  type Outcome,
+  reasonOfStatus,
+  type SignProvider,
+} from './provider.js';
 
 export interface PageProviderOptions {
   tabs: TabPool;
@@ -30,7 +38,9 @@ export class PageProvider implements SignProvider {
     if (uniqueId === undefined) {
       return { ok: false, reason: 'unsupported', message: 'whose room it is could not be found out, and a live page is opened by name' };
     }
-    return this.options.tabs.use(`live ${uniqueId}`, this.identity(request), signal, (lease) => this.view(lease, uniqueId, request, signal));
+    return this.options.tabs.use(`live ${uniqueId}`, this.identity(request), signal, (lease) =>
+      this.view(lease, uniqueId, request, signal),
+    );
   }
 
   failed(request: ConnectRequest, reason: FailureReason): Promise<boolean> {
@@ -41,10 +51,16 @@ export class PageProvider implements SignProvider {
     return this.options.tabs.close();
   }
 
-  private async view(lease: TabLease, uniqueId: string, { roomId, userAgent }: ConnectRequest, signal: AbortSignal): Promise<Outcome<ConnectBundle>> {
+  private async view(
+    lease: TabLease,
+    uniqueId: string,
+    { roomId, userAgent }: ConnectRequest,
+    signal: AbortSignal,
+  ): Promise<Outcome<ConnectBundle>> {
     const { page, warm } = lease;
     const address = new URL(`/@${encodeURIComponent(uniqueId)}/live`, this.options.webUrl).href;
-    const open = () => (warm ? page.reload({ waitUntil: 'domcontentloaded', timeout: 0 }) : page.goto(address, { waitUntil: 'domcontentloaded', timeout: 0 }));
+    const open = () =>
+      warm ? page.reload({ waitUntil: 'domcontentloaded', timeout: 0 }) : page.goto(address, { waitUntil: 'domcontentloaded', timeout: 0 });
     const received = await receive(page, open, roomId, signal);
     if (!received.ok) return received;
     const cookies = await lease.cookies();
@@ -74,7 +90,8 @@ function receive(page: Page, open: () => Promise<Response | null>, roomId: strin
     };
     const onFailed = (request: Request) => {
       // After the answer the page may do with it what it likes.
-      if (!answered && isFetch(request.url())) end({ ok: false, reason: 'connect', message: `the page got no bundle: ${request.failure()?.errorText ?? 'no reason'}` });
+      if (!answered && isFetch(request.url()))
+        end({ ok: false, reason: 'connect', message: `the page got no bundle: ${request.failure()?.errorText ?? 'no reason'}` });
     };
     const onAbort = () => end(late());
     page.on('response', onResponse);
@@ -95,14 +112,16 @@ async function judgePage(page: Page, document: Response | null, roomId: string):
   if (status !== 200) return withRetry(status, `the live page answered status ${status}`, document);
   const shown = readLivePage(await page.content());
   if (shown.kind === 'offline') return { ok: false, reason: 'offline', message: 'the live page says that the creator is not live' };
-  if (shown.kind === 'live' && shown.roomId !== roomId) return { ok: false, reason: 'offline', message: 'the live page shows a newer room' };
+  if (shown.kind === 'live' && shown.roomId !== roomId)
+    return { ok: false, reason: 'offline', message: 'the live page shows a newer room' };
   return undefined;
 }
 
 async function read(response: Response, roomId: string): Promise<Outcome<Uint8Array>> {
   const status = response.status();
   if (status !== 200) return withRetry(status, `the connect bundle of the page answered status ${status}`, response);
-  if (new URL(response.url()).searchParams.get('room_id') !== roomId) return { ok: false, reason: 'offline', message: 'the live page shows a newer room' };
+  if (new URL(response.url()).searchParams.get('room_id') !== roomId)
+    return { ok: false, reason: 'offline', message: 'the live page shows a newer room' };
   try {
     const body = await response.body();
     return saidInJson(body) ?? { ok: true, value: body };

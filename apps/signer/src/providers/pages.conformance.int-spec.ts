@@ -32,7 +32,8 @@ if (chromium === undefined) {
   const tabs = ({ url }: ScriptedUpstream) => new TabPool({ host: stays, cache: memoryCache(), webUrl: url, tabsMax: 4, idleMs: 10_000 });
 
   providerConformance('page', {
-    make: (scripted) => new PageProvider({ tabs: tabs(scripted), webUrl: scripted.url, ownerOf: (roomId) => Promise.resolve(`room${roomId}`) }),
+    make: (scripted) =>
+      new PageProvider({ tabs: tabs(scripted), webUrl: scripted.url, ownerOf: (roomId) => Promise.resolve(`room${roomId}`) }),
     faultPath: /im\/fetch/,
     faults,
   });

@@ -129,7 +129,8 @@ if (chromium === undefined) {
     let host: BrowserHost;
     let pool: TabPool;
     const who: Identity = { name: 'test', userAgent: AGENT, cookies: '' };
-    const doing = (ms: number) => () => new Promise<{ ok: true; value: number }>((resolve) => setTimeout(() => resolve({ ok: true, value: ms }), ms));
+    const doing = (ms: number) => () =>
+      new Promise<{ ok: true; value: number }>((resolve) => setTimeout(() => resolve({ ok: true, value: ms }), ms));
 
     beforeEach(async () => {
       simulator = await new Simulator({ rooms: [{ uniqueId: NAME }] }).start();
@@ -143,9 +144,9 @@ if (chromium === undefined) {
 
     it('opens no more tabs than it may, makes the others wait, and serves them all', async () => {
       let most = 0;
-      const work = async () => {
+      const work = () => {
         most = Math.max(most, pool.size.open);
-        return await doing(20)();
+        return doing(20)();
       };
       const results = await Promise.all(Array.from({ length: 9 }, (_, i) => pool.use(`room ${i}`, who, never, work)));
       expect(results.every(({ ok }) => ok)).toBe(true);
@@ -172,7 +173,12 @@ if (chromium === undefined) {
     });
 
     it('says what is wrong when there is no Chromium, and tries again only after a while', async () => {
-      const lost = new BrowserHost({ executablePath: '/nowhere/chromium', headless: true, sandbox: false, logger: { info: () => undefined, warn: () => undefined } });
+      const lost = new BrowserHost({
+        executablePath: '/nowhere/chromium',
+        headless: true,
+        sandbox: false,
+        logger: { info: () => undefined, warn: () => undefined },
+      });
       expect(await lost.get()).toMatchObject({ ok: false, reason: 'browser', message: expect.stringContaining('/nowhere/chromium') });
       expect(await lost.get()).toMatchObject({ ok: false, retryAfterMs: expect.any(Number) });
     });

@@ -89,7 +89,13 @@ export interface SignProvider {
 /** What is said of the request (its creator is offline, its parameters are refused) does not speak against the provider. */
 const NOT_ITS_FAULT: ReadonlySet<FailureReason> = new Set<FailureReason>(['offline', 'unsupported', 'http-4xx', 'busy']);
 /** Failures that may be about one room only: an age gate, for one, looks like a refused session. */
-const MAYBE_THE_ROOM: ReadonlySet<FailureReason> = new Set<FailureReason>(['empty-body', 'empty-cursor', 'bad-answer', 'http-403', 'timeout']);
+const MAYBE_THE_ROOM: ReadonlySet<FailureReason> = new Set<FailureReason>([
+  'empty-body',
+  'empty-cursor',
+  'bad-answer',
+  'http-403',
+  'timeout',
+]);
 
 export function isProviderFault(reason: FailureReason): boolean {
   return !NOT_ITS_FAULT.has(reason);

@@ -100,8 +100,7 @@ const FACTORIES: Record<ProviderName, Factory> = {
     const upstream = upstreamOf(parts, options);
     return new AnonymousProvider({ visitors: visitorsOf('anonymous', upstream, parts), socketUrl: parts.config.tiktokSocketUrl });
   },
-  remote: ({ config }, options) =>
-    new RemoteProvider({ signer: remoteSigner(config, options), passSessions: config.remoteSignSessions }),
+  remote: ({ config }, options) => new RemoteProvider({ signer: remoteSigner(config, options), passSessions: config.remoteSignSessions }),
 };
 
 /** Client of the remote sign server. */

@@ -51,7 +51,9 @@ export class Shadow {
     }
     const { lane } = this.o;
     const full = { ...request, userAgent: request.userAgent ?? this.o.userAgent };
-    const attempt = lane.attempt<ConnectBundle>(request.roomId, lane.options.timeoutMs, this.closing.signal, (signal) => connectBy(lane.provider, full, signal));
+    const attempt = lane.attempt<ConnectBundle>(request.roomId, lane.options.timeoutMs, this.closing.signal, (signal) =>
+      connectBy(lane.provider, full, signal),
+    );
     let tell: (served: Attempt | undefined) => void = () => undefined;
     const told = new Promise<Attempt | undefined>((resolve) => (tell = resolve));
     const run = Promise.all([attempt, told])

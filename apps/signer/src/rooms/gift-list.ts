@@ -68,7 +68,8 @@ export class GiftLists {
     if (!answer.ok) return new SignError(503, 'unavailable', answer.message);
     const failure = statusFailure(answer, 'the gift list');
     if (failure) return new SignError(failure.reason === 'http-403' ? 503 : 502, 'blocked', failure.message);
-    if (answer.body.length === 0) return new SignError(503, 'blocked', 'TikTok answers nothing for the gift list: it does not trust this session');
+    if (answer.body.length === 0)
+      return new SignError(503, 'blocked', 'TikTok answers nothing for the gift list: it does not trust this session');
     return readList(answer.body.toString('utf8'));
   }
 }

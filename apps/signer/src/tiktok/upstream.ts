@@ -84,7 +84,13 @@ export class Upstream {
     const { bodyBytesMax } = this.options;
     const tooLarge = (): Failure => ({ ok: false, reason: 'bad-answer', message: `${url.host} answers more than ${bodyBytesMax} bytes` });
     try {
-      const response = await send(url, { method, headers: { 'accept-encoding': 'gzip, deflate, br', ...headers }, body, signal, dispatcher });
+      const response = await send(url, {
+        method,
+        headers: { 'accept-encoding': 'gzip, deflate, br', ...headers },
+        body,
+        signal,
+        dispatcher,
+      });
       const chunks: Buffer[] = [];
       let bytes = 0;
       for await (const chunk of response.body as AsyncIterable<Buffer>) {
@@ -95,8 +101,15 @@ export class Upstream {
       const packed = chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks);
       const unpacked = await unpack(packed, response.headers, bodyBytesMax);
       if (unpacked === 'too-large') return tooLarge();
-      if (unpacked === 'unreadable') return { ok: false, reason: 'bad-answer', message: `${url.host} answers in an encoding that cannot be read` };
-      return { ok: true, status: response.statusCode, headers: reader(response.headers), body: unpacked, setCookies: cookieLines(response.headers) };
+      if (unpacked === 'unreadable')
+        return { ok: false, reason: 'bad-answer', message: `${url.host} answers in an encoding that cannot be read` };
+      return {
+        ok: true,
+        status: response.statusCode,
+        headers: reader(response.headers),
+        body: unpacked,
+        setCookies: cookieLines(response.headers),
+      };
     } catch (error) {
       if (signal.aborted) return { ok: false, reason: 'timeout', message: `${url.host} did not answer in time` };
       const { code, message } = error as NodeJS.ErrnoException;

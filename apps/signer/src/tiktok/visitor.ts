@@ -46,6 +46,8 @@ export function browserHeaders(userAgent: string, cookies: string): Record<strin
 /** Sessions of nobody in particular: the `ttwid` that TikTok's front page gives, kept and used for many rooms. */
 export class Visitors {
   private readonly kind: CacheKind<Visitor>;
+  /** When an old visitor was dropped, by key. */
+  private readonly replacedAt = new Map<string, number>();
 
   constructor(private readonly options: VisitorsOptions) {
     this.kind = {
@@ -76,12 +78,24 @@ export class Visitors {
     return found.ok ? { ok: true, value: found.value.cookies } : found.failure;
   }
 
-  /** Drops the visitor of this user agent if the way a bundle failed says that TikTok does not trust it. True if it was an old one. */
+  /**
+   * Drops the visitor of this user agent if the way a bundle failed says that TikTok does not trust it. True if another
+   * try may do better: the visitor was an old one, or one that a request beside this has just replaced.
+   */
   async judge({ userAgent, cookies }: Visit, reason: FailureReason): Promise<boolean> {
     if (cookies !== '' || !isDistrust(reason)) return false;
-    const known = this.options.cache.peek(this.kind, this.key(userAgent));
-    await this.options.cache.forget(this.kind, this.key(userAgent));
-    return known !== undefined && Date.now() - known.madeAt > NEW_MS;
+    const key = this.key(userAgent);
+    const known = this.options.cache.peek(this.kind, key);
+    const now = Date.now();
+    if (known && now - known.madeAt > NEW_MS) {
+      if (this.replacedAt.size >= VISITORS_MAX) this.replacedAt.clear();
+      this.replacedAt.set(key, now);
+      await this.options.cache.forget(this.kind, key);
+      return true;
+    }
+    if (now - (this.replacedAt.get(key) ?? 0) <= NEW_MS) return true;
+    await this.options.cache.forget(this.kind, key);
+    return false;
   }
 
   close(): Promise<void> {

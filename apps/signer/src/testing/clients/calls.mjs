@@ -57,7 +57,8 @@ function connector1({ signerUrl, simulatorUrl, uniqueId, roomId, apiKey }) {
 function connector20({ simulatorUrl, uniqueId, roomId, apiKey }, library, { default: config }) {
   const { host } = new URL(simulatorUrl);
   config.TIKTOK_HOST_WEB = config.TIKTOK_HOST_WEBCAST = host;
-  const make = (options = {}) => new library.TikTokLiveConnection(uniqueId, { processInitialData: false, signApiKey: apiKey || null, ...options });
+  const make = (options = {}) =>
+    new library.TikTokLiveConnection(uniqueId, { processInitialData: false, signApiKey: apiKey || null, ...options });
   const signer = () => make().webClient.webSigner;
   return {
     connect: () => connected(make(), roomId),
@@ -72,7 +73,8 @@ function connector20({ simulatorUrl, uniqueId, roomId, apiKey }, library, { defa
     },
     room_id: async () => said(await make().webClient.fetchRoomIdFromEuler({ uniqueId }), (body) => body.room_id === roomId),
     room_info: async () => said(await make().webClient.fetchRoomInfoFromEuler({ uniqueId }), (body) => body.data.room_info.id === roomId),
-    gift_info: async () => answered(await (signer().webcast.retrieveGiftInfo?.(roomId) ?? none()), (body) => body.response.data.gifts.length > 0),
+    gift_info: async () =>
+      answered(await (signer().webcast.retrieveGiftInfo?.(roomId) ?? none()), (body) => body.response.data.gifts.length > 0),
     rate_limits: async () => answered(await signer().webcast.getRateLimits(), (body) => body.load_shedding.chance === 0),
     chat: async () => String(await make().webClient.sendRoomChatFromEuler({ roomId, content: 'hi', sessionId: 'x', ttTargetIdc: 'y' })),
   };
@@ -107,7 +109,8 @@ function connector25({ simulatorUrl, uniqueId, roomId }, library) {
       await connection.fetchRoomId();
       return `${(await connection.fetchAvailableGifts()).length} gifts`;
     },
-    room_id: async () => said(await library.RouteConfig?.fetchRoomIdFromProvider({ ...withRoom(), uniqueId }), (body) => body.room_id === roomId),
+    room_id: async () =>
+      said(await library.RouteConfig?.fetchRoomIdFromProvider({ ...withRoom(), uniqueId }), (body) => body.room_id === roomId),
     room_info: async () =>
       said(await library.RouteConfig.fetchRoomInfoFromProvider({ ...withRoom(), uniqueId }), (body) => body.data.room_info.id === roomId),
     gifts: async () => said(await library.fetchRoomGiftsFromEulerRoute(withRoom()), (body) => body.response.page_gifts.length > 0),
@@ -130,8 +133,12 @@ function sdk3({ signerUrl, uniqueId, roomId, userId, apiKey }, { default: Client
     gift_info: async () => answered(await client.webcast.retrieveGiftInfo(roomId), (body) => body.response.data.gifts.length > 0),
     rate_limits: async () => answered(await client.webcast.getRateLimits(), (body) => body.code === 200),
     bulk_live_check: async () =>
-      answered(await client.premium.retrieveBulkLiveCheck({ user_numeric_ids: [userId] }), (body) => body.response.data[userId].room_id === roomId),
-    'jwt/create': async () => answered(await client.authentication.createJWT(1, jwt(uniqueId)), (body) => body.token.split('.').length === 3),
+      answered(
+        await client.premium.retrieveBulkLiveCheck({ user_numeric_ids: [userId] }),
+        (body) => body.response.data[userId].room_id === roomId,
+      ),
+    'jwt/create': async () =>
+      answered(await client.authentication.createJWT(1, jwt(uniqueId)), (body) => body.token.split('.').length === 3),
   };
 }
 
@@ -149,12 +156,20 @@ function sdk4({ signerUrl, uniqueId, roomId, userId, apiKey }, { default: Client
     gifts: async () => answered(await client.rooms.retrieveRoomGifts(roomId), (body) => body.response.page_gifts.length > 0),
     rate_limits: async () => answered(await client.accounts.getRateLimits(), (body) => body.code === 200),
     bulk_live_check: async () =>
-      answered(await client.webcast.retrieveBulkLiveCheck({ user_numeric_ids: [userId] }), (body) => body.response.data[userId].room_id === roomId),
-    'jwt/create': async () => answered(await client.authentication.createJWT(1, jwt(uniqueId)), (body) => body.token.split('.').length === 3),
+      answered(
+        await client.webcast.retrieveBulkLiveCheck({ user_numeric_ids: [userId] }),
+        (body) => body.response.data[userId].room_id === roomId,
+      ),
+    'jwt/create': async () =>
+      answered(await client.authentication.createJWT(1, jwt(uniqueId)), (body) => body.token.split('.').length === 3),
   };
 }
 
-const toSign = (roomId) => ({ url: `https://webcast.tiktok.com/webcast/gift/list/?room_id=${roomId}&`, method: 'GET', userAgent: 'Mozilla/5.0 (SDK)' });
+const toSign = (roomId) => ({
+  url: `https://webcast.tiktok.com/webcast/gift/list/?room_id=${roomId}&`,
+  method: 'GET',
+  userAgent: 'Mozilla/5.0 (SDK)',
+});
 const signed = (body) => Object.keys(body.response.tokens).length > 0 && body.response.signedUrl !== '';
 const jwt = (uniqueId) => ({ expireAfter: 60, websockets: { allowedCreators: [uniqueId], maxWebSockets: 1 } });
 

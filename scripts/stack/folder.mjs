@@ -99,13 +99,13 @@ export function recordProcess(record) {
 
 /**
  * Ports and passwords of the private servers, made once and kept.
- * @returns {{ redis: { port: number, password: string }, postgres: { port: number, password: string }, webhooks: { key: string } }}
+ * @returns {{ redis: { port: number, password: string }, postgres: { port: number, password: string }, webhooks: { key: string }, simulator: { key: string } }}
  */
 export function readSecrets() {
   if (existsSync(paths.secrets)) {
     try {
       const secrets = JSON.parse(readFileSync(paths.secrets, 'utf8'));
-      if (secrets.redis.password && secrets.postgres.password) return { webhooks: newWebhookSecrets(), ...secrets };
+      if (secrets.redis.password && secrets.postgres.password) return { ...newKeys(), ...secrets };
     } catch (error) {
       if (/** @type {NodeJS.ErrnoException} */ (error).code) throw error;
     }
@@ -116,13 +116,16 @@ export function readSecrets() {
       `${paths.secrets} is missing, and it holds the password of the database beside it; restore it, or move ${dataDir} away.`,
     );
   const secret = () => randomBytes(18).toString('hex');
-  const secrets = { redis: { port: 0, password: secret() }, postgres: { port: 0, password: secret() }, webhooks: newWebhookSecrets() };
+  const secrets = { redis: { port: 0, password: secret() }, postgres: { port: 0, password: secret() }, ...newKeys() };
   writeSecrets(secrets);
   return secrets;
 }
 
-/** What encrypts the secrets of webhook endpoints in the database: part of a backup, as the database is. */
-const newWebhookSecrets = () => ({ key: randomBytes(32).toString('base64') });
+/**
+ * What encrypts the secrets of webhook endpoints in the database (part of a backup, as the database is), and what the
+ * simulator's sessions are made of, so that they are good over a restart, as TikTok's are.
+ */
+const newKeys = () => ({ webhooks: { key: randomBytes(32).toString('base64') }, simulator: { key: randomBytes(32).toString('base64') } });
 
 /** @param {ReturnType<typeof readSecrets>} secrets */
 export function writeSecrets(secrets) {

@@ -90,10 +90,10 @@ function tryListen(port, host) {
  * Environment of every process. In the demo everything that could leave the machine points at the simulator,
  * whatever the caller's environment says.
  * @param {Settings} settings
- * @param {{ redisUrl: string, databaseUrl: string, webhookSecretKey: string, env: NodeJS.ProcessEnv }} given
+ * @param {{ redisUrl: string, databaseUrl: string, keys: { webhooks: string, simulator: string }, env: NodeJS.ProcessEnv }} given
  * @returns {NodeJS.ProcessEnv}
  */
-export function processEnv(settings, { redisUrl, databaseUrl, webhookSecretKey, env }) {
+export function processEnv(settings, { redisUrl, databaseUrl, keys, env }) {
   const { ports, host, address } = settings;
   const simulator = address('simulator');
   return {
@@ -107,12 +107,13 @@ export function processEnv(settings, { redisUrl, databaseUrl, webhookSecretKey, 
     INGEST_PORT: String(ports.ingest),
     SIMULATOR_PORT: String(ports.simulator),
     SIGNER_URL: address('signer'),
-    WEBHOOK_SECRET_KEY: env.WEBHOOK_SECRET_KEY || webhookSecretKey,
+    WEBHOOK_SECRET_KEY: env.WEBHOOK_SECRET_KEY || keys.webhooks,
     // A first receiver is usually a script on the same machine.
     WEBHOOK_ALLOW_CIDRS: env.WEBHOOK_ALLOW_CIDRS ?? '127.0.0.0/8,::1/128',
     ...(settings.handles.length === 0
       ? {
           SIGN_PROVIDERS: 'simulator',
+          SIMULATOR_KEY: env.SIMULATOR_KEY || keys.simulator,
           TIKTOK_WEB_URL: simulator,
           TIKTOK_WEBCAST_URL: simulator,
           TIKTOK_SOCKET_URL: `${simulator.replace(/^http/, 'ws')}/webcast/im/ws_proxy/ws_reuse_supplement/`,

@@ -91,7 +91,12 @@ export class Stack {
       [databaseUrl, secrets.postgres.port] = [server.url, server.port];
     }
     writeSecrets(secrets);
-    this.env = processEnv(this.settings, { redisUrl, databaseUrl, webhookSecretKey: secrets.webhooks.key, env: process.env });
+    this.env = processEnv(this.settings, {
+      redisUrl,
+      databaseUrl,
+      keys: { webhooks: secrets.webhooks.key, simulator: secrets.simulator.key },
+      env: process.env,
+    });
   }
 
   /** @param {Server} server */

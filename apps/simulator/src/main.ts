@@ -22,7 +22,7 @@ async function main(): Promise<void> {
     process.exit(1);
   }
   const logger = createLogger({ name: 'simulator', level: config.logLevel, format: config.logFormat });
-  const simulator = new Simulator({ host: config.host, port: config.simulatorPort, rooms: demoRooms(config) });
+  const simulator = new Simulator({ host: config.host, port: config.simulatorPort, rooms: demoRooms(config), key: config.simulatorKey });
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.once(signal, () => {
       logger.info({ signal }, 'stopping');

@@ -349,6 +349,10 @@ export class Config {
   @Setting('SIMULATOR_RATE', 'messages a second in each of these rooms, as a multiple of a moderate room (about 4/s)')
   @Bounded(0, 1_000)
   simulatorRate = 1;
+
+  @Setting('SIMULATOR_KEY', 'what the simulator derives its sessions from, so that they outlive a restart; random when empty', true)
+  @IsString()
+  simulatorKey = '';
 }
 
 /** The settings in the order they are declared, with their defaults, for docs. @public */

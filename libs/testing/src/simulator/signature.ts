@@ -24,6 +24,8 @@ export interface SecretsOptions {
   bundleTtlMs: number;
   /** Only what the page's own SDK signed counts. */
   pageOnly?: boolean;
+  /** What everything is derived from, so that sessions outlive a restart; random when missing or empty. */
+  key?: string;
 }
 
 const TOKENS = ['X-Bogus', 'X-Gnarly', 'msToken', '_signature'];
@@ -39,9 +41,11 @@ const EXT_BUCKET_MS = 10_000;
  * a key that never leaves this object, so a million of them cost no memory and none can be invented outside.
  */
 export class Secrets {
-  private readonly key = randomBytes(32);
+  private readonly key: Buffer;
 
-  constructor(private readonly options: SecretsOptions) {}
+  constructor(private readonly options: SecretsOptions) {
+    this.key = options.key ? createHash('sha256').update(options.key).digest() : randomBytes(32);
+  }
 
   /** A new `ttwid` value, as it stands in a cookie (percent-encoded). */
   issueTtwid(now: number): string {

@@ -18,6 +18,8 @@ export interface SimulatorOptions {
   port?: number;
   /** The same seed makes the same users, comments, gifts and faults. */
   seed?: string;
+  /** Sessions given out under the same key stay good over a restart; a random one when missing or empty. */
+  key?: string;
   rooms?: RoomOptions[];
   /** Accept `ws_direct=1` sockets that have a ttwid and a room id but no bundle. */
   anonymousAllowed?: boolean;
@@ -58,6 +60,7 @@ const DEFAULTS = {
   host: '127.0.0.1',
   port: 0,
   seed: 'tributary',
+  key: '',
   rooms: [] as RoomOptions[],
   anonymousAllowed: true,
   pageOnly: false,
@@ -107,9 +110,9 @@ export class Simulator {
 
   constructor(options: SimulatorOptions = {}) {
     this.options = { ...DEFAULTS, ...withoutUndefined(options) };
-    const { seed, signatureTtlMs, bundleTtlMs, pageOnly } = this.options;
+    const { seed, signatureTtlMs, bundleTtlMs, pageOnly, key } = this.options;
     if (pageOnly) this.options.anonymousAllowed = false;
-    this.secrets = new Secrets({ signatureTtlMs, bundleTtlMs, pageOnly });
+    this.secrets = new Secrets({ signatureTtlMs, bundleTtlMs, pageOnly, key });
     this.faults = new Faults(seed, (fault, kind, room) => this.strike(fault, kind, room));
     this.replays = new Replay((uniqueId) => this.room(uniqueId) ?? this.openRoom({ uniqueId, rate: 0 }));
     this.random = new Random(`${seed}/simulator`);

@@ -25,7 +25,12 @@ const say = (text: string) => {
 const share = Math.max(3, Math.round(options.seconds / 8));
 
 const stack = await startStack({
-  env: { WEBHOOK_SECRET_KEY: randomBytes(32).toString('base64'), WEBHOOK_ALLOW_CIDRS: '127.0.0.0/8', LOG_LEVEL: 'warn', SIMULATOR_RATE: '1' },
+  env: {
+    WEBHOOK_SECRET_KEY: randomBytes(32).toString('base64'),
+    WEBHOOK_ALLOW_CIDRS: '127.0.0.0/8',
+    LOG_LEVEL: 'warn',
+    SIMULATOR_RATE: '1',
+  },
 });
 const pool = new pg.Pool({ connectionString: stack.postgres.url, max: 2 });
 const receiver = await startReceiver();
@@ -82,7 +87,13 @@ async function bare(body: string): Promise<number> {
 }
 
 async function jobEach(body: string): Promise<number> {
-  const { first } = program<{ sent: number; seconds: number }>('job-each', [receiver.url, stack.redis.url, String(CONCURRENCY), String(share), body]);
+  const { first } = program<{ sent: number; seconds: number }>('job-each', [
+    receiver.url,
+    stack.redis.url,
+    String(CONCURRENCY),
+    String(share),
+    body,
+  ]);
   const { sent, seconds } = await first;
   return sent / seconds;
 }
@@ -126,15 +137,31 @@ try {
     live: { ...late, perSecond: Math.round(late.perSecond) },
   };
   const rows = [
-    { what: 'single deliveries', 'per second': result.single.perSecond, 'of bare loop': `${Math.round(100 * result.single.shareOfBare)} %`, 'times jobs': result.single.timesJobs.toFixed(1) },
-    { what: `events, in batches of ${BATCH}`, 'per second': result.batch.eventsPerSecond, 'of bare loop': '', 'times jobs': result.batch.timesJobs.toFixed(1) },
+    {
+      what: 'single deliveries',
+      'per second': result.single.perSecond,
+      'of bare loop': `${Math.round(100 * result.single.shareOfBare)} %`,
+      'times jobs': result.single.timesJobs.toFixed(1),
+    },
+    {
+      what: `events, in batches of ${BATCH}`,
+      'per second': result.batch.eventsPerSecond,
+      'of bare loop': '',
+      'times jobs': result.batch.timesJobs.toFixed(1),
+    },
     { what: '(a) bare undici loop', 'per second': result.bare.perSecond, 'of bare loop': '', 'times jobs': '' },
     { what: '(b) one BullMQ job and one fetch per event', 'per second': result.jobEach.perSecond, 'of bare loop': '', 'times jobs': '1.0' },
   ];
   const failures = [
-    result.single.shareOfBare < BARE_SHARE_MIN ? `single deliveries reach ${Math.round(100 * result.single.shareOfBare)} % of the bare loop, not ${100 * BARE_SHARE_MIN} %` : '',
-    result.single.timesJobs < JOBS_TIMES_MIN ? `single deliveries are ${result.single.timesJobs.toFixed(1)} times one job each, not ${JOBS_TIMES_MIN}` : '',
-    result.batch.timesJobs < JOBS_TIMES_MIN ? `batches are ${result.batch.timesJobs.toFixed(1)} times one job each, not ${JOBS_TIMES_MIN}` : '',
+    result.single.shareOfBare < BARE_SHARE_MIN
+      ? `single deliveries reach ${Math.round(100 * result.single.shareOfBare)} % of the bare loop, not ${100 * BARE_SHARE_MIN} %`
+      : '',
+    result.single.timesJobs < JOBS_TIMES_MIN
+      ? `single deliveries are ${result.single.timesJobs.toFixed(1)} times one job each, not ${JOBS_TIMES_MIN}`
+      : '',
+    result.batch.timesJobs < JOBS_TIMES_MIN
+      ? `batches are ${result.batch.timesJobs.toFixed(1)} times one job each, not ${JOBS_TIMES_MIN}`
+      : '',
     result.live.perSecond < 0.9 * LIVE_PER_SECOND ? `only ${result.live.perSecond} live events a second came` : '',
   ].filter(Boolean);
   if (failures.length > 0) say(`logs of the processes: ${stack.logDir}`);

@@ -23,6 +23,8 @@ export interface LoadOptions {
   requests?: number;
 }
 
+const CONNECTS_AT_ONCE = 100;
+
 /**
  * Sends requests over keep-alive connections, one at a time on each, with as little work per answer as can be: the machine is
  * shared with what is measured. Answers must carry a content-length.
@@ -36,13 +38,18 @@ export async function load(options: LoadOptions): Promise<LoadResult> {
   const statuses: Record<string, number> = {};
   let bytes = 0;
   let sent = 0;
+  const sockets: Socket[] = [];
+  // Before the clock starts, and not all at once: the queue of connections that a server has not taken yet is short.
+  while (sockets.length < options.connections) {
+    const next = Math.min(CONNECTS_AT_ONCE, options.connections - sockets.length);
+    sockets.push(...(await Promise.all(Array.from({ length: next }, () => open(Number(port), hostname)))));
+  }
   const startedAt = performance.now();
   const endsAt = startedAt + (options.seconds ?? Infinity) * 1000;
   const more = () => sent < (options.requests ?? Infinity) && performance.now() < endsAt;
 
-  const one = (): Promise<void> =>
+  const work = (socket: Socket): Promise<void> =>
     new Promise((resolve, reject) => {
-      const socket: Socket = connect(Number(port), hostname);
       let began = 0;
       // What is left of the answer: unknown until its head has been read.
       let left = -1;
@@ -56,8 +63,6 @@ export async function load(options: LoadOptions): Promise<LoadResult> {
         began = performance.now();
         socket.write(`GET ${options.path(sent++)} HTTP/1.1\r\n${headers}\r\n`);
       };
-      socket.setNoDelay(true);
-      socket.once('connect', ask);
       socket.once('error', reject);
       socket.on('data', (data: Buffer) => {
         bytes += data.length;
@@ -80,8 +85,9 @@ export async function load(options: LoadOptions): Promise<LoadResult> {
         head = '';
         ask();
       });
+      ask();
     });
-  await Promise.all(Array.from({ length: options.connections }, one));
+  await Promise.all(sockets.map(work));
   const seconds = (performance.now() - startedAt) / 1000;
   const sorted = Float64Array.from(latencies).sort();
   const at = (share: number) => Math.round((sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? 0) * 100) / 100;
@@ -94,4 +100,12 @@ export async function load(options: LoadOptions): Promise<LoadResult> {
     statuses,
     bytesPerAnswer: Math.round(bytes / Math.max(1, sorted.length)),
   };
+}
+
+function open(port: number, host: string): Promise<Socket> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(port, host, () => resolve(socket));
+    socket.setNoDelay(true);
+    socket.once('error', reject);
+  });
 }

@@ -9,7 +9,9 @@ const JOBS_PER_SECOND_EXPECTED = 6_000;
 
 const jobs = Number(seconds) * JOBS_PER_SECOND_EXPECTED;
 for (let at = 0; at < jobs; at += 1_000) {
-  await queue.addBulk(Array.from({ length: 1_000 }, () => ({ name: 'event', data: { body }, opts: { removeOnComplete: true, attempts: 10 } })));
+  await queue.addBulk(
+    Array.from({ length: 1_000 }, () => ({ name: 'event', data: { body }, opts: { removeOnComplete: true, attempts: 10 } })),
+  );
 }
 let sent = 0;
 const began = performance.now();

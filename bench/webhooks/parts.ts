@@ -16,9 +16,11 @@ export interface Counts {
 
 /** A program of this folder as a process; its first line of output is JSON. */
 export function program<T>(name: string, args: string[]): { child: ChildProcess; first: Promise<T> } {
-  const child = spawn(process.execPath, [fileURLToPath(new URL(`./${name}.js`, import.meta.url)), ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawn(process.execPath, [fileURLToPath(new URL(`./${name}.js`, import.meta.url)), ...args], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
   const first = new Promise<T>((resolve, reject) => {
-    createInterface({ input: child.stdout! }).once('line', (line) => resolve(JSON.parse(line) as T));
+    createInterface({ input: child.stdout }).once('line', (line) => resolve(JSON.parse(line) as T));
     child.once('exit', (code) => reject(new Error(`${name} ended with ${code} before it said anything`)));
   });
   return { child, first };
@@ -44,7 +46,8 @@ export async function fillLog(pool: Pool, count: number): Promise<void> {
     id: '7540589999123456789',
     uniqueId: 'some.viewer',
     nickname: 'Some Viewer',
-    avatarUrl: 'https://p16-sign.tiktokcdn-us.com/tos-useast5-avt-0068-tx/7310123456789~tplv-tiktokx-cropcenter:100:100.webp?x-expires=1700000000',
+    avatarUrl:
+      'https://p16-sign.tiktokcdn-us.com/tos-useast5-avt-0068-tx/7310123456789~tplv-tiktokx-cropcenter:100:100.webp?x-expires=1700000000',
     isModerator: false,
     isSubscriber: false,
     followRole: 1,
@@ -53,7 +56,7 @@ export async function fillLog(pool: Pool, count: number): Promise<void> {
   await pool.query(
     `with moved as (update log_head set seq = seq + $1 returning seq)
      insert into events (seq, day, id, type, creator_id, handle, room_id, time, received_at, user_id, user_handle, data)
-     select moved.seq - $1 + n, $2::date, '7540589352666090247-' || (moved.seq + n)::text, 'tiktok.live.chat', 'cr_bench', 'bench', '7540589352666090247',
+     select moved.seq - $1 + n, $2::date, '7540589352666090247-' || (moved.seq - $1 + n)::text, 'tiktok.live.chat', 'cr_bench', 'bench', '7540589352666090247',
        now(), now(), '7540589999123456789', 'some.viewer', jsonb_build_object('user', $3::jsonb, 'comment', $4::text || n)
      from moved, generate_series(1, $1) as n`,
     [count, day, JSON.stringify(user), COMMENT],

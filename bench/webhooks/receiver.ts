@@ -17,7 +17,9 @@ const server = createServer({ keepAliveTimeout: 65_000 }, (request, response) =>
     if (request.url === '/measure') measuring = true;
     const late = lateMs.sort((a, b) => a - b);
     const at = (share: number) => late[Math.min(late.length - 1, Math.floor(late.length * share))] ?? 0;
-    response.end(JSON.stringify({ requests, events, at: Date.now(), measured: late.length, p50Ms: at(0.5), p99Ms: at(0.99), maxMs: at(1) }));
+    response.end(
+      JSON.stringify({ requests, events, at: Date.now(), measured: late.length, p50Ms: at(0.5), p99Ms: at(0.99), maxMs: at(1) }),
+    );
     if (request.url === '/measure') lateMs = [];
     return;
   }

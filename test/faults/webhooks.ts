@@ -1,6 +1,17 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
-import { callJson, finish, machine, random, readOptions, type Stack, startStack, startWebhookReceiver, table, waitFor } from '@tributary/testing';
+import {
+  callJson,
+  finish,
+  machine,
+  random,
+  readOptions,
+  type Stack,
+  startStack,
+  startWebhookReceiver,
+  table,
+  waitFor,
+} from '@tributary/testing';
 import pg from 'pg';
 import { settled } from './parts/accounting.js';
 import { Ledger, matchingEvents, seqOf, type Subject, type Tally, type Temper } from './webhooks/ledger.js';
@@ -131,7 +142,11 @@ async function faults(seconds: number): Promise<Record<string, number>> {
     say(`  ${kind.name}`);
     await kind.run();
     done[kind.name] = (done[kind.name] ?? 0) + 1;
-    await waitFor(async () => (await fetch(`${stack.urls.api}/readyz`)).ok, { timeoutMs: 60_000, everyMs: 200, what: 'the api to be ready again' });
+    await waitFor(async () => (await fetch(`${stack.urls.api}/readyz`)).ok, {
+      timeoutMs: 60_000,
+      everyMs: 200,
+      what: 'the api to be ready again',
+    });
   }
   if (Date.now() < end) await delay(end - Date.now());
   return done;
@@ -174,11 +189,15 @@ async function stopRooms(): Promise<void> {
 
 /** Replays everything so far to some endpoints while live events go on. */
 async function replayBesideLive(): Promise<{ replayed: number; missing: number; orderFaults: number; live: Tally }> {
-  for (const { uniqueId } of creators) await callJson('PATCH', `${stack.urls.simulator}/sim/rooms/${uniqueId}`, { rate: MESSAGES_PER_SECOND });
+  for (const { uniqueId } of creators)
+    await callJson('PATCH', `${stack.urls.simulator}/sim/rooms/${uniqueId}`, { rate: MESSAGES_PER_SECOND });
   const among = subjects.filter(({ temper, ordered, batched }) => temper === 'good' && ordered && !batched).slice(0, PAUSED);
   const since = new Date(Date.now() - 3_600_000).toISOString();
   const started = await Promise.all(
-    among.map(async (subject) => ({ subject, replay: await stack.call<ReplayAnswer>('POST', `/v1/webhooks/${subject.id}/replay`, { since, rateLimit: 2_000 }) })),
+    among.map(async (subject) => ({
+      subject,
+      replay: await stack.call<ReplayAnswer>('POST', `/v1/webhooks/${subject.id}/replay`, { since, rateLimit: 2_000 }),
+    })),
   );
   for (const { subject, replay } of started) {
     await waitFor(async () => (await stack.call<ReplayAnswer>('GET', `/v1/webhooks/${subject.id}/replays/${replay.id}`)).state === 'done', {
@@ -229,11 +248,18 @@ try {
       ['parallel', (s: Subject) => !s.ordered && !s.batched],
       ['batched', (s: Subject) => s.batched],
     ] as const) {
-      tallies.push([`${temper}, ${kind}`, await ledger.tally(pool, subjects.filter((subject) => subject.temper === temper && test(subject)))]);
+      tallies.push([
+        `${temper}, ${kind}`,
+        await ledger.tally(
+          pool,
+          subjects.filter((subject) => subject.temper === temper && test(subject)),
+        ),
+      ]);
     }
   }
   say('a pause over a restart of everything');
-  for (const { uniqueId } of creators) await callJson('PATCH', `${stack.urls.simulator}/sim/rooms/${uniqueId}`, { rate: MESSAGES_PER_SECOND });
+  for (const { uniqueId } of creators)
+    await callJson('PATCH', `${stack.urls.simulator}/sim/rooms/${uniqueId}`, { rate: MESSAGES_PER_SECOND });
   const paused = await pauseOverRestart();
   say('a replay beside live delivery');
   const replay = await replayBesideLive();
@@ -270,7 +296,9 @@ function report(
     r.replay.replayed === 0 ? 'nothing was replayed' : '',
     r.replay.missing > 0 ? `replay: ${r.replay.missing} events are missing` : '',
     r.replay.orderFaults > 0 ? `replay: ${r.replay.orderFaults} endpoints got it out of order` : '',
-    times > LATENESS_TIMES_MAX ? `good endpoints' p99 is ${times.toFixed(2)} times as long beside the bad ones, not ${LATENESS_TIMES_MAX}` : '',
+    times > LATENESS_TIMES_MAX
+      ? `good endpoints' p99 is ${times.toFixed(2)} times as long beside the bad ones, not ${LATENESS_TIMES_MAX}`
+      : '',
   ].filter(Boolean);
   if (failures.length > 0) say(`logs of the processes: ${running.logDir}`);
   const row = (name: string, t: Tally) => ({
@@ -283,11 +311,23 @@ function report(
     duplicates: t.duplicates,
     'other id': t.duplicatesOtherId,
   });
-  const rows = [...r.tallies.map(([name, tally]) => row(name, tally)), row('all, after pause and restart', r.paused), row('all, after replay', r.replay.live)];
-  const late = (name: string, { deliveries, p50Ms, p99Ms }: typeof r.alone) => `${name}: ${deliveries} deliveries, p50 ${p50Ms} ms, p99 ${p99Ms} ms`;
+  const rows = [
+    ...r.tallies.map(([name, tally]) => row(name, tally)),
+    row('all, after pause and restart', r.paused),
+    row('all, after replay', r.replay.live),
+  ];
+  const late = (name: string, { deliveries, p50Ms, p99Ms }: typeof r.alone) =>
+    `${name}: ${deliveries} deliveries, p50 ${p50Ms} ms, p99 ${p99Ms} ms`;
   finish(
     options,
-    { endpoints: ENDPOINTS, rooms: ROOMS, seconds: options.seconds, ...r, tallies: Object.fromEntries(r.tallies), lateness: { alone: r.alone, beside: r.beside, times } },
+    {
+      endpoints: ENDPOINTS,
+      rooms: ROOMS,
+      seconds: options.seconds,
+      ...r,
+      tallies: Object.fromEntries(r.tallies),
+      lateness: { alone: r.alone, beside: r.beside, times },
+    },
     `${ENDPOINTS} endpoints, ${ROOMS} rooms at ${MESSAGES_PER_SECOND} messages/s, faults for ${options.seconds} s, seed ${options.seed}; ${machine()}\n` +
       `injected: ${JSON.stringify(r.injected)}\n\n${table(rows)}\n\n` +
       `${late('good endpoints alone', r.alone)}\n${late('beside the bad ones', r.beside)} (${times.toFixed(2)} times)\n` +

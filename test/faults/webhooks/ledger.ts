@@ -90,7 +90,16 @@ export class Ledger {
 
   /** Compares what endpoints acknowledged with what the log holds for them. */
   async tally(pool: Pool, subjects: readonly Subject[]): Promise<Tally> {
-    const total: Tally = { endpoints: 0, matching: 0, delivered: 0, missing: 0, foreign: 0, duplicates: 0, duplicatesOtherId: 0, orderFaults: 0 };
+    const total: Tally = {
+      endpoints: 0,
+      matching: 0,
+      delivered: 0,
+      missing: 0,
+      foreign: 0,
+      duplicates: 0,
+      duplicatesOtherId: 0,
+      orderFaults: 0,
+    };
     for (const subject of subjects) {
       const wanted = await matchingEvents(pool, subject);
       const arrivals = this.arrivals.get(subject.index) ?? new Map<string, Arrival>();

@@ -1,5 +1,4 @@
 import type { Endpoint } from './endpoint.js';
-import type { Entry } from './entry.js';
 import type { GuardedHttp } from './guard/guarded-http.js';
 import type { FailureCategory, Outcome } from './guard/outcome.js';
 import { readTarget, type Target } from './guard/target.js';

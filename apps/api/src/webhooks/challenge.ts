@@ -18,7 +18,10 @@ export async function askConsent(http: GuardedHttp, target: Target, origin: stri
     timeoutMs: TIMEOUT_MS,
   });
   if (outcome.category !== undefined) {
-    return { kind: 'refused', reason: `OPTIONS ended with ${outcome.status === undefined ? outcome.category : `status ${outcome.status}`}` };
+    return {
+      kind: 'refused',
+      reason: `OPTIONS ended with ${outcome.status === undefined ? outcome.category : `status ${outcome.status}`}`,
+    };
   }
   const allowed = outcome.headers['webhook-allowed-origin'];
   if (allowed === undefined) return { kind: 'refused', reason: 'the answer to OPTIONS has no WebHook-Allowed-Origin' };

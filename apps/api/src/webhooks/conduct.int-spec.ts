@@ -91,7 +91,10 @@ describe('an endpoint', () => {
     await arrived('/x', 5);
     const { rows } = await waitFor(
       async () => {
-        const found = await house.pool.query<{ data: { reason: string; positions: number } }>('select data from webhook_notices where endpoint_id = $1', [id]);
+        const found = await house.pool.query<{ data: { reason: string; positions: number } }>(
+          'select data from webhook_notices where endpoint_id = $1',
+          [id],
+        );
         return found.rows.length > 0 ? found : undefined;
       },
       { what: 'the notice' },

@@ -20,6 +20,7 @@ const CUTS_MAX = 1_000;
 export class Cutter {
   private readonly wanting = new Set<EndpointRunner>();
   private passes: EndpointRunner[] = [];
+  private apart: (() => Promise<void>)[] = [];
   private running: Promise<void> | undefined;
 
   constructor(private readonly options: CutterOptions) {}
@@ -36,6 +37,14 @@ export class Cutter {
     this.start();
   }
 
+  /** Runs a statement that changes rows of many readers, when no step is under way: the two would lock them in different orders. */
+  alone(work: () => Promise<void>): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.apart.push(() => work().then(resolve, reject));
+      this.start();
+    });
+  }
+
   /** Resolves when no step that was planned so far is under way. */
   async settled(): Promise<void> {
     await this.running;
@@ -47,16 +56,19 @@ export class Cutter {
       .then(() => this.run())
       .finally(() => {
         this.running = undefined;
-        if (this.wanting.size > 0 || this.passes.length > 0) this.start();
+        if (this.wanting.size > 0 || this.passes.length > 0 || this.apart.length > 0) this.start();
       });
   }
 
   private async run(): Promise<void> {
+    for (const work of this.apart.splice(0)) await work();
     const steps = this.collect();
     if (steps.length === 0) return;
     let moved: Set<string>;
     try {
-      moved = await this.options.store.cut(steps.map(({ runner, move }) => ({ move, endpointId: runner.id, version: runner.endpoint.version })));
+      moved = await this.options.store.cut(
+        steps.map(({ runner, move }) => ({ move, endpointId: runner.id, version: runner.endpoint.version })),
+      );
     } catch (error) {
       // Whether it was committed is not known.
       this.options.logger.warn({ reason: error instanceof Error ? error.message : String(error) }, 'webhook positions could not be moved');

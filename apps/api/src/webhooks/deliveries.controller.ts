@@ -1,5 +1,13 @@
 import { Body, Controller, Delete, Get, HttpCode, Inject, Param, Post, Query, UseGuards } from '@nestjs/common';
-import { ApiAcceptedResponse, ApiCreatedResponse, ApiNoContentResponse, ApiOkResponse, ApiOperation, ApiPropertyOptional, ApiTags } from '@nestjs/swagger';
+import {
+  ApiAcceptedResponse,
+  ApiCreatedResponse,
+  ApiNoContentResponse,
+  ApiOkResponse,
+  ApiOperation,
+  ApiPropertyOptional,
+  ApiTags,
+} from '@nestjs/swagger';
 import { encodeCursor } from '@tributary/log';
 import { Problem } from '@tributary/runtime';
 import { IsIn, IsOptional, IsString, MaxLength } from 'class-validator';
@@ -9,7 +17,18 @@ import { decodePageCursor, encodePageCursor, ListLimit, PageQuery } from '../pag
 import { EventStore } from '../store/event-store.js';
 import { IsInstant, toDate } from '../validators.js';
 import { AGAIN_MAX, DELIVERY_STATES, DeliveryStore, type DeliveryRow, type DeliveryState } from './delivery-store.js';
-import { AttemptList, attemptView, DeliveryDetail, DeliveryPage, DeliveryView, deliveryView, ReplayPage, ReplayView, replayView, RetriedView } from './delivery-view.js';
+import {
+  AttemptList,
+  attemptView,
+  DeliveryDetail,
+  DeliveryPage,
+  DeliveryView,
+  deliveryView,
+  ReplayPage,
+  ReplayView,
+  replayView,
+  RetriedView,
+} from './delivery-view.js';
 import { ReplayBody, RetryBody } from './endpoint-body.js';
 import { EndpointStore } from './endpoint-store.js';
 import { Nudges } from './nudges.js';
@@ -108,7 +127,10 @@ export class DeliveriesController {
 
   @Post('deliveries/:delivery/retry')
   @HttpCode(202)
-  @ApiOperation({ summary: 'Tries a delivery now', description: 'One that is under way, or was given up. What was delivered is sent again by a replay.' })
+  @ApiOperation({
+    summary: 'Tries a delivery now',
+    description: 'One that is under way, or was given up. What was delivered is sent again by a replay.',
+  })
   @ApiAcceptedResponse({ type: DeliveryView })
   async retry(@Param('id') id: string, @Param('delivery') delivery: string): Promise<DeliveryView> {
     const { generation } = await this.known(id);
@@ -139,7 +161,7 @@ export class DeliveriesController {
     const to = body.until === undefined ? head.seq : Math.min(head.seq, await this.replays.positionAt(toDate(body.until)!));
     if (to <= after) throw Problem.badField(body.until === undefined ? 'since' : 'until', 'a span of time that holds events');
     const started = await this.replays.start(id, { after, to, ratePerSecond: body.rateLimit ?? REPLAY_PER_SECOND });
-    if (started === 'running') throw new Problem(409, 'Conflict', 'a replay of this endpoint is running; wait for its end or cancel it');
+    if (started === undefined) throw new Problem(409, 'Conflict', 'a replay of this endpoint is running; wait for its end or cancel it');
     this.nudges.nudge(id);
     return replayView((await this.replays.find(id, started))!, head.generation);
   }

@@ -116,7 +116,11 @@ export class DeliveryStore {
    * Takes up given-up deliveries again, oldest first, with a whole schedule each. They go beside the others, whose order
    * has passed them.
    */
-  async retryDead(endpointId: string, filter: { ids?: string[]; since?: Date; until?: Date }, limit: number): Promise<{ retried: number; more: boolean }> {
+  async retryDead(
+    endpointId: string,
+    filter: { ids?: string[]; since?: Date; until?: Date },
+    limit: number,
+  ): Promise<{ retried: number; more: boolean }> {
     const { rows } = await this.pool.query<{ retried: number; more: boolean }>(
       `with room as (
          select greatest(0, ${AGAIN_MAX} - count(*)) as n from webhook_deliveries where endpoint_id = $1 and state = 'open' and again),
@@ -124,7 +128,7 @@ export class DeliveryStore {
          select id from webhook_deliveries
          where endpoint_id = $1 and state = 'dead' and not test and ($2::text[] is null or id = any($2))
            and ($3::timestamptz is null or created_at >= $3) and ($4::timestamptz is null or created_at < $4)
-         order by id limit least($5, (select n from room)) + 1),
+         order by id limit least($5, (select n from room)) + 1 for update),
        taken as (
          update webhook_deliveries d set state = 'open', again = true, attempt = 0, next_attempt_at = now(), ended_at = null
          where d.endpoint_id = $1 and d.id in (select id from chosen order by id limit least($5, (select n from room))) and d.state = 'dead'

@@ -118,7 +118,11 @@ export class ReplayView {
   progress!: number;
   @ApiProperty({ type: 'number', description: 'deliveries a second' })
   rateLimit!: number;
-  @ApiProperty({ type: 'object', properties: Object.fromEntries(['open', 'delivered', 'dead'].map((name) => [name, { type: 'integer' }])), additionalProperties: false })
+  @ApiProperty({
+    type: 'object',
+    properties: Object.fromEntries(['open', 'delivered', 'dead'].map((name) => [name, { type: 'integer' }])),
+    additionalProperties: false,
+  })
   deliveries!: { open: number; delivered: number; dead: number };
   @ApiProperty(instant)
   createdAt!: Date;

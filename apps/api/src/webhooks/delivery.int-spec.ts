@@ -34,7 +34,12 @@ describe('delivering', () => {
     const [hook] = receiver.of('/all');
     expect(hook!.headers).toMatchObject({ 'content-type': CONTENT_TYPE, 'x-token': 'abc', 'user-agent': 'Tributary-Webhooks/1' });
     expect(verifyHook(hook!, all.secret)).toBe(true);
-    expect(hookEvents(hook!)[0]).toMatchObject({ specversion: '1.0', id: expect.any(String), subject: 'cr_a', position: expect.any(String) });
+    expect(hookEvents(hook!)[0]).toMatchObject({
+      specversion: '1.0',
+      id: expect.any(String),
+      subject: 'cr_a',
+      position: expect.any(String),
+    });
     await waitFor(async () => (await house.states(all.id)).delivered === 7, { what: 'results to be written down' });
   });
 

@@ -45,7 +45,13 @@ class BatchBody {
   @Max(500)
   maxEvents!: number;
 
-  @ApiPropertyOptional({ type: 'integer', minimum: 0, maximum: 60_000, default: 1_000, description: 'the longest an event waits for others, in ms' })
+  @ApiPropertyOptional({
+    type: 'integer',
+    minimum: 0,
+    maximum: 60_000,
+    default: 1_000,
+    description: 'the longest an event waits for others, in ms',
+  })
   @Given()
   @IsInt()
   @Min(0)
@@ -87,7 +93,10 @@ class SettingsBody {
   @ArrayMinSize(1)
   types?: string[] | null;
 
-  @ApiPropertyOptional({ default: false, description: 'strictly in log order, one request at a time; one that fails holds back the others for its whole schedule' })
+  @ApiPropertyOptional({
+    default: false,
+    description: 'strictly in log order, one request at a time; one that fails holds back the others for its whole schedule',
+  })
   @IsOptional()
   @IsBoolean()
   ordered?: boolean | null;
@@ -127,7 +136,11 @@ class SettingsBody {
   @IsIn(SIGNATURE_SCHEMES, { each: true })
   signatures?: SignatureScheme[] | null;
 
-  @ApiPropertyOptional({ type: 'object', additionalProperties: { type: 'string' }, description: 'sent with every attempt; stored encrypted and never shown' })
+  @ApiPropertyOptional({
+    type: 'object',
+    additionalProperties: { type: 'string' },
+    description: 'sent with every attempt; stored encrypted and never shown',
+  })
   @IsOptional()
   @Judged('headers', headerProblem)
   headers?: Record<string, string> | null;
@@ -168,7 +181,13 @@ export class EndpointPatchBody extends SettingsBody {
 }
 
 export class RotateBody {
-  @ApiPropertyOptional({ type: 'integer', minimum: 0, maximum: GRACE_SECONDS_MAX, default: 86_400, description: 'seconds in which the old secret signs too' })
+  @ApiPropertyOptional({
+    type: 'integer',
+    minimum: 0,
+    maximum: GRACE_SECONDS_MAX,
+    default: 86_400,
+    description: 'seconds in which the old secret signs too',
+  })
   @Given()
   @IsInt()
   @Min(0)

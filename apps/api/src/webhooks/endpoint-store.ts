@@ -31,10 +31,7 @@ export interface Backlog {
 }
 
 export type Created =
-  | { kind: 'created' | 'repeated'; endpoint: Endpoint }
-  | { kind: 'full' }
-  | { kind: 'other-request' }
-  | { kind: 'deleted' };
+  { kind: 'created' | 'repeated'; endpoint: Endpoint } | { kind: 'full' } | { kind: 'other-request' } | { kind: 'deleted' };
 
 const STATUS_FROM = `webhook_endpoints e join webhook_readers r on r.id = e.id
   left join lateral (
@@ -42,6 +39,8 @@ const STATUS_FROM = `webhook_endpoints e join webhook_readers r on r.id = e.id
       + (select count(*) from webhook_unattempted u where u.endpoint_id = e.id))::int as open) o on true`;
 const STATUS_COLUMNS = `${ENDPOINT_COLUMNS}, r.position::float8 as position, r.failing_since as "failingSince",
   r.succeeded_at as "succeededAt", r.failed_at as "failedAt", r.throttled_until as "throttledUntil", o.open`;
+/** The open deliveries of an endpoint, locked in the order in which results are written. */
+const LOCKED = `with locked as (select id from webhook_deliveries where endpoint_id = $1 and state = 'open' order by id for update)`;
 const COUNTED_MAX = 10_000;
 const COUNT_MS_MAX = 1_500;
 const QUERY_CANCELED = '57014';
@@ -87,13 +86,15 @@ export class EndpointStore {
       const columns = { id, key_id: keyId, ...settingColumns(id, settings, part, this.box) };
       const { rows } = await client.query<EndpointRow>(
         `insert into webhook_endpoints as e (${Object.keys(columns).join(', ')})
-         values (${Object.keys(columns).map((_, i) => `$${i + 1}`).join(', ')}) returning ${ENDPOINT_COLUMNS}`,
+         values (${Object.keys(columns)
+           .map((_, i) => `$${i + 1}`)
+           .join(', ')}) returning ${ENDPOINT_COLUMNS}`,
         Object.values(columns),
       );
-      await client.query('insert into webhook_readers (id, endpoint_id, position) values ($1, $1, coalesce($2, (select seq from log_head)))', [
-        id,
-        options.position ?? null,
-      ]);
+      await client.query(
+        'insert into webhook_readers (id, endpoint_id, position) values ($1, $1, coalesce($2, (select seq from log_head)))',
+        [id, options.position ?? null],
+      );
       if (idempotency) {
         await client.query('insert into webhook_creations (key_id, idempotency_key, request_hash, endpoint_id) values ($1, $2, $3, $4)', [
           keyId,
@@ -130,7 +131,10 @@ export class EndpointStore {
   }
 
   /** Replaces settings and secrets by what `change` makes of them; undefined when there is no such endpoint. */
-  async change(id: string, change: (endpoint: Endpoint) => { settings?: EndpointSettings; secrets?: SecretPair[] }): Promise<Endpoint | undefined> {
+  async change(
+    id: string,
+    change: (endpoint: Endpoint) => { settings?: EndpointSettings; secrets?: SecretPair[] },
+  ): Promise<Endpoint | undefined> {
     return inTransaction(this.pool, async (client) => {
       const { rows } = await client.query<EndpointRow>(
         `select ${ENDPOINT_COLUMNS} from webhook_endpoints e where e.id = $1 and e.deleted_at is null for update`,
@@ -141,7 +145,9 @@ export class EndpointStore {
       const { settings = before, secrets = before.secrets } = change(before);
       const columns = settingColumns(id, settings, { secrets, headers: settings.headers }, this.box);
       const changed = await client.query<EndpointRow>(
-        `update webhook_endpoints e set ${Object.keys(columns).map((name, i) => `${name} = $${i + 2}`).join(', ')},
+        `update webhook_endpoints e set ${Object.keys(columns)
+          .map((name, i) => `${name} = $${i + 2}`)
+          .join(', ')},
            version = version + 1, updated_at = now() where e.id = $1 returning ${ENDPOINT_COLUMNS}`,
         [id, ...Object.values(columns)],
       );
@@ -182,8 +188,9 @@ export class EndpointStore {
       if (skip) await client.query('delete from webhook_cuts where endpoint_id = $1', [id]);
       await client.query(
         skip
-          ? `update webhook_deliveries set state = 'cancelled', ended_at = now() where endpoint_id = $1 and state = 'open'`
-          : `update webhook_deliveries set next_attempt_at = now() where endpoint_id = $1 and state = 'open' and next_attempt_at > now()`,
+          ? `${LOCKED} update webhook_deliveries d set state = 'cancelled', ended_at = now() from locked where d.endpoint_id = $1 and d.id = locked.id`
+          : `${LOCKED} update webhook_deliveries d set next_attempt_at = now() from locked
+             where d.endpoint_id = $1 and d.id = locked.id and d.next_attempt_at > now()`,
         [id],
       );
       return true;

@@ -82,7 +82,11 @@ export class EndpointView {
 }
 
 class BacklogView {
-  @ApiProperty({ type: 'integer', nullable: true, description: 'matching events that are not yet under way; null when they cannot be counted in time' })
+  @ApiProperty({
+    type: 'integer',
+    nullable: true,
+    description: 'matching events that are not yet under way; null when they cannot be counted in time',
+  })
   events!: number | null;
   @ApiProperty({ description: 'there are more than `events`' })
   more!: boolean;
@@ -118,7 +122,8 @@ export class RotatedView {
 
 /** An endpoint as it is shown: no secret, no header value. */
 export function endpointView(endpoint: EndpointStatus, head: { generation: number; seq: number }): EndpointView {
-  const { id, url, description, metadata, ordered, maxInFlight, timeoutMs, signatures, state, reason, stateSince, createdAt, updatedAt } = endpoint;
+  const { id, url, description, metadata, ordered, maxInFlight, timeoutMs, signatures, state, reason, stateSince, createdAt, updatedAt } =
+    endpoint;
   const now = Date.now();
   return {
     id,

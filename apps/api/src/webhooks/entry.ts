@@ -96,7 +96,9 @@ export class EntryReader {
 function storedEntry(row: Row, generation: number): Entry {
   const { seq, id, type, creatorId, handle, roomId, time, receivedAt, data } = row;
   return new Entry({ seq, type, creatorId, receivedAt }, () => {
-    const head = JSON.stringify(toEnvelope({ seq, id, type, creatorId, handle, roomId, time, receivedAt, data: {} }, encodeCursor({ generation, seq })));
+    const head = JSON.stringify(
+      toEnvelope({ seq, id, type, creatorId, handle, roomId, time, receivedAt, data: {} }, encodeCursor({ generation, seq })),
+    );
     if (!head.endsWith('"data":{}}')) throw new Error('data is not the last member of the envelope');
     return `${head.slice(0, -3)}${data}}`;
   });

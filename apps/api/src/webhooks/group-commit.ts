@@ -79,7 +79,11 @@ export class GroupCommit<T> {
         if (failures > 0) logger.info({ what: name, failures }, 'written after all');
         return;
       } catch (error) {
-        if (failures === 0) logger.warn({ what: name, items: group.length, reason: error instanceof Error ? error.message : String(error) }, 'cannot be written now; trying again');
+        if (failures === 0)
+          logger.warn(
+            { what: name, items: group.length, reason: error instanceof Error ? error.message : String(error) },
+            'cannot be written now; trying again',
+          );
         if (!(await pause(backoffMs(failures, RETRY), this.stopping.signal))) {
           this.underWay = 0;
           return;

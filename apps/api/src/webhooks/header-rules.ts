@@ -9,7 +9,18 @@ const ALL_CHARACTERS_MAX = 8_000;
 
 /** What the connection, the body and the standard need for themselves. */
 const RESERVED = new Set([
-  ...['host', 'content-type', 'content-length', 'content-encoding', 'transfer-encoding', 'connection', 'keep-alive', 'upgrade', 'te', 'trailer'],
+  ...[
+    'host',
+    'content-type',
+    'content-length',
+    'content-encoding',
+    'transfer-encoding',
+    'connection',
+    'keep-alive',
+    'upgrade',
+    'te',
+    'trailer',
+  ],
   ...['expect', 'http2-settings', 'user-agent', 'forwarded', 'via', 'accept-encoding', 'range', 'date'],
 ]);
 const RESERVED_PREFIXES = ['webhook-', 'svix-', 'proxy-', 'sec-', 'x-forwarded-', 'ce-', ':'];
@@ -47,7 +58,8 @@ export function metadataProblem(metadata: unknown): string | undefined {
   if (entries.length > KEYS_MAX) return `must hold at most ${KEYS_MAX} entries`;
   for (const [key, value] of entries) {
     if (key.length === 0 || key.length > KEY_CHARACTERS_MAX) return `must have keys of 1 to ${KEY_CHARACTERS_MAX} characters`;
-    if (typeof value !== 'string' || value.length > TEXT_CHARACTERS_MAX) return `${JSON.stringify(key)} must be a text of at most ${TEXT_CHARACTERS_MAX} characters`;
+    if (typeof value !== 'string' || value.length > TEXT_CHARACTERS_MAX)
+      return `${JSON.stringify(key)} must be a text of at most ${TEXT_CHARACTERS_MAX} characters`;
     if (/[\0\p{Cs}]/u.test(key + value)) return 'must not hold NUL or half characters';
   }
   return undefined;

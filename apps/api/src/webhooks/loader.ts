@@ -4,14 +4,22 @@ const DELIVERIES_MAX = 20;
 
 /** Reads the events of deliveries that are tried again: those asked for at the same time, in one query. */
 export class DeliveryLoader {
-  private waiting: { endpointId: string; id: string; seqs?: readonly number[]; resolve(entries: Entry[]): void; reject(error: unknown): void }[] = [];
+  private waiting: {
+    endpointId: string;
+    id: string;
+    seqs?: readonly number[];
+    resolve: (entries: Entry[]) => void;
+    reject: (error: unknown) => void;
+  }[] = [];
   private running = false;
 
   constructor(private readonly entries: Pick<EntryReader, 'ofDeliveries'>) {}
 
   /** The events of an open delivery that still exist, in log order; `seqs` where it has no row of its own yet. */
   load(endpointId: string, id: string, seqs?: readonly number[]): Promise<Entry[]> {
-    const loaded = new Promise<Entry[]>((resolve, reject) => this.waiting.push({ endpointId, id, ...(seqs ? { seqs } : {}), resolve, reject }));
+    const loaded = new Promise<Entry[]>((resolve, reject) =>
+      this.waiting.push({ endpointId, id, ...(seqs ? { seqs } : {}), resolve, reject }),
+    );
     if (!this.running) {
       this.running = true;
       setImmediate(() => void this.run());

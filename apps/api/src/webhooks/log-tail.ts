@@ -99,7 +99,10 @@ export class LogTail {
         for await (const { events, seq } of hub.follow({}, this.position, signal)) {
           failures = 0;
           const now = generation();
-          this.take(events.map((event) => entryOf(event, now)), seq);
+          this.take(
+            events.map((event) => entryOf(event, now)),
+            seq,
+          );
           if (this.farBehind()) break;
         }
         if (signal.aborted) return;
@@ -108,7 +111,11 @@ export class LogTail {
         this.recent = [];
         this.recentAfter = this.position;
       } catch (error) {
-        if (failures === 0) logger.warn({ reason: error instanceof Error ? error.message : String(error) }, 'the log cannot be followed for webhooks; trying again');
+        if (failures === 0)
+          logger.warn(
+            { reason: error instanceof Error ? error.message : String(error) },
+            'the log cannot be followed for webhooks; trying again',
+          );
         await pause(backoffMs(failures++, RETRY), signal);
       }
     }

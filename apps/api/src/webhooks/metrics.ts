@@ -24,7 +24,12 @@ export class WebhookMetrics {
       labelNames: ['outcome'],
       registers,
     });
-    this.deliveries = new Counter({ name: 'tributary_webhook_deliveries_total', help: 'Deliveries that ended', labelNames: ['state'], registers });
+    this.deliveries = new Counter({
+      name: 'tributary_webhook_deliveries_total',
+      help: 'Deliveries that ended',
+      labelNames: ['state'],
+      registers,
+    });
     this.events = new Counter({ name: 'tributary_webhook_events_total', help: 'Events delivered', registers });
     this.latency = new Histogram({
       name: 'tributary_webhook_attempt_seconds',
@@ -53,7 +58,10 @@ export class WebhookMetrics {
     this.runners = runners;
   }
 
-  attempted(_endpoint: string, { outcome, state, events, lateMs }: { outcome: Outcome; state: Result['state']; events: number; lateMs: number }): void {
+  attempted(
+    _endpoint: string,
+    { outcome, state, events, lateMs }: { outcome: Outcome; state: Result['state']; events: number; lateMs: number },
+  ): void {
     this.attempts.inc({ outcome: outcome.category ?? 'ok' });
     this.latency.observe(outcome.latencyMs / 1_000);
     if (state === 'open') return;

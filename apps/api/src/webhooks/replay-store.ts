@@ -34,8 +34,11 @@ const UNIQUE_VIOLATION = '23505';
 export class ReplayStore {
   constructor(private readonly pool: Pool) {}
 
-  /** Starts a replay of the events after `after` up to `to`; `running` when the endpoint has one already. */
-  async start(endpointId: string, { after, to, ratePerSecond }: Pick<Replay, 'after' | 'to' | 'ratePerSecond'>): Promise<string | 'running'> {
+  /** Starts a replay of the events after `after` up to `to`; undefined when the endpoint has one running already. */
+  async start(
+    endpointId: string,
+    { after, to, ratePerSecond }: Pick<Replay, 'after' | 'to' | 'ratePerSecond'>,
+  ): Promise<string | undefined> {
     const id = newId('rp_');
     try {
       await inTransaction(this.pool, async (client) => {
@@ -48,13 +51,16 @@ export class ReplayStore {
       });
       return id;
     } catch (error) {
-      if ((error as { code?: string }).code === UNIQUE_VIOLATION) return 'running';
+      if ((error as { code?: string }).code === UNIQUE_VIOLATION) return undefined;
       throw error;
     }
   }
 
   async find(endpointId: string, id: string): Promise<Replay | undefined> {
-    const { rows } = await this.pool.query<Replay>(`select ${COLUMNS} from ${FROM} where p.endpoint_id = $1 and p.id = $2`, [endpointId, id]);
+    const { rows } = await this.pool.query<Replay>(`select ${COLUMNS} from ${FROM} where p.endpoint_id = $1 and p.id = $2`, [
+      endpointId,
+      id,
+    ]);
     return rows[0];
   }
 
@@ -78,7 +84,8 @@ export class ReplayStore {
       if (rows[0].state !== 'running') return 'ended';
       await client.query(`update webhook_replays set state = 'cancelled', ended_at = now() where id = $1`, [id]);
       await client.query(
-        `update webhook_deliveries set state = 'cancelled', ended_at = now() where endpoint_id = $1 and replay_id = $2 and state = 'open'`,
+        `with locked as (select id from webhook_deliveries where endpoint_id = $1 and replay_id = $2 and state = 'open' order by id for update)
+         update webhook_deliveries d set state = 'cancelled', ended_at = now() from locked where d.endpoint_id = $1 and d.id = locked.id`,
         [endpointId, id],
       );
       await client.query('delete from webhook_cuts where endpoint_id = $1 and replay_id = $2', [endpointId, id]);

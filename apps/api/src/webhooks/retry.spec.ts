@@ -3,7 +3,14 @@ import type { Outcome } from './guard/outcome.js';
 import { categoryOfStatus, printable, readRetryAfter } from './guard/outcome.js';
 import { nextStep, restMs, RETRY_POLICY } from './retry.js';
 
-const failure = (more: Partial<Outcome> = {}): Outcome => ({ category: 'status', status: 500, latencyMs: 1, headers: {}, body: '', ...more });
+const failure = (more: Partial<Outcome> = {}): Outcome => ({
+  category: 'status',
+  status: 500,
+  latencyMs: 1,
+  headers: {},
+  body: '',
+  ...more,
+});
 
 describe('the retry schedule', () => {
   it('makes ten attempts over about 76 hours and then gives the delivery up', () => {
@@ -41,9 +48,20 @@ describe('the retry schedule', () => {
 describe('answers', () => {
   it('are successes from 200 to 299 alone', () => {
     expect([200, 204, 299].map(categoryOfStatus)).toEqual([undefined, undefined, undefined]);
-    expect([300, 301, 308, 400, 404, 410, 429, 500, 502, 503, 504, 600].map(categoryOfStatus)).toEqual(
-      ['redirect', 'redirect', 'redirect', 'status', 'status', 'gone', 'throttled', 'status', 'throttled', 'status', 'throttled', 'status'],
-    );
+    expect([300, 301, 308, 400, 404, 410, 429, 500, 502, 503, 504, 600].map(categoryOfStatus)).toEqual([
+      'redirect',
+      'redirect',
+      'redirect',
+      'status',
+      'status',
+      'gone',
+      'throttled',
+      'status',
+      'throttled',
+      'status',
+      'throttled',
+      'status',
+    ]);
   });
 
   it('say when to come back, in seconds or as a date', () => {
@@ -51,7 +69,9 @@ describe('answers', () => {
     expect(readRetryAfter('120', now)).toBe(120_000);
     expect(readRetryAfter('Sun, 22 Nov 2026 10:01:00 GMT', now)).toBe(60_000);
     expect(readRetryAfter('Sun, 22 Nov 2026 09:00:00 GMT', now)).toBe(0);
-    expect([undefined, '', 'soon', '-5', '1.5', '2026-11-22', '99999999999'].map((text) => readRetryAfter(text, now))).toEqual(Array(7).fill(undefined));
+    expect([undefined, '', 'soon', '-5', '1.5', '2026-11-22', '99999999999'].map((text) => readRetryAfter(text, now))).toEqual(
+      Array(7).fill(undefined),
+    );
   });
 
   it('are kept without the one character that the database refuses', () => {

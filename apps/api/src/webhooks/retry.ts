@@ -37,7 +37,10 @@ export function nextStep(policy: RetryPolicy, attempt: number, outcome: Outcome,
   if (step === undefined) return { kind: 'dead' };
   const jittered = Math.round(step * (1 - policy.jitter + 2 * policy.jitter * random));
   const { retryAfterMs } = outcome;
-  return { kind: 'retry', afterMs: retryAfterMs === undefined ? jittered : Math.max(jittered, Math.min(retryAfterMs, policy.retryAfterMsMax)) };
+  return {
+    kind: 'retry',
+    afterMs: retryAfterMs === undefined ? jittered : Math.max(jittered, Math.min(retryAfterMs, policy.retryAfterMsMax)),
+  };
 }
 
 /**

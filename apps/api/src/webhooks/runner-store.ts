@@ -152,7 +152,11 @@ export class RunnerStore {
   }
 
   /** Writes what attempts came to. A row that another attempt has changed meanwhile is left as it is. */
-  async results(results: readonly Result[]): Promise<void> {
+  async results(unsorted: readonly Result[]): Promise<void> {
+    // Whoever changes several rows of an endpoint takes them in this order, or two statements could wait for each other.
+    const results = [...unsorted].sort((a, b) =>
+      a.endpointId === b.endpointId ? compare(a.id, b.id) : compare(a.endpointId, b.endpointId),
+    );
     const column = (pick: (result: Result) => string | number, separator = ',') => results.map(pick).join(separator);
     // Texts with separators that no value holds: half the work of arrays or JSON on both sides. JSON escapes control characters.
     const values = [
@@ -199,7 +203,12 @@ export class RunnerStore {
   }
 
   /** Endpoints held by this runner, and the number of runners alive with what all of them together should hold. */
-  async held(): Promise<{ rows: HeldRow[]; runners: number; enabled: number; head: { seq: number; generation: number; oldestSeq: number } }> {
+  async held(): Promise<{
+    rows: HeldRow[];
+    runners: number;
+    enabled: number;
+    head: { seq: number; generation: number; oldestSeq: number };
+  }> {
     const [held, counts] = await Promise.all([
       this.pool.query<HeldRow>(
         `select e.id, e.version::float8 as version, e.state from webhook_endpoints e join webhook_readers r on r.id = e.id
@@ -266,18 +275,28 @@ export class RunnerStore {
     return {
       endpoint: toEndpoint(row, this.box),
       position: own.position,
-      health: { failingSince: ms(own.failing), succeededAt: ms(own.succeeded), failedAt: ms(own.failed), throttledUntil: ms(own.throttled) },
+      health: {
+        failingSince: ms(own.failing),
+        succeededAt: ms(own.succeeded),
+        failedAt: ms(own.failed),
+        throttledUntil: ms(own.throttled),
+      },
       ...(replay ? { replay: { id: replay.id, position: replay.position, to: replay.to!, ratePerSecond: replay.rate! } } : {}),
       open: [
         ...open.rows.map(({ next, created, ...delivery }) => ({ ...delivery, nextAt: next.getTime(), since: created.getTime() })),
         ...unattempted,
-      ].sort((a, b) => a.seq - b.seq || (a.id < b.id ? -1 : 1)),
+      ].sort((a, b) => a.seq - b.seq || compare(a.id, b.id)),
     };
   }
 
   /** Deliveries that are cut and have had no attempt. Cuts that have none left were forgotten by a runner that died. */
   private async unattempted(id: string): Promise<OpenRow[]> {
-    const { rows } = await this.pool.query<{ cut: string; replayId: string | null; createdAt: number; deliveries: [string, number[]][] | null }>(
+    const { rows } = await this.pool.query<{
+      cut: string;
+      replayId: string | null;
+      createdAt: number;
+      deliveries: [string, number[]][] | null;
+    }>(
       `select c.id as cut, c.replay_id as "replayId", (extract(epoch from c.created_at) * 1000)::float8 as "createdAt",
          (select jsonb_agg(d.value) from jsonb_array_elements(c.deliveries) as d (value)
           where not exists (select from webhook_deliveries x where x.endpoint_id = c.endpoint_id and x.id = d.value ->> 0)) as deliveries
@@ -334,6 +353,10 @@ export class RunnerStore {
     );
     return rowCount === 1;
   }
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
 }
 
 interface ReaderRow {

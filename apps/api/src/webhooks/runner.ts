@@ -223,7 +223,10 @@ export class EndpointRunner {
     for (const { reader } of this.readers()) reader.close();
     if (this.onWire === 0) return;
     let timer: NodeJS.Timeout | undefined;
-    await Promise.race([new Promise<void>((resolve) => (this.idle = resolve)), new Promise((resolve) => (timer = setTimeout(resolve, waitMs)))]);
+    await Promise.race([
+      new Promise<void>((resolve) => (this.idle = resolve)),
+      new Promise((resolve) => (timer = setTimeout(resolve, waitMs))),
+    ]);
     clearTimeout(timer);
     this.abandoned = true;
   }
@@ -254,7 +257,10 @@ export class EndpointRunner {
     return {
       live: {
         name: 'live',
-        lane: lane(before?.live.lane, of(({ again, replayId }) => !again && replayId === null)),
+        lane: lane(
+          before?.live.lane,
+          of(({ again, replayId }) => !again && replayId === null),
+        ),
         reader: new LogReader({ ...common, id: endpoint.id, position }),
         open: endpoint.maxInFlight,
       },
@@ -262,14 +268,24 @@ export class EndpointRunner {
         ? {
             replay: {
               name: 'replay',
-              lane: lane(before?.replay?.lane, of(({ again, replayId }) => !again && replayId === replay.id)),
+              lane: lane(
+                before?.replay?.lane,
+                of(({ again, replayId }) => !again && replayId === replay.id),
+              ),
               reader: new LogReader({ ...common, id: replay.id, replayId: replay.id, position: replay.position, end: replay.to }),
               open: share,
               bucket: new TokenBucket(replay.ratePerSecond),
             },
           }
         : {}),
-      again: { name: 'again', lane: lane(before?.again.lane, of(({ again }) => again)), open: share },
+      again: {
+        name: 'again',
+        lane: lane(
+          before?.again.lane,
+          of(({ again }) => again),
+        ),
+        open: share,
+      },
     };
   }
 
@@ -365,12 +381,16 @@ export class EndpointRunner {
     try {
       const kept = delivery.entries;
       delete delivery.entries;
-      const entries = kept && Date.now() - delivery.nextAt < ENTRIES_FRESH_MS ? kept : await this.parts.load(this.id, delivery.id, delivery.cut?.seqs);
+      const entries =
+        kept && Date.now() - delivery.nextAt < ENTRIES_FRESH_MS ? kept : await this.parts.load(this.id, delivery.id, delivery.cut?.seqs);
       if (entries.length === 0) return 'erased';
       const replayId = source.reader?.replayId;
       return await this.sender.send({ id: delivery.id, entries, ...(replayId ? { replayId } : {}) });
     } catch (error) {
-      this.parts.logger.warn({ endpoint: this.id, delivery: delivery.id, reason: reasonOf(error) }, 'a webhook delivery could not be prepared; trying again');
+      this.parts.logger.warn(
+        { endpoint: this.id, delivery: delivery.id, reason: reasonOf(error) },
+        'a webhook delivery could not be prepared; trying again',
+      );
       return 'unprepared';
     }
   }
@@ -390,7 +410,8 @@ export class EndpointRunner {
 
   private finish(source: Source, delivery: OpenDelivery, { state, nextAt, record }: Pick<Result, 'state' | 'nextAt' | 'record'>): void {
     const { id, attempt, cut } = delivery;
-    const first = attempt === 0 && cut ? { seqs: cut.seqs, replayId: source.reader?.replayId ?? null, createdAt: cut.of.createdAt } : undefined;
+    const first =
+      attempt === 0 && cut ? { seqs: cut.seqs, replayId: source.reader?.replayId ?? null, createdAt: cut.of.createdAt } : undefined;
     delivery.attempt += 1;
     delivery.nextAt = nextAt;
     this.parts.results.add({ endpointId: this.id, id, attempt: attempt + 1, state, nextAt, record, first, delivery });

@@ -131,7 +131,10 @@ export class Runners {
       await this.store.flushHealth(new Map(runners.map((runner) => [runner.id, runner.health])));
       await this.store.leave();
     } catch (error) {
-      logger.warn({ reason: error instanceof Error ? error.message : String(error) }, 'webhook endpoints could not be given up; others take them over');
+      logger.warn(
+        { reason: error instanceof Error ? error.message : String(error) },
+        'webhook endpoints could not be given up; others take them over',
+      );
     }
     this.held.clear();
   }
@@ -252,7 +255,12 @@ export class Runners {
     this.cutter.pass(this.held.values());
     const changed = [...this.held.values()].filter(({ healthChanged }) => healthChanged);
     for (const runner of changed) runner.healthChanged = false;
-    await this.store.flushHealth(new Map(changed.map((runner) => [runner.id, runner.health])));
+    try {
+      await this.cutter.alone(() => this.store.flushHealth(new Map(changed.map((runner) => [runner.id, runner.health]))));
+    } catch (error) {
+      for (const runner of changed) runner.healthChanged = true;
+      throw error;
+    }
   }
 
   /** Makes what runs here equal to what the database says that this process holds. */
@@ -299,7 +307,10 @@ export class Runners {
       }
     } catch (error) {
       // Read again, it finds the same.
-      this.options.logger.warn({ endpoint: runner.id, reason: error instanceof Error ? error.message : String(error) }, 'a webhook position could not be moved');
+      this.options.logger.warn(
+        { endpoint: runner.id, reason: error instanceof Error ? error.message : String(error) },
+        'a webhook position could not be moved',
+      );
     }
     await this.reload(runner);
   }
@@ -327,7 +338,11 @@ export class Runners {
           if (!(await runner.reload(() => this.store.load(runner.id)))) this.drop(runner);
           return;
         } catch (error) {
-          if (failures === 0) this.options.logger.warn({ endpoint: runner.id, reason: error instanceof Error ? error.message : String(error) }, 'a webhook endpoint cannot be read; trying again');
+          if (failures === 0)
+            this.options.logger.warn(
+              { endpoint: runner.id, reason: error instanceof Error ? error.message : String(error) },
+              'a webhook endpoint cannot be read; trying again',
+            );
           await pause(backoffMs(failures++, RELOAD), this.stopping.signal);
         }
       }
@@ -346,7 +361,10 @@ export class Runners {
       runner.freeze();
     } catch (error) {
       // The next failure of the endpoint tries again.
-      logger.warn({ endpoint: runner.id, reason: error instanceof Error ? error.message : String(error) }, 'a webhook endpoint could not be disabled yet');
+      logger.warn(
+        { endpoint: runner.id, reason: error instanceof Error ? error.message : String(error) },
+        'a webhook endpoint could not be disabled yet',
+      );
     }
   }
 }

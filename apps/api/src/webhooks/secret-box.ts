@@ -44,7 +44,9 @@ export class SecretBox {
  */
 export async function disagreementOnSecretKey(pool: Pool, key: string): Promise<string | undefined> {
   if (key !== '') {
-    await pool.query('insert into webhook_vault (sealed) values ($1) on conflict do nothing', [new SecretBox(key).seal(KNOWN_TEXT, 'vault')]);
+    await pool.query('insert into webhook_vault (sealed) values ($1) on conflict do nothing', [
+      new SecretBox(key).seal(KNOWN_TEXT, 'vault'),
+    ]);
   }
   const { rows } = await pool.query<{ sealed: Buffer }>('select sealed from webhook_vault');
   const sealed = rows[0]?.sealed;

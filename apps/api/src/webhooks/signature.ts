@@ -70,7 +70,8 @@ export class Signer {
       if (this.schemes.includes('v1')) {
         signatures.push(`v1,${createHmac('sha256', key.shared).update(head).update(body).digest('base64')}`);
       }
-      if (key.private) signatures.push(`v1a,${sign(null, Buffer.concat([Buffer.from(head), Buffer.from(body)]), key.private).toString('base64')}`);
+      if (key.private)
+        signatures.push(`v1a,${sign(null, Buffer.concat([Buffer.from(head), Buffer.from(body)]), key.private).toString('base64')}`);
     }
     return signatures.join(' ');
   }

@@ -2,7 +2,15 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { FeedWriter, LogKeys } from '@tributary/log';
 import { createRedis } from '@tributary/runtime';
-import { hookEvents, startPostgres, startRedis, startWebhookReceiver, type SuiteServer, waitFor, type WebhookReceiver } from '@tributary/testing';
+import {
+  hookEvents,
+  startPostgres,
+  startRedis,
+  startWebhookReceiver,
+  type SuiteServer,
+  waitFor,
+  type WebhookReceiver,
+} from '@tributary/testing';
 import { Committer } from '../store/committer.js';
 import { DayPartitions } from '../store/days.js';
 import { Notices } from './notices.js';
@@ -39,7 +47,16 @@ async function startProcess(prefix: string): Promise<{ runners: Runners; queue: 
     feed: new FeedWriter(redis, new LogKeys(prefix, 1), 10),
     logger: silent,
   });
-  const sweeper = new Sweeper({ pool: house.pool, runners, queue, notices, logger: silent, retentionMs: 3_600_000, sweepMs: 200, cleanMs: 300 });
+  const sweeper = new Sweeper({
+    pool: house.pool,
+    runners,
+    queue,
+    notices,
+    logger: silent,
+    retentionMs: 3_600_000,
+    sweepMs: 200,
+    cleanMs: 300,
+  });
   sweeper.start();
   const stop = async () => {
     await sweeper.stop();
@@ -105,7 +122,10 @@ describe('webhooks survive', () => {
     for (let i = 0; i < 20; i++) await house.endpoint({ url: receiver.url(`/${i}`), ordered: true });
     await waitFor(() => one.runners.count === 20, { what: 'one to hold all' });
     const two = await startProcess('t-two');
-    await waitFor(() => two.runners.count >= 7 && one.runners.count + two.runners.count === 20, { what: 'a fair share', timeoutMs: 20_000 });
+    await waitFor(() => two.runners.count >= 7 && one.runners.count + two.runners.count === 20, {
+      what: 'a fair share',
+      timeoutMs: 20_000,
+    });
     const ids = await house.events(50);
     for (let i = 0; i < 20; i++) await arrived(`/${i}`, 50);
     for (let i = 0; i < 20; i++) expect(idsAt(`/${i}`)).toEqual(ids);

@@ -64,9 +64,15 @@ export class Sweeper {
     const now = Date.now();
     await pool.query(`delete from webhook_runners where alive_until < now() - interval '1 hour'`);
     await pool.query('delete from webhook_creations where created_at < to_timestamp($1 / 1000.0)', [now - CREATIONS_MS]);
-    await this.inSteps(signal, `delete from webhook_replays where ctid in (
-      select ctid from webhook_replays where state <> 'running' and ended_at < to_timestamp($1 / 1000.0) limit $2)`, [now - retentionMs]);
-    await pool.query('delete from webhook_readers r where r.id <> r.endpoint_id and not exists (select from webhook_replays p where p.id = r.id)');
+    await this.inSteps(
+      signal,
+      `delete from webhook_replays where ctid in (
+      select ctid from webhook_replays where state <> 'running' and ended_at < to_timestamp($1 / 1000.0) limit $2)`,
+      [now - retentionMs],
+    );
+    await pool.query(
+      'delete from webhook_readers r where r.id <> r.endpoint_id and not exists (select from webhook_replays p where p.id = r.id)',
+    );
     const { rows } = await pool.query<{ id: string; gone: boolean }>(
       `select id, deleted_at is not null as gone from webhook_endpoints order by id`,
     );

@@ -20,7 +20,13 @@ import { Runners, type RunnersOptions } from './runners.js';
 import { SecretBox } from './secret-box.js';
 import { newSecretPair, sharedSecretText } from './signature.js';
 
-export const silent = { info: () => undefined, warn: () => undefined, error: () => undefined, trace: () => undefined, debug: () => undefined };
+export const silent = {
+  info: () => undefined,
+  warn: () => undefined,
+  error: () => undefined,
+  trace: () => undefined,
+  debug: () => undefined,
+};
 
 /** The retry policy with its waits shortened for tests. */
 export function quickPolicy(more: Partial<RetryPolicy> = {}): RetryPolicy {

@@ -68,7 +68,7 @@ export class WakeQueue {
   async accept(open: boolean): Promise<void> {
     if (!this.worker || this.paused === !open) return;
     this.paused = !open;
-    if (open) this.worker.resume();
+    if (open) void this.worker.resume();
     else await this.worker.pause(true);
   }
 
@@ -85,7 +85,11 @@ export class WakeQueue {
   }
 
   private said(error: unknown): void {
-    if (!this.lost) this.options.logger.warn({ reason: error instanceof Error ? error.message : String(error) }, 'webhook wake-ups cannot use Redis; the sweeper goes on without it');
+    if (!this.lost)
+      this.options.logger.warn(
+        { reason: error instanceof Error ? error.message : String(error) },
+        'webhook wake-ups cannot use Redis; the sweeper goes on without it',
+      );
     this.lost = true;
   }
 }

@@ -70,11 +70,18 @@ export class WebhooksService {
   }
 
   /** A new secret; the old one signs too for `graceSeconds`. */
-  async rotate(id: string, graceSeconds: number, secret: string | undefined): Promise<{ endpoint: Endpoint; oldUntil: Date | null } | undefined> {
+  async rotate(
+    id: string,
+    graceSeconds: number,
+    secret: string | undefined,
+  ): Promise<{ endpoint: Endpoint; oldUntil: Date | null } | undefined> {
     const now = Date.now();
     const until = now + graceSeconds * 1_000;
     const endpoint = await this.options.endpoints.change(id, ({ secrets }) => ({
-      secrets: [newSecretPair(secret === undefined ? undefined : readSharedSecret(secret)), ...outgoing(secrets, until, now)].slice(0, SECRETS_MAX),
+      secrets: [newSecretPair(secret === undefined ? undefined : readSharedSecret(secret)), ...outgoing(secrets, until, now)].slice(
+        0,
+        SECRETS_MAX,
+      ),
     }));
     if (!endpoint) return undefined;
     this.options.nudge(id);
@@ -98,7 +105,10 @@ export class WebhooksService {
       data: { message: 'This is a test of your webhook endpoint.' },
     };
     const json = JSON.stringify(event);
-    const { outcome, record } = await new Sender(endpoint, this.options.http).send({ id: delivery, entries: [{ json, bytes: Buffer.from(json) }] });
+    const { outcome, record } = await new Sender(endpoint, this.options.http).send({
+      id: delivery,
+      entries: [{ json, bytes: Buffer.from(json) }],
+    });
     await this.options.deliveries.recordTest(id, delivery, record, outcome.category === undefined);
     return { delivery, attempt: JSON.parse(record) as AttemptRecord };
   }
@@ -115,7 +125,12 @@ export class WebhooksService {
       types: pick<string[] | undefined>(body.types, base.types, undefined),
       ordered: pick(body.ordered, base.ordered, DEFAULTS.ordered),
       maxInFlight: pick(body.maxInFlight, base.maxInFlight, DEFAULTS.maxInFlight),
-      batch: batch === undefined ? base.batch : batch === null ? undefined : { maxEvents: batch.maxEvents, maxWaitMs: batch.maxWaitMs ?? BATCH_WAIT_MS },
+      batch:
+        batch === undefined
+          ? base.batch
+          : batch === null
+            ? undefined
+            : { maxEvents: batch.maxEvents, maxWaitMs: batch.maxWaitMs ?? BATCH_WAIT_MS },
       ratePerSecond: pick<number | undefined>(body.rateLimit, base.ratePerSecond, undefined),
       timeoutMs: pick(body.timeoutMs, base.timeoutMs, DEFAULTS.timeoutMs),
       signatures: pick(body.signatures, base.signatures, DEFAULTS.signatures),
@@ -126,7 +141,10 @@ export class WebhooksService {
   private async creatorIds(refs: string[]): Promise<string[]> {
     const { ids, unknown } = await this.options.resolveCreators(refs);
     if (unknown.length > 0) {
-      throw Problem.badField('creators', `ids or handles of creators that are or were monitored; unknown: ${unknown.slice(0, 5).join(', ')}`);
+      throw Problem.badField(
+        'creators',
+        `ids or handles of creators that are or were monitored; unknown: ${unknown.slice(0, 5).join(', ')}`,
+      );
     }
     return [...new Set(ids)];
   }
@@ -151,7 +169,9 @@ export class WebhooksService {
     this.tests.set(id, bucket);
     const verdict = bucket.take();
     if (verdict.taken) return;
-    throw new Problem(429, 'Too many requests', 'one test of an endpoint every 2 s', { headers: { 'retry-after': String(Math.ceil(verdict.waitMs / 1_000)) } });
+    throw new Problem(429, 'Too many requests', 'one test of an endpoint every 2 s', {
+      headers: { 'retry-after': String(Math.ceil(verdict.waitMs / 1_000)) },
+    });
   }
 }
 

@@ -20,7 +20,16 @@ import { AttemptView, attemptView } from './delivery-view.js';
 import type { EndpointState } from './endpoint.js';
 import { EndpointPatchBody, NewEndpointBody, ResumeBody, RotateBody } from './endpoint-body.js';
 import { EndpointStore } from './endpoint-store.js';
-import { backlogView, EndpointDetail, EndpointPage, EndpointView, endpointView, NewEndpointView, RotatedView, secretOf } from './endpoint-view.js';
+import {
+  backlogView,
+  EndpointDetail,
+  EndpointPage,
+  EndpointView,
+  endpointView,
+  NewEndpointView,
+  RotatedView,
+  secretOf,
+} from './endpoint-view.js';
 import { WebhooksOn } from './on.guard.js';
 import { publicKeyText } from './signature.js';
 import { WebhooksService } from './webhooks-service.js';
@@ -59,7 +68,8 @@ export class WebhooksController {
   @Post()
   @ApiOperation({
     summary: 'Makes an endpoint; its secret is shown in this answer and never again',
-    description: 'It gets what is stored from now on, or what comes after `cursor`. Sent again with the same `Idempotency-Key` it is the same endpoint for a day.',
+    description:
+      'It gets what is stored from now on, or what comes after `cursor`. Sent again with the same `Idempotency-Key` it is the same endpoint for a day.',
   })
   @ApiHeader({ name: 'Idempotency-Key', required: false, description: '1 to 255 visible characters' })
   @ApiCreatedResponse({ type: NewEndpointView })
@@ -69,7 +79,8 @@ export class WebhooksController {
     @Caller() caller: KeyRecord,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<NewEndpointView> {
-    if (key !== undefined && !/^[\x21-\x7e]{1,255}$/.test(key)) throw Problem.badField('Idempotency-Key', '1 to 255 visible ASCII characters');
+    if (key !== undefined && !/^[\x21-\x7e]{1,255}$/.test(key))
+      throw Problem.badField('Idempotency-Key', '1 to 255 visible ASCII characters');
     const head = await this.events.head();
     const position = body.cursor === undefined ? undefined : boundsOf(body.cursor, 'asc', head).after;
     const created = await this.service.create(caller.id, body, position, key);
@@ -84,6 +95,8 @@ export class WebhooksController {
         throw new Problem(409, 'Conflict', 'the endpoint that was made with this Idempotency-Key has been removed');
       case 'repeated':
         void reply.header('idempotent-replayed', 'true');
+        break;
+      case 'created':
     }
     const status = (await this.endpoints.find(created.endpoint.id))!;
     return { ...endpointView(status, await this.events.head()), secret: secretOf(created.endpoint) };
@@ -152,7 +165,10 @@ export class WebhooksController {
 
   @Post(':id/pause')
   @HttpCode(200)
-  @ApiOperation({ summary: 'Pauses an endpoint', description: 'Its backlog is kept, as long as events are; `backlog.lostAt` says until when.' })
+  @ApiOperation({
+    summary: 'Pauses an endpoint',
+    description: 'Its backlog is kept, as long as events are; `backlog.lostAt` says until when.',
+  })
   @ApiOkResponse({ type: EndpointView })
   async pause(@Param('id') id: string): Promise<EndpointView> {
     const paused = await this.endpoints.pause(id);

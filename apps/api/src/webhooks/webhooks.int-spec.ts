@@ -43,15 +43,18 @@ const key = randomBytes(32).toString('base64');
 const create = async (path: string, more: object = {}) =>
   (await api.call<Endpoint>('POST', '/v1/webhooks', { body: { url: receiver.url(path), timeoutMs: 1_000, ...more } })).body;
 const get = async (id: string) => (await api.call<Endpoint>('GET', `/v1/webhooks/${id}`)).body;
-const act = async <T = Endpoint>(id: string, action: string, body: object = {}) => (await api.call<T>('POST', `/v1/webhooks/${id}/${action}`, { body })).body;
-const deliveries = async (id: string, query = '') => (await api.call<{ data: Delivery[] }>('GET', `/v1/webhooks/${id}/deliveries${query}`)).body.data;
+const act = async <T = Endpoint>(id: string, action: string, body: object = {}) =>
+  (await api.call<T>('POST', `/v1/webhooks/${id}/${action}`, { body })).body;
+const deliveries = async (id: string, query = '') =>
+  (await api.call<{ data: Delivery[] }>('GET', `/v1/webhooks/${id}/deliveries${query}`)).body.data;
 const store = async (count: number) => {
   const drafts = Array.from({ length: count }, () => draft({ receivedAt: Date.now() }));
   await api.commit(drafts);
   return drafts.map(({ id }) => id);
 };
 const idsAt = (path: string) => receiver.of(path).flatMap((hook) => hookEvents(hook).map(({ id }) => id));
-const arrived = (path: string, count: number) => waitFor(() => idsAt(path).length >= count, { what: `${count} events at ${path}`, timeoutMs: 15_000 });
+const arrived = (path: string, count: number) =>
+  waitFor(() => idsAt(path).length >= count, { what: `${count} events at ${path}`, timeoutMs: 15_000 });
 const refused = async (body: object, method = 'POST', path = '/v1/webhooks') => {
   const answer = await api.call<ProblemBody>(method, path, { body });
   return [answer.status, answer.body.errors?.map(({ field }) => field)];
@@ -74,7 +77,14 @@ describe('webhook endpoints', () => {
   it('get what is stored from their creation on, signed with the secret shown once', async () => {
     await store(2);
     const made = await create('/first', { description: 'mine', metadata: { team: 'a' }, headers: { 'X-Token': 'token-of-mine' } });
-    expect(made).toMatchObject({ state: 'enabled', headers: { 'X-Token': '***' }, creators: null, ordered: false, maxInFlight: 10, batch: null });
+    expect(made).toMatchObject({
+      state: 'enabled',
+      headers: { 'X-Token': '***' },
+      creators: null,
+      ordered: false,
+      maxInFlight: 10,
+      batch: null,
+    });
     const ids = await store(3);
     await arrived('/first', 3);
     expect(idsAt('/first').sort()).toEqual([...ids].sort());
@@ -96,11 +106,14 @@ describe('webhook endpoints', () => {
 
   it('are made once for one Idempotency-Key, and not for another request under it', async () => {
     const send = (path: string) =>
-      api.call<Endpoint & ProblemBody>('POST', '/v1/webhooks', { body: { url: receiver.url(path) }, headers: { 'idempotency-key': 'order-77' } });
+      api.call<Endpoint & ProblemBody>('POST', '/v1/webhooks', {
+        body: { url: receiver.url(path) },
+        headers: { 'idempotency-key': 'order-77' },
+      });
     const first = await send('/same');
     const again = await Promise.all([send('/same'), send('/same')]);
     expect(again.map(({ body }) => [body.id, body.secret])).toEqual(Array(2).fill([first.body.id, first.body.secret]));
-    expect(again[0]!.headers.get('idempotent-replayed')).toBe('true');
+    expect(again[0].headers.get('idempotent-replayed')).toBe('true');
     expect((await send('/other')).status).toBe(422);
     await api.call('DELETE', `/v1/webhooks/${first.body.id}`);
     expect((await send('/same')).status).toBe(409);
@@ -142,10 +155,20 @@ describe('webhook endpoints', () => {
 
   it('change by PATCH what is given, and keep the rest', async () => {
     const { id } = await create('/patched', { ordered: true, rateLimit: 5, types: ['monitor.*'], headers: { 'x-a': '1' } });
-    const { body } = await api.call<Record<string, unknown>>('PATCH', `/v1/webhooks/${id}`, { body: { rateLimit: null, types: null, batch: { maxEvents: 10 } } });
-    expect(body).toMatchObject({ ordered: true, rateLimit: null, types: null, batch: { maxEvents: 10, maxWaitMs: 1_000 }, headers: { 'x-a': '***' } });
+    const { body } = await api.call<Record<string, unknown>>('PATCH', `/v1/webhooks/${id}`, {
+      body: { rateLimit: null, types: null, batch: { maxEvents: 10 } },
+    });
+    expect(body).toMatchObject({
+      ordered: true,
+      rateLimit: null,
+      types: null,
+      batch: { maxEvents: 10, maxWaitMs: 1_000 },
+      headers: { 'x-a': '***' },
+    });
     expect(await refused({}, 'PATCH', `/v1/webhooks/${id}`)).toEqual([400, ['url']]);
-    await waitFor(async () => (await api.pool.query('select from webhook_readers where id = $1 and claimed_by is not null', [id])).rowCount === 1);
+    await waitFor(
+      async () => (await api.pool.query('select from webhook_readers where id = $1 and claimed_by is not null', [id])).rowCount === 1,
+    );
     const ids = await store(10);
     await arrived('/patched', 10);
     expect(receiver.of('/patched')).toHaveLength(1);
@@ -182,7 +205,9 @@ describe('webhook endpoints', () => {
   });
 
   it('ask for the consent of the receiver where that is wanted', async () => {
-    receiver.answer(({ method }) => (method === 'OPTIONS' ? { headers: { 'WebHook-Allowed-Origin': '*', 'WebHook-Allowed-Rate': '120' } } : undefined));
+    receiver.answer(({ method }) =>
+      method === 'OPTIONS' ? { headers: { 'WebHook-Allowed-Origin': '*', 'WebHook-Allowed-Rate': '120' } } : undefined,
+    );
     expect(await create('/asked', { challenge: true })).toMatchObject({ rateLimit: 2 });
     expect(receiver.of('/asked')[0]).toMatchObject({ method: 'OPTIONS', headers: { 'webhook-request-origin': 'tributary.localhost' } });
     receiver.answer(() => ({ status: 200 }));
@@ -227,7 +252,10 @@ describe('an endpoint that cannot be delivered to', () => {
     await waitFor(async () => (await get(id)).state === 'disabled', { what: 'the endpoint to be disabled' });
     expect(await get(id)).toMatchObject({ reason: 'gone', lag: { open: 3 } });
     const notice = await waitFor(
-      async () => (await api.call<{ data: { data: object; subject: string }[] }>('GET', '/v1/events?type=monitor.webhook')).body.data.find(({ subject }) => subject === id),
+      async () =>
+        (await api.call<{ data: { data: object; subject: string }[] }>('GET', '/v1/events?type=monitor.webhook')).body.data.find(
+          ({ subject }) => subject === id,
+        ),
       { what: 'the notice', timeoutMs: 15_000 },
     );
     expect(notice).toMatchObject({ data: { endpoint: id, reason: 'gone' } });
@@ -242,20 +270,29 @@ describe('an endpoint that cannot be delivered to', () => {
     receiver.answer(() => ({ status: 500, body: 'no' }));
     const { id } = await create('/dead');
     await store(4);
-    await waitFor(async () => (await deliveries(id, '?state=open')).filter(({ attempts }) => attempts === 1).length === 4, { what: 'first attempts' });
+    await waitFor(async () => (await deliveries(id, '?state=open')).filter(({ attempts }) => attempts === 1).length === 4, {
+      what: 'first attempts',
+    });
     // The schedule takes days: it is ended here by hand.
     await api.pool.query(`update webhook_deliveries set state = 'dead', ended_at = now() where endpoint_id = $1`, [id]);
     const dead = await deliveries(id, '?state=dead');
     expect(dead).toHaveLength(4);
     const { body } = await api.call<{ data: Attempt[] }>('GET', `/v1/webhooks/${id}/deliveries/${dead[0]!.id}/attempts`);
-    expect(body.data).toMatchObject([{ status: 500, category: 'status', response: { body: 'no' }, request: { headers: { 'webhook-id': dead[0]!.id } } }]);
+    expect(body.data).toMatchObject([
+      { status: 500, category: 'status', response: { body: 'no' }, request: { headers: { 'webhook-id': dead[0]!.id } } },
+    ]);
     receiver.answer(() => undefined);
     receiver.hooks.length = 0;
     expect((await api.call('POST', `/v1/webhooks/${id}/deliveries/${dead[0]!.id}/retry`)).status).toBe(202);
     await arrived('/dead', 1);
     expect(await act(id, 'deliveries/retry')).toEqual({ retried: 3, more: false });
     await arrived('/dead', 4);
-    expect(receiver.of('/dead').map((hook) => hook.headers['webhook-id']).sort()).toEqual(dead.map((one) => one.id).sort());
+    expect(
+      receiver
+        .of('/dead')
+        .map((hook) => hook.headers['webhook-id'])
+        .sort(),
+    ).toEqual(dead.map((one) => one.id).sort());
     await waitFor(async () => (await deliveries(id, '?state=delivered')).length === 4, { what: 'results' });
     expect((await deliveries(id))[0]).toMatchObject({ kind: 'retry' });
     expect((await api.call('POST', `/v1/webhooks/${id}/deliveries/${dead[0]!.id}/retry`)).status).toBe(409);
@@ -290,8 +327,13 @@ describe('a replay', () => {
     const others = receiver.of('/replayed').filter((hook) => hook.headers['webhook-replay'] === undefined);
     expect(others.flatMap((hook) => hookEvents(hook).map((event) => event.id))).toEqual([...ids, ...live]);
     expect(new Set(receiver.of('/replayed').map((hook) => hook.headers['webhook-id'])).size).toBe(65);
-    await waitFor(async () => (await api.call<Replay>('GET', `/v1/webhooks/${id}/replays/${made.id}`)).body.state === 'done', { what: 'its end' });
-    expect((await api.call<Replay>('GET', `/v1/webhooks/${id}/replays/${made.id}`)).body).toMatchObject({ progress: 1, deliveries: { delivered: 30 } });
+    await waitFor(async () => (await api.call<Replay>('GET', `/v1/webhooks/${id}/replays/${made.id}`)).body.state === 'done', {
+      what: 'its end',
+    });
+    expect((await api.call<Replay>('GET', `/v1/webhooks/${id}/replays/${made.id}`)).body).toMatchObject({
+      progress: 1,
+      deliveries: { delivered: 30 },
+    });
   });
 
   it('is no faster than its limit, and can be cancelled', async () => {

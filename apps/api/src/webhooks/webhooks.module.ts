@@ -1,5 +1,13 @@
 import { randomBytes } from 'node:crypto';
-import { type DynamicModule, Inject, Injectable, Module, type OnApplicationBootstrap, type OnModuleDestroy, type Provider } from '@nestjs/common';
+import {
+  type DynamicModule,
+  Inject,
+  Injectable,
+  Module,
+  type OnApplicationBootstrap,
+  type OnModuleDestroy,
+  type Provider,
+} from '@nestjs/common';
 import { FeedWriter, LogKeys } from '@tributary/log';
 import { Config, createRedis, type Logger, Metrics, Readiness } from '@tributary/runtime';
 import type { Redis } from 'ioredis';
@@ -106,13 +114,27 @@ export class WebhooksModule {
       WebhooksLife,
     ];
     const api: Provider[] = [
-      { provide: EndpointStore, useFactory: (pool: Pool) => new EndpointStore(pool, box, config.webhookEndpointsPerKeyMax), inject: [POOL] },
+      {
+        provide: EndpointStore,
+        useFactory: (pool: Pool) => new EndpointStore(pool, box, config.webhookEndpointsPerKeyMax),
+        inject: [POOL],
+      },
       { provide: DeliveryStore, useFactory: (pool: Pool) => new DeliveryStore(pool), inject: [POOL] },
       { provide: ReplayStore, useFactory: (pool: Pool) => new ReplayStore(pool), inject: [POOL] },
-      { provide: Nudges, useFactory: (queue: WakeQueue, runners: Runners | undefined) => new Nudges(queue, runners), inject: [WakeQueue, RUNNERS] },
+      {
+        provide: Nudges,
+        useFactory: (queue: WakeQueue, runners: Runners | undefined) => new Nudges(queue, runners),
+        inject: [WakeQueue, RUNNERS],
+      },
       {
         provide: WebhooksService,
-        useFactory: (endpoints: EndpointStore, deliveries: DeliveryStore, guarded: GuardedHttp, nudges: Nudges, creators: CreatorRegistry) =>
+        useFactory: (
+          endpoints: EndpointStore,
+          deliveries: DeliveryStore,
+          guarded: GuardedHttp,
+          nudges: Nudges,
+          creators: CreatorRegistry,
+        ) =>
           new WebhooksService({
             endpoints,
             deliveries,

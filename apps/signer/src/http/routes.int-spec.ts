@@ -168,7 +168,20 @@ describe('routes of the signer', () => {
   it('answers routes that it does not have, and chat, so that clients can say why', async () => {
     expect(await errorOf(await get('/webcast/feed'))).toMatchObject({ code: 404, message: expect.stringContaining('GET /webcast/feed') });
     expect(await errorOf(await post(`/webcast/rooms/${ROOM}/chat`, { content: 'hi' }))).toMatchObject({ code: 403 });
-    expect(await errorOf(await post('/webcast/fetch', {}))).toMatchObject({ code: 404 });
+    expect((await post('/webcast/feed', {})).status).toBe(404);
+  });
+
+  it.each([
+    ['POST', `/webcast/rooms/${ROOM}/connect`, 'GET'],
+    ['POST', '/webcast/fetch', 'GET'],
+    ['DELETE', '/webcast/sign_url', 'GET, POST'],
+    ['GET', '/tiktok/sign_url', 'POST'],
+    ['GET', '/webcast/bulk_live_check', 'POST'],
+    ['GET', '/api/eulerstream', 'POST'],
+  ])('answers %s %s with the method that it takes', async (method, path, allowed) => {
+    const response = await fetch(signer.url + path, { method });
+    expect([response.status, response.headers.get('allow')]).toEqual([405, allowed]);
+    expect((await errorOf(response)).message).toMatch(/.{20}/);
   });
 
   it('serves others while a client does not finish its request', async () => {

@@ -27,7 +27,9 @@ describe('Upstream', () => {
     server.closeAllConnections();
     await new Promise((resolve) => server.close(resolve));
   });
-  beforeEach(() => seen.splice(0));
+  beforeEach(() => {
+    seen.splice(0);
+  });
   const ask = (path: string, headers: Record<string, string> = {}) => upstream.ask(new URL(path, url), { headers, signal });
   const redirect =
     (to: string): typeof answer =>

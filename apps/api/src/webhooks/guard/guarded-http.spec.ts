@@ -11,11 +11,20 @@ let http: GuardedHttp;
 let raw: Server;
 
 const send = (url: string, timeoutMs = 2_000, headers: Record<string, string> = {}) =>
-  http.send({ target: readTarget(url) as Target, method: 'POST', headers: Object.entries(headers).flat(), body: Buffer.from('{"a":1}'), timeoutMs });
+  http.send({
+    target: readTarget(url) as Target,
+    method: 'POST',
+    headers: Object.entries(headers).flat(),
+    body: Buffer.from('{"a":1}'),
+    timeoutMs,
+  });
 
 beforeAll(async () => {
   receiver = await startWebhookReceiver();
-  http = new GuardedHttp({ gate: new Gate(new AddressPolicy({ allowCidrs: ['127.0.0.0/8', '::1/128'] }), new NameResolver()), connectMs: 1_000 });
+  http = new GuardedHttp({
+    gate: new Gate(new AddressPolicy({ allowCidrs: ['127.0.0.0/8', '::1/128'] }), new NameResolver()),
+    connectMs: 1_000,
+  });
   raw = createTcpServer((socket) => {
     socket.on('error', () => undefined);
     socket.once('data', () => socket.end('this is not HTTP\r\n\r\n'));
@@ -33,7 +42,11 @@ describe('a guarded request', () => {
     const before = receiver.connections;
     for (let i = 0; i < 5; i++) expect(await send(receiver.url('/ok?a=1'), 2_000, { 'x-a': 'b' })).toMatchObject({ status: 200 });
     expect(receiver.connections - before).toBeLessThanOrEqual(2);
-    expect(receiver.of('/ok?a=1')[0]).toMatchObject({ method: 'POST', body: '{"a":1}', headers: { 'x-a': 'b', host: `127.0.0.1:${receiver.port}` } });
+    expect(receiver.of('/ok?a=1')[0]).toMatchObject({
+      method: 'POST',
+      body: '{"a":1}',
+      headers: { 'x-a': 'b', host: `127.0.0.1:${receiver.port}` },
+    });
   });
 
   it('reaches a name of the hosts file, with the name as Host', async () => {
@@ -77,7 +90,10 @@ describe('a guarded request', () => {
 
   it('gives up a connection that is never answered', async () => {
     // 192.0.2.0/24 is documentation: nothing answers there, unless the machine says at once that there is no way.
-    const lonely = new GuardedHttp({ gate: new Gate(new AddressPolicy({ allowCidrs: ['192.0.2.0/24'] }), new NameResolver()), connectMs: 300 });
+    const lonely = new GuardedHttp({
+      gate: new Gate(new AddressPolicy({ allowCidrs: ['192.0.2.0/24'] }), new NameResolver()),
+      connectMs: 300,
+    });
     const outcome = await lonely.send({ target: readTarget('http://192.0.2.1/') as Target, method: 'POST', headers: [], timeoutMs: 5_000 });
     expect(['timeout', 'connect']).toContain(outcome.category);
     expect(outcome.latencyMs).toBeLessThan(2_500);

@@ -125,7 +125,7 @@ export class GuardedHttp {
     const connector = this.connectors[addresses.length - 1]!;
     const attempt = (index: number): void => {
       connector({ ...to, hostname: addresses[index]! }, (...[error, socket]: Parameters<buildConnector.Callback>) => {
-        if (socket) return this.checkEnd(socket as Socket, port, callback);
+        if (socket) return this.checkEnd(socket, port, callback);
         if (index + 1 < addresses.length) return attempt(index + 1);
         callback(connectError(error, to.protocol), null);
       });
@@ -203,7 +203,14 @@ class Exchange implements Dispatcher.DispatchHandler {
     if (category === undefined) return this.settle({ status, latencyMs, headers: shownHeaders(this.headers), body });
     const retryAfter = this.headers['retry-after'];
     const retryAfterMs = readRetryAfter(Array.isArray(retryAfter) ? retryAfter[0] : retryAfter);
-    this.settle({ category, status, latencyMs, ...(retryAfterMs === undefined ? {} : { retryAfterMs }), headers: shownHeaders(this.headers), body });
+    this.settle({
+      category,
+      status,
+      latencyMs,
+      ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+      headers: shownHeaders(this.headers),
+      body,
+    });
   }
 }
 
@@ -215,8 +222,8 @@ function elapsed(started: number): number {
   return Math.round(performance.now() - started);
 }
 
-function connectError(error: Error | null, protocol: string): Error {
-  const code = (error as NodeJS.ErrnoException | null)?.code ?? '';
+function connectError(error: NodeJS.ErrnoException | null, protocol: string): Error {
+  const code = error?.code ?? '';
   if (code === 'UND_ERR_CONNECT_TIMEOUT' || code === 'ETIMEDOUT') return new GuardError('timeout');
   // After the TCP connection stands, everything that fails is TLS; before, these are all there is.
   const beforeTls = /^E(CONNREFUSED|HOSTUNREACH|NETUNREACH|NETDOWN|HOSTDOWN|ADDRNOTAVAIL|ACCES|PERM|INVAL|MFILE|NFILE)$/.test(code);
@@ -227,6 +234,7 @@ function categoryOf(error: Error): FailureCategory {
   if (error instanceof GuardError) return error.category;
   const code = (error as NodeJS.ErrnoException).code ?? '';
   // What is not HTTP, or too much of it; the parser's errors carry no code in every case.
-  const malformed = error.name === 'HTTPParserError' || code.startsWith('HPE_') || code === 'UND_ERR_HEADERS_OVERFLOW' || code.startsWith('UND_ERR_RES');
+  const malformed =
+    error.name === 'HTTPParserError' || code.startsWith('HPE_') || code === 'UND_ERR_HEADERS_OVERFLOW' || code.startsWith('UND_ERR_RES');
   return malformed ? 'response' : 'reset';
 }

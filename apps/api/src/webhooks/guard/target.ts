@@ -26,7 +26,8 @@ export function readTarget(text: string): Target | string {
   const url = new URL(text);
   if (url.protocol !== 'https:' && url.protocol !== 'http:') return 'a URL that starts with https:// or http://';
   if (!/^https?:\/\/[^/]/i.test(text)) return 'a URL with two slashes and a host after its scheme';
-  if (url.username !== '' || url.password !== '' || /^[^/]*\/\/[^/?#]*@/.test(text)) return 'a URL without a user name or password; use headers';
+  if (url.username !== '' || url.password !== '' || /^[^/]*\/\/[^/?#]*@/.test(text))
+    return 'a URL without a user name or password; use headers';
   if (text.includes('#')) return 'a URL without a fragment';
   const hostname = url.hostname.replace(/^\[|\]$/g, '');
   if (hostname === '') return 'a URL with a host';

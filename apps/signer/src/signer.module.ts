@@ -16,6 +16,7 @@ import { Bundles } from './connect/bundles.js';
 import { AccountsController } from './http/accounts.controller.js';
 import { SignFilter } from './http/answer.js';
 import { ConnectController } from './http/connect.controller.js';
+import { addFastLane } from './http/fast-lane.js';
 import { OtherRoutesController } from './http/other-routes.controller.js';
 import { ProvidersController } from './http/providers.controller.js';
 import { RoomsController } from './http/rooms.controller.js';
@@ -178,8 +179,9 @@ export const SIGNER_HTTP = {
 /** What the application needs beside the module: answers in the clients' shape, one log line per request, other origins. */
 export function prepareSigner(app: NestFastifyApplication, config: Config, logger: Logger): Promise<void> {
   app.useGlobalFilters(new SignFilter(logger));
-  const debugs = config.logLevel === 'debug' || config.logLevel === 'trace';
-  addWideLog(app.getHttpAdapter().getInstance(), logger, app.get(SignMetrics), debugs);
+  const fastify = app.getHttpAdapter().getInstance();
+  addWideLog(fastify, logger, app.get(SignMetrics), config.logLevel === 'debug' || config.logLevel === 'trace');
+  addFastLane(fastify, app.get(AccessGuard), app.get(ConnectController));
   if (config.signOrigins.length > 0) {
     const exposedHeaders = [
       'x-set-tt-cookie',

@@ -46,10 +46,10 @@ export interface Lane {
   /** The earliest `nextAt` of those that wait for it; undefined when none does. */
   readonly nextAt: number | undefined;
   /**
-   * Deliveries that may be cut now, where `open` may be on the wire: as many are made ready behind those, so that the wire
-   * does not wait for the database, and by halves, so that a cut is worth its transaction.
+   * Deliveries that may be cut now, where `ahead` are made ready behind those on the wire, so that it does not wait for the
+   * database; by halves, so that a cut is worth its transaction.
    */
-  room(open: number): number;
+  room(ahead: number): number;
   /** Whether it will not take new ones for a while, because of failures. */
   readonly stuck: boolean;
   readonly size: number;
@@ -63,8 +63,8 @@ export interface Lane {
   replace(deliveries: readonly OpenDelivery[]): void;
 }
 
-function roomOf(ready: number, open: number): number {
-  return ready <= open / 2 ? open - ready : 0;
+function roomOf(ready: number, ahead: number): number {
+  return ready <= ahead / 2 ? ahead - ready : 0;
 }
 
 /** Strictly in order: one on the wire, and nothing passes a delivery that fails. */
@@ -103,8 +103,8 @@ export class OrderedLane implements Lane {
   }
 
   /** Behind a delivery that fails nothing is cut: what waits there follows a changed filter. */
-  room(open: number): number {
-    return this.stuck ? 0 : roomOf(this.items.length - this.sending, open);
+  room(ahead: number): number {
+    return this.stuck ? 0 : roomOf(this.items.length - this.sending, ahead);
   }
 
   get stuck(): boolean {
@@ -189,8 +189,8 @@ export class ParallelLane implements Lane {
     return this.waiting.length >= this.retryingMax;
   }
 
-  room(open: number): number {
-    return this.stuck ? 0 : roomOf(this.due.length - this.taken, open);
+  room(ahead: number): number {
+    return this.stuck ? 0 : roomOf(this.due.length - this.taken, ahead);
   }
 
   get size(): number {

@@ -50,6 +50,15 @@ export class WebhookMetrics {
     gauge('tributary_webhook_sending', 'Requests on the wire', (runners) => runners.gate.inUse);
     gauge('tributary_webhook_in_line', 'Endpoints waiting for a free place', (runners) => runners.gate.inLine);
     gauge('tributary_webhook_unwritten_results', 'Results of attempts not written down yet', ({ unwritten }) => unwritten);
+    const states: Gauge<'state'> = new Gauge({
+      name: 'tributary_webhook_endpoints',
+      help: 'Endpoints of the whole system by state; alert on disabled ones',
+      labelNames: ['state'],
+      registers,
+      collect: () => {
+        for (const [state, count] of Object.entries(this.runners?.states ?? {})) states.set({ state }, count);
+      },
+    });
     this.lagGauges(registers);
   }
 

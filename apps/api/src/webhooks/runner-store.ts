@@ -202,12 +202,12 @@ export class RunnerStore {
     );
   }
 
-  /** Endpoints held by this runner, and the number of runners alive with what all of them together should hold. */
+  /** Endpoints held by this runner, how many runners are alive, how many endpoints there are in each state, and the log's head. */
   async held(): Promise<{
     rows: HeldRow[];
     runners: number;
-    enabled: number;
-    head: { seq: number; generation: number; oldestSeq: number };
+    states: Record<EndpointState, number>;
+    head: { seq: number; generation: number };
   }> {
     const [held, counts] = await Promise.all([
       this.pool.query<HeldRow>(
@@ -215,14 +215,17 @@ export class RunnerStore {
          where r.claimed_by = $1 and e.deleted_at is null`,
         [this.runner],
       ),
-      this.pool.query<{ runners: number; enabled: number; seq: number; generation: number; oldestSeq: number }>(
-        `select (select count(*) from webhook_runners where alive_until > now())::int as runners,
-           (select count(*) from webhook_endpoints where state = 'enabled' and deleted_at is null)::int as enabled,
-           seq::float8 as seq, generation::float8 as generation, oldest_seq::float8 as "oldestSeq" from log_head`,
+      this.pool.query<Record<EndpointState, number> & { runners: number; seq: number; generation: number }>(
+        `select h.seq::float8 as seq, h.generation::float8 as generation, c.*,
+           (select count(*) from webhook_runners where alive_until > now())::int as runners
+         from log_head h cross join (
+           select count(*) filter (where state = 'enabled')::int as enabled, count(*) filter (where state = 'paused')::int as paused,
+             count(*) filter (where state = 'disabled')::int as disabled
+           from webhook_endpoints where deleted_at is null) c`,
       ),
     ]);
-    const { runners, enabled, ...head } = counts.rows[0]!;
-    return { rows: held.rows, runners, enabled, head };
+    const { runners, seq, generation, ...states } = counts.rows[0]!;
+    return { rows: held.rows, runners, states, head: { seq, generation } };
   }
 
   /**

@@ -1,18 +1,19 @@
 import type { Logger } from '@tributary/runtime';
 import { type Attempt, Sender } from './attempt.js';
 import type { Cutter } from './cutter.js';
-import { type DeliveryIds, type DisabledReason, type Endpoint, filterOf } from './endpoint.js';
+import { Conduct } from './conduct.js';
+import type { DeliveryIds, DisabledReason, Endpoint } from './endpoint.js';
 import type { Entry, EntryReader } from './entry.js';
-import type { GroupCommit } from './group-commit.js';
 import type { GuardedHttp } from './guard/guarded-http.js';
-import type { FailureCategory, Outcome } from './guard/outcome.js';
-import { type Cut, type Lane, type OpenDelivery, OrderedLane, ParallelLane } from './lanes.js';
+import type { Outcome } from './guard/outcome.js';
+import type { Cut, OpenDelivery } from './lanes.js';
 import type { LogTail } from './log-tail.js';
-import type { SendGate } from './pace.js';
-import { TokenBucket, Window } from './pace.js';
-import { LogReader, type Move } from './reader.js';
-import { nextStep, restMs, type RetryPolicy } from './retry.js';
-import type { EndpointLoad, Health, OpenRow, Result } from './runner-store.js';
+import type { SendGate, TokenBucket } from './pace.js';
+import type { LogReader, Move } from './reader.js';
+import type { Results } from './results.js';
+import { nextStep, type RetryPolicy } from './retry.js';
+import type { EndpointLoad, Result } from './runner-store.js';
+import { bucketOf, limited, type Source, type SourceParts, type Sources, sourcesOf } from './sources.js';
 
 /** What the runners of one process share. */
 export interface RunnerParts {
@@ -22,7 +23,7 @@ export interface RunnerParts {
   http: GuardedHttp;
   gate: SendGate;
   policy: RetryPolicy;
-  results: GroupCommit<Result>;
+  results: Results;
   logger: Logger;
   /** Whether this process still holds its claims: nothing is sent when it may have lost them. */
   alive(): boolean;
@@ -38,23 +39,6 @@ export interface RunnerParts {
   observe(runner: EndpointRunner, attempt: { outcome: Outcome; state: Result['state']; events: number; lateMs: number }): void;
 }
 
-type SourceName = 'live' | 'replay' | 'again';
-
-interface Source {
-  name: SourceName;
-  lane: Lane;
-  reader?: LogReader;
-  /** Deliveries of it that may be on the wire, and open. */
-  open: number;
-  bucket?: TokenBucket;
-}
-
-interface Sources {
-  live: Source & { reader: LogReader };
-  replay?: Source & { reader: LogReader };
-  again: Source;
-}
-
 /** First attempts go out with the events that were cut; later ones look again, because events can be erased. */
 const ENTRIES_FRESH_MS = 5_000;
 /** An endpoint that rests for longer than this holds no events meanwhile. */
@@ -62,22 +46,15 @@ const SHED_MS = 5_000;
 const LOAD_RETRY_MS = 1_000;
 const UNWRITTEN_MAX = 2_000;
 const UNWRITTEN_WAIT_MS = 20;
-/** Failures that take a place on the wire for long, or say that there is too much. */
-const SLOWING: ReadonlySet<FailureCategory> = new Set(['timeout', 'connect', 'throttled', 'dns', 'tls', 'reset']);
-
 /** Runs one endpoint while this process holds it: cuts its part of the log into deliveries and sends them. */
 export class EndpointRunner {
   readonly startedAt = performance.now();
-  readonly health: Health;
-  healthChanged = false;
+  readonly conduct: Conduct;
   endpoint: Endpoint;
   private sources: Sources;
   private sender: Sender;
-  private window: Window;
   private bucket: TokenBucket | undefined;
   private onWire = 0;
-  private throttles = 0;
-  private restUntil = 0;
   private frozen = false;
   private stopped = false;
   /** Its process ends: what comes of requests under way is for the next runner to find out. */
@@ -95,12 +72,10 @@ export class EndpointRunner {
     private readonly parts: RunnerParts,
   ) {
     this.endpoint = load.endpoint;
-    this.health = load.health;
-    this.restUntil = load.health.throttledUntil ?? 0;
+    this.conduct = new Conduct(load.health, load.endpoint.maxInFlight, parts.policy);
     this.sender = new Sender(load.endpoint, parts.http);
-    this.window = new Window(load.endpoint.maxInFlight);
     this.bucket = bucketOf(load.endpoint.ratePerSecond);
-    this.sources = this.sourcesOf(load);
+    this.sources = sourcesOf(load, this.sourceParts());
     this.pump();
   }
 
@@ -148,7 +123,7 @@ export class EndpointRunner {
   /** Steps of its readers that cut deliveries, for the next transaction. */
   plan(): Move[] {
     if (this.frozen || this.stopped) return [];
-    return this.readers().flatMap(({ reader, lane, open }) => reader.plan(lane.room(open)) ?? []);
+    return this.readers().flatMap(({ reader, lane, ahead }) => reader.plan(lane.room(ahead)) ?? []);
   }
 
   /** Steps over what does not match. */
@@ -199,14 +174,9 @@ export class EndpointRunner {
       for (const { reader } of this.readers()) reader.close();
       this.endpoint = load.endpoint;
       this.sender = new Sender(load.endpoint, this.parts.http);
-      this.window = new Window(load.endpoint.maxInFlight);
       this.bucket = bucketOf(load.endpoint.ratePerSecond);
-      if (!this.healthChanged) {
-        // A resume by hand clears both.
-        this.restUntil = load.health.throttledUntil ?? 0;
-        this.health.failingSince = load.health.failingSince;
-      }
-      this.sources = this.sourcesOf(load, before);
+      this.conduct.reset(load.endpoint.maxInFlight, load.health);
+      this.sources = sourcesOf(load, this.sourceParts(), { sources: before, finished: this.finished });
       this.frozen = false;
       return true;
     } finally {
@@ -231,73 +201,25 @@ export class EndpointRunner {
     this.abandoned = true;
   }
 
+  private sourceParts(): SourceParts {
+    const { tail, entries, ids } = this.parts;
+    return { tail, entries, ids, wake: this.wake, expired: (oldest) => this.parts.expired(this, oldest) };
+  }
+
   private readers(): (Source & { reader: LogReader })[] {
     const { live, replay } = this.sources;
     return replay ? [live, replay] : [live];
   }
 
-  private sourcesOf({ endpoint, position, replay, open }: EndpointLoad, before?: Sources): Sources {
-    const { tail, entries, ids } = this.parts;
-    const expired = (oldest: number) => this.parts.expired(this, oldest);
-    const common = { filter: filterOf(endpoint), batch: endpoint.batch, tail, entries, ids, wake: this.wake, expired };
-    const lane = (old: Lane | undefined, rows: OpenRow[]): Lane => {
-      const fits = old instanceof (endpoint.ordered ? OrderedLane : ParallelLane);
-      const made = old && fits ? old : endpoint.ordered ? new OrderedLane() : new ParallelLane();
-      const idle = old?.idle ?? [];
-      const known = new Map(idle.map((delivery) => [delivery.id, delivery]));
-      const wire = new Set((old?.onWire ?? []).map(({ id }) => id));
-      // What left the wire while the rows were read is newer here than there.
-      const fresh = idle.filter(({ id }) => this.finished?.has(id));
-      const rest = rows.filter(({ id }) => !this.finished?.has(id) && !wire.has(id));
-      made.replace([...fresh, ...rest.map((row) => merged(known.get(row.id), row))]);
-      return made;
-    };
-    const of = (test: (row: OpenRow) => boolean) => open.filter(test);
-    const share = Math.max(1, Math.floor(endpoint.maxInFlight / 2));
-    return {
-      live: {
-        name: 'live',
-        lane: lane(
-          before?.live.lane,
-          of(({ again, replayId }) => !again && replayId === null),
-        ),
-        reader: new LogReader({ ...common, id: endpoint.id, position }),
-        open: endpoint.maxInFlight,
-      },
-      ...(replay
-        ? {
-            replay: {
-              name: 'replay',
-              lane: lane(
-                before?.replay?.lane,
-                of(({ again, replayId }) => !again && replayId === replay.id),
-              ),
-              reader: new LogReader({ ...common, id: replay.id, replayId: replay.id, position: replay.position, end: replay.to }),
-              open: share,
-              bucket: new TokenBucket(replay.ratePerSecond),
-            },
-          }
-        : {}),
-      again: {
-        name: 'again',
-        lane: lane(
-          before?.again.lane,
-          of(({ again }) => again),
-        ),
-        open: share,
-      },
-    };
-  }
-
   private pump(): void {
     if (this.frozen || this.stopped) return;
     const now = Date.now();
-    const resting = this.restUntil > now + SHED_MS;
-    for (const { reader, lane, open } of this.readers()) {
+    const resting = this.conduct.restUntil > now + SHED_MS;
+    for (const { reader, lane, ahead } of this.readers()) {
       if (resting || (lane.stuck && (lane.nextAt ?? now) > now + SHED_MS)) reader.shed();
       else {
         if (reader.hungry) void this.fill(reader);
-        if (reader.ready(now) && lane.room(open) > 0) this.parts.cutter.want(this);
+        if (reader.ready(now) && lane.room(ahead) > 0) this.parts.cutter.want(this);
       }
     }
     const waitMs = this.sendReady(now);
@@ -309,11 +231,11 @@ export class EndpointRunner {
     if (!this.parts.alive()) return LOAD_RETRY_MS;
     // What was sent must be written down before much more is: a database that is slow holds sending back.
     if (this.parts.results.size > UNWRITTEN_MAX) return UNWRITTEN_WAIT_MS;
-    if (this.restUntil > now) return this.restUntil - now;
+    if (this.conduct.restUntil > now) return this.conduct.restUntil - now;
     let waitMs: number | undefined;
     const { live, replay, again } = this.sources;
     for (const source of [live, again, ...(replay ? [replay] : [])]) {
-      while (this.onWire < this.window.open && source.lane.sending < source.open && source.lane.ready(now)) {
+      while (this.onWire < this.conduct.open && source.lane.sending < source.open && source.lane.ready(now)) {
         const limit = limited([this.bucket, source.bucket], now);
         if (limit !== undefined) {
           waitMs = Math.min(waitMs ?? Infinity, limit);
@@ -338,10 +260,10 @@ export class EndpointRunner {
     clearTimeout(this.timer);
     const { live, replay, again } = this.sources;
     let at = waitMs === undefined ? Infinity : now + waitMs;
-    for (const { lane, reader, open } of [live, again, ...(replay ? [replay] : [])] as Source[]) {
+    for (const { lane, reader, ahead } of [live, again, ...(replay ? [replay] : [])] as Source[]) {
       if (lane.nextAt !== undefined && lane.nextAt > now) at = Math.min(at, lane.nextAt);
       const due = reader?.batchDueAt;
-      if (due !== undefined && due > now && lane.room(open) > 0) at = Math.min(at, due);
+      if (due !== undefined && due > now && lane.room(ahead) > 0) at = Math.min(at, due);
     }
     // Longer waits are cut: a timer of more than 24 days would fire at once.
     if (Number.isFinite(at)) this.timer = setTimeout(this.wake, Math.min(at - now, 3_600_000));
@@ -399,13 +321,13 @@ export class EndpointRunner {
     const { policy } = this.parts;
     const now = Date.now();
     const step = nextStep(policy, delivery.attempt + 1, outcome);
-    this.judge(outcome, now);
+    this.conduct.judge(outcome, this.endpoint.timeoutMs, now);
     const state = step.kind === 'retry' ? 'open' : step.kind;
     this.finish(source, delivery, { state, nextAt: step.kind === 'retry' ? now + step.afterMs : now, record });
     this.parts.observe(this, { outcome, state, events, lateMs: now - delivery.since });
-    const failingMs = now - (this.health.failingSince ?? now);
+    const failingMs = this.conduct.failingMs(now);
     if (outcome.category === 'gone') await this.parts.disable(this, 'gone', now);
-    else if (failingMs >= policy.disableAfterMs) await this.parts.disable(this, 'failing', this.health.failingSince!);
+    else if (failingMs >= policy.disableAfterMs) await this.parts.disable(this, 'failing', now - failingMs);
   }
 
   private finish(source: Source, delivery: OpenDelivery, { state, nextAt, record }: Pick<Result, 'state' | 'nextAt' | 'record'>): void {
@@ -422,63 +344,8 @@ export class EndpointRunner {
     // The endpoint was made ordered or parallel while it was on the wire.
     else current?.add([delivery]);
   }
-
-  private judge(outcome: Outcome, now: number): void {
-    const { health } = this;
-    this.healthChanged = true;
-    // An answer that took the whole time costs the place of many quick ones, whatever it says.
-    const slow = outcome.latencyMs >= 0.9 * this.endpoint.timeoutMs;
-    if (slow || SLOWING.has(outcome.category ?? 'status')) this.window.failed();
-    else if (outcome.category === undefined) this.window.succeeded();
-    if (outcome.category === undefined) {
-      this.throttles = 0;
-      health.succeededAt = now;
-      delete health.failingSince;
-      delete health.throttledUntil;
-      return;
-    }
-    health.failedAt = now;
-    health.failingSince ??= now;
-    // Several answers of one moment count once.
-    if (now >= this.restUntil) this.throttles += 1;
-    const rest = restMs(this.parts.policy, outcome, this.throttles);
-    if (rest === undefined) {
-      this.throttles = 0;
-      return;
-    }
-    this.restUntil = Math.max(this.restUntil, now + rest);
-    health.throttledUntil = this.restUntil;
-  }
 }
 
 function reasonOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
-}
-
-function bucketOf(perSecond: number | undefined): TokenBucket | undefined {
-  return perSecond === undefined ? undefined : new TokenBucket(perSecond);
-}
-
-/** Takes a token of each bucket; when one has none, takes none and says how long that lasts. */
-function limited(buckets: readonly (TokenBucket | undefined)[], now: number): number | undefined {
-  const taken: TokenBucket[] = [];
-  for (const bucket of buckets) {
-    if (!bucket) continue;
-    const verdict = bucket.take(now);
-    if (!verdict.taken) {
-      for (const other of taken) other.giveBack();
-      return verdict.waitMs;
-    }
-    taken.push(bucket);
-  }
-  return undefined;
-}
-
-/** A delivery known already keeps what memory has of it; only a new time, given by hand, is taken over. */
-function merged(known: OpenDelivery | undefined, row: OpenRow): OpenDelivery {
-  if (!known || known.attempt !== row.attempt) {
-    return { id: row.id, attempt: row.attempt, nextAt: row.nextAt, since: row.since, ...(row.cut ? { cut: row.cut } : {}) };
-  }
-  known.nextAt = row.nextAt;
-  return known;
 }

@@ -3,9 +3,8 @@ import { backoffMs, type Logger, pause } from '@tributary/runtime';
 import type { Pool } from 'pg';
 import { type Loop, startLoop } from '../loop.js';
 import { Cutter } from './cutter.js';
-import { DeliveryIds, type DisabledReason } from './endpoint.js';
+import { DeliveryIds, type DisabledReason, type EndpointState } from './endpoint.js';
 import { EntryReader } from './entry.js';
-import { GroupCommit } from './group-commit.js';
 import type { GuardedHttp } from './guard/guarded-http.js';
 import { DeliveryLoader, Turnstile } from './loader.js';
 import { LogTail } from './log-tail.js';
@@ -13,7 +12,8 @@ import type { WebhookMetrics } from './metrics.js';
 import { SendGate } from './pace.js';
 import { type RetryPolicy, RETRY_POLICY } from './retry.js';
 import { EndpointRunner, type RunnerParts } from './runner.js';
-import { type HeldRow, type Result, RunnerStore } from './runner-store.js';
+import { Results } from './results.js';
+import { type HeldRow, RunnerStore } from './runner-store.js';
 import type { SecretBox } from './secret-box.js';
 
 export interface RunnersOptions {
@@ -41,10 +41,6 @@ const READS_MAX = 3;
 /** More than this above the fair share is given to others. */
 const SLACK = { least: 2, share: 0.1 };
 const RELOAD = { firstMs: 100, maxMs: 5_000 };
-/** Cuts that are through are removed together. */
-const CUTS_FORGOTTEN = 50;
-/** Results of one transaction, and the longest one waits for others. */
-const RESULTS = { groupSize: 100, waitMs: 50 };
 
 /** The webhook runners of one process: claims, keeps and gives up endpoints, and holds what they share. */
 export class Runners {
@@ -56,13 +52,13 @@ export class Runners {
   private readonly reloading = new Set<EndpointRunner>();
   private readonly tail: LogTail;
   private readonly cutter: Cutter;
-  private readonly results: GroupCommit<Result>;
+  private readonly results: Results;
   private readonly parts: RunnerParts;
   private readonly stopping = new AbortController();
-  /** Cuts whose deliveries all have rows, still to be removed. */
-  private readonly through: { endpointId: string; id: string }[] = [];
   private readonly policy: RetryPolicy;
   private readonly ttlMs: number;
+  /** Endpoints of the whole system by state, as last seen. */
+  states: Record<EndpointState, number> = { enabled: 0, paused: 0, disabled: 0 };
   private loop: Loop | undefined;
   private generation = 0;
   private headSeq = 0;
@@ -80,7 +76,7 @@ export class Runners {
     this.gate = new SendGate(sendsMax);
     this.tail = new LogTail({ hub, generation: () => this.generation, logger });
     this.cutter = new Cutter({ store: this.store, lost: (runner) => void this.reload(runner), logger });
-    this.results = new GroupCommit({ name: 'results of webhook attempts', ...RESULTS, commit: (group) => this.write(group), logger });
+    this.results = new Results(this.store, logger);
     const entries = new EntryReader(pool);
     const loader = new DeliveryLoader(entries);
     const reads = new Turnstile(READS_MAX);
@@ -127,8 +123,8 @@ export class Runners {
     await this.cutter.settled();
     await this.results.stop(2_000);
     try {
-      await this.forgetCuts();
-      await this.store.flushHealth(new Map(runners.map((runner) => [runner.id, runner.health])));
+      await this.results.forgetCuts();
+      await this.store.flushHealth(new Map(runners.map((runner) => [runner.id, runner.conduct.health])));
       await this.store.leave();
     } catch (error) {
       logger.warn(
@@ -201,35 +197,6 @@ export class Runners {
     return true;
   }
 
-  /** Writes results, and notes which cuts are through with that. */
-  private async write(group: readonly Result[]): Promise<void> {
-    for (const part of withoutRepeats(group)) {
-      await this.store.results(part);
-      for (const { endpointId, delivery } of part) {
-        const { cut } = delivery;
-        // From here on its row says what it holds.
-        delete delivery.cut;
-        if (cut && --cut.of.left === 0) this.through.push({ endpointId, id: cut.of.id });
-      }
-    }
-    if (this.through.length >= CUTS_FORGOTTEN) {
-      // What cannot be removed now is removed by the next tick; the results are written in any case.
-      await this.forgetCuts().catch(() => undefined);
-    }
-  }
-
-  private async forgetCuts(): Promise<void> {
-    const cuts = this.through.splice(0);
-    if (cuts.length === 0) return;
-    try {
-      await this.store.forget(cuts);
-    } catch (error) {
-      // They do no harm: whoever reads them finds that all their deliveries have rows.
-      this.through.unshift(...cuts);
-      throw error;
-    }
-  }
-
   private async tick(): Promise<void> {
     const began = performance.now();
     try {
@@ -241,11 +208,12 @@ export class Runners {
       throw error;
     }
     await this.flush();
-    await this.forgetCuts();
-    const { rows, runners, enabled, head } = await this.store.held();
+    await this.results.forgetCuts();
+    const { rows, runners, states, head } = await this.store.held();
+    this.states = states;
     this.generation = head.generation;
     this.headSeq = head.seq;
-    this.share = Math.ceil(enabled / Math.max(1, runners));
+    this.share = Math.ceil(states.enabled / Math.max(1, runners));
     await this.reconcile(rows, began);
     for (const runner of this.held.values()) await this.endReplay(runner);
     await this.balance(runners);
@@ -253,12 +221,12 @@ export class Runners {
 
   private async flush(): Promise<void> {
     this.cutter.pass(this.held.values());
-    const changed = [...this.held.values()].filter(({ healthChanged }) => healthChanged);
-    for (const runner of changed) runner.healthChanged = false;
+    const changed = [...this.held.values()].filter(({ conduct }) => conduct.changed);
+    for (const runner of changed) runner.conduct.changed = false;
     try {
-      await this.cutter.alone(() => this.store.flushHealth(new Map(changed.map((runner) => [runner.id, runner.health]))));
+      await this.cutter.alone(() => this.store.flushHealth(new Map(changed.map((runner) => [runner.id, runner.conduct.health]))));
     } catch (error) {
-      for (const runner of changed) runner.healthChanged = true;
+      for (const runner of changed) runner.conduct.changed = true;
       throw error;
     }
   }
@@ -367,22 +335,6 @@ export class Runners {
       );
     }
   }
-}
-
-/** Parts in which no delivery comes twice: one statement changes a row once. */
-function* withoutRepeats(group: readonly Result[]): Generator<readonly Result[]> {
-  let part: Result[] = [];
-  let seen = new Set<string>();
-  for (const result of group) {
-    if (seen.has(result.id)) {
-      yield part;
-      part = [];
-      seen = new Set();
-    }
-    seen.add(result.id);
-    part.push(result);
-  }
-  if (part.length > 0) yield part;
 }
 
 function slackOf(share: number): number {

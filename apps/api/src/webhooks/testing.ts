@@ -18,7 +18,7 @@ import { WebhookMetrics } from './metrics.js';
 import { type RetryPolicy, RETRY_POLICY } from './retry.js';
 import { Runners, type RunnersOptions } from './runners.js';
 import { SecretBox } from './secret-box.js';
-import { newSecretPair, sharedSecretText } from './signature.js';
+import { newSecretPair, publicKeyText, sharedSecretText } from './signature.js';
 
 export const silent = {
   info: () => undefined,
@@ -110,7 +110,10 @@ export class WebhookHouse {
   }
 
   /** Makes an enabled endpoint at the head of the log, or after `position`. */
-  async endpoint(settings: Partial<EndpointSettings> & { url: string }, position?: number): Promise<{ id: string; secret: string }> {
+  async endpoint(
+    settings: Partial<EndpointSettings> & { url: string },
+    position?: number,
+  ): Promise<{ id: string; secret: string; publicKey: string }> {
     const id = `wh_${randomUUID().slice(0, 8)}`;
     const pair = newSecretPair();
     const part: SealedPart = { secrets: [pair], headers: settings.headers ?? {} };
@@ -124,7 +127,7 @@ export class WebhookHouse {
       'insert into webhook_readers (id, endpoint_id, position) values ($1, $1, coalesce($2, (select seq from log_head)))',
       [id, position ?? null],
     );
-    return { id, secret: sharedSecretText(pair) };
+    return { id, secret: sharedSecretText(pair), publicKey: publicKeyText(pair) };
   }
 
   /** Stores `count` events and tells the hub, as the store does. Returns their ids in log order. */

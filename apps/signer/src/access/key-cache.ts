@@ -26,10 +26,17 @@ export class KeyCache {
     return this.findHash(hashKey(key));
   }
 
+  /** The record of a key that was asked for a moment ago, by its sha256, without asking. */
+  peekHash(hash: string): KeyRecord | undefined {
+    const cached = this.known.get(hash);
+    return cached && this.now() - cached.at < FRESH_MS ? cached.record : undefined;
+  }
+
   /** The same by the key's sha256. */
   async findHash(hash: string): Promise<KeyRecord | undefined | 'unknown'> {
+    const fresh = this.peekHash(hash);
+    if (fresh) return fresh;
     const cached = this.known.get(hash);
-    if (cached && this.now() - cached.at < FRESH_MS) return cached.record;
     const found = await this.lookup(hash);
     if (found === 'unknown') return cached && this.now() - cached.at < KEEP_MS ? cached.record : 'unknown';
     this.known.delete(hash);

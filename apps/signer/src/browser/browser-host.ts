@@ -18,7 +18,8 @@ export interface BrowserProcess {
 }
 
 const LAUNCH_MS_MAX = 20_000;
-const CHECK_MS_MAX = 2_000;
+/** A Chromium that answers nothing for this long hangs. */
+const CHECK_MS_MAX = 5_000;
 const RELAUNCH = { firstMs: 500, maxMs: 60_000 };
 /** Quiet, small, and without whatever Chromium does for people who sit before it. */
 const ARGS = [
@@ -40,6 +41,7 @@ const ARGS = [
 export class BrowserHost {
   private running: Browser | undefined;
   private starting: Promise<Outcome<Browser>> | undefined;
+  private pid: number | undefined;
   private failures = 0;
   private restsUntil = 0;
   private closed = false;
@@ -75,7 +77,10 @@ export class BrowserHost {
       (session) => session.detach().then(() => true),
       () => false,
     );
-    if (!(await Promise.race([alive, late]))) this.end(browser);
+    if (!(await Promise.race([alive, late]))) {
+      this.end(browser);
+      this.kill();
+    }
     clearTimeout(timer);
   }
 
@@ -94,6 +99,17 @@ export class BrowserHost {
     await this.running?.close();
   }
 
+  /** Ends a Chromium that no longer listens. One that died by itself is not touched: its number may be somebody else's by now. */
+  private kill(): void {
+    if (this.pid === undefined) return;
+    try {
+      process.kill(this.pid, 'SIGKILL');
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+    }
+    this.pid = undefined;
+  }
+
   private async launch(): Promise<Outcome<Browser>> {
     const { executablePath, headless, sandbox, logger } = this.options;
     try {
@@ -110,9 +126,13 @@ export class BrowserHost {
         handleSIGHUP: false,
       });
       this.running = browser;
+      this.pid = (await this.processes()).find(({ type }) => type === 'browser')?.pid;
       this.launches += 1;
       this.failures = 0;
-      browser.once('disconnected', () => this.end(browser));
+      browser.once('disconnected', () => {
+        if (this.running === browser) this.pid = undefined;
+        this.end(browser);
+      });
       logger.info({ version: browser.version(), executablePath }, 'Chromium has started');
       return { ok: true, value: browser };
     } catch (error) {
@@ -131,7 +151,6 @@ export class BrowserHost {
     this.running = undefined;
     if (!this.closed) this.options.logger.warn({}, 'Chromium has ended; the next request starts it anew');
     for (const listener of this.goneListeners) listener();
-    // One that hangs must not stay.
     browser.close().catch(() => undefined);
   }
 }

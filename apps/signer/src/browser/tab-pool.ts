@@ -1,11 +1,9 @@
-import { cookiePairs } from '@tributary/signing';
-import { browserParams, DEFAULT_LOCALE, isTikTokHost } from '@tributary/webcast';
-import type { BrowserContext, Cookie, Page } from 'playwright-core';
+import type { Page } from 'playwright-core';
 import type { Cache } from '../cache/cache.js';
-import type { CacheKind } from '../cache/kinds.js';
 import type { Failure, Outcome } from '../providers/provider.js';
 import { type BrowserHost, gone } from './browser-host.js';
-import { agentOverride } from './user-agent.js';
+import { Ending, orAborted } from './ending.js';
+import { failureOf, type Identity, Visit } from './visit.js';
 
 export interface TabPoolOptions {
   host: BrowserHost;
@@ -17,43 +15,23 @@ export interface TabPoolOptions {
   idleMs: number;
 }
 
-/** Who looks at a page. Two identities share no cookies. */
-export interface Identity {
-  /** Provider whose visitor it is. */
-  name: string;
-  userAgent: string;
-  proxy?: string;
-  /** Cookies of a client, for one request: its tab is closed after it, and nothing of it is kept. */
-  cookies: string;
-}
-
-/** A tab, until it is given back. */
+/** A tab, while it is used. */
 export interface TabLease {
   page: Page;
   /** It has been used for the same purpose before: its page is open. */
   warm: boolean;
-  /** Resolves when the tab has ended, by itself or with Chromium. */
-  ended: Promise<Failure>;
   /** `name=value; ..` as sent to the site, `ttwid` first. */
   cookies(): Promise<string>;
-  /** Gives the tab back: to be kept warm, or to be closed. */
-  release(keep: boolean): void;
 }
 
-/** One visitor: a browser context with its tabs. It ends with its last tab. */
+/** A visitor with its tabs. It ends with the last of them. */
 interface Holder {
-  key: string;
-  context: Promise<Outcome<BrowserContext>>;
+  visit: Visit;
   tabs: Set<Tab>;
   /** Tabs that are being opened in it. */
   opening: number;
-  /** Its tabs are closed when they come back, and its cookies are kept nowhere. */
+  /** Its tabs are closed when they come back: it is a client's, or not trusted any more. */
   once: boolean;
-  /** What was last written to the cache. */
-  saved: string;
-  madeAt: number;
-  /** It has the cookies of an earlier life. */
-  restored: boolean;
 }
 
 interface Tab {
@@ -62,31 +40,23 @@ interface Tab {
   holder: Holder;
   busy: boolean;
   usedAt: number;
-  ended: Promise<Failure>;
+  ending: Ending;
 }
 
+type Work<T> = (lease: TabLease) => Promise<Outcome<T>>;
+
 const SWEEP_MS = 1_000;
-const SESSION_MS = 7 * 86_400_000;
-/** A visitor that is not trusted at this age will not be replaced by a better one. */
-const NEW_MS = 10_000;
-/** Streams, which nobody watches here. */
-const BLOCKED = ['*.flv*', '*.m3u8*', '*.mp4*', '*.ts?*', '*.m4s*', '*.webm*', '*.woff2*'];
 
-const sessionKind: CacheKind<Cookie[]> = { name: 'page-session', freshMs: () => SESSION_MS, staleMs: 0, entriesMax: 200 };
-
-/**
- * Browser tabs: never more than so many, each with a purpose (one room, or signing), kept warm for a while and used again.
- * What a visitor's cookies are is remembered, so that a restart or a death of Chromium makes no new visitor.
- */
+/** Browser tabs: never more than so many, each with a purpose (one room, or signing), kept warm for a while and used again. */
 export class TabPool {
   private readonly holders = new Map<string, Holder>();
   private readonly tabs = new Set<Tab>();
   private opening = 0;
   private readonly waiting: (() => void)[] = [];
-  /** Ends with Chromium: what waits for a browser that died may wait for ever. */
-  private life = new Life();
+  /** This run of Chromium. */
+  private life = new Ending();
   private readonly sweeper: NodeJS.Timeout;
-  private once = 0;
+  private visits = 0;
 
   constructor(private readonly o: TabPoolOptions) {
     o.host.onGone(() => this.dropAll());
@@ -102,72 +72,24 @@ export class TabPool {
    * Does something in a tab. Gives up when the signal aborts, wherever it is; when Chromium died under it, it is done once
    * more in a new one. A tab whose work failed is closed.
    */
-  async use<T>(
-    purpose: string,
-    identity: Identity,
-    signal: AbortSignal,
-    work: (lease: TabLease) => Promise<Outcome<T>>,
-  ): Promise<Outcome<T>> {
+  async use<T>(purpose: string, identity: Identity, signal: AbortSignal, work: Work<T>): Promise<Outcome<T>> {
     const outcome = await this.tryIn(purpose, identity, signal, work);
     if (outcome.ok || outcome.reason !== 'browser' || signal.aborted) return outcome;
     await this.o.host.check();
     return this.tryIn(purpose, identity, signal, work);
   }
 
-  private async tryIn<T>(
-    purpose: string,
-    identity: Identity,
-    signal: AbortSignal,
-    work: (lease: TabLease) => Promise<Outcome<T>>,
-  ): Promise<Outcome<T>> {
-    let leave: () => void = () => undefined;
-    const aborted = new Promise<Failure>((resolve) => {
-      leave = () => resolve({ ok: false, reason: 'timeout', message: 'the page did not do it in time' });
-      signal.addEventListener('abort', leave, { once: true });
-      if (signal.aborted) leave();
-    });
-    const acquired = this.acquire(purpose, identity, signal);
-    try {
-      const leased = await Promise.race([acquired, aborted]);
-      if (!leased.ok) {
-        // A tab that comes too late for this request is warm for the next.
-        void acquired.then((late) => late.ok && late.value.release(true));
-        return leased;
-      }
-      const lease = leased.value;
-      const done = work(lease).catch((error: unknown) => failureOf(error));
-      const outcome = await Promise.race([done, aborted, lease.ended, this.life.ended]);
-      lease.release(outcome.ok);
-      return outcome;
-    } finally {
-      signal.removeEventListener('abort', leave);
-    }
-  }
-
-  /** A tab for a purpose, warm if there is one. Waits for a place while all tabs are busy, until the signal aborts. */
-  private async acquire(purpose: string, identity: Identity, signal: AbortSignal): Promise<Outcome<TabLease>> {
-    for (;;) {
-      if (signal.aborted) return { ok: false, reason: 'timeout', message: 'no tab was free in time' };
-      const key = this.keyOf(identity);
-      const warm =
-        identity.cookies === '' ? [...this.tabs].find((tab) => !tab.busy && tab.purpose === purpose && tab.holder.key === key) : undefined;
-      if (warm) return { ok: true, value: this.lease(warm, true) };
-      if (this.tabs.size + this.opening < this.o.tabsMax || this.closeOldest()) return this.open(purpose, key, identity);
-      await this.place(signal);
-    }
-  }
-
   /** Drops a visitor that is not trusted any more: its tabs as they come back, its cookies now. True if it was an old one. */
   async forget(identity: Identity): Promise<boolean> {
     if (identity.cookies !== '') return false;
     const key = this.keyOf(identity);
-    await this.o.cache.forget(sessionKind, key);
+    await Visit.forget(this.o.cache, key);
     const holder = this.holders.get(key);
     this.holders.delete(key);
     if (!holder) return false;
     holder.once = true;
     for (const tab of holder.tabs) if (!tab.busy) this.shut(tab);
-    return holder.restored || Date.now() - holder.madeAt > NEW_MS;
+    return holder.visit.old;
   }
 
   async close(): Promise<void> {
@@ -176,127 +98,99 @@ export class TabPool {
     await this.o.host.close();
   }
 
-  private keyOf({ name, userAgent, proxy, cookies }: Identity): string {
-    return cookies === '' ? [name, userAgent, proxy ?? ''].join('|') : `once ${++this.once}`;
+  private async tryIn<T>(purpose: string, identity: Identity, signal: AbortSignal, work: Work<T>): Promise<Outcome<T>> {
+    const late = (): Failure => ({ ok: false, reason: 'timeout', message: 'the page did not do it in time' });
+    const acquired = this.acquire(purpose, identity, signal);
+    const got = await orAborted(acquired, signal, late);
+    if (!got.ok) {
+      if (signal.aborted) void this.o.host.check();
+      // A tab that comes too late for this request is warm for the next.
+      void acquired.then((tab) => tab.ok && this.release(tab.value.tab, true));
+      return got;
+    }
+    const { tab, warm } = got.value;
+    const done = work({ page: tab.page, warm, cookies: () => tab.holder.visit.cookies() }).catch((error: unknown) => failureOf(error));
+    const outcome = await orAborted(
+      tab.ending.orElse<Outcome<T>>(done, () => gone('the tab has ended')),
+      signal,
+      late,
+    );
+    this.release(tab, outcome.ok);
+    // A page that does not answer is nothing new; a Chromium that does not must go.
+    if (signal.aborted) void this.o.host.check();
+    return outcome;
   }
 
-  private lease(tab: Tab, warm: boolean): TabLease {
-    tab.busy = true;
-    let held = true;
-    return {
-      page: tab.page,
-      warm,
-      ended: tab.ended,
-      cookies: () => this.cookiesOf(tab),
-      release: (keep) => {
-        if (!held) return;
-        held = false;
-        tab.busy = false;
-        tab.usedAt = Date.now();
-        if (!keep || tab.holder.once || tab.page.isClosed()) this.shut(tab);
-        this.waiting.shift()?.();
-      },
-    };
-  }
-
-  private async open(purpose: string, key: string, identity: Identity): Promise<Outcome<TabLease>> {
-    this.opening += 1;
-    const holder = this.holderOf(key, identity);
-    holder.opening += 1;
-    try {
-      return await Promise.race([this.openIn(holder, purpose, identity), this.life.ended]);
-    } catch (error) {
-      // Half a tab is in a context that nobody may use again.
-      holder.once = true;
-      return failureOf(error);
-    } finally {
-      this.opening -= 1;
-      holder.opening -= 1;
-      this.endIfEmpty(holder);
+  /** A tab for a purpose, warm if there is one. Waits for its turn while all tabs are busy, until the signal aborts. */
+  private async acquire(purpose: string, identity: Identity, signal: AbortSignal): Promise<Outcome<{ tab: Tab; warm: boolean }>> {
+    const key = this.keyOf(identity);
+    for (let waited = false; ; waited = true) {
+      if (signal.aborted) return { ok: false, reason: 'timeout', message: 'no tab was free in time' };
+      // Who has waited goes first.
+      if (waited || this.waiting.length === 0) {
+        const warm = [...this.tabs].find((tab) => !tab.busy && tab.purpose === purpose && tab.holder.visit.key === key);
+        if (warm) {
+          warm.busy = true;
+          return { ok: true, value: { tab: warm, warm: true } };
+        }
+        if (this.tabs.size + this.opening < this.o.tabsMax || this.closeOldest()) return this.open(purpose, key, identity);
+      }
+      await this.turn(signal);
     }
   }
 
-  private async openIn(holder: Holder, purpose: string, identity: Identity): Promise<Outcome<TabLease>> {
+  private release(tab: Tab, keep: boolean): void {
+    tab.busy = false;
+    tab.usedAt = Date.now();
+    if (!keep || tab.holder.once || tab.page.isClosed()) this.shut(tab);
+    this.waiting.shift()?.();
+  }
+
+  /** Each client's session has a visitor of its own. */
+  private keyOf({ name, userAgent, proxy, cookies }: Identity): string {
+    return cookies === '' ? [name, userAgent, proxy ?? ''].join('|') : `once ${++this.visits}`;
+  }
+
+  private async open(purpose: string, key: string, identity: Identity): Promise<Outcome<{ tab: Tab; warm: boolean }>> {
+    this.opening += 1;
+    const holder = this.holderOf(key, identity);
+    holder.opening += 1;
+    const opened = await this.life.orElse(
+      this.openIn(holder, purpose).catch((error: unknown) => failureOf(error)),
+      () => gone('Chromium has ended'),
+    );
+    this.opening -= 1;
+    holder.opening -= 1;
+    if (opened.ok) return { ok: true, value: { tab: opened.value, warm: false } };
+    // Half a tab may be in a context that nobody should use again.
+    holder.once = true;
+    this.endIfEmpty(holder);
+    this.waiting.shift()?.();
+    return opened;
+  }
+
+  private async openIn(holder: Holder, purpose: string): Promise<Outcome<Tab>> {
     const { life } = this;
-    const context = await holder.context;
-    if (!context.ok) return context;
-    const page = await context.value.newPage();
-    await dress(page, identity.userAgent);
+    const opened = await holder.visit.newPage();
+    if (!opened.ok) return opened;
     if (life !== this.life) return gone('Chromium has ended');
-    const ended = new Promise<Failure>((resolve) => {
-      const end = () => resolve(gone('the tab has ended'));
-      page.once('crash', end);
-      page.once('close', end);
-    });
-    const tab: Tab = { page, purpose, holder, busy: true, usedAt: Date.now(), ended };
+    const page = opened.value;
+    const tab: Tab = { page, purpose, holder, busy: true, usedAt: Date.now(), ending: new Ending() };
     holder.tabs.add(tab);
     this.tabs.add(tab);
     page.once('crash', () => this.shut(tab));
-    page.once('close', () => this.forgetTab(tab));
-    return { ok: true, value: this.lease(tab, false) };
+    page.once('close', () => this.drop(tab));
+    return { ok: true, value: tab };
   }
 
   private holderOf(key: string, identity: Identity): Holder {
     const known = this.holders.get(key);
     if (known) return known;
-    const holder: Holder = {
-      key,
-      context: Promise.resolve(gone('not made yet')),
-      tabs: new Set(),
-      opening: 0,
-      once: identity.cookies !== '',
-      saved: '',
-      madeAt: Date.now(),
-      restored: false,
-    };
-    holder.context = this.makeContext(holder, identity);
+    const { host, cache, webUrl } = this.o;
+    const visit = new Visit(key, identity, host, cache, webUrl);
+    const holder: Holder = { visit, tabs: new Set(), opening: 0, once: identity.cookies !== '' };
     this.holders.set(key, holder);
     return holder;
-  }
-
-  private async makeContext(holder: Holder, { userAgent, proxy, cookies }: Identity): Promise<Outcome<BrowserContext>> {
-    const browser = await this.o.host.get();
-    if (!browser.ok) return browser;
-    try {
-      const context = await browser.value.newContext({
-        userAgent,
-        locale: DEFAULT_LOCALE.languageTag,
-        timezoneId: DEFAULT_LOCALE.timeZone,
-        viewport: { width: 1280, height: 720 },
-        screen: { width: DEFAULT_LOCALE.screenWidthPx, height: DEFAULT_LOCALE.screenHeightPx },
-        serviceWorkers: 'block',
-        ...(proxy === undefined ? {} : { proxy: proxyOf(proxy) }),
-      });
-      const known = cookies === '' ? await this.savedSession(holder.key) : cookiesFrom(cookies, this.o.webUrl);
-      holder.restored = cookies === '' && known.length > 0;
-      if (known.length > 0) await context.addCookies(known);
-      return { ok: true, value: context };
-    } catch (error) {
-      return failureOf(error);
-    }
-  }
-
-  private async savedSession(key: string): Promise<Cookie[]> {
-    const nothing = () => Promise.resolve({ ok: false as const, failure: undefined });
-    const found = await this.o.cache.get<Cookie[], undefined>(sessionKind, key, nothing, new AbortController().signal);
-    return found.ok ? found.value : [];
-  }
-
-  /** The cookies as a header; those of a visitor of ours are kept for its next life. */
-  private async cookiesOf({ holder }: Tab): Promise<string> {
-    const context = await holder.context;
-    if (!context.ok) return '';
-    const cookies = await context.value.cookies();
-    if (!holder.once) {
-      const text = JSON.stringify(cookies.map(({ name, value }) => [name, value]));
-      if (text !== holder.saved) {
-        holder.saved = text;
-        await this.o.cache.keep(sessionKind, holder.key, cookies);
-      }
-    }
-    const { hostname } = new URL(this.o.webUrl);
-    const own = cookies.filter(({ domain }) => hostname === domain || hostname.endsWith(domain.startsWith('.') ? domain : `.${domain}`));
-    return cookiePairs(...own.map(({ name, value }) => `${name}=${value}`));
   }
 
   private closeOldest(): boolean {
@@ -306,7 +200,7 @@ export class TabPool {
   }
 
   /** Waits until a tab is given back. */
-  private place(signal: AbortSignal): Promise<void> {
+  private turn(signal: AbortSignal): Promise<void> {
     return new Promise((resolve) => {
       const go = () => {
         signal.removeEventListener('abort', leave);
@@ -328,76 +222,32 @@ export class TabPool {
 
   /** Closes a tab. Chromium may be gone already, which is no news then. */
   private shut(tab: Tab): void {
-    this.forgetTab(tab);
+    this.drop(tab);
     tab.page.close().catch(() => undefined);
   }
 
-  private forgetTab(tab: Tab): void {
-    this.tabs.delete(tab);
+  private drop(tab: Tab): void {
+    tab.ending.end();
+    if (!this.tabs.delete(tab)) return;
     tab.holder.tabs.delete(tab);
     this.endIfEmpty(tab.holder);
   }
 
   private endIfEmpty(holder: Holder): void {
     if (holder.tabs.size > 0 || holder.opening > 0) return;
-    if (this.holders.get(holder.key) === holder) this.holders.delete(holder.key);
-    holder.context.then((context) => (context.ok ? context.value.close() : undefined)).catch(() => undefined);
+    const { key } = holder.visit;
+    if (this.holders.get(key) === holder) this.holders.delete(key);
+    holder.visit.close();
   }
 
+  /** Chromium has ended, and everything in it. */
   private dropAll(): void {
+    const { life } = this;
+    this.life = new Ending();
+    life.end();
+    for (const tab of this.tabs) tab.ending.end();
     this.tabs.clear();
     this.holders.clear();
-    const { life } = this;
-    this.life = new Life();
-    life.end();
     for (const wake of this.waiting.splice(0)) wake();
   }
-}
-
-/** One run of Chromium. */
-class Life {
-  end: () => void = () => undefined;
-  readonly ended = new Promise<Failure>((resolve) => {
-    this.end = () => resolve(gone('Chromium has ended'));
-  });
-}
-
-/** What a call to Chromium failed for. */
-export function failureOf(error: unknown): Failure {
-  const [reason = ''] = (error as Error).message.split('\n', 1);
-  const net = /net::(ERR_[A-Z_]+)/.exec(reason)?.[1];
-  if (net !== undefined) return { ok: false, reason: 'connect', message: `the page cannot be opened: ${net}` };
-  if (/Timeout .* exceeded/.test(reason)) return { ok: false, reason: 'timeout', message: 'the page did not open in time' };
-  return gone(`Chromium failed: ${reason.replace(/https?:\/\/\S+/g, '(address)').slice(0, 200)}`);
-}
-
-/** Makes a tab look like the client it stands for, in every place that says who it is, and keeps streams out of it. */
-async function dress(page: Page, userAgent: string): Promise<void> {
-  const session = await page.context().newCDPSession(page);
-  const { browser_platform: platform } = browserParams(userAgent);
-  await session.send('Emulation.setUserAgentOverride', agentOverride(userAgent, DEFAULT_LOCALE.languageTag, platform));
-  await session.send('Network.enable');
-  await session.send('Network.setBlockedURLs', { urls: BLOCKED });
-}
-
-function proxyOf(address: string): { server: string; username?: string; password?: string } {
-  const { protocol, host, username, password } = new URL(address);
-  const server = `${protocol}//${host}`;
-  return username === '' ? { server } : { server, username: decodeURIComponent(username), password: decodeURIComponent(password) };
-}
-
-/** A client's cookies as those of the site. */
-function cookiesFrom(header: string, webUrl: string): Cookie[] {
-  const { hostname, protocol } = new URL(webUrl);
-  const domain = isTikTokHost(hostname) ? '.tiktok.com' : hostname;
-  return header.split('; ').map((pair) => ({
-    name: pair.slice(0, pair.indexOf('=')),
-    value: pair.slice(pair.indexOf('=') + 1),
-    domain,
-    path: '/',
-    expires: -1,
-    httpOnly: true,
-    secure: protocol === 'https:',
-    sameSite: 'Lax' as const,
-  }));
 }

@@ -7,9 +7,14 @@ import { type BundleAnswer, Bundles } from '../connect/bundles.js';
 import type { Asked, ConnectRequest } from '../providers/provider.js';
 import { Ownership } from '../rooms/ownership.js';
 import { RoomFinder } from '../rooms/room-finder.js';
+import { SignError } from './answer.js';
 import { failureOf } from './failure.js';
 import { clientSignal, cookiesOf, cursorOf, type Query, roomIdOf, textOf, uniqueIdOf, userAgentOf } from './params.js';
 import { noteAttempts, notesOf } from './wide-log.js';
+
+/** The route that clients ask most, as Nest and as Fastify know it. */
+const CONNECT_PATH = 'webcast/rooms/:room_id/connect';
+export const CONNECT_ROUTE = `/${CONNECT_PATH}`;
 
 /** Connect bundles: what a client library opens its socket with. */
 @Controller()
@@ -23,7 +28,7 @@ export class ConnectController {
   ) {}
 
   // The request as a whole: each @Param and @Query would go through the application's pipes, which costs as much as the rest.
-  @Get('webcast/rooms/:room_id/connect')
+  @Get(CONNECT_PATH)
   connect(@Req() request: FastifyRequest, @Res() reply: FastifyReply) {
     return this.answer((request.params as { room_id: string }).room_id, request, reply);
   }
@@ -34,30 +39,22 @@ export class ConnectController {
     return this.answer(textOf(request.query as Query, ['room_id', 'roomId'], 40), request, reply);
   }
 
-  private answer(room: string | undefined, request: FastifyRequest, reply: FastifyReply): void | Promise<void> {
-    const query = request.query as Query;
-    const uniqueId = uniqueIdOf(textOf(query, ['unique_id', 'uniqueId'], 300));
-    const known = roomIdOf(room);
-    const asked = {
-      uniqueId,
-      cursor: cursorOf(query),
-      userAgent: userAgentOf(textOf(query, ['user_agent', 'userAgent'], 1_000)),
-      cookies: cookiesOf(request, {
-        sessionId: textOf(query, ['session_id'], 256),
-        ttTargetIdc: textOf(query, ['tt_target_idc'], 64),
-      }),
-    };
-    const notes = notesOf(request);
-    notes.client = textOf(query, ['client'], 100);
-    notes.creator = uniqueId;
-    notes.room = known;
-    const caller = callerOf(request);
-    const own = request.headers['cache-control'] === 'no-cache';
+  /**
+   * Answers a connect whose bundle this process has at hand, without waiting for anything. False when it cannot: the request
+   * then takes the ordinary way, which also says what is wrong with it.
+   */
+  fromMemory(request: FastifyRequest, reply: FastifyReply): boolean {
+    const asked = readAsked((request.params as { room_id: string }).room_id, request);
+    if (asked instanceof SignError || asked.roomId === undefined || callerOf(request).creators !== null) return false;
+    const answer = this.bundles.atHand({ ...asked, roomId: asked.roomId }, asked.own);
+    if (answer) this.finish(answer, request, reply);
+    return answer !== undefined;
+  }
 
-    // The common case waits for nothing: a room by its id whose bundle is at hand.
-    const atHand = known !== undefined && caller.creators === null ? this.bundles.atHand({ ...asked, roomId: known }, own) : undefined;
-    if (atHand) return this.finish(atHand, request, reply);
-    return this.make(known, asked, caller, own, clientSignal(reply), request).then((answer) => this.finish(answer, request, reply));
+  private async answer(room: string | undefined, request: FastifyRequest, reply: FastifyReply): Promise<void> {
+    const asked = readAsked(room, request);
+    if (asked instanceof SignError) throw asked;
+    this.finish(await this.make(asked, callerOf(request), clientSignal(reply), request), request, reply);
   }
 
   private finish(answer: BundleAnswer, request: FastifyRequest, reply: FastifyReply): void {
@@ -69,16 +66,9 @@ export class ConnectController {
     this.send(answer.bundle, reply);
   }
 
-  private async make(
-    known: string | undefined,
-    asked: Omit<Asked<ConnectRequest>, 'roomId'>,
-    caller: Caller,
-    own: boolean,
-    signal: AbortSignal,
-    request: FastifyRequest,
-  ): Promise<BundleAnswer> {
+  private async make({ own, ...asked }: ConnectAsked, caller: Caller, signal: AbortSignal, request: FastifyRequest): Promise<BundleAnswer> {
     const startedAt = performance.now();
-    const { uniqueId } = asked;
+    const { uniqueId, roomId: known } = asked;
     if (known === undefined && uniqueId !== undefined) this.ownership.creator(caller, uniqueId);
     const roomId = known ?? (await this.rooms.liveRoom(uniqueId, AbortSignal.any([signal, AbortSignal.timeout(this.config.signBudgetMs)])));
     notesOf(request).room = roomId;
@@ -97,5 +87,37 @@ export class ConnectController {
         'cache-control': 'no-store',
       })
       .send(Buffer.isBuffer(fetchResult) ? fetchResult : Buffer.from(fetchResult.buffer, fetchResult.byteOffset, fetchResult.byteLength));
+  }
+}
+
+/** What a connect asks for, with or without a room id. `own`: a bundle that nobody else gets. */
+interface ConnectAsked extends Omit<Asked<ConnectRequest>, 'roomId'> {
+  roomId?: string;
+  own: boolean;
+}
+
+/** Reads a connect and notes it; an error that names the parameter that is wrong. */
+function readAsked(room: string | undefined, request: FastifyRequest): ConnectAsked | SignError {
+  const query = request.query as Query;
+  try {
+    const uniqueId = uniqueIdOf(textOf(query, ['unique_id', 'uniqueId'], 300));
+    const roomId = roomIdOf(room);
+    const sessionId = textOf(query, ['session_id'], 256);
+    const ttTargetIdc = textOf(query, ['tt_target_idc'], 64);
+    const notes = notesOf(request);
+    notes.client = textOf(query, ['client'], 100);
+    notes.creator = uniqueId;
+    notes.room = roomId;
+    return {
+      roomId,
+      uniqueId,
+      cursor: cursorOf(query),
+      userAgent: userAgentOf(textOf(query, ['user_agent', 'userAgent'], 1_000)),
+      cookies: cookiesOf(request, { sessionId, ttTargetIdc }),
+      own: request.headers['cache-control'] === 'no-cache',
+    };
+  } catch (error) {
+    if (error instanceof SignError) return error;
+    throw error;
   }
 }

@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { setMaxListeners } from 'node:events';
 import { ProtoMessageFetchResult } from 'tiktok-live-proto/v3';
 import { ScriptedUpstream, type UpstreamFault } from '../testing/scripted-upstream.js';
 import { connectBy, type ConnectRequest, type FailureReason, type Outcome, type SignProvider } from './provider.js';
@@ -24,6 +25,7 @@ export function providerConformance(name: string, { make, faultPath, faults, end
     let upstream: ScriptedUpstream;
     let provider: SignProvider;
     const never = new AbortController().signal;
+    setMaxListeners(100, never);
     const connect = (request: Partial<ConnectRequest> = {}, signal = never) => connectBy(provider, { ...REQUEST, ...request }, signal);
     const reasonOf = (outcome: Outcome<unknown>) => (outcome.ok ? 'ok' : outcome.reason);
 

@@ -1,6 +1,7 @@
 import { type ConnectBundle, cookiePairs, type SignedUrl } from '@tributary/signing';
 import type { Page, Route } from 'playwright-core';
-import type { Identity, TabLease, TabPool } from '../browser/tab-pool.js';
+import type { TabLease, TabPool } from '../browser/tab-pool.js';
+import type { Identity } from '../browser/visit.js';
 import { fetchBundleBytes, imFetchUrl } from '../tiktok/im-fetch.js';
 import type { Upstream } from '../tiktok/upstream.js';
 import {

@@ -1,7 +1,8 @@
 import { type ConnectBundle, retryAfterMs } from '@tributary/signing';
 import { readLivePage } from '@tributary/webcast';
 import type { Page, Request, Response } from 'playwright-core';
-import { failureOf, type Identity, type TabLease, type TabPool } from '../browser/tab-pool.js';
+import type { TabLease, TabPool } from '../browser/tab-pool.js';
+import { failureOf, type Identity } from '../browser/visit.js';
 import { saidInJson } from '../tiktok/im-fetch.js';
 import {
   type ConnectRequest,

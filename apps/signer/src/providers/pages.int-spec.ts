@@ -1,11 +1,12 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { HttpSigner, useLocalSigner } from '@tributary/signing';
 import { connectorOptions, Simulator, waitFor } from '@tributary/testing';
-import type { EventEmitter } from 'node:events';
+import { type EventEmitter, setMaxListeners } from 'node:events';
 import { TikTokLiveConnection } from 'tiktok-live-connector';
 import { ProtoMessageFetchResult } from 'tiktok-live-proto/v3';
 import { BrowserHost } from '../browser/browser-host.js';
-import { type Identity, TabPool } from '../browser/tab-pool.js';
+import { TabPool } from '../browser/tab-pool.js';
+import type { Identity } from '../browser/visit.js';
 import { findChromium, testBrowser } from '../testing/chromium.js';
 import { memoryCache } from '../testing/memory-cache.js';
 import { type RunningSigner, startSigner } from '../testing/start-signer.js';
@@ -13,6 +14,7 @@ import { type RunningSigner, startSigner } from '../testing/start-signer.js';
 const NAME = 'luna.bakes';
 const AGENT = 'Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/129.0.0.0 Safari/537.36';
 const never = new AbortController().signal;
+setMaxListeners(100, never);
 const chromium = findChromium();
 const Connection = TikTokLiveConnection as unknown as new (name: string, options: object) => TikTokLiveConnection & EventEmitter;
 
@@ -170,6 +172,20 @@ if (chromium === undefined) {
       expect(await waiting).toMatchObject({ ok: false, reason: 'timeout' });
       expect(pool.size.waiting).toBe(0);
       await Promise.all(busy);
+    });
+
+    it('does without a Chromium that hangs: its requests end in time, and a new one takes over', async () => {
+      await pool.use('room', who, never, doing(1));
+      const pid = (await host.processes()).find(({ type }) => type === 'browser')?.pid ?? 0;
+      process.kill(pid, 'SIGSTOP');
+      const open = (signal: AbortSignal) =>
+        pool.use('other room', who, signal, async ({ page }) => ({ ok: true, value: await page.title() }));
+      const startedAt = performance.now();
+      expect(await open(AbortSignal.timeout(300))).toMatchObject({ ok: false, reason: 'timeout' });
+      expect(performance.now() - startedAt).toBeLessThan(1_500);
+      await waitFor(async () => (await open(AbortSignal.timeout(2_000))).ok, { timeoutMs: 20_000, what: 'a new Chromium' });
+      expect(host.launches).toBe(2);
+      expect(() => process.kill(pid, 0)).toThrow('ESRCH');
     });
 
     it('says what is wrong when there is no Chromium, and tries again only after a while', async () => {

@@ -72,6 +72,7 @@ export class GuardedHttp {
 
   /** Ends every request under way and every connection. */
   async close(): Promise<void> {
+    this.options.gate.close();
     await Promise.all([this.agent, ...this.retired].map((agent) => agent.destroy()));
   }
 

@@ -54,6 +54,11 @@ export class NameResolver {
     return asked;
   }
 
+  /** Gives up every question under way. */
+  close(): void {
+    this.resolver.cancel();
+  }
+
   private async ask(hostname: string): Promise<Resolution> {
     const name = hostname.replace(/\.$/, '').toLowerCase();
     const resolution = (await this.fromHosts(name)) ?? (await this.fromDns(name));

@@ -59,6 +59,10 @@ export class Gate {
     return address !== undefined && this.policy.judge(address, port) === 'allowed';
   }
 
+  close(): void {
+    this.names.close();
+  }
+
   /** One denied address among several is enough: a name that points inside as well is not to be trusted. */
   private judge(resolution: Resolution, port: number): Vetted {
     if (resolution.kind === 'failed') return { kind: 'closed', category: 'dns' };

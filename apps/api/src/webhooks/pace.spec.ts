@@ -1,0 +1,68 @@
+import { describe, expect, it } from '@jest/globals';
+import { SendGate, TokenBucket, Window } from './pace.js';
+
+describe('a token bucket', () => {
+  it('gives no more than its rate over any time, after a second of them at once', () => {
+    const bucket = new TokenBucket(5, 0);
+    let taken = 0;
+    for (let ms = 0; ms <= 10_000; ms += 10) if (bucket.take(ms).taken) taken += 1;
+    expect(taken).toBe(55);
+  });
+
+  it('says when the next token comes, for rates below one a second too', () => {
+    const bucket = new TokenBucket(0.1, 0);
+    expect(bucket.take(0)).toEqual({ taken: true });
+    expect(bucket.take(0)).toEqual({ taken: false, waitMs: 10_000 });
+    expect(bucket.take(10_000)).toEqual({ taken: true });
+  });
+});
+
+describe('a window', () => {
+  it('closes to one place while an endpoint fails, and opens again as it succeeds', () => {
+    const window = new Window(64);
+    for (let i = 0; i < 10; i++) window.failed();
+    expect(window.open).toBe(1);
+    for (let i = 0; i < 100; i++) window.succeeded();
+    expect(window.open).toBe(64);
+  });
+});
+
+describe('the gate of all requests', () => {
+  it('keeps places for a quick endpoint however many slow ones there are', () => {
+    const gate = new SendGate(100);
+    const slow = Array.from({ length: 20 }, () => ({}));
+    for (let i = 0; i < 50; i++) for (const who of slow) gate.enter(who, () => undefined);
+    expect(gate.inUse).toBeLessThan(100);
+    expect(gate.enter({}, () => undefined)).toBe(true);
+  });
+
+  it('calls those in line in their turn, each once, when places come free', () => {
+    const gate = new SendGate(2);
+    const [a, b, c] = [{}, {}, {}];
+    const called: string[] = [];
+    gate.enter(a, () => undefined);
+    gate.enter(b, () => undefined);
+    const wait = (who: object, name: string) => gate.enter(who, () => called.push(`${name} ${gate.enter(who, () => undefined)}`));
+    expect([wait(c, 'c'), wait(c, 'c'), wait({}, 'd')]).toEqual([false, false, false]);
+    gate.leave(a);
+    expect(called).toEqual(['c true']);
+    gate.leave(b);
+    expect(called).toEqual(['c true', 'd true']);
+    expect([gate.inUse, gate.inLine]).toEqual([2, 0]);
+  });
+
+  it('has never more in use than there are places', () => {
+    const gate = new SendGate(7);
+    const holders: object[] = [];
+    const callers = Array.from({ length: 30 }, () => ({}));
+    const enter = (who: object): void => {
+      if (gate.enter(who, () => enter(who))) holders.push(who);
+    };
+    for (let round = 0; round < 200; round++) {
+      enter(callers[round % callers.length]!);
+      if (round % 3 === 0 && holders.length > 0) gate.leave(holders.shift()!);
+      expect(gate.inUse).toBeLessThanOrEqual(7);
+      expect(gate.inUse).toBe(holders.length);
+    }
+  });
+});

@@ -130,6 +130,7 @@ try {
     missing: a.missing,
     'missing in gaps': a.missingInGaps,
     'order faults': a.orderFaults,
+    'late over takeover': a.lateOverTakeover,
     gaps: a.gaps,
     faults: Object.values(injected).reduce((sum, n) => sum + n, 0),
     kills: Object.values(kills).reduce((sum, n) => sum + n, 0),

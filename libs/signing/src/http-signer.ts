@@ -83,7 +83,11 @@ export class HttpSigner implements Signer {
     // Room 0 is how this API says "find the room of unique_id".
     const path = `/webcast/rooms/${encodeURIComponent(query.roomId || '0')}/connect?${params.toString()}`;
     const answer = await this.ask(path, {
-      headers: { accept: 'application/protobuf,application/json', ...(query.cookies ? { 'x-cookie-header': query.cookies } : {}) },
+      headers: {
+        accept: 'application/protobuf,application/json',
+        ...(query.cookies ? { 'x-cookie-header': query.cookies } : {}),
+        ...(query.fresh ? { 'cache-control': 'no-cache' } : {}),
+      },
       signal,
     });
     if (!answer.ok) return answer;

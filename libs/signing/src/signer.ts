@@ -46,6 +46,8 @@ export interface BundleQuery {
   cookies?: string;
   /** The user agent the bundle is to be made for; the signer's own choice without one. */
   userAgent?: string;
+  /** Asks for a bundle that nobody else was given, of a new visitor: the last one was refused by TikTok's socket. */
+  fresh?: boolean;
 }
 
 /** Makes connect bundles. Expected failures are results; nothing is thrown. */

@@ -66,13 +66,14 @@ export class EndpointRunner {
   /** Ids that left the wire while {@link reload} read the database: what it read of them is old. */
   private finished: Set<string> | undefined;
   private idle: (() => void) | undefined;
+  private served: Source['name'] | undefined;
 
   constructor(
     load: EndpointLoad,
     private readonly parts: RunnerParts,
   ) {
     this.endpoint = load.endpoint;
-    this.conduct = new Conduct(load.health, load.endpoint.maxInFlight, parts.policy);
+    this.conduct = new Conduct(load.health, placesOf(load.endpoint), parts.policy);
     this.sender = new Sender(load.endpoint, parts.http);
     this.bucket = bucketOf(load.endpoint.ratePerSecond);
     this.sources = sourcesOf(load, this.sourceParts());
@@ -175,7 +176,7 @@ export class EndpointRunner {
       this.endpoint = load.endpoint;
       this.sender = new Sender(load.endpoint, this.parts.http);
       this.bucket = bucketOf(load.endpoint.ratePerSecond);
-      this.conduct.reset(load.endpoint.maxInFlight, load.health);
+      this.conduct.reset(placesOf(load.endpoint), load.health);
       this.sources = sourcesOf(load, this.sourceParts(), { sources: before, finished: this.finished });
       this.frozen = false;
       return true;
@@ -233,8 +234,7 @@ export class EndpointRunner {
     if (this.parts.results.size > UNWRITTEN_MAX) return UNWRITTEN_WAIT_MS;
     if (this.conduct.restUntil > now) return this.conduct.restUntil - now;
     let waitMs: number | undefined;
-    const { live, replay, again } = this.sources;
-    for (const source of [live, again, ...(replay ? [replay] : [])]) {
+    for (const source of this.inTurn()) {
       while (this.onWire < this.conduct.open && source.lane.sending < source.open && source.lane.ready(now)) {
         const limit = limited([this.bucket, source.bucket], now);
         if (limit !== undefined) {
@@ -247,11 +247,19 @@ export class EndpointRunner {
           return waitMs;
         }
         const delivery = source.lane.take(now)!;
+        this.served = source.name;
         this.onWire += 1;
         void this.send(source, delivery);
       }
     }
     return waitMs;
+  }
+
+  /** The sources, the one that was served last at the end: an ordered endpoint has one place for all of them. */
+  private inTurn(): Source[] {
+    const { live, replay, again } = this.sources;
+    const all: Source[] = replay ? [live, replay, again] : [live, again];
+    return all.sort((a, b) => Number(a.name === this.served) - Number(b.name === this.served));
   }
 
   private readonly wakeNow = (): void => this.pump();
@@ -344,6 +352,11 @@ export class EndpointRunner {
     // The endpoint was made ordered or parallel while it was on the wire.
     else current?.add([delivery]);
   }
+}
+
+/** Requests an endpoint may have on the wire, whatever they are for. */
+function placesOf({ ordered, maxInFlight }: Endpoint): number {
+  return ordered ? 1 : maxInFlight;
 }
 
 function reasonOf(error: unknown): string {

@@ -40,6 +40,7 @@ export interface RunnersOptions {
 const READS_MAX = 3;
 /** More than this above the fair share is given to others. */
 const SLACK = { least: 2, share: 0.1 };
+const BEGIN_AGAIN_MS = 5_000;
 const RELOAD = { firstMs: 100, maxMs: 5_000 };
 
 /** The webhook runners of one process: claims, keeps and gives up endpoints, and holds what they share. */
@@ -50,6 +51,8 @@ export class Runners {
   private readonly held = new Map<string, EndpointRunner>();
   private readonly starting = new Map<string, Promise<boolean>>();
   private readonly reloading = new Set<EndpointRunner>();
+  /** Claimed endpoints that could not be read, and when they are tried again. */
+  private readonly resting = new Map<string, number>();
   private readonly tail: LogTail;
   private readonly cutter: Cutter;
   private readonly results: Results;
@@ -190,11 +193,20 @@ export class Runners {
     return this.begin(id);
   }
 
+  /** Runs an endpoint that is claimed. One that cannot be read holds up no other: it is tried again after a while. */
   private async begin(id: string): Promise<boolean> {
-    const load = await this.store.load(id);
-    if (!load || this.stopping.signal.aborted || this.held.has(id)) return false;
-    this.held.set(id, new EndpointRunner(load, this.parts));
-    return true;
+    if ((this.resting.get(id) ?? 0) > performance.now()) return false;
+    try {
+      const load = await this.store.load(id);
+      if (!load || this.stopping.signal.aborted || this.held.has(id)) return false;
+      this.held.set(id, new EndpointRunner(load, this.parts));
+      this.resting.delete(id);
+      return true;
+    } catch (error) {
+      if (!this.resting.has(id)) this.options.logger.error({ err: error, endpoint: id }, 'a webhook endpoint cannot be run; trying again');
+      this.resting.set(id, performance.now() + BEGIN_AGAIN_MS);
+      return false;
+    }
   }
 
   private async tick(): Promise<void> {
@@ -213,7 +225,8 @@ export class Runners {
     this.states = states;
     this.generation = head.generation;
     this.headSeq = head.seq;
-    this.share = Math.ceil(states.enabled / Math.max(1, runners));
+    // Alone it takes all there are, those that are just being made too.
+    this.share = runners > 1 ? Math.ceil(states.enabled / runners) : Infinity;
     await this.reconcile(rows, began);
     for (const runner of this.held.values()) await this.endReplay(runner);
     await this.balance(runners);

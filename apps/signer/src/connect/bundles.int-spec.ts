@@ -56,6 +56,18 @@ describe('bundles that equal requests share', () => {
     expect(fetches()).toBe(5);
   });
 
+  it('gives who was refused by the socket a bundle of a new visitor, by every provider', async () => {
+    for (const provider of ['simulator', 'anonymous']) {
+      const signer = await start({ signProviders: [provider] });
+      const cookiesOf = async (fresh: boolean) => {
+        const result = await new HttpSigner({ url: signer.url }).fetchBundle({ roomId: roomId(), fresh }, never());
+        return result.ok ? result.bundle.cookies : result.message;
+      };
+      const [first, refused, after] = [await cookiesOf(false), await cookiesOf(true), await cookiesOf(true)];
+      expect([first.startsWith('ttwid='), refused === first, after === refused]).toEqual([true, false, false]);
+    }
+  });
+
   it('gives each request its own where sharing is switched off', async () => {
     const signer = await start({ signShareMs: 0 });
     await Promise.all([bundle(signer), bundle(signer), bundle(signer)]);

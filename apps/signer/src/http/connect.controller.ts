@@ -73,7 +73,7 @@ export class ConnectController {
     const roomId = known ?? (await this.rooms.liveRoom(uniqueId, AbortSignal.any([signal, AbortSignal.timeout(this.config.signBudgetMs)])));
     notesOf(request).room = roomId;
     if (known !== undefined) await this.ownership.room(caller, known, signal);
-    return this.bundles.get({ ...asked, roomId }, own, signal, performance.now() - startedAt);
+    return this.bundles.get({ ...asked, roomId, fresh: own }, own, signal, performance.now() - startedAt);
   }
 
   private send({ fetchResult, cookies, roomId, userAgent, provider }: NonNullable<BundleAnswer['bundle']>, reply: FastifyReply): void {
@@ -90,7 +90,7 @@ export class ConnectController {
   }
 }
 
-/** What a connect asks for, with or without a room id. `own`: a bundle that nobody else gets. */
+/** What a connect asks for, with or without a room id. `own`: a bundle that nobody else gets, of a new visitor. */
 interface ConnectAsked extends Omit<Asked<ConnectRequest>, 'roomId'> {
   roomId?: string;
   own: boolean;

@@ -54,6 +54,8 @@ export interface ConnectRequest {
   userAgent: string;
   /** The client's own cookies, for this request alone. */
   cookies: string;
+  /** The client wants nothing that was used before: it could not connect with the last bundle. */
+  fresh?: boolean;
 }
 
 /** What a client asks for: it need not name a user agent. */

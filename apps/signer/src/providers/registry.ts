@@ -40,6 +40,7 @@ const ROOM_BREAKER = { failuresMax: 3, open: { firstMs: 5_000, maxMs: 300_000 },
 /** Requests that may wait for each place of a provider. */
 const QUEUE_PER_PLACE = 16;
 const SHADOWS_RUNNING_MAX = 4;
+const ANONYMOUS_VISITOR_MS_MAX = 60_000;
 
 /** Makes the configured providers and their chain. @throws ConfigError that names the setting that is wrong */
 export function makeChain(parts: ProviderParts): ProviderChain {
@@ -98,7 +99,9 @@ const FACTORIES: Record<ProviderName, Factory> = {
   },
   anonymous: (parts, options) => {
     const upstream = upstreamOf(parts, options);
-    return new AnonymousProvider({ visitors: visitorsOf('anonymous', upstream, parts), socketUrl: parts.config.tiktokSocketUrl });
+    // Nothing here shows whether TikTok still trusts this visitor: only its socket does, which is the client's.
+    const keepMs = Math.min(parts.config.signVisitorCacheMs, ANONYMOUS_VISITOR_MS_MAX);
+    return new AnonymousProvider({ visitors: visitorsOf('anonymous', upstream, parts, keepMs), socketUrl: parts.config.tiktokSocketUrl });
   },
   remote: ({ config }, options) => new RemoteProvider({ signer: remoteSigner(config, options), passSessions: config.remoteSignSessions }),
 };
@@ -121,6 +124,11 @@ function upstreamOf({ hosts }: ProviderParts, { concurrency, proxy }: ProviderOp
   return new Upstream(hosts, { bodyBytesMax: UPSTREAM_BODY_BYTES_MAX, connectionsMax: concurrency, proxy });
 }
 
-function visitorsOf(name: ProviderName, upstream: Upstream, { config, cache }: ProviderParts): Visitors {
-  return new Visitors({ name, upstream, webUrl: config.tiktokWebUrl, cache, keepMs: config.signVisitorCacheMs });
+function visitorsOf(
+  name: ProviderName,
+  upstream: Upstream,
+  { config, cache }: ProviderParts,
+  keepMs = config.signVisitorCacheMs,
+): Visitors {
+  return new Visitors({ name, upstream, webUrl: config.tiktokWebUrl, cache, keepMs });
 }

@@ -10,6 +10,8 @@ import { statusFailure, type Upstream } from './upstream.js';
 interface Visit {
   userAgent: string;
   cookies: string;
+  /** Takes a new visitor, who is then the one of all. */
+  fresh?: boolean;
 }
 
 export interface VisitorsOptions {
@@ -63,9 +65,10 @@ export class Visitors {
    * The cookies of a visitor, `ttwid` first. A client's own cookies are used for this request alone: with a `ttwid` among
    * them nothing is asked, and whatever the front page answers to them is not kept.
    */
-  async cookies({ userAgent, cookies }: Visit, signal: AbortSignal): Promise<Outcome<string>> {
+  async cookies({ userAgent, cookies, fresh }: Visit, signal: AbortSignal): Promise<Outcome<string>> {
     if (/(?:^|;\s*)ttwid=[^;]/.test(cookies)) return { ok: true, value: cookiePairs(cookies) };
     if (cookies !== '' || this.options.keepMs === 0) return this.visit({ userAgent, cookies }, signal);
+    if (fresh) await this.options.cache.forget(this.kind, this.key(userAgent));
     const found = await this.options.cache.get<Visitor, Failure>(
       this.kind,
       this.key(userAgent),

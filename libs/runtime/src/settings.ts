@@ -1,0 +1,356 @@
+import 'reflect-metadata';
+import { Transform } from 'class-transformer';
+import { IsBoolean, IsIn, IsInt, IsObject, IsOptional, IsString, IsUrl, Matches, Max, Min } from 'class-validator';
+
+/** What the README's configuration table says of one setting. */
+export interface SettingDoc {
+  env: string;
+  field: string;
+  about: string;
+  secret: boolean;
+}
+
+/** Every setting with its variable; filled by the declarations below. */
+export const settings: SettingDoc[] = [];
+
+/** Binds a field to its environment variable. The order of declaration is the order of the table. */
+const Setting =
+  (env: string, about: string, secret = false): PropertyDecorator =>
+  (_target, field) => {
+    settings.push({ env, field: String(field), about, secret });
+  };
+
+const list = ({ value }: { value: unknown }) =>
+  typeof value === 'string'
+    ? value
+        .split(',')
+        .map((part) => part.trim())
+        .filter(Boolean)
+    : value;
+const bool = ({ value }: { value: unknown }) =>
+  value === 'true' || value === '1' ? true : value === 'false' || value === '0' ? false : value;
+const json = ({ value }: { value: unknown }): unknown => {
+  if (typeof value !== 'string') return value;
+  try {
+    return JSON.parse(value) as unknown;
+  } catch {
+    return value;
+  }
+};
+const int = ({ value }: { value: unknown }) => (typeof value === 'string' && /^-?\d+$/.test(value) ? Number(value) : value);
+
+const Bounded = (min: number, max: number): PropertyDecorator => {
+  return (target, field) => {
+    Transform(int)(target, field);
+    IsInt()(target, field);
+    Min(min)(target, field);
+    Max(max)(target, field);
+  };
+};
+const Port = () => Bounded(0, 65_535);
+const httpUrl = { protocols: ['http', 'https'], require_tld: false, require_protocol: true };
+
+/** Every setting of every process, with its default. One instance is made at start and passed down. */
+export class Config {
+  @Setting('NODE_ENV', '`development` needs no key for signing on loopback; `production` does')
+  @IsIn(['development', 'production', 'test'])
+  mode: 'development' | 'production' | 'test' = 'development';
+
+  @Setting('HOST', 'address every process listens on')
+  @IsString()
+  host = '127.0.0.1';
+
+  @Setting('LOG_LEVEL', '`trace`, `debug`, `info`, `warn`, `error` or `silent`')
+  @IsIn(['trace', 'debug', 'info', 'warn', 'error', 'silent'])
+  logLevel = 'info';
+
+  @Setting('LOG_FORMAT', '`json` (one object a line) or `pretty`')
+  @IsIn(['json', 'pretty'])
+  logFormat: 'json' | 'pretty' = 'json';
+
+  @Setting('REDIS_URL', 'Redis 7 or newer (or Valkey), `maxmemory-policy noeviction`', true)
+  @Matches(/^rediss?:\/\//, { message: 'expected redis://host:port or rediss://host:port' })
+  redisUrl = 'redis://127.0.0.1:6379';
+
+  @Setting('REDIS_PREFIX', 'first part of every Redis key')
+  @Matches(/^[a-z0-9-]{1,40}$/)
+  redisPrefix = 'tributary';
+
+  @Setting('DATABASE_URL', 'PostgreSQL 15 or newer; only apps/api needs it', true)
+  @Matches(/^postgres(ql)?:\/\//, { message: 'expected postgres://user:password@host:port/database' })
+  databaseUrl = 'postgres://postgres@127.0.0.1:5432/tributary';
+
+  @Setting('DATABASE_POOL_MAX', 'connections one api process opens to PostgreSQL')
+  @Bounded(2, 200)
+  databasePoolMax = 10;
+
+  @Setting('API_PORT', 'REST, SSE and dashboard')
+  @Port()
+  apiPort = 3000;
+
+  @Setting('SIGNER_PORT', 'sign API')
+  @Port()
+  signerPort = 3001;
+
+  @Setting('INGEST_PORT', 'health and metrics of a worker')
+  @Port()
+  ingestPort = 3002;
+
+  @Setting('SIMULATOR_PORT', 'the simulated TikTok and its control API')
+  @Port()
+  simulatorPort = 3003;
+
+  @Setting('API_ROLES', 'what this api process does: `http`, `store`, `webhooks`')
+  @Transform(list)
+  @IsIn(['http', 'store', 'webhooks'], { each: true })
+  apiRoles: string[] = ['http', 'store', 'webhooks'];
+
+  @Setting('API_RATE_PER_MINUTE', 'requests one key may make in a minute, in each api process')
+  @Bounded(1, 10_000_000)
+  apiRatePerMinute = 6_000;
+
+  @Setting('STREAMS_PER_KEY_MAX', 'live streams one key may have open, in each api process')
+  @Bounded(1, 100_000)
+  streamsPerKeyMax = 50;
+
+  @Setting('WEBHOOK_SECRET_KEY', '32 bytes in base64 that encrypt the secrets of webhooks; part of the backup. Empty: no webhooks', true)
+  @Matches(/^([A-Za-z0-9+/]{43}=)?$/, { message: 'expected 32 bytes in base64: openssl rand -base64 32' })
+  webhookSecretKey = '';
+
+  @Setting('WEBHOOK_ALLOW_CIDRS', 'private networks that webhooks may reach, such as `10.1.0.0/16`; none by default')
+  @Transform(list)
+  @Matches(/^[0-9A-Fa-f.:]+\/\d{1,3}$/, { each: true, message: 'expected networks such as 10.1.0.0/16, separated by commas' })
+  webhookAllowCidrs: string[] = [];
+
+  @Setting('WEBHOOK_ORIGIN', 'name by which webhooks introduce themselves when they ask a receiver for its consent')
+  @Matches(/^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/i)
+  webhookOrigin = 'tributary.localhost';
+
+  @Setting('WEBHOOK_ENDPOINTS_PER_KEY_MAX', 'webhook endpoints one key may have')
+  @Bounded(1, 100_000)
+  webhookEndpointsPerKeyMax = 1_000;
+
+  @Setting('WEBHOOK_SENDS_MAX', 'webhook requests one api process has on the wire at a time')
+  @Bounded(1, 20_000)
+  webhookSendsMax = 1_000;
+
+  @Setting('WEBHOOK_RETENTION_HOURS', 'hours that finished webhook deliveries are kept, with their attempts')
+  @Bounded(1, 87_600)
+  webhookRetentionHours = 72;
+
+  @Setting('PARTITIONS', 'partitions of the inbox; fixed at the first start')
+  @Bounded(1, 256)
+  partitions = 8;
+
+  @Setting('INBOX_BYTES_MAX', 'bytes the whole inbox may take in Redis before it answers FULL; 0 means half of its maxmemory')
+  @Bounded(0, 1_099_511_627_776)
+  inboxBytesMax = 0;
+
+  @Setting('INBOX_KEEP_MS', 'how long stored events stay in the inbox for outside readers, in ms')
+  @Bounded(0, 86_400_000)
+  inboxKeepMs = 600_000;
+
+  @Setting('FEED_LENGTH', 'batches kept in the feed; a live reader further behind reads PostgreSQL')
+  @Bounded(10, 1_000_000)
+  feedLength = 2_000;
+
+  @Setting('RETENTION_DAYS', 'days that events are kept; 0 keeps them for ever')
+  @Bounded(0, 36_500)
+  retentionDays = 30;
+
+  @Setting('STORE_RAW', 'keep the raw protobuf of every event')
+  @Transform(bool)
+  @IsBoolean()
+  storeRaw = false;
+
+  @Setting('WORKER_ID', 'name of this ingest worker; made from host and process id when empty')
+  @IsOptional()
+  @Matches(/^[A-Za-z0-9._-]{0,64}$/)
+  workerId = '';
+
+  @Setting('WORKER_CAPACITY', 'creators one worker holds at most')
+  @Bounded(1, 100_000)
+  workerCapacity = 2_000;
+
+  @Setting('LEASE_TTL_MS', 'a worker that is silent this long loses its creators, in ms')
+  @Bounded(1_000, 120_000)
+  leaseTtlMs = 10_000;
+
+  @Setting('FLUSH_MS', 'longest wait before a batch is appended, in ms')
+  @Bounded(0, 1_000)
+  flushMs = 5;
+
+  @Setting('RETAIN_BYTES_MAX', 'bytes of unconfirmed events a worker keeps in memory')
+  @Bounded(1_048_576, 8_589_934_592)
+  retainBytesMax = 67_108_864;
+
+  @Setting('POLL_MS', 'how often an offline creator is checked, in ms, with jitter')
+  @Bounded(100, 3_600_000)
+  pollMs = 60_000;
+
+  @Setting(
+    'POLLS_PER_SECOND',
+    'how many offline creators one worker checks at most in a second; TikTok blocks an address that asks too often',
+  )
+  @Bounded(1, 10_000)
+  pollsPerSecond = 20;
+
+  @Setting('SILENCE_MS', 'a connection without a message for this long is taken for dead and replaced, in ms')
+  @Bounded(1_000, 3_600_000)
+  silenceMs = 60_000;
+
+  @Setting('SIGN_PER_MINUTE', 'sign calls one worker makes at most in a minute')
+  @Bounded(1, 100_000)
+  signPerMinute = 600;
+
+  @Setting('SIGNER_URL', 'base URL of the signer')
+  @IsUrl(httpUrl)
+  signerUrl = 'http://127.0.0.1:3001';
+
+  @Setting('SIGNER_KEY', 'API key with the scope `sign` that ingest sends', true)
+  @IsString()
+  signerKey = '';
+
+  @Setting(
+    'SIGN_PROVIDERS',
+    'providers of the signer in the order they are tried: `page`, `page-sign`, `anonymous`, `remote`, `simulator`; the first two need Chromium',
+  )
+  @Transform(list)
+  @IsIn(['page', 'page-sign', 'anonymous', 'remote', 'simulator'], { each: true })
+  signProviders: string[] = ['anonymous'];
+
+  @Setting(
+    'SIGN_PROVIDER_OPTIONS',
+    'JSON by provider: `{"page": {"timeoutMs": 8000, "concurrency": 4, "proxy": "http://..", "userAgent": ".."}}`, each member optional',
+    true,
+  )
+  @Transform(json)
+  @IsObject({ message: 'expected a JSON object with providers as members, such as {"page": {"timeoutMs": 8000}}' })
+  signProviderOptions: Record<string, unknown> = {};
+
+  @Setting(
+    'SIGN_SHADOW',
+    'provider to run beside the serving one for a share of requests, never served, as `name:share`, such as `page:0.05`',
+  )
+  @Matches(/^$|^[a-z-]{2,20}:(0?\.\d{1,4}|1|0)$/, { message: 'expected name:share with a share from 0 to 1, such as page:0.05' })
+  signShadow = '';
+
+  @Setting('SIGN_BUDGET_MS', 'time one sign request may take over all providers, in ms')
+  @Bounded(100, 120_000)
+  signBudgetMs = 10_000;
+
+  @Setting('SIGN_TIMEOUT_MS', 'time one provider may take for one request before the next is tried, in ms')
+  @Bounded(50, 60_000)
+  signTimeoutMs = 4_000;
+
+  @Setting(
+    'SIGN_SHARE_MS',
+    'how long equal connect requests share one bundle, in ms (a bundle lives about 30 s); 0 gives each request a bundle of its own',
+  )
+  @Bounded(0, 20_000)
+  signShareMs = 2_000;
+
+  @Setting('SIGN_ROOM_CACHE_MS', "how long a creator's room id and liveness are remembered by the signer, in ms")
+  @Bounded(0, 300_000)
+  signRoomCacheMs = 5_000;
+
+  @Setting(
+    'SIGN_VISITOR_CACHE_MS',
+    "how long the signer uses one visitor's cookies (`ttwid`) for many bundles, in ms; 0 takes new ones each time",
+  )
+  @Bounded(0, 86_400_000)
+  signVisitorCacheMs = 3_600_000;
+
+  @Setting('SIGN_PER_KEY_MINUTE', 'sign requests one key may make in a minute, over all signers; 0 is no limit')
+  @Bounded(0, 1_000_000_000)
+  signPerKeyMinute = 0;
+
+  @Setting('SIGN_PER_KEY_HOUR', 'the same for an hour')
+  @Bounded(0, 1_000_000_000)
+  signPerKeyHour = 0;
+
+  @Setting('SIGN_PER_KEY_DAY', 'the same for a day')
+  @Bounded(0, 1_000_000_000)
+  signPerKeyDay = 0;
+
+  @Setting('SIGN_KEY_LIMITS', 'limits of single keys in place of these, as `key id=minute/hour/day`, several with commas between')
+  @Transform(list)
+  @Matches(/^[\w-]{1,64}=\d{1,9}\/\d{1,9}\/\d{1,9}$/, { each: true, message: 'expected entries such as key_1a2b=60/1000/10000' })
+  signKeyLimits: string[] = [];
+
+  @Setting(
+    'SIGN_TOKEN_SECRET',
+    'secret that signs short-lived tokens for browsers, the same on all signers; production mints none without it',
+    true,
+  )
+  @Matches(/^$|^[\x21-\x7e]{32,512}$/, { message: 'expected at least 32 printable characters' })
+  signTokenSecret = '';
+
+  @Setting('SIGN_ORIGINS', 'web origins whose pages may call the signer with such a token, such as `https://example.org`')
+  @Transform(list)
+  @Matches(/^https?:\/\/[^/\s]+$/, { each: true, message: 'expected origins such as https://example.org' })
+  signOrigins: string[] = [];
+
+  @Setting('CHROMIUM_PATH', 'Chromium of the providers `page` and `page-sign`')
+  @IsString()
+  chromiumPath = '/usr/bin/chromium';
+
+  @Setting('CHROMIUM_HEADLESS', 'false shows its windows: TikTok trusts a browser on a display more than a headless one')
+  @Transform(bool)
+  @IsBoolean()
+  chromiumHeadless = true;
+
+  @Setting('CHROMIUM_SANDBOX', "Chromium's own sandbox; root, and most containers, cannot use it")
+  @Transform(bool)
+  @IsBoolean()
+  chromiumSandbox = true;
+
+  @Setting('SIGN_TABS_MAX', 'browser tabs the signer has open at most')
+  @Bounded(1, 200)
+  signTabsMax = 8;
+
+  @Setting('SIGN_TAB_IDLE_MS', 'how long an unused tab is kept warm, in ms')
+  @Bounded(0, 3_600_000)
+  signTabIdleMs = 120_000;
+
+  @Setting('SIGN_USER_AGENT', 'user agent of bundles whose client names none')
+  @Matches(/^[\x20-\x7e]{10,512}$/)
+  signUserAgent = 'Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/129.0.0.0 Safari/537.36';
+
+  @Setting('REMOTE_SIGN_URL', 'base URL of the `remote` provider')
+  @IsUrl(httpUrl)
+  remoteSignUrl = 'https://api.eulerstream.com';
+
+  @Setting('REMOTE_SIGN_KEY', 'API key of the `remote` provider', true)
+  @IsString()
+  remoteSignKey = '';
+
+  @Setting('REMOTE_SIGN_SESSIONS', 'whether session cookies that a client sends may go on to the `remote` provider')
+  @Transform(bool)
+  @IsBoolean()
+  remoteSignSessions = false;
+
+  @Setting('TIKTOK_WEB_URL', 'where pages and the room API are asked for; the simulator in the demo')
+  @IsUrl(httpUrl)
+  tiktokWebUrl = 'https://www.tiktok.com';
+
+  @Setting('TIKTOK_WEBCAST_URL', 'where room info and the connect bundle are asked for; the simulator in the demo')
+  @IsUrl(httpUrl)
+  tiktokWebcastUrl = 'https://webcast.tiktok.com';
+
+  @Setting('TIKTOK_SOCKET_URL', 'WebSocket of the `anonymous` provider')
+  @Matches(/^wss?:\/\//, { message: 'expected ws:// or wss://' })
+  tiktokSocketUrl = 'wss://webcast-ws.tiktok.com/webcast/im/ws_proxy/ws_reuse_supplement/';
+
+  @Setting('SIMULATOR_ROOMS', 'rooms the simulator opens by itself at start; 0 for none')
+  @Bounded(0, 5_000)
+  simulatorRooms = 6;
+
+  @Setting('SIMULATOR_RATE', 'messages a second in each of these rooms, as a multiple of a moderate room (about 4/s)')
+  @Bounded(0, 1_000)
+  simulatorRate = 1;
+
+  @Setting('SIMULATOR_KEY', 'what the simulator derives its sessions from, so that they outlive a restart; random when empty', true)
+  @IsString()
+  simulatorKey = '';
+}

@@ -12,6 +12,8 @@ export function createPool(url: string, logger: Logger, options: { name: string;
     idleTimeoutMillis: 30_000,
     statement_timeout: 30_000,
   });
+  // One that is lost while it is checked out says so here, and without a listener that ends the process; its next query fails.
+  pool.on('connect', (client) => client.on('error', () => undefined));
   pool.on('error', (error) => logger.warn({ reason: error.message }, 'an idle PostgreSQL connection was lost'));
   return pool;
 }

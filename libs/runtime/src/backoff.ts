@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 
 /** Bounds of a retry loop. */
@@ -18,6 +19,8 @@ export function backoffMs(attempt: number, { firstMs, maxMs }: BackoffBounds): n
 /** Sleeps `ms`; returns false at once when `signal` aborts, so that loops can end instead of throwing. */
 export async function pause(ms: number, signal?: AbortSignal): Promise<boolean> {
   if (signal?.aborted) return false;
+  // Many sleep on the one signal that ends a process; Node takes more than ten for a leak.
+  if (signal) setMaxListeners(0, signal);
   try {
     await delay(ms, undefined, { signal });
     return true;

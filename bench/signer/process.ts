@@ -35,11 +35,13 @@ export class Measured {
 
   /** CPU seconds it has used, itself alone; 0 where the system does not say. */
   cpuSeconds(): number {
+    return cpuSecondsOf(this.pid);
+  }
+
+  /** Bytes of memory it has resident; 0 where the system does not say. */
+  residentBytes(): number {
     try {
-      const fields = readFileSync(`/proc/${this.pid}/stat`, 'utf8')
-        .replace(/^.*\) /s, '')
-        .split(' ');
-      return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
+      return Number(/^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${this.pid}/status`, 'utf8'))?.[1] ?? 0) * 1024;
     } catch {
       return 0;
     }
@@ -57,6 +59,18 @@ export class Measured {
     const timer = setTimeout(() => this.child.kill('SIGKILL'), STOP_MS_MAX);
     await ended;
     clearTimeout(timer);
+  }
+}
+
+/** CPU seconds that a process has used with all of its threads; 0 where the system does not say. */
+export function cpuSecondsOf(pid: number): number {
+  try {
+    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
+      .replace(/^.*\) /s, '')
+      .split(' ');
+    return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
+  } catch {
+    return 0;
   }
 }
 

@@ -109,5 +109,9 @@ export interface PostgresOptions {
 export function startRedis(options: RedisOptions): Promise<PrivateServer>;
 /** @throws when the data folder is damaged or of another version, or it does not start. */
 export function startPostgres(options: PostgresOptions): Promise<PrivateServer>;
+/** The processes that must not outlive this one, however it ends. */
+export const guard: { watch(record: ProcessRecord): void; forget(pid: number): void };
+/** What tells a process from a later one with the same number; undefined when there is no such process. */
+export function processIdentity(pid: number): string | undefined;
 /** A folder under the system's temporary one that goes with this process at the latest. */
 export function temporaryFolder(name: string): { path: string; remove(): void };

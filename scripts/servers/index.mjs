@@ -1,4 +1,6 @@
 /** Private servers: the one place that starts a Redis or a PostgreSQL, for `npm start`, the tests and the benchmarks. */
+export { guard } from './guard.mjs';
 export { startPostgres } from './postgres.mjs';
+export { processIdentity } from './process-identity.mjs';
 export { startRedis } from './redis.mjs';
 export { temporaryFolder } from './temporary-folder.mjs';

@@ -21,6 +21,7 @@ export const paths = {
   redis: join(dataDir, 'redis'),
   postgres: join(dataDir, 'postgres'),
   logs: join(dataDir, 'logs'),
+  spool: join(dataDir, 'spool'),
 };
 
 /**
@@ -99,7 +100,7 @@ export function recordProcess(record) {
 
 /**
  * Ports and passwords of the private servers, made once and kept.
- * @returns {{ redis: { port: number, password: string }, postgres: { port: number, password: string }, webhooks: { key: string }, simulator: { key: string } }}
+ * @returns {{ redis: { port: number, password: string }, postgres: { port: number, password: string }, webhooks: { key: string }, creators: { key: string }, simulator: { key: string } }}
  */
 export function readSecrets() {
   if (existsSync(paths.secrets)) {
@@ -122,10 +123,11 @@ export function readSecrets() {
 }
 
 /**
- * What encrypts the secrets of webhook endpoints in the database (part of a backup, as the database is), and what the
- * simulator's sessions are made of, so that they are good over a restart, as TikTok's are.
+ * What encrypts the secrets of webhook endpoints and of creators in the database (part of a backup, as the database is),
+ * and what the simulator's sessions are made of, so that they are good over a restart, as TikTok's are.
  */
-const newKeys = () => ({ webhooks: { key: randomBytes(32).toString('base64') }, simulator: { key: randomBytes(32).toString('base64') } });
+const newKeys = () => ({ webhooks: { key: newKey() }, creators: { key: newKey() }, simulator: { key: newKey() } });
+const newKey = () => randomBytes(32).toString('base64');
 
 /** @param {ReturnType<typeof readSecrets>} secrets */
 export function writeSecrets(secrets) {

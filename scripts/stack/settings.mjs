@@ -90,10 +90,10 @@ function tryListen(port, host) {
  * Environment of every process. In the demo everything that could leave the machine points at the simulator,
  * whatever the caller's environment says.
  * @param {Settings} settings
- * @param {{ redisUrl: string, databaseUrl: string, keys: { webhooks: string, simulator: string }, env: NodeJS.ProcessEnv }} given
+ * @param {{ redisUrl: string, databaseUrl: string, keys: { webhooks: string, creators: string, simulator: string }, spoolDir: string, env: NodeJS.ProcessEnv }} given
  * @returns {NodeJS.ProcessEnv}
  */
-export function processEnv(settings, { redisUrl, databaseUrl, keys, env }) {
+export function processEnv(settings, { redisUrl, databaseUrl, keys, spoolDir, env }) {
   const { ports, host, address } = settings;
   const simulator = address('simulator');
   return {
@@ -108,6 +108,8 @@ export function processEnv(settings, { redisUrl, databaseUrl, keys, env }) {
     SIMULATOR_PORT: String(ports.simulator),
     SIGNER_URL: address('signer'),
     WEBHOOK_SECRET_KEY: env.WEBHOOK_SECRET_KEY || keys.webhooks,
+    CREATOR_SECRET_KEY: env.CREATOR_SECRET_KEY || keys.creators,
+    SPOOL_DIR: env.SPOOL_DIR ?? spoolDir,
     // A first receiver is usually a script on the same machine.
     WEBHOOK_ALLOW_CIDRS: env.WEBHOOK_ALLOW_CIDRS ?? '127.0.0.0/8,::1/128',
     ...(settings.handles.length === 0
@@ -118,6 +120,7 @@ export function processEnv(settings, { redisUrl, databaseUrl, keys, env }) {
           TIKTOK_WEBCAST_URL: simulator,
           TIKTOK_SOCKET_URL: `${simulator.replace(/^http/, 'ws')}/webcast/im/ws_proxy/ws_reuse_supplement/`,
           POLL_MS: env.POLL_MS || '3000',
+          POLLS_PER_SECOND: env.POLLS_PER_SECOND || '50',
         }
       : { SIGN_PROVIDERS: env.SIGN_PROVIDERS || 'anonymous,remote' }),
   };

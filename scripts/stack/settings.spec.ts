@@ -2,7 +2,12 @@ import { createServer, type AddressInfo } from 'node:net';
 import { describe, expect, it } from '@jest/globals';
 import { checkPorts, contacted, processEnv, readSettings } from './settings.mjs';
 
-const given = { redisUrl: 'redis://127.0.0.1:1', databaseUrl: 'postgres://127.0.0.1:2/x', keys: { webhooks: 'key', simulator: 'key' } };
+const given = {
+  redisUrl: 'redis://127.0.0.1:1',
+  databaseUrl: 'postgres://127.0.0.1:2/x',
+  spoolDir: '/spool',
+  keys: { webhooks: 'key', creators: 'key', simulator: 'key' },
+};
 
 describe('settings of npm start', () => {
   it('points everything that leaves the machine at the simulator in the demo, whatever the environment says', async () => {

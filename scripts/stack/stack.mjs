@@ -94,7 +94,8 @@ export class Stack {
     this.env = processEnv(this.settings, {
       redisUrl,
       databaseUrl,
-      keys: { webhooks: secrets.webhooks.key, simulator: secrets.simulator.key },
+      keys: { webhooks: secrets.webhooks.key, creators: secrets.creators.key, simulator: secrets.simulator.key },
+      spoolDir: paths.spool,
       env: process.env,
     });
   }

@@ -138,7 +138,7 @@ try {
   const details = phases.map(
     ({ name, injected, kills, accounting }) =>
       `${name}: injected ${JSON.stringify(injected)}, killed ${JSON.stringify(kills)}, gaps by reason ${JSON.stringify(accounting.gapsByReason)}${
-        accounting.examples.length > 0 ? `, missing e.g. ${JSON.stringify(accounting.examples)}` : ''
+        accounting.missing > 0 ? `, missing e.g. ${JSON.stringify(accounting.examples)}` : ''
       }`,
   );
   const failures = phases.flatMap(bars);

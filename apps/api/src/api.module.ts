@@ -4,6 +4,7 @@ import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { type Config, HealthController, type Logger } from '@tributary/runtime';
 import { AccessGuard } from './access/access.guard.js';
 import { KeyRing } from './access/key-ring.js';
+import { CreatorOptionsKeeper } from './creators/creator-options.js';
 import { CreatorRegistry } from './creators/creator-registry.js';
 import { CreatorViews } from './creators/creator-views.js';
 import { CreatorsController } from './creators/creators.controller.js';
@@ -49,6 +50,7 @@ const HTTP_PROVIDERS: Provider[] = [
   KeyRing,
   KeyStore,
   ProjectionKeeper,
+  CreatorOptionsKeeper,
   CreatorRegistry,
   CreatorViews,
   StatusLearner,

@@ -1,7 +1,11 @@
 import { readdirSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import type { Envelope } from '@tributary/events';
+import { EVENT_TYPES, type Envelope } from '@tributary/events';
 import { ApiUnderTest, draft } from './testing/api-under-test.js';
+import { FAILURE_CATEGORIES } from './webhooks/guard/outcome.js';
+
+/** Addresses that are a name or an example in a field, and are never asked. */
+const SHOWN = new Set(['http://www.w3.org/2000/svg', 'https://www.tiktok.com/@another/live', 'https://example.com/hooks']);
 
 describe('dashboard', () => {
   let api: ApiUnderTest;
@@ -27,9 +31,7 @@ describe('dashboard', () => {
     for (const name of files) {
       const text = (await api.call<string>('GET', path(name), { key: null })).body;
       const addresses = [...text.matchAll(/https?:\/\/[^\s"'`<&]+/g)].map(([address]) => address);
-      expect(addresses.filter((address) => !/^http:\/\/www\.w3\.org\/|^https:\/\/www\.tiktok\.com\/@another\/live/.test(address))).toEqual(
-        [],
-      );
+      expect(addresses.filter((address) => !SHOWN.has(address))).toEqual([]);
       if (name.endsWith('.html')) expect(text).not.toMatch(/<script(?![^>]*src=)|\son\w+=|\sstyle=/);
       if (name.endsWith('.js')) expect(text).not.toMatch(/innerHTML|outerHTML|insertAdjacentHTML|\beval\(|new Function/);
     }
@@ -48,6 +50,38 @@ describe('dashboard', () => {
     }
     for (const [, icon] of html.matchAll(/href="#(i-[\w-]+)"/g)) icons.add(icon!);
     expect([...icons].filter((icon) => !ids.has(icon))).toEqual([]);
+  });
+
+  it('suggests only types of events that there are', async () => {
+    const { SUGGESTED_TYPES } = (await import(new URL('./public/webhook-form.js', import.meta.url).href)) as { SUGGESTED_TYPES: string[] };
+    const known = new Set<string>(EVENT_TYPES);
+    const missing = SUGGESTED_TYPES.filter((type) =>
+      type.endsWith('*') ? ![...known].some((name) => name.startsWith(type.slice(0, -1))) : !known.has(type),
+    );
+    expect(missing).toEqual([]);
+  });
+
+  it('has words for every category of failure and every state of an endpoint', async () => {
+    const { failureText, stateOf } = (await import(new URL('./public/webhook-words.js', import.meta.url).href)) as {
+      failureText(category: string, status?: number): string;
+      stateOf(endpoint: object): { key: string; note: string };
+    };
+    for (const category of FAILURE_CATEGORIES) expect({ category, text: failureText(category) }).not.toEqual({ category, text: category });
+    const endpoint = (more: object) => ({
+      ...{ state: 'enabled', reason: null, stateSince: new Date(), lag: { retrying: 0 } },
+      health: { failingSince: null, lastSuccessAt: null, throttledUntil: null },
+      ...more,
+    });
+    const failing = { failingSince: new Date(), lastSuccessAt: null, throttledUntil: null };
+    expect(
+      [
+        {},
+        { state: 'paused' },
+        { state: 'disabled', reason: 'gone' },
+        { health: failing },
+        { health: { ...failing, lastSuccessAt: new Date() }, lag: { retrying: 2 } },
+      ].map((more) => stateOf(endpoint(more)).key),
+    ).toEqual(['enabled', 'paused', 'disabled', 'failing', 'retrying']);
   });
 
   it('joins history and live stream with nothing lost and nothing twice, whatever is stored meanwhile', async () => {

@@ -22,16 +22,32 @@ export interface CreatorCarry {
   room?: string;
   /** Ids of the last messages, where the connection ended in an orderly way: TikTok sends some of them again. */
   ids?: string[];
+  /** The standby that received the room beside its holder until the holder left: for it alone there is no gap. */
+  handedTo?: string;
+  /** When it used to be live, as LiveHours writes it. */
+  hours?: string;
 }
 
 /** Ids carried: a new connection was seen to repeat 6 messages. */
 export const CARRIED_IDS_MAX = 64;
+/** Ids carried to a standby, which has received what its predecessor did since the offer: as many as a normaliser knows. */
+export const HANDED_IDS_MAX = 2_048;
 
 /** Version of the text: another one is not read, and the holder starts without. */
 const VERSION = 1;
 
 export function encodeCreatorCarry(carry: CreatorCarry): string {
   return JSON.stringify({ v: VERSION, ...carry });
+}
+
+/** Names the standby of one worker run for a creator held under this fence. */
+export function handOverToken(run: string, fence: string): string {
+  return `${run}/${fence}`;
+}
+
+/** Text that stands in a carry once its holder has left to this standby, and never before. */
+export function handOverProof(token: string): string {
+  return `"handedTo":${JSON.stringify(token)}`;
 }
 
 /** Reads a carry; undefined when it is of another version or unreadable. */
@@ -44,13 +60,15 @@ export function decodeCreatorCarry(text: string | undefined): CreatorCarry | und
     return undefined;
   }
   if (!isObject(value) || value.v !== VERSION || typeof value.roomId !== 'string' || typeof value.live !== 'boolean') return undefined;
-  const { roomId, live, gap, room, ids } = value;
+  const { roomId, live, gap, room, ids, handedTo, hours } = value;
   return {
     roomId,
     live,
     ...(isGap(gap) ? { gap: { from: gap.from, reason: gap.reason, ...(gap.rate === undefined ? {} : { rate: gap.rate }) } } : {}),
     ...(typeof room === 'string' ? { room } : {}),
-    ...(Array.isArray(ids) ? { ids: ids.filter((id) => typeof id === 'string').slice(-CARRIED_IDS_MAX) } : {}),
+    ...(Array.isArray(ids) ? { ids: ids.filter((id) => typeof id === 'string').slice(-HANDED_IDS_MAX) } : {}),
+    ...(typeof handedTo === 'string' ? { handedTo } : {}),
+    ...(typeof hours === 'string' ? { hours } : {}),
   };
 }
 

@@ -1,24 +1,25 @@
 import type { CreatorRecord, CreatorStatus, Lease } from '@tributary/creators';
 import { backoffMs } from '@tributary/runtime/backoff';
-import type { ResolveResult } from '@tributary/webcast';
 import { type CreatorCarry, decodeCreatorCarry } from './carry.js';
 import { CreatorVoice } from './creator-voice.js';
-import { type LiveRoom, RoomLife } from './room-life.js';
+import { LiveWatch } from './live-watch.js';
+import { type HandingOver, type LiveRoom, RoomLife } from './room-life.js';
 import type { SessionServices, StopReason } from './session-services.js';
+import type { Standby } from './standby.js';
 import { StatusKeeper } from './status-keeper.js';
 
 export interface CreatorSessionOptions {
   services: SessionServices;
   record: CreatorRecord;
   lease: Lease;
+  /** A connection to its room that was opened before the lease came. */
+  standby?: Standby;
 }
 
-/** A name that nobody has is asked for this much less often than one that is offline. */
-const NOT_FOUND_PATIENCE = 5;
-/** Polls that failed in a row before the creator is shown as in error. */
-const FAILURES_SHOWN = 3;
 /** Rest after a bug, so that it cannot spin. */
 const BUG_BOUNDS = { firstMs: 5_000, maxMs: 300_000 };
+/** States of a room that is not received for a while. */
+const WAITING_STATES: ReadonlySet<CreatorStatus['state']> = new Set(['gated', 'blocked', 'error']);
 
 /** One creator for as long as this worker holds its lease: waits until it is live, and lives through its rooms. */
 export class CreatorSession {
@@ -30,12 +31,10 @@ export class CreatorSession {
   private running: Promise<void> | undefined;
   private life: RoomLife | undefined;
   private current: CreatorRecord;
-  /** Polls that brought no answer, in a row; refusals counted apart, as they are waited out longer. */
-  private failures = 0;
-  private refusals = 0;
-  private told: string | undefined;
+  private readonly watch: LiveWatch;
+  private standby: Standby | undefined;
 
-  constructor({ services, record, lease }: CreatorSessionOptions) {
+  constructor({ services, record, lease, standby }: CreatorSessionOptions) {
     this.services = services;
     this.current = record;
     this.lease = lease;
@@ -46,10 +45,12 @@ export class CreatorSession {
       now: () => services.clock.now(),
       onGap: (reason) => services.onGap(reason),
     });
-    const carry = inheritedFrom(lease);
+    this.standby = standby;
+    const carry = inheritedFrom(lease, standby);
     if (carry) this.voice.inherit(carry);
     this.status = new StatusKeeper(services.worker, services.clock);
     if (record.userId !== undefined) this.status.user(record.userId);
+    this.watch = new LiveWatch({ services, record: () => this.current, voice: this.voice, status: this.status });
   }
 
   get record(): CreatorRecord {
@@ -58,7 +59,17 @@ export class CreatorSession {
 
   /** Whether moving it to another worker would interrupt nothing. */
   get isQuiet(): boolean {
-    return this.life === undefined;
+    return this.life === undefined || WAITING_STATES.has(this.state);
+  }
+
+  /** The room whose messages are received now, and may be received by another worker too. */
+  get openRoom(): string | undefined {
+    return this.life?.openRoom;
+  }
+
+  /** Messages received by this holder. */
+  get messages(): number {
+    return this.status.status.counters.messages;
   }
 
   get state(): CreatorStatus['state'] {
@@ -74,7 +85,10 @@ export class CreatorSession {
   update(record: CreatorRecord): void {
     const before = this.current;
     this.current = record;
-    if (before.uniqueId !== record.uniqueId || JSON.stringify(before.options) !== JSON.stringify(record.options)) this.life?.update();
+    if (before.uniqueId !== record.uniqueId || JSON.stringify(before.options) !== JSON.stringify(record.options)) {
+      this.life?.update();
+      this.watch.wake();
+    }
   }
 
   /**
@@ -85,9 +99,22 @@ export class CreatorSession {
     if (reason === 'lost') this.voice.close();
     const closed = this.life?.stop(reason);
     this.stopping.abort();
+    this.standby?.discard();
     await closed;
     await this.running;
     if (reason !== 'lost') this.voice.settle();
+    this.voice.close();
+  }
+
+  /**
+   * Ends for a standby of another worker that receives the same. Resolves when its last word is taken by the log; the
+   * socket closes in its own time.
+   */
+  async handOver(reason: StopReason, to: HandingOver): Promise<void> {
+    this.life?.handOver(reason, to);
+    this.stopping.abort();
+    await this.running;
+    this.voice.settle();
     this.voice.close();
   }
 
@@ -95,6 +122,7 @@ export class CreatorSession {
   tick(now: number): void {
     if (this.stopping.signal.aborted) return;
     this.life?.tick(now);
+    if (this.life) this.watch.liveAt(now);
     this.voice.settle();
   }
 
@@ -135,10 +163,11 @@ export class CreatorSession {
 
   private async live(signal: AbortSignal): Promise<void> {
     const { carried } = this.voice;
+    if (!carried.live) this.standby?.discard();
     let inherited = carried.live ? carried : undefined;
     let room: LiveRoom | undefined = inherited && { roomId: inherited.roomId };
     while (!signal.aborted) {
-      room ??= await this.waitUntilLive(signal);
+      room ??= await this.watch.untilLive(signal);
       if (!room) return;
       const life = new RoomLife({
         services: this.services,
@@ -147,82 +176,34 @@ export class CreatorSession {
         status: this.status,
         room,
         ...(inherited ? { inherited } : {}),
+        ...this.standbyFor(room),
       });
       this.life = life;
       const outcome = await life.run(signal);
       this.life = undefined;
       inherited = undefined;
       room = outcome.kind === 'moved' ? outcome.room : undefined;
-      if (outcome.kind === 'ended' && !(await this.services.clock.sleep(this.pollDelayMs(), signal))) return;
+      if (outcome.kind === 'ended' && !(await this.watch.afterRoom(signal))) return;
     }
   }
 
-  private async waitUntilLive(signal: AbortSignal): Promise<LiveRoom | undefined> {
-    while (!signal.aborted) {
-      const found = await this.services.polls.poll(this.current.uniqueId, false, signal);
-      if (!found) return undefined;
-      if (found.kind === 'live') {
-        this.failures = 0;
-        this.refusals = 0;
-        this.told = undefined;
-        return { roomId: found.roomId, userId: found.userId, title: found.title };
-      }
-      if (!(await this.services.clock.sleep(this.notLive(found), signal))) return undefined;
-    }
-    return undefined;
-  }
-
-  /** Shows why there is nothing to connect to; returns how long to wait before the next poll, in ms. */
-  private notLive(found: Exclude<ResolveResult, { kind: 'live' }>): number {
-    const { timing } = this.services;
-    switch (found.kind) {
-      case 'offline':
-        this.failures = 0;
-        this.refusals = 0;
-        this.told = undefined;
-        this.status.user(found.userId);
-        this.status.enter('offline');
-        return this.pollDelayMs();
-      case 'not-found': {
-        const waitMs = this.pollDelayMs() * NOT_FOUND_PATIENCE;
-        this.trouble('error', 'not-found', `TikTok knows no creator @${this.current.uniqueId}`, waitMs);
-        return waitMs;
-      }
-      case 'blocked': {
-        const waitMs = (found.retryAfterMs ?? backoffMs(this.refusals, timing.block)) + this.pollDelayMs() * Math.random();
-        this.refusals += 1;
-        this.trouble('blocked', `poll-${found.status}`, found.errors.at(-1) ?? `status ${found.status}`, waitMs);
-        return waitMs;
-      }
-      case 'failed': {
-        this.failures += 1;
-        const waitMs = Math.max(this.pollDelayMs(), backoffMs(this.failures, timing.reconnect));
-        const shown = this.failures >= FAILURES_SHOWN ? 'error' : this.status.state;
-        this.trouble(shown, 'poll-failed', found.errors.join('; '), waitMs);
-        return waitMs;
-      }
-    }
-  }
-
-  /** Shows a trouble at once, and tells it as an event when the creator enters it. */
-  private trouble(state: CreatorStatus['state'], reason: string, message: string, waitMs: number): void {
-    const retryAt = this.services.clock.now() + waitMs;
-    this.status.enter(state, { reason, message, retryAt });
-    if ((state !== 'error' && state !== 'blocked') || this.told === reason) return;
-    this.told = reason;
-    const where = { handle: this.current.uniqueId, roomId: '' };
-    this.voice.monitor('monitor.error', where, { reason, message, retryAt: new Date(retryAt).toISOString() });
-  }
-
-  /** The poll interval with jitter, so that creators added together are not polled together for ever. */
-  private pollDelayMs(): number {
-    return Math.round(this.services.timing.pollMs * (0.75 + 0.5 * Math.random()));
+  /** The standby goes to the first room if it is its own, and is let go otherwise. */
+  private standbyFor({ roomId }: LiveRoom): { standby?: Standby } {
+    const { standby } = this;
+    this.standby = undefined;
+    if (standby?.offer.roomId === roomId) return { standby };
+    standby?.discard();
+    return {};
   }
 }
 
-/** What the previous holder left; one that died left no beginning of the gap. */
-function inheritedFrom({ carry: text, lastAt }: Lease): CreatorCarry | undefined {
+/**
+ * What the previous holder left; one that died left no beginning of the gap. Where a wipe took what it left, its standby
+ * still knows the room.
+ */
+function inheritedFrom({ carry: text, lastAt }: Lease, standby: Standby | undefined): CreatorCarry | undefined {
   const carry = decodeCreatorCarry(text);
+  if (!carry && standby) return { roomId: standby.offer.roomId, live: true, gap: { from: standby.takenAt, reason: 'takeover' } };
   if (!carry?.live || carry.gap || lastAt === undefined) return carry;
   return { ...carry, gap: { from: lastAt, reason: 'takeover' } };
 }

@@ -21,6 +21,8 @@ export interface CreatorVoiceOptions {
 
 /** Monitor events that wait for memory, per creator: about ten reconnects' worth. */
 const UNSAID_MAX = 64;
+/** A lost event may have waited this long in a socket that was not read, in ms: what it stood for is as old as TikTok says, within this. */
+const UNREAD_MS_MAX = 15_000;
 
 /**
  * Everything one holder says of one creator, in order and under one fence. What memory cannot take is counted, and told
@@ -121,8 +123,10 @@ export class CreatorVoice {
     return { id, type, creatorId: this.options.creatorId, handle, roomId, time: now, receivedAt: now, data: cleaned(data) };
   }
 
-  private lose({ receivedAt, handle, roomId }: EventDraft): void {
-    this.lost ??= { from: receivedAt, to: receivedAt, count: 0, handle, roomId };
+  private lose({ time, receivedAt, handle, roomId }: EventDraft): void {
+    const at = Math.min(receivedAt, Math.max(time, receivedAt - UNREAD_MS_MAX));
+    this.lost ??= { from: at, to: receivedAt, count: 0, handle, roomId };
+    this.lost.from = Math.min(this.lost.from, at);
     this.lost.to = Math.max(this.lost.to, receivedAt);
     this.lost.count += 1;
   }

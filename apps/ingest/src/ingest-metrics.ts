@@ -3,8 +3,9 @@ import { GAP_REASONS, type GapReason } from '@tributary/events';
 import type { InboxProducer } from '@tributary/log';
 import type { Metrics } from '@tributary/runtime';
 import { Counter, Gauge, Histogram } from 'prom-client';
+import type { BackPressure } from './back-pressure.js';
 import type { PollDesk } from './poll-desk.js';
-import type { ConnectionEnd } from './room-connection.js';
+import type { ConnectionEnd, WorkerTotals } from './room-connection.js';
 import type { SignDesk } from './sign-desk.js';
 import type { Supervisor } from './supervisor.js';
 
@@ -52,8 +53,8 @@ export class IngestMetrics {
   }
 
   /** Publishes what these parts know of themselves. */
-  watch(parts: { supervisor: Supervisor; producer: InboxProducer; leases: LeaseManager; signs: SignDesk; polls: PollDesk }): void {
-    const { supervisor, producer, leases, signs, polls } = parts;
+  watch(parts: { supervisor: Supervisor; leases: LeaseManager; signs: SignDesk; polls: PollDesk }): void {
+    const { supervisor, leases, signs, polls } = parts;
     const registers = [this.metrics];
     new Gauge({
       name: 'tributary_ingest_creators',
@@ -66,21 +67,6 @@ export class IngestMetrics {
       },
     });
     new Gauge({
-      name: 'tributary_ingest_events',
-      help: 'Messages received, events made of them, appended to the inbox, confirmed by the store, refused for their fence, sent again',
-      labelNames: ['stage'],
-      registers,
-      collect() {
-        const { refused, resent, taken } = producer.stats();
-        for (const [stage, value] of Object.entries({ ...supervisor.counters(), taken, refused, resent })) this.set({ stage }, value);
-      },
-    });
-    this.gauge('tributary_ingest_memory_bytes', 'Events kept in memory until the store confirms them', () => producer.stats().bytes);
-    this.gauge('tributary_ingest_unappended_seconds', 'Age of the oldest event that is not in the inbox', () => {
-      const { oldestUnappendedAt } = producer.stats();
-      return oldestUnappendedAt === undefined ? 0 : (Date.now() - oldestUnappendedAt) / 1000;
-    });
-    new Gauge({
       name: 'tributary_ingest_leases',
       help: 'Leases held now; claimed, taken over from silent workers, lost, restored, and failed commands since the start',
       labelNames: ['what'],
@@ -89,12 +75,72 @@ export class IngestMetrics {
         for (const [what, value] of Object.entries({ ...leases.stats() } satisfies Record<string, number>)) this.set({ what }, value);
       },
     });
+    new Gauge({
+      name: 'tributary_ingest_hand_overs',
+      help: 'Creators handed over since the start: offered, given, withdrawn, stranded; taken from others, adopted, dropped; on standby now',
+      labelNames: ['what'],
+      registers,
+      collect() {
+        const { given, taken } = supervisor.handOverStats();
+        const { done, ...offers } = given;
+        const { now, ...standbys } = taken;
+        for (const [what, value] of Object.entries({ ...offers, given: done, ...standbys, standby: now })) this.set({ what }, value);
+      },
+    });
     this.gauge('tributary_ingest_sign_calls_in_window', 'Sign calls within the last minute', () => signs.queue.usedInWindow);
     this.gauge('tributary_ingest_sign_queue', 'Connections that wait for a sign call', () => signs.queue.waiting);
-    this.gauge('tributary_ingest_poll_queue', 'Polls that wait for their turn', () => polls.queue.waiting);
+    this.gauge('tributary_ingest_poll_queue', 'Polls that wait for their turn', () => polls.waiting);
+    this.gauge(
+      'tributary_ingest_poll_addresses_resting',
+      'Addresses (this one, and proxies) that rest since TikTok blocks them',
+      () => polls.addresses.resting,
+    );
     this.gauge('tributary_ingest_poll_block_seconds', 'How long this address still rests from polling', () =>
       Math.max(0, (polls.restsUntil - Date.now()) / 1000),
     );
+  }
+
+  /** Publishes where events are between socket and store. */
+  watchFlow({ totals, producer, pressure }: { totals: WorkerTotals; producer: InboxProducer; pressure: BackPressure }): void {
+    const registers = [this.metrics];
+    new Gauge({
+      name: 'tributary_ingest_events',
+      help: 'Messages received (of these undecodable), events decoded of them, taken and turned away by memory, appended to the inbox, confirmed by the store, refused for their fence, sent again, lost on disk',
+      labelNames: ['stage'],
+      registers,
+      collect() {
+        const { taken, turnedAway, appended, confirmed, refused, resent, lost } = producer.stats();
+        const stages = { ...totals, taken, turned_away: turnedAway, appended, confirmed, refused, resent, lost };
+        for (const [stage, value] of Object.entries(stages)) this.set({ stage }, value);
+      },
+    });
+    this.gauge('tributary_ingest_memory_bytes', 'Events kept in memory until the store confirms them', () => producer.stats().bytes);
+    this.gauge('tributary_ingest_unappended_seconds', 'Age of the oldest event that is not in the inbox', () => {
+      const { oldestUnappendedAt } = producer.stats();
+      return oldestUnappendedAt === undefined ? 0 : (Date.now() - oldestUnappendedAt) / 1000;
+    });
+    this.gauge('tributary_ingest_spool_bytes', 'Events on disk until the store confirms them', () => producer.stats().spool?.bytes ?? 0);
+    new Gauge({
+      name: 'tributary_ingest_spool',
+      help: 'Events spooled; of runs that ended: runs found, events replayed, refused, abandoned, lost, waiting; torn and corrupt segments',
+      labelNames: ['what'],
+      registers,
+      collect() {
+        const { bytes: _bytes, ...counts } = producer.stats().spool ?? { bytes: 0 };
+        for (const [what, value] of Object.entries(counts satisfies Record<string, number>)) this.set({ what }, value);
+      },
+    });
+    this.gauge('tributary_ingest_paused', '1 while sockets are not read because memory is short', () => (pressure.isPaused ? 1 : 0));
+    this.gauge('tributary_ingest_paused_seconds', 'How long sockets were not read since the start', () => pressure.pausedMs / 1000);
+    new Gauge({
+      name: 'tributary_ingest_pauses',
+      help: 'Times that sockets were not read since the start, and of these the ones that ended before memory was free',
+      labelNames: ['what'],
+      registers,
+      collect() {
+        for (const [what, value] of Object.entries(pressure.counts)) this.set({ what }, value);
+      },
+    });
   }
 
   private gauge(name: string, help: string, value: () => number): void {

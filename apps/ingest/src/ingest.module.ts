@@ -7,6 +7,7 @@ import { Worker } from './worker.js';
 const LOGGER = Symbol('logger');
 const REDIS = Symbol('Redis client for leases, projection and boards');
 const INBOX_REDIS = Symbol('Redis client for the inbox');
+const WAKE_REDIS = Symbol('Redis client for subscriptions');
 
 /** Ties the worker to the life of the process. */
 @Injectable()
@@ -21,6 +22,7 @@ class WorkerLife implements OnApplicationBootstrap, OnApplicationShutdown {
     @Inject(Readiness) private readonly readiness: Readiness,
     @Inject(REDIS) private readonly redis: Redis,
     @Inject(INBOX_REDIS) private readonly inboxRedis: Redis,
+    @Inject(WAKE_REDIS) private readonly wakeRedis: Redis,
   ) {}
 
   /**
@@ -28,11 +30,11 @@ class WorkerLife implements OnApplicationBootstrap, OnApplicationShutdown {
    * @throws Error with one sentence when the configuration does not fit.
    */
   async onApplicationBootstrap(): Promise<void> {
-    const { config, logger, metrics, readiness, redis, inboxRedis } = this;
+    const { config, logger, metrics, readiness, redis, inboxRedis, wakeRedis } = this;
     const facts = await this.readFacts();
     if (!facts) return;
     if (facts.disagreement) throw new Error(facts.disagreement);
-    this.worker = new Worker({ config, logger, metrics, readiness, redis, inboxRedis, inboxBytesMax: facts.inboxBytesMax });
+    this.worker = new Worker({ config, logger, metrics, readiness, redis, inboxRedis, wakeRedis, inboxBytesMax: facts.inboxBytesMax });
     this.worker.start();
   }
 
@@ -41,6 +43,7 @@ class WorkerLife implements OnApplicationBootstrap, OnApplicationShutdown {
     await this.worker?.stop();
     this.redis.disconnect();
     this.inboxRedis.disconnect();
+    this.wakeRedis.disconnect();
   }
 
   /** What only Redis knows; tried until it answers. Undefined when the process stops before. */
@@ -73,6 +76,7 @@ export class IngestModule {
         Readiness,
         { provide: REDIS, useFactory: () => createRedis(config.redisUrl, logger, { name: 'ingest' }) },
         { provide: INBOX_REDIS, useFactory: () => createRedis(config.redisUrl, logger, { name: 'ingest-inbox' }) },
+        { provide: WAKE_REDIS, useFactory: () => createRedis(config.redisUrl, logger, { name: 'ingest-wake' }) },
         WorkerLife,
       ],
     };

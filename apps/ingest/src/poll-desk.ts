@@ -1,81 +1,124 @@
-import type { ResolveResult } from '@tributary/webcast';
+import { type Asker, type CheckAliveResult, readProxy, type ResolveResult, type RoomInfoResult } from '@tributary/webcast';
+import type { Dispatcher } from 'undici';
 import type { Clock } from './clock.js';
-import { TurnQueue } from './turn-queue.js';
+import { Egress } from './egress.js';
 
-/** Polls under way at the same time. */
-const RUNNING_MAX = 16;
-/** So many different creators refused in a row mean that this address is blocked, not they. */
-const REFUSED_IN_A_ROW = 3;
-/** Rest of a blocked address when it is told no time; doubled while it stays blocked. Blocks of 10 minutes to 5 hours were seen. */
-const BLOCK_FIRST_MS = 60_000;
-const BLOCK_MS_MAX = 1_800_000;
+/** A proxy that nobody polls through for this long is closed. */
+const IDLE_MS = 600_000;
+/** Proxies known at a time before unused ones are looked for. */
+const EGRESSES_TIDY = 64;
+const OWN = '';
 
 /** What finds rooms. */
 export interface Resolver {
-  resolve(uniqueId: string, signal: AbortSignal): Promise<ResolveResult>;
+  resolve(uniqueId: string, signal: AbortSignal, asker?: Asker): Promise<ResolveResult>;
+  checkAlive(roomIds: readonly string[], signal: AbortSignal, asker?: Asker): Promise<CheckAliveResult>;
+  roomInfo(roomId: string, signal: AbortSignal, asker?: Asker): Promise<RoomInfoResult>;
+}
+
+export interface PollDeskOptions {
+  resolver: Resolver;
+  /** Requests in any second through one address. */
+  perSecondMax: number;
+  clock: Clock;
+  /** How requests go through a proxy. */
+  dispatcher?(proxy: string): Dispatcher;
 }
 
 /**
- * Every liveness poll of a worker goes through here: paced, as TikTok blocks an address that asks too often, and all of
- * them at rest while the address is blocked.
+ * Everything a worker asks TikTok about liveness goes through here: paced for each address it is asked from, as TikTok
+ * blocks one that asks too often. `proxy` chooses the address; without one it is this machine's.
  */
 export class PollDesk {
-  readonly queue: TurnQueue;
-  private readonly resolver: Resolver;
-  private readonly clock: Clock;
-  private readonly refused = new Set<string>();
-  private blocks = 0;
-  private blockedUntil = 0;
-  private blockStatus = 403;
+  private readonly egresses = new Map<string, Egress>();
+  private readonly dispatchers = new Map<string, Dispatcher>();
 
-  constructor({ resolver, perSecondMax, clock }: { resolver: Resolver; perSecondMax: number; clock: Clock }) {
-    this.resolver = resolver;
-    this.clock = clock;
-    this.queue = new TurnQueue({ perWindowMax: perSecondMax, windowMs: 1_000, runningMax: RUNNING_MAX, clock });
+  constructor(private readonly options: PollDeskOptions) {}
+
+  /** Polls that wait for their turn. */
+  get waiting(): number {
+    return [...this.egresses.values()].reduce((sum, { queue }) => sum + queue.waiting, 0);
   }
 
-  /** ms since 1970 until when this address rests; in the past when it does not. */
+  /** Addresses in use, and those of them that rest. */
+  get addresses(): { used: number; resting: number } {
+    const now = this.options.clock.now();
+    return { used: this.egresses.size, resting: [...this.egresses.values()].filter(({ restsUntil }) => restsUntil > now).length };
+  }
+
+  /** ms since 1970 until when this machine's own address rests; in the past when it does not. */
   get restsUntil(): number {
-    return this.blockedUntil;
+    return this.egresses.get(OWN)?.restsUntil ?? 0;
   }
 
   /** Waits for its turn and asks; undefined when `signal` aborts. Answers `blocked` without asking while the address rests. */
-  async poll(uniqueId: string, urgent: boolean, signal: AbortSignal): Promise<ResolveResult | undefined> {
-    const resting = this.rest();
-    if (resting) return resting;
-    const ticket = this.queue.enter(urgent, signal);
-    if (!(await ticket.turn)) return undefined;
-    try {
-      const restingNow = this.rest();
-      if (restingNow) return restingNow;
-      const result = await this.resolver.resolve(uniqueId, signal);
-      if (signal.aborted) return undefined;
-      this.learn(uniqueId, result);
-      return result;
-    } finally {
-      ticket.done();
-    }
+  async poll(uniqueId: string, urgent: boolean, signal: AbortSignal, proxy?: string): Promise<ResolveResult | undefined> {
+    const egress = this.egress(proxy);
+    const outcome = await egress.ask(uniqueId, urgent, signal, (asker) => this.options.resolver.resolve(uniqueId, signal, asker), blockIn);
+    if (!outcome || outcome.kind === 'answer') return outcome?.answer;
+    const { status, retryAfterMs } = outcome;
+    return { kind: 'blocked', status, retryAfterMs, errors: [`TikTok blocks ${egress.name} (${status}); nothing is asked from there`] };
   }
 
-  private rest(): ResolveResult | undefined {
-    const retryAfterMs = this.blockedUntil - this.clock.now();
-    if (retryAfterMs <= 0) return undefined;
-    return { kind: 'blocked', status: this.blockStatus, retryAfterMs, errors: ['this address is blocked; no creator is asked for'] };
+  /**
+   * Whether a room is on air, in one request with up to 49 others. It says nothing of another room of the same creator;
+   * undefined when TikTok does not say, the address rests, or `signal` aborts.
+   */
+  isAlive(roomId: string, urgent: boolean, signal: AbortSignal, proxy?: string): Promise<boolean | undefined> {
+    return this.egress(proxy).isAlive(roomId, urgent, signal);
   }
 
-  private learn(uniqueId: string, result: ResolveResult): void {
-    if (result.kind !== 'blocked') {
-      if (result.kind === 'failed') return;
-      this.refused.clear();
-      this.blocks = 0;
-      return;
-    }
-    this.refused.add(uniqueId);
-    if (this.refused.size < REFUSED_IN_A_ROW) return;
-    this.refused.clear();
-    const restMs = result.retryAfterMs ?? Math.min(BLOCK_MS_MAX, BLOCK_FIRST_MS * 2 ** this.blocks);
-    this.blocks = Math.min(this.blocks + 1, 20);
-    this.blockStatus = result.status;
-    this.blockedUntil = this.clock.now() + restMs;
+  /** Whether a room wants a login, or is behind an age gate. */
+  async isGated(roomId: string, signal: AbortSignal, proxy?: string): Promise<boolean> {
+    const outcome = await this.egress(proxy).ask(
+      roomId,
+      true,
+      signal,
+      (asker) => this.options.resolver.roomInfo(roomId, signal, asker),
+      (info) => (info.kind === 'blocked' ? info : info.kind === 'failed' ? 'unknown' : undefined),
+    );
+    return outcome?.kind === 'answer' && outcome.answer.kind === 'gated';
   }
+
+  /** Closes what leads through proxies. */
+  async stop(): Promise<void> {
+    await Promise.all([...this.dispatchers.values()].map((dispatcher) => dispatcher.destroy()));
+    this.dispatchers.clear();
+  }
+
+  private egress(proxy = OWN): Egress {
+    const known = this.egresses.get(proxy);
+    if (known) return known;
+    if (this.egresses.size >= EGRESSES_TIDY) this.tidy();
+    const { clock, perSecondMax, resolver } = this.options;
+    const read = proxy === OWN ? undefined : readProxy(proxy);
+    const dispatcher = proxy === OWN ? undefined : this.options.dispatcher?.(proxy);
+    if (dispatcher) this.dispatchers.set(proxy, dispatcher);
+    const egress = new Egress({
+      name: read ? `the proxy ${read.ok ? read.shown : ''}` : 'this address',
+      perSecondMax,
+      clock,
+      asker: dispatcher ? { dispatcher } : {},
+      checkAlive: (roomIds, signal, asker) => resolver.checkAlive(roomIds, signal, asker),
+    });
+    this.egresses.set(proxy, egress);
+    return egress;
+  }
+
+  private tidy(): void {
+    const oldest = this.options.clock.now() - IDLE_MS;
+    for (const [proxy, egress] of this.egresses) {
+      if (proxy === OWN || egress.usedAt > oldest || !egress.isIdle) continue;
+      this.egresses.delete(proxy);
+      void this.dispatchers.get(proxy)?.destroy();
+      this.dispatchers.delete(proxy);
+    }
+  }
+}
+
+/** A refusal counts against the address even where the sign server could answer in TikTok's place. */
+function blockIn(result: ResolveResult) {
+  if (result.kind === 'blocked') return result;
+  if (result.kind === 'failed') return 'unknown';
+  return result.kind === 'not-found' ? undefined : result.block;
 }

@@ -1,10 +1,12 @@
 import type { CreatorCounters } from '@tributary/creators';
-import type { EventDraft } from '@tributary/events';
-import type { ConnectBundle } from '@tributary/signing';
+import type { EventDraft, GapReason } from '@tributary/events';
 import type { ConnectResult, NormaliserCounters, RoomState, SessionEnd, SessionStats, WireMessage } from '@tributary/webcast';
 import type { Clock } from './clock.js';
 import type { CreatorVoice } from './creator-voice.js';
+import type { Cadence } from './cadence.js';
 import { RateMeter } from './rate-meter.js';
+import type { StopReason } from './session-services.js';
+import type { RoomBundle } from './sign-desk.js';
 
 /** A connection to a room: libs/webcast's RoomSession, or a test's. */
 export interface RoomLink {
@@ -14,7 +16,7 @@ export interface RoomLink {
 }
 
 export interface LinkOptions {
-  bundle: ConnectBundle;
+  bundle: RoomBundle;
   uniqueId: string;
   onOpen(): void;
   onMessages(messages: WireMessage[], receivedAt: number): void;
@@ -35,16 +37,18 @@ export interface Normaliser {
 export interface WorkerTotals {
   /** Messages out of sockets. */
   received: number;
+  /** Of these, the ones that are not what TikTok's definitions say. */
+  undecodable: number;
   /** Events made of them. */
   decoded: number;
 }
 
 /** A paused stream may be silent so many times longer. */
-const PAUSED_PATIENCE = 16;
+const PAUSED_PATIENCE = 4;
 
 export interface RoomConnectionOptions {
   link(options: LinkOptions): RoomLink;
-  bundle: ConnectBundle;
+  bundle: RoomBundle;
   uniqueId: string;
   /** The normaliser of the room at the moment: a change of options replaces it. */
   normaliser(): Normaliser;
@@ -54,6 +58,10 @@ export interface RoomConnectionOptions {
   clock: Clock;
   /** A connection without a message for this long is closed. */
   silenceMs: number;
+  /** How its room usually sounds: a socket without any frame for several times its longest interval is dead. */
+  cadence: Cadence;
+  /** Both are waited for so many times longer: the last connections were silent too. */
+  patience: number;
   /** How long the server may take to close after the message that ends the stream. */
   endLingerMs: number;
   /** Whether the message that ends the stream is believed: false after one that was followed by more. */
@@ -95,6 +103,7 @@ export class RoomConnection {
       uniqueId: options.uniqueId,
       onOpen: () => {
         this.rate = new RateMeter(options.clock.now());
+        options.cadence.restart();
         options.onOpen();
       },
       onMessages: (messages, receivedAt) => this.receive(messages, receivedAt),
@@ -111,7 +120,22 @@ export class RoomConnection {
     return this.link.close();
   }
 
-  get bundle(): ConnectBundle {
+  /**
+   * Ends it for a standby that receives the same: `ended` settles at once, whatever the closing handshake takes, and nothing
+   * more is taken.
+   */
+  leave(): void {
+    const durationMs = this.options.clock.now() - this.link.stats.openedAt;
+    this.close({ reason: 'closed-by-us', code: 1000, message: 'handed over', durationMs });
+    void this.link.close();
+  }
+
+  /** Whether the message that ends the stream has come. */
+  get isEnding(): boolean {
+    return this.streamEndedAt !== undefined;
+  }
+
+  get bundle(): RoomBundle {
     return this.options.bundle;
   }
 
@@ -120,20 +144,32 @@ export class RoomConnection {
     this.countFrames();
     if (this.streamEndedAt !== undefined) {
       if (now - this.streamEndedAt >= this.options.endLingerMs) void this.link.close();
-    } else if (now - this.link.stats.lastMessageAt >= this.patienceMs) {
+    } else if (this.isSilent(now)) {
       void this.link.close('silence');
     }
   }
 
-  /** A paused stream is quiet by intent. */
-  private get patienceMs(): number {
-    const { silenceMs } = this.options;
-    return this.options.normaliser().state.paused ? silenceMs * PAUSED_PATIENCE : silenceMs;
+  /** A quiet room still answers; a dead socket does not. A paused stream is quiet by intent. */
+  private isSilent(now: number): boolean {
+    const { silenceMs, cadence, patience } = this.options;
+    const { lastMessageAt, lastFrameAt, listeningSince } = this.link.stats;
+    // Nobody reads: memory is short. That says nothing of the room.
+    if (listeningSince === Infinity) {
+      cadence.restart();
+      return false;
+    }
+    cadence.note(lastFrameAt);
+    const times = this.options.normaliser().state.paused ? Math.max(patience, PAUSED_PATIENCE) : patience;
+    const messageAt = Math.max(lastMessageAt, listeningSince);
+    // One that is dead answers no heartbeat either, paused or not, where it is known how the room sounds.
+    const deadMs = cadence.patienceMs(silenceMs * times) * patience;
+    return now - messageAt >= silenceMs * times || now - Math.max(lastFrameAt, messageAt) >= deadMs;
   }
 
   private receive(messages: WireMessage[], receivedAt: number): void {
     const { voice, counters, totals, believesEnd } = this.options;
     const normaliser = this.options.normaliser();
+    const undecodableBefore = normaliser.counters.decodeErrors;
     let events = 0;
     for (const message of messages) {
       const drafts = normaliser.normalise(message, receivedAt);
@@ -146,6 +182,7 @@ export class RoomConnection {
     this.events += events;
     this.rate.add(messages.length, receivedAt);
     totals.received += messages.length;
+    totals.undecodable += normaliser.counters.decodeErrors - undecodableBefore;
     totals.decoded += events;
     counters.messages += messages.length;
     counters.events += events;
@@ -173,5 +210,22 @@ export class RoomConnection {
       activeMs: Math.max(0, stats.lastMessageAt - stats.openedAt),
       rate: this.rate.perSecond(this.options.clock.now()),
     });
+  }
+}
+
+/** What a gap after such an end is told as. */
+export function gapReasonOf(reason: ConnectionEnd['reason'] | StopReason): GapReason {
+  switch (reason) {
+    case 'silence':
+    case 'shutdown':
+    case 'paused':
+      return reason;
+    case 'moved':
+    case 'lost':
+      return 'takeover';
+    case 'removed':
+      return 'paused';
+    default:
+      return 'disconnect';
   }
 }

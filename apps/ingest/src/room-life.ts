@@ -1,12 +1,14 @@
-import type { GapReason } from '@tributary/events';
 import { backoffMs } from '@tributary/runtime/backoff';
-import type { SignFailure } from '@tributary/signing';
-import type { ConnectFailure } from '@tributary/webcast';
 import type { CreatorRecord } from '@tributary/creators';
-import { CARRIED_IDS_MAX, type CreatorCarry, type OpenGap } from './carry.js';
+import type { ResolveResult } from '@tributary/webcast';
+import { Cadence } from './cadence.js';
+import { CARRIED_IDS_MAX, type CreatorCarry, HANDED_IDS_MAX, type OpenGap } from './carry.js';
 import type { CreatorVoice } from './creator-voice.js';
-import { type ConnectionEnd, type Normaliser, RoomConnection } from './room-connection.js';
+import { type ConnectionEnd, gapReasonOf, type Normaliser, RoomConnection } from './room-connection.js';
 import type { SessionServices, StopReason } from './session-services.js';
+import type { RoomBundle } from './sign-desk.js';
+import { connectSetback, type Setback, signSetback } from './setback.js';
+import type { Standby } from './standby.js';
 import type { StatusKeeper } from './status-keeper.js';
 
 /** A room as the poll found it. */
@@ -22,13 +24,10 @@ export type RoomOutcome = { kind: 'ended' } | { kind: 'moved'; room: LiveRoom } 
 type Verdict =
   { kind: 'live' } | { kind: 'moved'; room: LiveRoom } | { kind: 'ended'; confirmedBy: 'streamEnd' | 'poll' } | { kind: 'stopped' };
 
-/** Why a try to connect failed, and when the next one is due. */
-interface Setback {
-  reason: string;
-  message: string;
-  waitMs: number;
-  /** Refused on purpose, and so waited out; otherwise something failed. */
-  block?: 'blocked' | 'gated';
+/** To which standby a room is handed over, and how many of its messages that standby has received too, at most. */
+export interface HandingOver {
+  token: string;
+  messages: number;
 }
 
 export interface RoomLifeOptions {
@@ -40,6 +39,8 @@ export interface RoomLifeOptions {
   room: LiveRoom;
   /** What a previous holder said of this room: then it is looked at before it is connected to, and not announced again. */
   inherited?: CreatorCarry;
+  /** An open connection to it, which is used first. */
+  standby?: Standby;
 }
 
 /** Polls that may contradict a message that ended the stream, before it is taken for a mistake. */
@@ -48,6 +49,8 @@ const LOOKS_MAX = 4;
 const PATIENCE_DOUBLINGS_MAX = 4;
 /** A first connection later than this after the room was found leaves a gap worth telling. */
 const LATE_MS = 10_000;
+/** Failures in a row to connect to a room that is said to be paused, before it counts as ended. */
+const PAUSED_FAILURES_MAX = 6;
 /** Failures in a row before one is told as an event. */
 const FAILURES_TOLD = 3;
 
@@ -65,20 +68,24 @@ export class RoomLife {
   private told: string | undefined;
   private isStreamEnded = false;
   private believesEnd = true;
+  /** The socket refused the last bundle. */
+  private isRefused = false;
+  private readonly cadence = new Cadence();
   private stopReason: StopReason | undefined;
-  private counted = { duplicates: 0, unknown: 0, decodeErrors: 0 };
+  private handing: HandingOver | undefined;
+  private standby: Standby | undefined;
 
   constructor(private readonly options: RoomLifeOptions) {
     const { services, inherited } = options;
     this.gap = inherited?.gap;
+    this.standby = options.standby;
     this.startedAt = services.clock.now();
     this.normaliser = this.makeNormaliser(inherited?.room, inherited?.ids);
   }
 
   /** The record has changed: the next message is read by the new options, with everything counted so far. */
   update(): void {
-    this.countMessages();
-    this.counted = { duplicates: 0, unknown: 0, decodeErrors: 0 };
+    this.options.status.count(this.normaliser);
     const room = this.normaliser.takeCarry();
     if (room !== undefined) this.options.voice.note({ room });
     this.normaliser = this.makeNormaliser(this.options.voice.carried.room, this.normaliser.recentIds());
@@ -89,7 +96,8 @@ export class RoomLife {
     try {
       return await this.live(signal);
     } finally {
-      void this.connection?.end();
+      if (!this.handing) void this.connection?.end();
+      this.standby?.discard();
     }
   }
 
@@ -97,10 +105,10 @@ export class RoomLife {
     const { voice, status, room, inherited } = this.options;
     status.room(room);
     if (!inherited) {
-      voice.note({ roomId: room.roomId, live: true, gap: undefined, room: undefined, ids: undefined });
+      voice.note({ roomId: room.roomId, live: true, gap: undefined, room: undefined, ids: undefined, handedTo: undefined });
       voice.monitor('monitor.live', this.where(), { roomId: room.roomId, userId: room.userId, title: room.title });
     }
-    let isKnownLive = !inherited;
+    let isKnownLive = !inherited || this.standby !== undefined;
     while (!signal.aborted) {
       if (!isKnownLive) {
         const verdict = await this.look(signal);
@@ -122,26 +130,29 @@ export class RoomLife {
     await this.connection?.end();
   }
 
+  /** Ends as {@link stop} does, but for a standby that receives the room too: it does not wait for the socket to close. */
+  handOver(reason: StopReason, to: HandingOver): void {
+    this.stopReason = reason;
+    this.handing = to;
+    this.connection?.leave();
+  }
+
+  /** The room, while its messages are received and nothing speaks for its end. */
+  get openRoom(): string | undefined {
+    const isOpen = this.connection !== undefined && !this.connection.isEnding && this.stopReason === undefined;
+    return isOpen ? this.options.room.roomId : undefined;
+  }
+
   /** Call about once a second. */
   tick(now: number): void {
     for (const draft of this.normaliser.sweep(now)) this.options.voice.say(draft);
     this.connection?.tick(now);
-    this.countMessages();
+    this.options.status.count(this.normaliser);
   }
 
   private makeNormaliser(carry: string | undefined, recentIds: readonly string[] | undefined): Normaliser {
     const { services, room } = this.options;
     return services.normaliser({ record: this.options.record(), roomId: room.roomId, carry, recentIds });
-  }
-
-  private countMessages(): void {
-    const { counters, state } = this.normaliser;
-    const { status } = this.options.status;
-    for (const name of ['duplicates', 'unknown', 'decodeErrors'] as const) {
-      status.counters[name] += counters[name] - this.counted[name];
-      this.counted[name] = counters[name];
-    }
-    if (state.viewers !== undefined) status.viewers = state.viewers;
   }
 
   private where(): { handle: string; roomId: string } {
@@ -154,15 +165,22 @@ export class RoomLife {
    */
   private async look(signal: AbortSignal): Promise<Verdict> {
     const { polls, clock, timing } = this.options.services;
+    const opened = this.options.services.secrets(this.options.record());
+    if (!opened.ok) return { kind: 'live' };
+    // One request for up to 50 rooms instead of a page each; only where nothing contradicts it.
+    const isQuick = !this.isStreamEnded && this.failures === 0;
+    if (isQuick && (await polls.isAlive(this.options.room.roomId, true, signal, opened.secrets.proxy))) return { kind: 'live' };
     let offline = 0;
     for (let tries = 0; tries < LOOKS_MAX; tries += 1) {
       if (tries > 0 && !(await clock.sleep(timing.confirmMs * (1 + Math.random()), signal))) return { kind: 'stopped' };
-      const found = await polls.poll(this.options.record().uniqueId, true, signal);
+      const found = await polls.poll(this.options.record().uniqueId, true, signal, opened.secrets.proxy);
       if (!found) return { kind: 'stopped' };
       if (found.kind === 'live') {
         if (found.roomId !== this.options.room.roomId) return { kind: 'moved', room: found };
         this.options.status.room(found);
         if (!this.isStreamEnded) return { kind: 'live' };
+      } else if (this.isPaused(found)) {
+        return { kind: 'live' };
       } else if (found.kind === 'offline' || found.kind === 'not-found') {
         offline += 1;
         if (this.isStreamEnded) return { kind: 'ended', confirmedBy: 'streamEnd' };
@@ -178,44 +196,81 @@ export class RoomLife {
 
   /** Signs and opens a connection, and stays until it ends. A setback says that there was none. */
   private async connect(signal: AbortSignal): Promise<Setback | undefined> {
-    const { services, status, voice, room } = this.options;
+    const { services, status, voice } = this.options;
     const { uniqueId } = this.options.record();
-    const isReconnect = this.connections > 0 || this.options.inherited !== undefined;
-    if (this.blocks === 0) status.enter(isReconnect ? 'reconnecting' : 'connecting');
-    const signed = await services.signs.sign({ roomId: room.roomId, uniqueId }, isReconnect, signal, (ticket) => status.queue(ticket));
-    status.queue(undefined);
-    if (!signed) return undefined;
-    if (!signed.ok) return this.signSetback(signed);
+    const { standby } = this;
+    this.standby = undefined;
+    const bundle = standby?.bundle ?? (await this.sign(signal));
+    if (!bundle || 'reason' in bundle) return bundle;
+    const gapTo = standby?.missingUntil(voice.carried);
+    if (standby && gapTo === undefined) this.gap = undefined;
     const connection = new RoomConnection({
-      link: (options) => services.link(options),
-      bundle: signed.bundle,
+      link: (options) => (standby ? standby.adopt(options) : services.link(options)),
+      bundle,
       uniqueId,
       normaliser: () => this.normaliser,
       voice,
       counters: status.status.counters,
       totals: services.totals,
       clock: services.clock,
-      silenceMs: services.timing.silenceMs * 2 ** Math.min(this.silences, PATIENCE_DOUBLINGS_MAX),
+      silenceMs: services.timing.silenceMs,
+      cadence: this.cadence,
+      patience: 2 ** Math.min(this.silences, PATIENCE_DOUBLINGS_MAX),
       endLingerMs: services.timing.endLingerMs,
       believesEnd: this.believesEnd,
-      onOpen: () => this.opened(connection),
+      onOpen: () => this.opened(connection, gapTo),
     });
     const result = await connection.connect(signal);
-    if (!result.ok) return this.connectSetback(result, signal);
+    if (!result.ok) {
+      this.isRefused = result.reason === 'refused';
+      const isGated = () => services.isGated(this.options.room.roomId, signal, bundle.proxy);
+      return connectSetback(result, isGated, (block) => this.waitMs(block));
+    }
     const end = await connection.ended;
     this.connection = undefined;
     this.closed(connection, end);
     return undefined;
   }
 
-  /** In the turn in which the socket opens, before its first message. */
-  private opened(connection: RoomConnection): void {
+  /** Whether the room is said to be neither on air nor ended. Not believed for ever: nothing is received meanwhile. */
+  private isPaused(found: ResolveResult): boolean {
+    const isSame = found.kind === 'offline' && found.isOpen === true && found.roomId === this.options.room.roomId;
+    return isSame && !this.isStreamEnded && this.failures < PAUSED_FAILURES_MAX;
+  }
+
+  /** Whether the room is still on air, as far as TikTok says. */
+  private async isThere(signal: AbortSignal): Promise<boolean> {
+    const { services, room } = this.options;
+    const opened = services.secrets(this.options.record());
+    return !opened.ok || (await services.polls.isAlive(room.roomId, false, signal, opened.secrets.proxy)) !== false;
+  }
+
+  /** Waits for its turn and signs. Undefined when `signal` aborts. */
+  private async sign(signal: AbortSignal): Promise<RoomBundle | Setback | undefined> {
+    const { services, status, room } = this.options;
+    const { isReconnect } = this;
+    if (this.blocks === 0) status.enter(isReconnect ? 'reconnecting' : 'connecting');
+    const signed = await services.signs.sign(
+      { roomId: room.roomId, creator: this.options.record(), fresh: this.isRefused || undefined },
+      isReconnect,
+      signal,
+      (ticket) => status.queue(ticket),
+      () => this.isThere(signal),
+    );
+    status.queue(undefined);
+    if (!signed || signed.ok) return signed?.bundle;
+    return signSetback(signed, services.timing.confirmMs, (block) => this.waitMs(block));
+  }
+
+  /** In the turn in which the socket opens, before its first message. A standby's messages reach back to `gapTo`. */
+  private opened(connection: RoomConnection, gapTo: number | undefined): void {
     const { services, status, voice, room } = this.options;
     const { counters } = status.status;
     this.connection = connection;
     this.connections += 1;
     this.told = undefined;
     this.blocks = 0;
+    this.isRefused = false;
     if (this.connections > 1) {
       counters.reconnects += 1;
       services.onReconnect();
@@ -226,7 +281,7 @@ export class RoomLife {
     if (this.connections === 1 && !this.options.inherited && now - this.startedAt >= LATE_MS) {
       this.gap ??= { from: this.startedAt, reason: 'blocked' };
     }
-    voice.note({ roomId: room.roomId, live: true, gap: undefined, ids: undefined });
+    voice.note({ roomId: room.roomId, live: true, gap: undefined, ids: undefined, handedTo: undefined });
     voice.monitor('monitor.connected', this.where(), {
       roomId: room.roomId,
       userId: status.status.userId,
@@ -234,7 +289,7 @@ export class RoomLife {
       connection: this.connections,
       provider: connection.bundle.provider,
     });
-    this.tellGap();
+    this.tellGap(gapTo);
     // A stop that came while the socket opened.
     if (this.stopReason) void connection.end();
   }
@@ -247,7 +302,9 @@ export class RoomLife {
     this.silences = (isGood ? 0 : this.silences) + (end.reason === 'silence' ? 1 : 0);
     this.isStreamEnded = end.reason === 'stream-end';
     this.gap = { from: end.lastMessageAt, reason: gapReasonOf(reason), rate: end.rate };
-    voice.note({ gap: this.gap, ids: this.normaliser.recentIds().slice(-CARRIED_IDS_MAX) });
+    const { handing } = this;
+    const idsMax = Math.min(HANDED_IDS_MAX, (handing?.messages ?? 0) + CARRIED_IDS_MAX);
+    voice.note({ gap: this.gap, ids: this.normaliser.recentIds().slice(-idsMax), handedTo: handing?.token });
     voice.monitor('monitor.disconnected', this.where(), {
       roomId: this.options.room.roomId,
       reason,
@@ -255,7 +312,7 @@ export class RoomLife {
       durationMs: end.durationMs,
       events: end.events,
     });
-    status.enter('reconnecting');
+    if (!handing) status.enter('reconnecting');
     services.onConnectionEnd(end);
     const { frames, messages, events, durationMs, code, message } = end;
     services.logger.info(
@@ -281,22 +338,8 @@ export class RoomLife {
     return this.isStreamEnded ? 0 : backoffMs(this.failures, this.options.services.timing.reconnect);
   }
 
-  private signSetback({ reason, message, retryAfterMs }: SignFailure): Setback {
-    const { timing } = this.options.services;
-    // The signer says what a poll says: look twice before believing it.
-    if (reason === 'offline') return { reason, message, waitMs: timing.confirmMs };
-    const block = reason === 'blocked' || reason === 'premium' ? 'blocked' : undefined;
-    return { reason: `sign-${reason}`, message, block, waitMs: retryAfterMs ?? this.waitMs(block) };
-  }
-
-  private async connectSetback(failure: ConnectFailure, signal: AbortSignal): Promise<Setback> {
-    const { message } = failure;
-    if (failure.reason !== 'refused') return { reason: `connect-${failure.reason}`, message, waitMs: this.waitMs() };
-    const { refusal, retryAfterMs } = failure;
-    const isRefusedOnPurpose = refusal === 'device-blocked' || refusal === 'forbidden' || refusal === 'rate-limited';
-    const isGated = refusal === 'forbidden' && (await this.options.services.isGated(this.options.room.roomId, signal));
-    const block = isGated ? 'gated' : isRefusedOnPurpose ? 'blocked' : undefined;
-    return { reason: `connect-${refusal}`, message, block, waitMs: retryAfterMs ?? this.waitMs(block) };
+  private get isReconnect(): boolean {
+    return this.connections > 0 || this.options.inherited !== undefined;
   }
 
   private waitMs(block?: Setback['block']): number {
@@ -311,7 +354,7 @@ export class RoomLife {
     this.failures += 1;
     this.blocks = block ? this.blocks + 1 : 0;
     this.gap ??= { from: this.startedAt, reason: block ? 'blocked' : 'disconnect' };
-    const isReconnect = this.connections > 0 || this.options.inherited !== undefined;
+    const { isReconnect } = this;
     status.enter(block ?? (isReconnect ? 'reconnecting' : 'connecting'), { reason, message, retryAt });
     if ((block || this.failures >= FAILURES_TOLD) && this.told !== reason) {
       this.told = reason;
@@ -322,10 +365,10 @@ export class RoomLife {
     return waitMs;
   }
 
-  private tellGap(): void {
-    const { services, status, voice } = this.options;
+  private tellGap(to = this.options.services.clock.now()): void {
+    const { status, voice } = this.options;
     if (!this.gap) return;
-    voice.gap(this.where(), this.gap, services.clock.now());
+    voice.gap(this.where(), this.gap, Math.max(to, this.gap.from));
     status.status.counters.gaps += 1;
     this.gap = undefined;
   }
@@ -335,26 +378,10 @@ export class RoomLife {
     const { status, voice, room } = this.options;
     const confirmedBy = verdict.kind === 'ended' ? verdict.confirmedBy : this.isStreamEnded ? 'streamEnd' : 'poll';
     if (!this.isStreamEnded) this.tellGap();
-    voice.note({ roomId: room.roomId, live: false, gap: undefined, room: undefined, ids: undefined });
+    voice.note({ roomId: room.roomId, live: false, gap: undefined, room: undefined, ids: undefined, handedTo: undefined });
     voice.monitor('monitor.offline', this.where(), { roomId: room.roomId, confirmedBy });
     delete status.status.viewers;
     status.enter('offline');
     return verdict.kind === 'moved' ? verdict : { kind: 'ended' };
-  }
-}
-
-function gapReasonOf(reason: ConnectionEnd['reason'] | StopReason): GapReason {
-  switch (reason) {
-    case 'silence':
-    case 'shutdown':
-    case 'paused':
-      return reason;
-    case 'moved':
-    case 'lost':
-      return 'takeover';
-    case 'removed':
-      return 'paused';
-    default:
-      return 'disconnect';
   }
 }

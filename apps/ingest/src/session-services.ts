@@ -1,4 +1,4 @@
-import type { CreatorRecord } from '@tributary/creators';
+import type { CreatorRecord, OpenedSecrets } from '@tributary/creators';
 import type { GapReason } from '@tributary/events';
 import type { BackoffBounds } from '@tributary/runtime/backoff';
 import type { Clock } from './clock.js';
@@ -9,7 +9,7 @@ import type { SignDesk } from './sign-desk.js';
 
 /** Times of a session, in ms. */
 export interface SessionTiming {
-  /** Between two polls of an offline creator, on average. */
+  /** Between two polls of an offline creator, on average; from half of it to 8 times it, by what is known of the creator. */
   pollMs: number;
   /** A connection without a message for this long is replaced; longer each time it stays silent. */
   silenceMs: number;
@@ -58,8 +58,10 @@ export interface SessionServices {
   totals: WorkerTotals;
   link(options: LinkOptions): RoomLink;
   normaliser(seed: NormaliserSeed): Normaliser;
-  /** Whether a room that refuses us does so because it wants a login. */
-  isGated(roomId: string, signal: AbortSignal): Promise<boolean>;
+  /** Whether a room that refuses us does so because it wants a login, asked through the proxy of its creator. */
+  isGated(roomId: string, signal: AbortSignal, proxy?: string): Promise<boolean>;
+  /** Session cookie and proxy of a creator, in clear. */
+  secrets(record: CreatorRecord): OpenedSecrets;
   /** For metrics. */
   onGap(reason: GapReason): void;
   onReconnect(): void;

@@ -1,5 +1,6 @@
 import { type CreatorProblem, type CreatorState, type CreatorStatus, emptyCounters } from '@tributary/creators';
 import type { Clock } from './clock.js';
+import type { Normaliser } from './room-connection.js';
 import type { Ticket } from './turn-queue.js';
 
 /** Counters alone are published this often; a change of state at once. */
@@ -8,6 +9,9 @@ const COUNTERS_EVERY_MS = 5_000;
 /** What is shown of one creator by its holder. */
 export class StatusKeeper {
   readonly status: CreatorStatus;
+  private counting: Normaliser | undefined;
+  /** Of that normaliser, and in the counters already. */
+  private counted = { duplicates: 0, unknown: 0, decodeErrors: 0 };
   private ticket: Ticket | undefined;
   private isChanged = true;
   private publishedAt = 0;
@@ -45,6 +49,17 @@ export class StatusKeeper {
     if (userId === undefined || userId === this.status.userId) return;
     this.status.userId = userId;
     this.isChanged = true;
+  }
+
+  /** Adds what a normaliser has counted since it was last asked; one that replaces another begins at 0. */
+  count(normaliser: Normaliser): void {
+    if (normaliser !== this.counting) this.counted = { duplicates: 0, unknown: 0, decodeErrors: 0 };
+    this.counting = normaliser;
+    for (const name of ['duplicates', 'unknown', 'decodeErrors'] as const) {
+      this.status.counters[name] += normaliser.counters[name] - this.counted[name];
+      this.counted[name] = normaliser.counters[name];
+    }
+    if (normaliser.state.viewers !== undefined) this.status.viewers = normaliser.state.viewers;
   }
 
   /** Shows the place in the sign queue while the ticket waits. */

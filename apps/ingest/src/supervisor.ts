@@ -2,23 +2,30 @@ import {
   type CreatorProjection,
   type CreatorRecord,
   type CreatorState,
-  type CreatorStatus,
-  fairShare,
   type Lease,
   type LeaseManager,
   movesNow,
+  type OfferBoard,
   type Share,
   type StatusBoard,
   type WorkerBoard,
   type WorkerCounters,
 } from '@tributary/creators';
 import type { InboxProducer } from '@tributary/log';
+import type { Redis } from 'ioredis';
 import { systemClock } from './clock.js';
 import { CreatorSession } from './creator-session.js';
+import { Fleet } from './fleet.js';
+import { HandOvers, type HandOverStats } from './hand-over.js';
+import type { Standby } from './standby.js';
+import { publishStatuses } from './status-publisher.js';
+import { Standbys, type StandbyStats } from './standbys.js';
 import type { SessionLogger, SessionServices, StopReason } from './session-services.js';
 
 export interface SupervisorOptions {
   worker: string;
+  /** The name that it holds leases under. */
+  run: string;
   /** Creators held at most. */
   capacity: number;
   leaseTtlMs: number;
@@ -26,6 +33,11 @@ export interface SupervisorOptions {
   projection: CreatorProjection;
   statuses: StatusBoard;
   workers: WorkerBoard;
+  offers: OfferBoard;
+  /** A client that does nothing else: hears of offers at once. Without it they are found by the second. */
+  wake?: Redis;
+  /** Forgets what Redis keeps of creators that are not monitored; answers their ids. */
+  forget(isMonitored: (creatorId: string) => boolean): Promise<string[]>;
   producer: Pick<InboxProducer, 'drain' | 'stats'>;
   services: SessionServices;
   logger: SessionLogger;
@@ -36,10 +48,15 @@ const TICK_MS = 1_000;
 const CANDIDATES_MAX = 5_000;
 /** Leases taken in one tick. */
 const CLAIMS_MAX = 500;
-const STATUSES_PER_COMMAND = 1_000;
 /** What a round under way may still take when the worker stops. */
 const ROUND_MS_MAX = 500;
-const NEVER = new AbortController().signal;
+/** Offers taken at a time, and the rest between: other workers take theirs meanwhile. */
+const TAKES_MAX = 64;
+const TAKES_REST_MS = 30;
+/** All of a stop's hand-overs; each has a bound of its own, but Redis may hang. */
+const HAND_OVERS_MS_MAX = 7_000;
+/** Between two looks for removed creators that nobody holds any more. */
+const FORGET_EVERY_MS = 600_000;
 /** What a leaving creator's last events may take to reach Redis. */
 const DRAIN_MS = 2_000;
 
@@ -48,6 +65,10 @@ export class Supervisor {
   private readonly sessions = new Map<string, CreatorSession>();
   /** Sessions that end in an orderly way; their leases are held until their last events are in Redis. */
   private readonly leaving = new Map<string, CreatorSession>();
+  private readonly lettingGo = new Set<Promise<void>>();
+  private readonly fleet: Fleet;
+  private readonly handOvers: HandOvers;
+  private readonly standbys: Standbys;
   private creators: ReadonlyMap<string, CreatorRecord> | undefined;
   private version: string | undefined;
   private readonly startedAt: number;
@@ -55,11 +76,38 @@ export class Supervisor {
   private watch: NodeJS.Timeout | undefined;
   private loop: Promise<void> | undefined;
   private movedAt = 0;
+  private forgetAt: number;
+  private unlisten: (() => void) | undefined;
+  private isTaking = false;
+  private areOffersDue = false;
   private isAway = false;
   private isShort = false;
 
   constructor(private readonly options: SupervisorOptions) {
-    this.startedAt = options.services.clock.now();
+    const { services, offers, leases, logger, run, leaseTtlMs, statuses } = options;
+    this.startedAt = services.clock.now();
+    this.forgetAt = this.startedAt + Math.random() * FORGET_EVERY_MS;
+    this.fleet = new Fleet(options);
+    this.handOvers = new HandOvers({
+      offers,
+      leases,
+      clock: services.clock,
+      logger,
+      onLeaving: (ids) => void this.depart(ids),
+      onStranded: (ids) => this.release(ids),
+      onGone: (ids) => ids.forEach((id) => this.leaving.delete(id)),
+      onStaying: (ids, reason) => void (reason === 'shutdown' && this.letGo(ids, reason)),
+      publish: (last) => this.attempt('publish last statuses', () => statuses.publish(last)),
+    });
+    this.standbys = new Standbys({
+      services,
+      offers,
+      leases,
+      run,
+      leaseTtlMs,
+      record: (id) => this.activeRecord(id),
+      onLease: (lease, standby) => this.adopt(lease, standby),
+    });
   }
 
   /** Starts taking creators. Nothing of it needs Redis to be there. */
@@ -67,19 +115,25 @@ export class Supervisor {
     this.options.leases.start();
     this.watch = setInterval(() => this.tick(), TICK_MS);
     this.loop = this.run(this.stopping.signal);
+    if (this.options.wake) this.unlisten = this.options.offers.listen(this.options.wake, (what) => this.onWake(what));
   }
 
   /**
-   * Stops taking, ends every session, waits until what they said is in Redis, and gives the leases back, so that others
-   * go on at once. About 3 s at most.
+   * Stops taking, hands what is live over to workers that have room, ends what is left, waits until what was said is in
+   * Redis, and gives the leases back. About 9 s at most; as long as it takes to drain where there is nobody to hand over to.
    */
   async stop(): Promise<void> {
     this.stopping.abort();
-    clearInterval(this.watch);
-    await Promise.race([this.loop, systemClock.sleep(ROUND_MS_MAX, NEVER)]);
+    await within(ROUND_MS_MAX, this.loop);
     // Off the board first: the others count their share without this worker.
-    await this.attempt('leave the board', () => this.options.workers.leave(this.options.worker));
+    await this.attempt('leave the board', () => this.fleet.leave());
+    await this.standbys.stop();
+    const quiet = [...this.sessions.keys()].filter((id) => this.sessions.get(id)?.openRoom === undefined);
+    await Promise.all([this.letGo(quiet, 'shutdown'), this.attempt('offer creators', () => this.handEverythingOver())]);
     await this.letGo([...this.sessions.keys()], 'shutdown');
+    await Promise.all(this.lettingGo);
+    this.unlisten?.();
+    clearInterval(this.watch);
     await this.options.leases.stop();
   }
 
@@ -110,6 +164,17 @@ export class Supervisor {
     return { received, decoded, appended, confirmed };
   }
 
+  /** Hand-overs of this worker: given since the start, and taken. */
+  handOverStats(): { given: HandOverStats; taken: StandbyStats } {
+    return { given: this.handOvers.stats(), taken: this.standbys.stats() };
+  }
+
+  private onWake(what: 'offer' | 'state'): void {
+    if (what === 'offer') void this.attempt('take offers', () => this.takeOffers());
+    this.handOvers.wake();
+    this.standbys.wake();
+  }
+
   private tick(): void {
     const now = this.options.services.clock.now();
     for (const session of this.sessions.values()) session.tick(now);
@@ -126,7 +191,8 @@ export class Supervisor {
     const done =
       (await this.attempt('read the creators', () => this.readCreators())) &&
       (await this.attempt('take creators', () => this.takeCreators())) &&
-      (await this.attempt('publish statuses', () => this.publish()));
+      (await this.attempt('publish statuses', () => this.publish())) &&
+      (await this.attempt('forget removed creators', () => this.forget()));
     if (done && this.isAway) this.options.logger.info({}, 'the supervisor reaches Redis again');
     this.isAway = !done;
   }
@@ -165,21 +231,12 @@ export class Supervisor {
   }
 
   private async takeCreators(): Promise<void> {
-    const { workers, worker, capacity, leases, leaseTtlMs, services } = this.options;
-    const record = { worker, capacity, creators: this.sessions.size, counters: this.counters(), startedAt: this.startedAt };
-    await workers.heartbeat(record);
+    const { leases, leaseTtlMs, services } = this.options;
+    await this.fleet.beat({ creators: this.sessions.size, counters: this.counters(), startedAt: this.startedAt });
     if (!this.creators || this.stopping.signal.aborted) return;
-    const others = (await workers.list()).filter((other) => other.worker !== worker && other.beatAgeMs <= leaseTtlMs / 2);
-    const active = [...this.creators.values()].filter(({ paused }) => !paused);
-    const share = fairShare(
-      active.length,
-      capacity,
-      others.map((other) => other.capacity),
-    );
-    this.complainWhenShort(
-      active.length,
-      others.reduce((sum, other) => sum + other.capacity, capacity),
-    );
+    await this.takeOffers();
+    const active = this.active();
+    const share = await this.fleet.share(active.length);
     await this.claim(active, share);
     const now = services.clock.now();
     if (now - this.movedAt < leaseTtlMs) return;
@@ -189,12 +246,12 @@ export class Supervisor {
 
   private async claim(active: CreatorRecord[], share: Share): Promise<void> {
     const { leases, services } = this.options;
-    const max = Math.min(CLAIMS_MAX, share.claimUpTo - leases.size);
+    const max = Math.min(CLAIMS_MAX, share.claimUpTo - leases.size - this.standbys.size);
     if (max <= 0 || active.length === 0) return;
     // Workers begin at different creators, so that they do not race for the same ones.
     const from = Math.floor(Math.random() * active.length);
     const free = [...active.slice(from), ...active.slice(0, from)].filter(
-      ({ id }) => leases.get(id) === undefined && !this.leaving.has(id),
+      ({ id }) => leases.get(id) === undefined && !this.leaving.has(id) && !this.standbys.has(id),
     );
     const records = new Map(free.slice(0, CANDIDATES_MAX).map((record) => [record.id, record]));
     const taken = await leases.claim(records.keys(), max);
@@ -205,9 +262,7 @@ export class Supervisor {
     for (const lease of taken) {
       const record = records.get(lease.creatorId);
       if (!record) continue;
-      const session = new CreatorSession({ services, record, lease });
-      this.sessions.set(record.id, session);
-      session.start();
+      this.begin(new CreatorSession({ services, record, lease }));
     }
     if (taken.length > 0) {
       const expired = taken.filter((lease) => lease.from === 'expired').length;
@@ -215,20 +270,70 @@ export class Supervisor {
     }
   }
 
-  /** More than its share: gives a bounded few away, those first that nothing is received from. */
-  private giveAway(share: Share, held: number): void {
-    const quiet: string[] = [];
-    const live: string[] = [];
-    for (const [id, session] of this.sessions) (session.isQuiet ? quiet : live).push(id);
-    const moves = movesNow({ quiet: quiet.length, live: live.length }, share);
-    const ids = [...quiet.slice(0, moves.quiet), ...live.slice(0, moves.live)];
-    if (ids.length === 0) return;
-    this.options.logger.info({ moves, held, share: share.claimUpTo }, 'giving creators away to other workers');
-    void this.letGo(ids, 'moved');
+  private begin(session: CreatorSession): void {
+    this.sessions.set(session.lease.creatorId, session);
+    session.start();
   }
 
-  private async letGo(ids: string[], reason: Exclude<StopReason, 'lost'>): Promise<void> {
-    const { leases, producer, statuses } = this.options;
+  /** The lease of a creator whose room is received already. */
+  private adopt(lease: Lease, standby: Standby): void {
+    const { services, leases } = this.options;
+    const record = this.activeRecord(lease.creatorId);
+    if (record && !this.stopping.signal.aborted) return this.begin(new CreatorSession({ services, record, lease, standby }));
+    standby.discard();
+    void leases.release([lease.creatorId]);
+  }
+
+  /** Joins rooms that others want to hand over, up to this worker's share. */
+  private async takeOffers(): Promise<void> {
+    this.areOffersDue = true;
+    if (this.isTaking) return;
+    this.isTaking = true;
+    try {
+      for (let taken = TAKES_MAX; (this.areOffersDue || taken === TAKES_MAX) && this.creators && !this.stopping.signal.aborted;) {
+        this.areOffersDue = false;
+        const room = (await this.fleet.share(this.active().length)).claimUpTo - this.options.leases.size - this.standbys.size;
+        taken = await this.standbys.take(Math.min(TAKES_MAX, room));
+        if (taken === TAKES_MAX) await this.options.services.clock.sleep(TAKES_REST_MS, this.stopping.signal);
+      }
+    } finally {
+      this.isTaking = false;
+    }
+  }
+
+  /** More than its share: gives a bounded few away, those first that nothing is received from; the others are handed over. */
+  private giveAway(share: Share, held: number): void {
+    const quiet: string[] = [];
+    const live: CreatorSession[] = [];
+    let others = 0;
+    for (const [id, session] of this.sessions) {
+      if (this.handOvers.has(id)) continue;
+      if (session.isQuiet) quiet.push(id);
+      else if (session.openRoom !== undefined) live.push(session);
+      else others += 1;
+    }
+    const moves = movesNow({ quiet: quiet.length, live: live.length + others }, share);
+    if (moves.quiet + moves.live === 0) return;
+    this.options.logger.info({ moves, held, share: share.claimUpTo }, 'giving creators away to other workers');
+    if (moves.quiet > 0) void this.letGo(quiet.slice(0, moves.quiet), 'moved');
+    if (moves.live > 0) void this.attempt('offer creators', () => this.handOvers.offer(live.slice(0, moves.live), 'moved'));
+  }
+
+  /** Offers everything that is live, where somebody is there to take it, and waits for what becomes of it. */
+  private async handEverythingOver(): Promise<void> {
+    if (this.sessions.size === 0 || !(await this.fleet.hasRoom())) return;
+    await this.handOvers.offer([...this.sessions.values()], 'shutdown');
+    await within(HAND_OVERS_MS_MAX, this.handOvers.settled());
+  }
+
+  private letGo(ids: string[], reason: Exclude<StopReason, 'lost'>): Promise<void> {
+    const going = this.end(ids, reason).finally(() => this.lettingGo.delete(going));
+    this.lettingGo.add(going);
+    return going;
+  }
+
+  /** These sessions end now; their leases stay until their last words are in Redis. */
+  private depart(ids: readonly string[]): Map<string, CreatorSession> {
     const leaving = new Map<string, CreatorSession>();
     for (const id of ids) {
       const session = this.sessions.get(id);
@@ -237,46 +342,58 @@ export class Supervisor {
       this.leaving.set(id, session);
       leaving.set(id, session);
     }
+    return leaving;
+  }
+
+  private async release(ids: Iterable<string>): Promise<void> {
+    const released = [...ids];
+    await this.options.leases.release(released);
+    for (const id of released) this.leaving.delete(id);
+  }
+
+  private async end(ids: string[], reason: Exclude<StopReason, 'lost'>): Promise<void> {
+    const { producer, statuses } = this.options;
+    const leaving = this.depart(ids);
     if (leaving.size === 0) return;
-    await Promise.all([...leaving.values()].map((session) => session.stop(reason)));
+    await Promise.all([this.handOvers.withdraw(leaving.keys()), ...[...leaving.values()].map((session) => session.stop(reason))]);
     if (!(await producer.drain(AbortSignal.timeout(DRAIN_MS)))) {
       this.options.logger.warn({ reason, creators: leaving.size }, 'the last events of leaving creators are not all in Redis yet');
     }
     // While the leases are still held: afterwards it would overwrite what the next holder says.
     const last = new Map([...leaving].map(([id, session]) => [id, session.finalStatus(reason)]));
     await this.attempt('publish last statuses', () => (reason === 'removed' ? statuses.remove([...last.keys()]) : statuses.publish(last)));
-    await leases.release(leaving.keys());
-    for (const id of leaving.keys()) this.leaving.delete(id);
+    await this.release(leaving.keys());
   }
 
   private async publish(): Promise<void> {
     const { services, statuses } = this.options;
-    const now = services.clock.now();
     services.signs.queue.count();
-    let batch = new Map<string, CreatorStatus>();
-    const send = async () => {
-      const ids = [...batch.keys()];
-      try {
-        await statuses.publish(batch);
-      } catch (error) {
-        for (const id of ids) this.sessions.get(id)?.publishAgain();
-        throw error;
-      }
-      batch = new Map();
-    };
-    for (const [id, session] of this.sessions) {
-      const status = session.takeStatus(now);
-      if (!status) continue;
-      batch.set(id, status);
-      if (batch.size >= STATUSES_PER_COMMAND) await send();
-    }
-    await send();
+    await publishStatuses(statuses, this.sessions, services.clock.now());
   }
 
-  private complainWhenShort(creators: number, capacity: number): void {
-    const isShort = creators > capacity;
-    if (isShort && !this.isShort)
-      this.options.logger.warn({ creators, capacity }, 'more creators than all workers may hold; some are not monitored');
-    this.isShort = isShort;
+  private async forget(): Promise<void> {
+    const { services, statuses, logger } = this.options;
+    const { creators } = this;
+    if (!creators || services.clock.now() < this.forgetAt) return;
+    this.forgetAt = services.clock.now() + FORGET_EVERY_MS;
+    const forgotten = await this.options.forget((id) => creators.has(id));
+    await statuses.remove(forgotten);
+    if (forgotten.length > 0) logger.info({ creators: forgotten.length }, 'removed creators are forgotten');
   }
+
+  private active(): CreatorRecord[] {
+    return [...(this.creators?.values() ?? [])].filter(({ paused }) => !paused);
+  }
+
+  private activeRecord(creatorId: string): CreatorRecord | undefined {
+    const record = this.creators?.get(creatorId);
+    return record?.paused ? undefined : record;
+  }
+}
+
+/** Waits for this, but no longer than `ms`. */
+async function within(ms: number, what: Promise<void> | undefined): Promise<void> {
+  const over = new AbortController();
+  await Promise.race([what, systemClock.sleep(ms, over.signal)]);
+  over.abort();
 }

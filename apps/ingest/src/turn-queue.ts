@@ -17,6 +17,8 @@ export interface Ticket {
   place(): number;
   /** Estimated wait in ms, by the budget alone. */
   waitMs(): number;
+  /** Gives the place up: its turn never comes. */
+  leave(): void;
   /** The turn is over; call it once the turn was had. */
   done(): void;
 }
@@ -38,12 +40,21 @@ export class TurnQueue {
   private readonly given: number[] = [];
   private running = 0;
   private heldUntil = 0;
+  /** While the server behind it is in doubt: when the next turn may be had, one at a time. */
+  private probeAt: number | undefined;
   private timer: AbortController | undefined;
 
   constructor(private readonly options: TurnQueueOptions) {}
 
   get waiting(): number {
     return this.urgent.size + this.normal.size;
+  }
+
+  /** Turns that could be had at once, beyond those already waited for. */
+  get free(): number {
+    this.forget();
+    const { perWindowMax, clock } = this.options;
+    return this.probeAt !== undefined || clock.now() < this.heldUntil ? 0 : Math.max(0, perWindowMax - this.given.length - this.waiting);
   }
 
   /** Turns given within the running window. */
@@ -55,6 +66,18 @@ export class TurnQueue {
   /** Gives no turn before this moment (ms since 1970): the server behind it asked for a rest. */
   holdUntil(at: number): void {
     this.heldUntil = Math.max(this.heldUntil, at);
+  }
+
+  /** Gives one turn at a time, and none before this moment (ms since 1970), until {@link trust}: the server behind it does not answer. */
+  doubt(probeAt: number): void {
+    this.probeAt = probeAt;
+  }
+
+  /** The server behind it answers: turns are given as ever, to all who wait. */
+  trust(): void {
+    if (this.probeAt === undefined) return;
+    this.probeAt = undefined;
+    this.pump();
   }
 
   /** Takes a place. */
@@ -79,6 +102,7 @@ export class TurnQueue {
       turn,
       place: () => (queue.has(entry) ? entry.place : 0),
       waitMs: () => (queue.has(entry) ? this.estimate(entry.place) : 0),
+      leave,
       done: () => {
         if (!open) return;
         open = false;
@@ -98,7 +122,7 @@ export class TurnQueue {
     this.forget();
     const { perWindowMax, windowMs, clock } = this.options;
     const now = clock.now();
-    const heldMs = Math.max(0, this.heldUntil - now);
+    const heldMs = Math.max(0, this.heldUntil - now, (this.probeAt ?? 0) - now);
     const free = perWindowMax - this.given.length;
     if (place <= free) return heldMs;
     // The turn comes when the one given a whole window's worth of turns before it falls out of the window.
@@ -116,9 +140,11 @@ export class TurnQueue {
 
   private pump(): void {
     this.forget();
-    const { perWindowMax, windowMs, runningMax, clock } = this.options;
+    const { perWindowMax, windowMs, clock } = this.options;
+    const runningMax = this.probeAt === undefined ? this.options.runningMax : 1;
+    const heldUntil = Math.max(this.heldUntil, this.probeAt ?? 0);
     const now = clock.now();
-    while (this.waiting > 0 && this.running < runningMax && this.given.length < perWindowMax && now >= this.heldUntil) {
+    while (this.waiting > 0 && this.running < runningMax && this.given.length < perWindowMax && now >= heldUntil) {
       const queue = this.urgent.size > 0 ? this.urgent : this.normal;
       const [entry] = queue;
       if (!entry) return;
@@ -129,7 +155,7 @@ export class TurnQueue {
     }
     if (this.waiting === 0 || this.running >= runningMax || this.timer) return;
     const freeAt = this.given.length < perWindowMax ? 0 : (this.given[0] ?? 0) + windowMs;
-    this.wakeAt(Math.max(freeAt, this.heldUntil));
+    this.wakeAt(Math.max(freeAt, heldUntil));
   }
 
   private wakeAt(at: number): void {

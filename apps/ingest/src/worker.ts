@@ -1,12 +1,14 @@
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
-import { CreatorProjection, LeaseManager, StatusBoard, WorkerBoard } from '@tributary/creators';
+import { CreatorProjection, forgetRemoved, LeaseManager, OfferBoard, openSecrets, StatusBoard, WorkerBoard } from '@tributary/creators';
 import { InboxProducer, LogKeys } from '@tributary/log';
-import type { Config, Logger, Metrics, Readiness } from '@tributary/runtime';
+import { type Config, type Logger, type Metrics, type Readiness, SecretBox } from '@tributary/runtime';
 import { HttpSigner, type Signer } from '@tributary/signing';
-import { RoomNormaliser, RoomResolver, RoomSession } from '@tributary/webcast';
+import { proxyDispatcher, RoomNormaliser, RoomResolver, RoomSession } from '@tributary/webcast';
 import type { Redis } from 'ioredis';
+import { BackPressure } from './back-pressure.js';
 import { systemClock } from './clock.js';
+import { Drift } from './drift.js';
 import { IngestMetrics } from './ingest-metrics.js';
 import { PollDesk } from './poll-desk.js';
 import { SESSION_TIMING, type SessionServices } from './session-services.js';
@@ -22,6 +24,8 @@ export interface WorkerOptions {
   redis: Redis;
   /** For the inbox alone, whose batches are large. */
   inboxRedis: Redis;
+  /** For subscriptions alone: hears at once what other workers offer. */
+  wakeRedis?: Redis;
   inboxBytesMax: number;
   /** The signer's client; HTTP by default. */
   signer?: Signer;
@@ -30,16 +34,27 @@ export interface WorkerOptions {
 /** The user agent of polls. A socket has that of its bundle. */
 const USER_AGENT = 'Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36';
 const POLL_TIMEOUT_MS = 10_000;
-const UNAPPENDED_MS_MAX = 15_000;
+const SAMPLE_MS = 1_000;
+/** How long sockets may stay unread: TikTok's own beats are 10 s apart. */
+const PAUSE_MS_MAX = 10_000;
+/** A stop that takes longer than this puts what is not confirmed on disk as it comes, should the process be ended. */
+const SECURE_AFTER_MS = 4_000;
 /** What the store may take to confirm the last events before the process ends. */
 const CONFIRM_MS = 1_000;
+/** How long Redis remembers a removed creator that nobody holds. */
+const REMEMBER_REMOVED_MS = 3_600_000;
 
 /** One ingest worker: everything between sockets and the inbox, composed. */
 export class Worker {
   /** Its name: configured, else host and process id. */
   readonly name: string;
   private readonly supervisor: Supervisor;
+  private readonly polls: PollDesk;
   private readonly producer: InboxProducer;
+  private readonly pressure: BackPressure;
+  private readonly drift = new Drift();
+  private readonly totals = { received: 0, undecodable: 0, decoded: 0 };
+  private sampler: NodeJS.Timeout | undefined;
 
   constructor(private readonly options: WorkerOptions) {
     const { config, logger, metrics, readiness, redis, inboxRedis } = options;
@@ -50,6 +65,8 @@ export class Worker {
         .slice(0, 48)}-${process.pid}`;
     const run = `${this.name}-${Date.now().toString(36)}${randomBytes(3).toString('hex')}`;
     const keys = new LogKeys(config.redisPrefix, config.partitions);
+    const pressure = new BackPressure({ pauseMsMax: PAUSE_MS_MAX, logger });
+    this.pressure = pressure;
     const producer = new InboxProducer({
       redis: inboxRedis,
       keys,
@@ -57,12 +74,15 @@ export class Worker {
       flushMs: config.flushMs,
       retainBytesMax: config.retainBytesMax,
       inboxBytesMax: options.inboxBytesMax,
+      spool: config.spoolDir === '' ? undefined : { dir: config.spoolDir, bytesMax: config.spoolBytesMax },
       logger,
+      onPressure: (isHigh) => pressure.press(isHigh),
       onRefused: ({ id, creatorId, type }) =>
         logger.debug({ id, creator: creatorId, type }, 'an event was refused: its creator has a new holder'),
     });
     const observed = new IngestMetrics(metrics);
     const services = this.services(producer, observed);
+    this.polls = services.polls;
     const leases = new LeaseManager({
       redis,
       keys,
@@ -76,36 +96,54 @@ export class Worker {
     this.producer = producer;
     this.supervisor = new Supervisor({
       worker: this.name,
+      run,
       capacity: config.workerCapacity,
       leaseTtlMs: config.leaseTtlMs,
       leases,
       projection: new CreatorProjection(place),
       statuses: new StatusBoard(place),
       workers: new WorkerBoard({ ...place, leaseTtlMs: config.leaseTtlMs }),
+      offers: new OfferBoard({ redis, keys, worker: run, leaseTtlMs: config.leaseTtlMs, channel: `${config.redisPrefix}:offers` }),
+      wake: options.wakeRedis,
+      forget: (isMonitored) => forgetRemoved({ redis, keys }, isMonitored, REMEMBER_REMOVED_MS),
       producer,
       services,
       logger,
     });
-    observed.watch({ supervisor: this.supervisor, producer, leases, signs: services.signs, polls: services.polls });
+    observed.watch({ supervisor: this.supervisor, leases, signs: services.signs, polls: services.polls });
+    observed.watchFlow({ totals: this.totals, producer, pressure });
     readiness.add('redis', () => (redis.status === 'ready' ? undefined : `Redis is ${redis.status}`));
     readiness.add('leases', () => {
       const { silentPartitions } = leases.stats();
       return silentPartitions === 0 ? undefined : `leases of ${silentPartitions} partitions cannot be renewed`;
     });
-    readiness.add('inbox', () => this.unappended());
+    for (const stage of ['decode', 'memory', 'inbox', 'store'] as const) readiness.add(stage, () => this.drift.report(Date.now())[stage]);
+    readiness.add('spool', () => producer.spoolProblem());
   }
 
   start(): void {
+    const { config, logger } = this.options;
     this.producer.start();
     this.supervisor.start();
-    this.options.logger.info({ worker: this.name, capacity: this.options.config.workerCapacity }, 'worker started');
+    this.sampler = setInterval(() => this.sample(), SAMPLE_MS);
+    logger.info({ worker: this.name, capacity: config.workerCapacity, spool: config.spoolDir }, 'worker started');
+    if (config.spoolDir === '' || config.spoolBytesMax === 0)
+      logger.warn(
+        {},
+        'no spool (SPOOL_DIR, SPOOL_BYTES_MAX): events that Redis does not take are in memory only, and end with the process',
+      );
   }
 
-  /** Hands everything over and waits briefly for the store: about 4 s at most. */
+  /** Hands everything over and waits briefly for the store: about 10 s at most, and 4 s where nobody is there to take it. */
   async stop(): Promise<void> {
     const startedAt = performance.now();
+    const secure = setTimeout(() => this.producer.secure(), SECURE_AFTER_MS);
+    this.pressure.stop();
     await this.supervisor.stop();
+    await this.polls.stop();
     const isConfirmed = await this.producer.confirmed(AbortSignal.timeout(CONFIRM_MS));
+    clearTimeout(secure);
+    clearInterval(this.sampler);
     await this.producer.stop();
     const { bytes: _bytes, ...counts } = this.producer.stats();
     this.options.logger.info(
@@ -114,21 +152,19 @@ export class Worker {
     );
   }
 
-  /** Says what is wrong when events are received but do not reach the inbox. */
-  private unappended(): string | undefined {
-    const { oldestUnappendedAt } = this.producer.stats();
-    if (oldestUnappendedAt === undefined) return undefined;
-    const ageMs = Date.now() - oldestUnappendedAt;
-    if (ageMs <= UNAPPENDED_MS_MAX) return undefined;
-    const { received, appended } = this.supervisor.counters();
-    return `events are received (${received} messages) but not appended (${appended} events) for ${Math.round(ageMs / 1000)} s`;
+  private sample(): void {
+    const { taken, appended, confirmed, turnedAway } = this.producer.stats();
+    const { received, undecodable } = this.totals;
+    this.drift.sample({ received, undecodable, turnedAway, taken, appended, confirmed }, Date.now());
   }
 
   private services(producer: InboxProducer, observed: IngestMetrics): SessionServices {
     const { config, logger } = this.options;
     const clock = systemClock;
     const signer = this.options.signer ?? new HttpSigner({ url: config.signerUrl, apiKey: config.signerKey });
-    const signs = new SignDesk({ signer, perMinuteMax: config.signPerMinute, clock });
+    const box = config.creatorSecretKey === '' ? undefined : new SecretBox(config.creatorSecretKey, 'CREATOR_SECRET_KEY');
+    const secrets: SessionServices['secrets'] = (creator) => openSecrets(box, creator);
+    const signs = new SignDesk({ signer, perMinuteMax: config.signPerMinute, clock, secrets });
     const resolver = new RoomResolver({
       webUrl: config.tiktokWebUrl,
       webcastUrl: config.tiktokWebcastUrl,
@@ -136,17 +172,35 @@ export class Worker {
       timeoutMs: POLL_TIMEOUT_MS,
       signRoomId: (uniqueId, signal) => signs.roomId(uniqueId, signal),
     });
+    const polls = new PollDesk({ resolver, perSecondMax: config.pollsPerSecond, clock, dispatcher: proxyDispatcher });
     const allowedHosts = simulatorHosts([config.tiktokWebUrl, config.tiktokWebcastUrl, config.tiktokSocketUrl]);
     return {
       worker: this.name,
       clock,
       logger,
       timing: { ...SESSION_TIMING, pollMs: config.pollMs, silenceMs: config.silenceMs },
-      polls: new PollDesk({ resolver, perSecondMax: config.pollsPerSecond, clock }),
+      polls,
       signs,
       appender: producer,
-      totals: { received: 0, decoded: 0 },
-      link: (link) => new RoomSession({ ...link, logger, allowedHosts }),
+      totals: this.totals,
+      secrets,
+      link: (link) => {
+        const session: RoomSession = new RoomSession({
+          ...link,
+          proxy: link.bundle.proxy,
+          logger,
+          allowedHosts,
+          onOpen: () => {
+            this.pressure.add(session);
+            link.onOpen();
+          },
+          onClose: (end) => {
+            this.pressure.remove(session);
+            link.onClose(end);
+          },
+        });
+        return session;
+      },
       normaliser: ({ record, ...seed }) =>
         new RoomNormaliser({
           ...seed,
@@ -155,7 +209,7 @@ export class Worker {
           keepRaw: record.options.raw ?? config.storeRaw,
           types: record.options.types,
         }),
-      isGated: async (roomId, signal) => (await resolver.roomInfo(roomId, signal)).kind === 'gated',
+      isGated: (roomId, signal, proxy) => polls.isGated(roomId, signal, proxy),
       onGap: (reason) => observed.gap(reason),
       onReconnect: () => observed.reconnect(),
       onConnectionEnd: (end) => observed.connectionEnd(end),

@@ -202,6 +202,28 @@ describe('a worker that dies', () => {
     expect([...b.manager.held()].every(({ from }) => from === 'expired')).toBe(true);
   });
 
+  it('is succeeded at once by one that has just started, when the renewals of others have worked for a whole lease time', async () => {
+    const keys = keysOf();
+    const ids = idsOf(6);
+    const other = await workerOf(keys, 'other');
+    const a = await workerOf(keys, 'a');
+    await claimAll(a, ids);
+    await a.manager.stop();
+    await waitFor(async () => {
+      const texts = [...(await admin.hvals(keys.leases(0))), ...(await admin.hvals(keys.leases(1)))];
+      return texts.every((text) => Number(text.split(' ')[2]) < Date.now());
+    });
+    const b = await workerOf(keys, 'b');
+    const taken = await b.manager.claim(ids, 6);
+    expect(taken.map(({ from }) => from)).toEqual(ids.map(() => 'expired'));
+    // A break of half a lease time, as an outage makes it, ends that proof: nobody could have renewed.
+    await Promise.all([other, b].map(({ manager }) => manager.stop()));
+    const brokenOff = Date.now();
+    await waitFor(() => Date.now() - brokenOff > TTL_MS * 2);
+    const c = await workerOf(keys, 'c');
+    expect(await c.manager.claim(ids, 6)).toEqual([]);
+  });
+
   it('cannot come back over its successor: a renewal of the zombie is told that it lost, and changes nothing', async () => {
     const keys = keysOf();
     const ids = idsOf(4);

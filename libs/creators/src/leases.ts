@@ -62,6 +62,8 @@ const releaseScript = new LuaScript(new URL('./release.lua', import.meta.url));
 interface Shard {
   partition: number;
   held: Map<string, Lease>;
+  /** Asked for by a claim under way: a second one would take the first one's lease under a newer fence. */
+  claiming: Set<string>;
   /** Given back, but Redis has not heard it: creator -> fence. */
   unreleased: Map<string, string>;
   healthySince?: number;
@@ -90,6 +92,7 @@ export class LeaseManager {
     this.shards = Array.from({ length: options.keys.partitions }, (_, partition) => ({
       partition,
       held: new Map(),
+      claiming: new Set(),
       unreleased: new Map(),
       lastOk: 0,
       settledAt: 0,
@@ -131,15 +134,16 @@ export class LeaseManager {
   }
 
   /**
-   * Takes up to `max` of these creators: free ones at once; those whose holder fell silent only when this worker's own
-   * renewals have worked for a whole lease time, so that nobody grabs what others still hold when Redis comes back.
+   * Takes up to `max` of these creators: free ones at once; those whose holder fell silent only when
+   * renewals have worked for a whole lease time, this worker's own or, for one that has just started, anybody's: so nobody
+   * grabs what others still hold when Redis comes back.
    * A partition that does not answer is left out; the next call tries again.
    */
   async claim(creatorIds: Iterable<string>, max: number): Promise<Lease[]> {
     const wanted = new Map<Shard, string[]>();
     for (const id of creatorIds) {
       const shard = this.shardOf(id);
-      if (shard.held.has(id)) continue;
+      if (shard.held.has(id) || shard.claiming.has(id)) continue;
       const ids = wanted.get(shard);
       if (ids) ids.push(id);
       else wanted.set(shard, [id]);
@@ -150,10 +154,14 @@ export class LeaseManager {
       const now = performance.now();
       if (shard.healthySince === undefined || now < shard.settledAt) continue;
       const mayTakeOver = now - shard.healthySince >= this.options.ttlMs;
+      const asked = ids.filter((id) => !shard.claiming.has(id));
+      for (const id of asked) shard.claiming.add(id);
       try {
-        taken.push(...(await this.claimIn(shard, ids, max - taken.length, mayTakeOver)));
+        taken.push(...(await this.claimIn(shard, asked, max - taken.length, mayTakeOver)));
       } catch (error) {
         this.failed(shard, error);
+      } finally {
+        for (const id of asked) shard.claiming.delete(id);
       }
     }
     return taken;
@@ -184,6 +192,12 @@ export class LeaseManager {
     );
   }
 
+  /** Forgets a lease that was given to another worker: neither renewed nor lost. One that was taken again since is kept. */
+  transferred(creatorId: string, fence: string): void {
+    const { held } = this.shardOf(creatorId);
+    if (held.get(creatorId)?.fence === fence) held.delete(creatorId);
+  }
+
   /** Renews everything now, one command per partition. A running renewal is awaited instead of doubled. */
   renewAll(): Promise<void> {
     this.renewing ??= Promise.all(this.shards.map((shard) => this.renew(shard)))
@@ -205,12 +219,17 @@ export class LeaseManager {
     return `${this.options.keys.leases(partition)}:since`;
   }
 
+  /** Beside the leases too: for how long renewals of all workers have worked. */
+  private beatKey(partition: number): string {
+    return `${this.options.keys.leases(partition)}:beat`;
+  }
+
   private async claimIn(shard: Shard, ids: string[], max: number, mayTakeOver: boolean): Promise<Lease[]> {
     const { redis, keys, worker, ttlMs } = this.options;
     const { partition } = shard;
     const answer = (await claimScript.run(
       redis,
-      [keys.leases(partition), keys.carry(partition), keys.last(partition), this.sinceKey(partition)],
+      [keys.leases(partition), keys.carry(partition), keys.last(partition), this.sinceKey(partition), this.beatKey(partition)],
       [worker, ttlMs, this.settleMs, mayTakeOver ? 1 : 0, max, ...ids],
     )) as (string | null)[];
     const taken: Lease[] = [];
@@ -244,7 +263,11 @@ export class LeaseManager {
     let answers: number[];
     try {
       const args = [worker, ttlMs, ...leases.flatMap(({ creatorId, fence }) => [creatorId, fence])];
-      answers = (await renewScript.run(redis, [keys.leases(shard.partition), this.sinceKey(shard.partition)], args)) as number[];
+      answers = (await renewScript.run(
+        redis,
+        [keys.leases(shard.partition), this.sinceKey(shard.partition), this.beatKey(shard.partition)],
+        args,
+      )) as number[];
       await this.flushReleases(shard);
     } catch (error) {
       this.failed(shard, error);

@@ -1,13 +1,15 @@
 -- Gives leases back: anybody may take them at once. The fence stays on record, so that the next one is higher and what
--- the old holder appended late is still accepted until then.
+-- the old holder appended late is still accepted until then; so does the time, for those who forget removed creators.
 -- KEYS: 1 hash of leases
 -- ARGV: pairs: creator id, fence
 -- Returns how many were released; a lease under a newer fence is somebody else's and stays.
+local time = redis.call('TIME')
+local tail = ' - ' .. string.format('%.0f', tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000))
 local released = 0
 for i = 1, #ARGV, 2 do
   local recorded = string.match(redis.call('HGET', KEYS[1], ARGV[i]) or '', '^(%d+) ')
   if not recorded or tonumber(recorded) <= tonumber(ARGV[i + 1]) then
-    redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1] .. ' - 0')
+    redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1] .. tail)
     released = released + 1
   end
 end

@@ -4,6 +4,10 @@ export interface CreatorOptions {
   raw?: boolean;
   /** Event types to keep (`tiktok.live.chat`, `tiktok.live.*`); all of them when absent. `monitor.*` is always kept. */
   types?: string[];
+  /** Session cookies of an account, sealed (base64): sent to the signer for its connections, and to its socket. */
+  sessionCookie?: string;
+  /** What its polls and its socket go through: the address sealed (base64), and as it may be shown, without its password. */
+  proxy?: { sealed: string; shown: string };
 }
 
 /** A creator as workers know it: the projection of what PostgreSQL holds. */
@@ -16,6 +20,8 @@ export interface CreatorRecord {
   userId?: string;
   paused: boolean;
   options: CreatorOptions;
+  /** When somebody last added or changed it, ms since 1970: one that was just added is not polled as rarely as one that is long offline. */
+  changedAt?: number;
 }
 
 export const CREATOR_STATES = ['offline', 'connecting', 'live', 'reconnecting', 'gated', 'blocked', 'error'] as const;

@@ -7,7 +7,8 @@
 --   OK       everything is in the stream, or was before
 --   HOLE     events between are missing here: send again from the oldest that is not stored; nothing was changed
 --   FULL     the partition has reached its bound; nothing was changed
---   NOLEASE  no lease is recorded at all for a creator of events never sent before (a wipe): renew first; nothing was changed
+--   NOLEASE  no lease is recorded at all for a creator of events never sent before (a wipe): renew first; nothing was changed,
+--            and in place of numbers these creators are named
 -- What was accepted once belongs to the log, whoever holds its creator by now: only Redis has lost it.
 local run, first, confirmed = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local count = tonumber(ARGV[7])
@@ -26,15 +27,20 @@ if bytesMax > 0 and (redis.call('MEMORY', 'USAGE', KEYS[1]) or 0) > bytesMax the
   return { 'FULL', last, stored, {} }
 end
 
-local fences = {}
+local fences, leaseless = {}, {}
 for i = 0, count - 1 do
   local creator, fence = ARGV[8 + i * 11], ARGV[9 + i * 11]
-  if fence ~= '' and fence ~= '!' and fences[creator] == nil then
+  if first + i > last and fence ~= '' and fence ~= '!' and fences[creator] == nil then
     local lease = redis.call('HGET', KEYS[2], creator)
-    if not lease then return { 'NOLEASE', last, stored, {} } end
-    fences[creator] = string.match(lease, '^%S+')
+    if lease then
+      fences[creator] = string.match(lease, '^%S+')
+    else
+      fences[creator] = ''
+      leaseless[#leaseless + 1] = creator
+    end
   end
 end
+if #leaseless > 0 then return { 'NOLEASE', last, stored, leaseless } end
 
 redis.call('SETNX', KEYS[5], ARGV[5])
 local refused, seen = {}, {}

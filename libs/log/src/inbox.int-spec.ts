@@ -5,7 +5,8 @@ import { createRedis } from '@tributary/runtime';
 import { startRedis, type SuiteServer, waitFor } from '@tributary/testing';
 import type { Redis } from 'ioredis';
 import { LogKeys } from './keys.js';
-import { InboxProducer, type RefusedEvent } from './producer.js';
+import type { RefusedEvent } from './partition-queue.js';
+import { InboxProducer } from './producer.js';
 import { InboxReader, type Positions } from './reader.js';
 
 const silent = { info: () => undefined, warn: () => undefined, error: () => undefined };

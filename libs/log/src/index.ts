@@ -2,7 +2,11 @@ export { decodeCursor, encodeCursor, type Position } from './cursor.js';
 export { type FeedBatch, FeedReader, FeedWriter } from './feed.js';
 export { LogKeys } from './keys.js';
 export { disagreementOnPartitions, inboxBytes } from './limits.js';
-export { InboxProducer, type InboxProducerOptions, type LogLogger, type ProducerStats, type RefusedEvent } from './producer.js';
+export { InboxProducer, type InboxProducerOptions, type ProducerStats } from './producer.js';
+export type { RefusedEvent } from './partition-queue.js';
+export type { LogLogger } from './run-appender.js';
+export type { SpoolSettings, SpoolStats } from './spool/spool.js';
+export type { SegmentFile } from './spool/partition-log.js';
 export {
   type InboxBatch,
   type InboxEntry,

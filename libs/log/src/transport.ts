@@ -4,7 +4,7 @@ import type { Redis } from 'ioredis';
 import { isObservable, lastValueFrom } from 'rxjs';
 import type { FeedReader } from './feed.js';
 import type { LogKeys } from './keys.js';
-import type { LogLogger } from './producer.js';
+import type { LogLogger } from './run-appender.js';
 import type { InboxReader, Positions } from './reader.js';
 
 /** Pattern of the handler that commits inbox batches; it answers true when the batch is committed. */

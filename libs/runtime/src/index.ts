@@ -9,3 +9,4 @@ export { createPool, waitForPostgres } from './postgres.js';
 export { createValidationPipe, type FieldProblem, Problem, ProblemFilter } from './problem.js';
 export { createHttpAdapter, type ProcessOptions, runProcess } from './process.js';
 export { createRedis, waitForRedis } from './redis.js';
+export { SecretBox } from './secret-box.js';

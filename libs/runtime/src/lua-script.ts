@@ -5,7 +5,8 @@ import type { Redis } from 'ioredis';
 /** A Lua file run by its hash; sent whole where the server does not know it (first use, restart, wipe). */
 export class LuaScript {
   private readonly source: string;
-  private readonly sha: string;
+  /** By which the server knows it. */
+  readonly sha: string;
 
   constructor(file: URL) {
     this.source = readFileSync(file, 'utf8');

@@ -117,6 +117,14 @@ export class Config {
   @Matches(/^([A-Za-z0-9+/]{43}=)?$/, { message: 'expected 32 bytes in base64: openssl rand -base64 32' })
   webhookSecretKey = '';
 
+  @Setting(
+    'CREATOR_SECRET_KEY',
+    '32 bytes in base64 that encrypt session cookies and proxies of creators, the same for api and ingest; part of the backup. Empty: none are taken',
+    true,
+  )
+  @Matches(/^([A-Za-z0-9+/]{43}=)?$/, { message: 'expected 32 bytes in base64: openssl rand -base64 32' })
+  creatorSecretKey = '';
+
   @Setting('WEBHOOK_ALLOW_CIDRS', 'private networks that webhooks may reach, such as `10.1.0.0/16`; none by default')
   @Transform(list)
   @Matches(/^[0-9A-Fa-f.:]+\/\d{1,3}$/, { each: true, message: 'expected networks such as 10.1.0.0/16, separated by commas' })
@@ -184,16 +192,27 @@ export class Config {
   @Bounded(1_048_576, 8_589_934_592)
   retainBytesMax = 67_108_864;
 
-  @Setting('POLL_MS', 'how often an offline creator is checked, in ms, with jitter')
+  @Setting('SPOOL_DIR', 'folder for events that Redis does not take; several workers may share it. Empty: memory only')
+  @IsString()
+  spoolDir = '';
+
+  @Setting('SPOOL_BYTES_MAX', 'bytes one worker keeps there at most; 0 is none')
+  @Bounded(0, 1_099_511_627_776)
+  spoolBytesMax = 1_073_741_824;
+
+  @Setting(
+    'POLL_MS',
+    'how often an offline creator is checked, in ms, with jitter; from half of it in its usual hours to 8 times it when long offline',
+  )
   @Bounded(100, 3_600_000)
   pollMs = 60_000;
 
   @Setting(
     'POLLS_PER_SECOND',
-    'how many offline creators one worker checks at most in a second; TikTok blocks an address that asks too often',
+    'requests about liveness one worker makes at most in a second through each address (its own, and each proxy); TikTok blocks an address that asks too often',
   )
   @Bounded(1, 10_000)
-  pollsPerSecond = 20;
+  pollsPerSecond = 5;
 
   @Setting('SILENCE_MS', 'a connection without a message for this long is taken for dead and replaced, in ms')
   @Bounded(1_000, 3_600_000)

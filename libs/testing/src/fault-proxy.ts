@@ -13,6 +13,8 @@ export interface FaultProxy {
   cut(): void;
   /** Half-open: connections stay, new ones are accepted, and nothing passes in either direction. */
   freeze(): void;
+  /** The connections of this moment stay half-open for good: neither side hears anything of the other again, not even its end. */
+  strand(): void;
   /** Lets at most this many bytes a second through each connection and direction. */
   slow(bytesPerSecond: number): void;
   /** Destroys every connection and each new one at once. */
@@ -55,6 +57,9 @@ export async function startProxy(target: string): Promise<FaultProxy> {
     connections: () => pairs.size,
     cut,
     freeze: () => void (mode = { kind: 'freeze' }),
+    strand: () => {
+      for (const pair of pairs) pair.strand();
+    },
     slow: (bytesPerSecond) => void (mode = { kind: 'slow', bytesPerSecond }),
     refuse: () => {
       mode = { kind: 'refuse' };
@@ -72,6 +77,7 @@ export async function startProxy(target: string): Promise<FaultProxy> {
 class Pair {
   private readonly endings: (() => void)[] = [];
   private destroyed = false;
+  private stranded = false;
 
   constructor(
     private readonly client: Socket,
@@ -83,13 +89,21 @@ class Pair {
     client.pipe(this.line()).pipe(goal);
     goal.pipe(this.line()).pipe(client);
     for (const socket of [client, goal]) {
-      socket.on('error', () => this.destroy());
+      socket.on('error', () => {
+        if (!this.stranded) this.destroy();
+      });
       socket.on('close', () => this.closed());
     }
   }
 
   onEnd(then: () => void): void {
     this.endings.push(then);
+  }
+
+  strand(): void {
+    this.stranded = true;
+    // Read on and thrown away, so that each side's end is noticed here, and only here.
+    for (const socket of [this.client, this.goal]) socket.unpipe().resume();
   }
 
   destroy(): void {
@@ -102,6 +116,10 @@ class Pair {
 
   private closed(): void {
     if (this.destroyed) return;
+    if (this.stranded) {
+      if (this.client.destroyed && this.goal.destroyed) this.destroy();
+      return;
+    }
     // On a dead line the other side would not hear of it either.
     if (this.mode().kind === 'freeze') setTimeout(() => this.closed(), TICK_MS).unref();
     else this.destroy();
@@ -110,7 +128,7 @@ class Pair {
   /** One direction: passes each chunk on when the mode of the moment lets it. */
   private line(): Transform {
     const send = (chunk: Buffer, line: Transform, done: () => void): void => {
-      if (this.destroyed) return done();
+      if (this.destroyed || this.stranded) return done();
       const mode = this.mode();
       if (mode.kind === 'freeze') return void setTimeout(() => send(chunk, line, done), TICK_MS);
       const share = mode.kind === 'slow' ? Math.max(1, Math.floor((mode.bytesPerSecond * TICK_MS) / 1_000)) : chunk.length;

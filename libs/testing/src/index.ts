@@ -27,3 +27,4 @@ export {
   type WebhookReceiver,
   type WebhookReceiverOptions,
 } from './webhook-receiver.js';
+export { selfSignedCertificate } from './simulator/certificate.js';

@@ -6,21 +6,32 @@ export interface RunOptions {
   json: boolean;
   seconds: number;
   seed: number;
+  /** Values of the run's own options. */
+  own: Record<string, string>;
   /** Whatever else was given. */
   rest: string[];
 }
 
-/** Reads `--json --seconds N --seed N`. @throws Error that names the bad option */
-export function readOptions(defaults: { seconds: number }): RunOptions {
+/**
+ * Reads `--json --seconds N --seed N`, and a run's `own` options by name, given with their defaults.
+ * @throws Error that names the bad option
+ */
+export function readOptions(defaults: { seconds: number }, own: Record<string, string> = {}): RunOptions {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
-    options: { json: { type: 'boolean', default: false }, seconds: { type: 'string' }, seed: { type: 'string', default: '1' } },
+    options: {
+      ...Object.fromEntries(Object.keys(own).map((name) => [name, { type: 'string' as const }])),
+      json: { type: 'boolean', default: false },
+      seconds: { type: 'string' },
+      seed: { type: 'string', default: '1' },
+    },
   });
+  const given = Object.entries(values).flatMap(([name, value]) => (name in own && typeof value === 'string' ? [[name, value]] : []));
   const seconds = Number(values.seconds ?? defaults.seconds);
   const seed = Number(values.seed);
   if (!(seconds > 0 && seconds <= 86_400)) throw new Error('--seconds: expected a number from 1 to 86400');
   if (!Number.isInteger(seed)) throw new Error('--seed: expected a whole number');
-  return { json: values.json, seconds, seed, rest: positionals };
+  return { json: values.json, seconds, seed, own: { ...own, ...Object.fromEntries(given) }, rest: positionals };
 }
 
 /** The machine a number was measured on, in one line. */

@@ -124,6 +124,28 @@ describe('fault proxy', () => {
     expect(await answer).toBe('1');
   });
 
+  it('strands the connections of the moment for good, while new ones work', async () => {
+    const proxy = await startProxy(testServers().redisUrl);
+    ends.push(() => proxy.close());
+    const stranded = redisAt(proxy.url);
+    await stranded.ping();
+    let answered = false;
+    let closed = false;
+    stranded.on('close', () => (closed = true));
+    proxy.strand();
+    const answer = stranded.ping().then(
+      () => (answered = true),
+      () => undefined,
+    );
+    expect(await redisAt(proxy.url).ping()).toBe('PONG');
+    proxy.heal();
+    expect(await redisAt(proxy.url).ping()).toBe('PONG');
+    expect([answered, closed, proxy.connections()]).toEqual([false, false, 3]);
+    stranded.disconnect();
+    await answer;
+    expect(answered).toBe(false);
+  });
+
   it('slows a connection to the rate asked for', async () => {
     const proxy = await startProxy(testServers().redisUrl);
     ends.push(() => proxy.close());

@@ -1,14 +1,18 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { createWriteStream } from 'node:fs';
+import { createWriteStream, mkdirSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { guard, processIdentity } from '../../../scripts/servers/index.mjs';
+import { type FaultProxy, startProxy } from './fault-proxy.js';
 import { startPostgres, startRedis, type SuiteServer } from './servers.js';
 import { waitFor } from './wait-for.js';
 
 const run = promisify(execFile);
 const START_MS_MAX = 30_000;
 const STOP_MS_MAX = 10_000;
+/** Should this process die, the stack's go before its databases. */
+const STAGE = 1;
 
 export interface StackOptions {
   /** Folder of the compiled project. */
@@ -25,6 +29,8 @@ export interface StackOptions {
   logDir?: string;
   /** `everysec` unless told otherwise. */
   appendonly?: 'no' | 'everysec' | 'always';
+  /** Puts a fault proxy between the simulator and everybody else: pages, API and WebSockets. */
+  network?: boolean;
 }
 
 /** One process of the stack, over its restarts. */
@@ -46,6 +52,8 @@ export interface Stack {
   readonly signer: StackProcess;
   readonly api: StackProcess;
   readonly workers: StackProcess[];
+  /** What all traffic to the simulator passes, where it was asked for; `urls.simulator` leads past it. */
+  readonly network?: FaultProxy;
   readonly urls: { api: string; simulator: string; signer: string; workers: string[] };
   readonly key: string;
   readonly logDir: string;
@@ -72,6 +80,9 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
       simulator: `http://127.0.0.1:${simulatorPort}`,
       workers: workerPorts.map((port) => `http://127.0.0.1:${port}`),
     };
+    const network = options.network ? await startProxy(urls.simulator) : undefined;
+    if (network) undo.push(() => network.close());
+    const tiktok = network ? `http://${network.host}:${network.port}` : urls.simulator;
     const env: Record<string, string> = {
       PATH: process.env.PATH ?? '',
       NODE_ENV: 'development',
@@ -82,27 +93,37 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
       SIMULATOR_PORT: String(simulatorPort),
       SIGNER_URL: urls.signer,
       SIGN_PROVIDERS: 'simulator',
-      TIKTOK_WEB_URL: urls.simulator,
-      TIKTOK_WEBCAST_URL: urls.simulator,
-      TIKTOK_SOCKET_URL: `ws://127.0.0.1:${simulatorPort}/webcast/im/ws_proxy/ws_reuse_supplement/`,
+      TIKTOK_WEB_URL: tiktok,
+      TIKTOK_WEBCAST_URL: tiktok,
+      TIKTOK_SOCKET_URL: `${tiktok.replace('http', 'ws')}/webcast/im/ws_proxy/ws_reuse_supplement/`,
       SIMULATOR_ROOMS: String(options.rooms ?? 0),
       SIMULATOR_RATE: String(options.rate ?? 1),
       POLL_MS: '1000',
+      POLLS_PER_SECOND: '200',
       ...options.env,
     };
     await run(process.execPath, [join(dist, 'apps/api/src/admin.js'), 'migrate'], { env });
     const created = await run(process.execPath, [join(dist, 'apps/api/src/admin.js'), 'create-key', 'stack', 'admin'], { env });
     const { key } = JSON.parse(created.stdout) as { key: string };
 
+    const processes: Process[] = [];
+    // All at once: nobody is left to hand anything over to.
+    undo.push(() => Promise.all(processes.map((one) => one.stop())));
     const make = (name: string, app: string, health: string, more: Record<string, string> = {}) => {
       const made = new Process(name, join(dist, `apps/${app}/src/main.js`), { ...env, ...more }, join(logDir, `${name}.log`), health);
-      undo.push(() => made.stop());
+      processes.push(made);
       return made;
     };
     const simulator = make('simulator', 'simulator', `${urls.simulator}/sim/stats`);
     const signer = make('signer', 'signer', `${urls.signer}/healthz`);
     const api = make('api', 'api', `${urls.api}/readyz`);
-    const workers = urls.workers.map((url, n) => make(`ingest-${n}`, 'ingest', `${url}/healthz`, { INGEST_PORT: new URL(url).port }));
+    const workers = urls.workers.map((url, n) => {
+      const name = `ingest-${n}`;
+      const spoolDir = join(redis.dir, `${name}-spool`);
+      mkdirSync(spoolDir, { recursive: true });
+      const own = { INGEST_PORT: new URL(url).port, WORKER_ID: name, SPOOL_DIR: spoolDir };
+      return make(name, 'ingest', `${url}/healthz`, own);
+    });
     await simulator.start();
     await Promise.all([signer, api].map((part) => part.start()));
     await Promise.all(workers.map((worker) => worker.start()));
@@ -113,6 +134,7 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
       signer,
       api,
       workers,
+      ...(network ? { network } : {}),
       urls,
       key,
       logDir,
@@ -174,7 +196,13 @@ class Process implements StackProcess {
 
   async start(): Promise<void> {
     const log = createWriteStream(this.logFile, { flags: 'a' });
-    const child = spawn(process.execPath, ['--enable-source-maps', this.entry], { env: this.env, stdio: ['ignore', 'pipe', 'pipe'] });
+    // A group of its own: the terminal's Ctrl-C is for the suite, which stops everything in order.
+    const child = spawn(process.execPath, ['--enable-source-maps', this.entry], {
+      env: this.env,
+      detached: true,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    this.watch(child);
     child.stdout.pipe(log, { end: false });
     child.stderr.pipe(log, { end: false });
     child.once('close', () => log.end());
@@ -201,11 +229,22 @@ class Process implements StackProcess {
     this.child?.kill(signal);
   }
 
+  /** Sees to it that the process does not outlive this one. */
+  private watch(child: ChildProcess): void {
+    const { pid } = child;
+    const identity = pid === undefined ? undefined : processIdentity(pid);
+    if (pid === undefined || identity === undefined) return;
+    guard.watch({ name: this.name, pid, identity, stage: STAGE, stopSignal: 'SIGTERM', stopMsMax: STOP_MS_MAX });
+    child.once('exit', () => guard.forget(pid));
+  }
+
   private async end(signal: NodeJS.Signals, withinMs: number): Promise<boolean> {
     const { child } = this;
     if (!child || child.exitCode !== null || child.signalCode !== null) return true;
     const ended = new Promise<boolean>((resolve) => child.once('exit', () => resolve(true)));
     child.kill(signal);
+    // One that was frozen hears nothing else.
+    child.kill('SIGCONT');
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<boolean>((resolve) => {
       timer = setTimeout(() => resolve(false), withinMs);

@@ -1,5 +1,5 @@
 import { gunzipSync } from 'node:zlib';
-import { BinaryReader } from '@bufbuild/protobuf/wire';
+import { FieldReader } from './field-reader.js';
 import type { WireMessage } from './wire.js';
 
 /** Bounds of what one frame may unfold into. */
@@ -51,7 +51,7 @@ export function readFrame(bytes: Uint8Array, limits: FrameLimits): Frame {
  * @throws Error when the bytes are not one, end too early, or hold more messages than `messagesMax`.
  */
 export function readFetchResult(bytes: Uint8Array, messagesMax: number): FetchResult {
-  const reader = new BinaryReader(bytes);
+  const reader = new FieldReader(bytes);
   const result: FetchResult = { messages: [], cursor: '', internalExt: '', needAck: false, pushServer: '', routeParams: [] };
   while (reader.pos < reader.len) {
     const tag = reader.uint32();
@@ -61,10 +61,10 @@ export function readFetchResult(bytes: Uint8Array, messagesMax: number): FetchRe
         result.messages.push(readMessage(reader));
         break;
       case 18:
-        result.cursor = reader.string();
+        result.cursor = reader.text();
         break;
       case 42:
-        result.internalExt = reader.string();
+        result.internalExt = reader.text();
         break;
       case 58: {
         const entry = readEntry(reader);
@@ -75,7 +75,7 @@ export function readFetchResult(bytes: Uint8Array, messagesMax: number): FetchRe
         result.needAck = reader.bool();
         break;
       case 82:
-        result.pushServer = reader.string();
+        result.pushServer = reader.text();
         break;
       default:
         skip(reader, tag);
@@ -85,7 +85,7 @@ export function readFetchResult(bytes: Uint8Array, messagesMax: number): FetchRe
 }
 
 function readPushFrame(bytes: Uint8Array, { inflatedBytesMax, messagesPerFrameMax }: FrameLimits): Frame {
-  const reader = new BinaryReader(bytes);
+  const reader = new FieldReader(bytes);
   let logId = '';
   let payloadType = '';
   let payloadEncoding = '';
@@ -94,16 +94,16 @@ function readPushFrame(bytes: Uint8Array, { inflatedBytesMax, messagesPerFrameMa
     const tag = reader.uint32();
     switch (tag) {
       case 16:
-        logId = reader.int64().toString();
+        logId = reader.decimal();
         break;
       case 50:
-        payloadEncoding = reader.string();
+        payloadEncoding = reader.text();
         break;
       case 58:
-        payloadType = reader.string();
+        payloadType = reader.text();
         break;
       case 66:
-        payload = reader.bytes();
+        payload = reader.view();
         break;
       default:
         skip(reader, tag);
@@ -130,7 +130,7 @@ function readUnnamed(payload: Uint8Array, payloadType: string, logId: string, li
   }
 }
 
-function readMessage(reader: BinaryReader): WireMessage {
+function readMessage(reader: FieldReader): WireMessage {
   const end = reader.uint32() + reader.pos;
   if (end > reader.len) throw new RangeError('premature EOF');
   let method = '';
@@ -140,13 +140,13 @@ function readMessage(reader: BinaryReader): WireMessage {
     const tag = reader.uint32();
     switch (tag) {
       case 10:
-        method = reader.string();
+        method = reader.text();
         break;
       case 18:
-        payload = reader.bytes();
+        payload = reader.view();
         break;
       case 24:
-        msgId = reader.int64().toString();
+        msgId = reader.decimal();
         break;
       default:
         skip(reader, tag);
@@ -156,23 +156,23 @@ function readMessage(reader: BinaryReader): WireMessage {
   return { method, msgId, payload: payload ?? new Uint8Array(0) };
 }
 
-function readEntry(reader: BinaryReader): [string, string] {
+function readEntry(reader: FieldReader): [string, string] {
   const end = reader.uint32() + reader.pos;
   let name = '';
   let value = '';
   while (reader.pos < end) {
     const tag = reader.uint32();
-    if (tag === 10) name = reader.string();
-    else if (tag === 18) value = reader.string();
+    if (tag === 10) name = reader.text();
+    else if (tag === 18) value = reader.text();
     else skip(reader, tag);
   }
   return [name, value];
 }
 
 /** Passes over an unknown field. Field 0 exists in no protobuf: such bytes are something else. */
-function skip(reader: BinaryReader, tag: number): void {
+function skip(reader: FieldReader, tag: number): void {
   if (tag >>> 3 === 0) throw new Error('not protobuf');
-  reader.skip(tag & 7, tag >>> 3);
+  reader.skip(tag & 7);
 }
 
 function inflate(payload: Uint8Array, maxOutputLength: number): Uint8Array {

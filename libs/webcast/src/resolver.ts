@@ -7,28 +7,36 @@ import { type RoomAnswer, type RoomInfoAnswer, readCheckAlive, readLivePage, rea
 /** The methods of finding a room, in the order in which they are tried. */
 export type ResolveMethod = 'live page' | 'room API' | 'sign server';
 
-/**
- * Whether a creator is live, and where. `source` is the method that decided, `errors` what each said that did not.
- * `failed` also stands for an abort.
- */
+/** TikTok refuses this address. */
+export interface Block {
+  /** 403 or 429. */
+  status: number;
+  /** How long, where it said so. */
+  retryAfterMs?: number;
+}
+
+/** How an answer came about: the method that decided, what each said that did not, and whether TikTok refused on the way. */
+interface Found {
+  source?: ResolveMethod;
+  errors?: string[];
+  block?: Block;
+}
+
+/** Whether a creator is live, and where. `failed` also stands for an abort. */
 export type ResolveResult =
-  | { kind: 'live'; roomId: string; uniqueId: string; userId?: string; title?: string; source?: ResolveMethod; errors?: string[] }
-  | { kind: 'offline'; roomId?: string; userId?: string; source?: ResolveMethod; errors?: string[] }
+  | ({ kind: 'live'; roomId: string; uniqueId: string; userId?: string; title?: string } & Found)
+  | ({ kind: 'offline'; roomId?: string; userId?: string; isOpen?: true } & Found)
   | { kind: 'not-found' }
-  | { kind: 'blocked'; status: number; retryAfterMs?: number; errors: string[] }
+  | ({ kind: 'blocked'; errors: string[] } & Block)
   | { kind: 'failed'; errors: string[] };
 
 /** Room info. `gated`: behind login or an age gate, which does not keep a viewer from connecting. */
 export type RoomInfoResult =
-  | Exclude<RoomInfoAnswer, { kind: 'unclear' }>
-  | { kind: 'blocked'; status: number; retryAfterMs?: number }
-  | { kind: 'failed'; errors: string[] };
+  Exclude<RoomInfoAnswer, { kind: 'unclear' }> | ({ kind: 'blocked' } & Block) | { kind: 'failed'; errors: string[] };
 
 /** Liveness of many rooms. A room that TikTok says nothing of is absent. */
 export type CheckAliveResult =
-  | { kind: 'ok'; alive: Map<string, boolean> }
-  | { kind: 'blocked'; status: number; retryAfterMs?: number }
-  | { kind: 'failed'; errors: string[] };
+  { kind: 'ok'; alive: Map<string, boolean> } | ({ kind: 'blocked' } & Block) | { kind: 'failed'; errors: string[] };
 
 /** A creator's room as a sign server knows it: what `Signer.roomId` answers. */
 export type SignedRoom = { ok: true; live: boolean; roomId?: string } | { ok: false; reason: string; message: string };
@@ -60,8 +68,7 @@ export interface RoomResolverOptions {
 export const CHECK_ALIVE_ROOMS_MAX = 50;
 const BODY_BYTES_MAX = 4_194_304;
 
-type Fetched =
-  { kind: 'body'; body: string } | { kind: 'blocked'; status: number; retryAfterMs?: number } | { kind: 'error'; message: string };
+type Fetched = { kind: 'body'; body: string } | ({ kind: 'blocked' } & Block) | { kind: 'error'; message: string };
 
 /** Finds rooms and their state. Keeps nothing between calls; pace, retries and caching are the caller's. */
 export class RoomResolver {
@@ -86,7 +93,7 @@ export class RoomResolver {
       const fetched = await this.fetch(url, asker, signal);
       if (fetched.kind === 'body') {
         const answer = read(fetched.body);
-        if (answer.kind !== 'unclear') return decided(answer, name, uniqueId, errors);
+        if (answer.kind !== 'unclear') return decided(answer, name, uniqueId, errors, block);
         errors.push(`${name}: ${answer.problem}`);
       } else if (fetched.kind === 'blocked') {
         errors.push(`${name}: blocked with ${fetched.status}`);
@@ -95,7 +102,7 @@ export class RoomResolver {
     }
     if (this.options.signRoomId && !signal.aborted) {
       const answer = readSigned(await this.options.signRoomId(uniqueId, signal));
-      if (answer.kind !== 'unclear') return decided(answer, 'sign server', uniqueId, errors);
+      if (answer.kind !== 'unclear') return decided(answer, 'sign server', uniqueId, errors, block);
       errors.push(`sign server: ${answer.problem}`);
     }
     if (block) return { ...block, errors };
@@ -190,9 +197,11 @@ function decided(
   source: ResolveMethod,
   uniqueId: string,
   errors: string[],
+  block: Block | undefined,
 ): ResolveResult {
   if (answer.kind === 'not-found') return answer;
-  const kept = { source, ...(errors.length > 0 ? { errors } : {}) };
+  const refused = block && { block: { status: block.status, retryAfterMs: block.retryAfterMs } };
+  const kept = { source, ...(errors.length > 0 ? { errors } : {}), ...refused };
   return answer.kind === 'live' ? { ...answer, uniqueId: answer.uniqueId ?? uniqueId, ...kept } : { ...answer, ...kept };
 }
 

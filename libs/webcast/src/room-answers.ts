@@ -1,7 +1,10 @@
-/** What TikTok's page or room API says of a creator. `unclear`: the answer cannot be used, and why. */
+/**
+ * What TikTok's page or room API says of a creator. `unclear`: the answer cannot be used, and why. `isOpen`: the room is
+ * neither on air nor ended, but prepared or paused, and may be on air at any moment under this very id.
+ */
 export type RoomAnswer =
   | { kind: 'live'; roomId: string; userId?: string; uniqueId?: string; title?: string }
-  | { kind: 'offline'; roomId?: string; userId?: string }
+  | { kind: 'offline'; roomId?: string; userId?: string; isOpen?: true }
   | { kind: 'not-found' }
   | { kind: 'unclear'; problem: string };
 
@@ -121,7 +124,10 @@ function readLiveRoom(info: unknown): RoomAnswer {
   if (status === undefined) return unclear('the answer has no live status');
   const roomId = idOf(member(user, 'roomId'));
   const userId = idOf(member(user, 'id'));
-  if (status !== STATUS_LIVE) return { kind: 'offline', roomId, userId };
+  if (status !== STATUS_LIVE) {
+    const isOpen = status !== STATUS_ENDED && status > 0 && roomId !== undefined;
+    return { kind: 'offline', roomId, userId, ...(isOpen ? { isOpen } : {}) };
+  }
   if (roomId === undefined) return unclear('the creator is live but the answer has no room id');
   const uniqueId = textOf(member(user, 'uniqueId'))?.toLowerCase();
   return { kind: 'live', roomId, userId, uniqueId, title: titleOf(member(liveRoom, 'title')) };

@@ -1,4 +1,3 @@
-import type { Agent } from 'node:http';
 import { onAbort } from './abort.js';
 import { planSocket, type SocketBundle, type SocketPlan } from './bundle.js';
 import type { SocketLocale } from './device.js';
@@ -44,6 +43,8 @@ export interface SessionStats {
   lastFrameAt: number;
   /** When the room last said anything: an old one beside a young `lastFrameAt` means a quiet room. */
   lastMessageAt: number;
+  /** Since when it is read from, the last time: its opening, or the end of a pause. Infinity while it is paused. */
+  listeningSince: number;
   frames: number;
   /** As they came over the wire. */
   bytes: number;
@@ -72,8 +73,8 @@ export interface RoomSessionOptions {
   onOpen?(): void;
   /** Hosts besides TikTok's that a bundle may point to, as `host` or `host:port`, also by plain `ws://`. */
   allowedHosts?: readonly string[];
-  /** A proxy. */
-  agent?: Agent;
+  /** Address of a proxy, as `readProxy` gave it. */
+  proxy?: string;
   locale?: SocketLocale;
   limits?: Readonly<SessionLimits>;
 }
@@ -87,6 +88,7 @@ export class RoomSession {
     openedAt: 0,
     lastFrameAt: 0,
     lastMessageAt: 0,
+    listeningSince: 0,
     frames: 0,
     bytes: 0,
     messages: 0,
@@ -158,11 +160,13 @@ export class RoomSession {
   /** Stops reading from the socket until {@link resume}. What was read before (64 KiB at most) is still delivered. */
   pause(): void {
     this.paused = true;
+    this.stats.listeningSince = Infinity;
     if (this.state === 'open') this.socket?.pause();
   }
 
   /** Reads on. */
   resume(): void {
+    if (this.paused) this.stats.listeningSince = Date.now();
     this.paused = false;
     if (this.state === 'open') this.socket?.resume();
   }
@@ -176,7 +180,7 @@ export class RoomSession {
   private dial(config: SocketPlan['config'], signal: AbortSignal, resolve: (result: ConnectResult) => void): void {
     let socket: RoomSocket;
     try {
-      socket = openSocket(config, { ...this.limits, agent: this.options.agent }, (bytes) => this.receive(bytes));
+      socket = openSocket(config, { ...this.limits, proxy: this.options.proxy }, (bytes) => this.receive(bytes));
     } catch (error) {
       resolve(this.fail({ ok: false, reason: 'bad-bundle', message: messageOf(error) }));
       return;
@@ -232,6 +236,7 @@ export class RoomSession {
     this.stats.openedAt = now;
     this.stats.lastFrameAt = now;
     this.stats.lastMessageAt = now;
+    if (!this.paused) this.stats.listeningSince = now;
     this.call(() => this.options.onOpen?.());
     if (initial.length > 0) this.deliver(initial, now);
     this.socket?.switchRooms(this.roomId);

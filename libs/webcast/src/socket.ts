@@ -1,7 +1,8 @@
-import type { Agent } from 'node:http';
+import type { Socket } from 'node:net';
 import { type WebcastWebSocketConfig, WebcastWebSocketClient } from 'tiktok-live-connector';
-import { WebcastPushFrame } from 'tiktok-live-proto/v3';
 import type { ClientOptions, WebSocket } from 'ws';
+import { ackMessage } from './ack.js';
+import { TunnelAgent } from './proxy.js';
 
 /** Transport settings of one socket. */
 export interface SocketOptions {
@@ -9,21 +10,23 @@ export interface SocketOptions {
   frameBytesMax: number;
   /** How long a closing handshake may take before the socket is destroyed, in ms. */
   closeTimeoutMs: number;
-  /** A proxy. */
-  agent?: Agent;
+  /** Address of a proxy, as `readProxy` gave it. */
+  proxy?: string;
 }
 
 const NOTHING = Promise.resolve();
-const ACK = { seqId: '0', service: '0', method: '0', headers: [], payloadEncoding: 'pb', payloadType: 'ack' };
 
 /**
  * The client library's WebSocket with its asynchronous decoding replaced: every frame goes to `onFrame` in the same
  * turn in which it arrived. Room entry, heartbeats and their bytes are the library's own.
  */
 class WebcastSocket extends WebcastWebSocketClient {
+  /** What lies under the WebSocket; compression is off, so that messages are written to it whole and at once. */
+  private wire: Socket | undefined;
+
   constructor(
     config: WebcastWebSocketConfig,
-    { frameBytesMax, closeTimeoutMs, agent }: SocketOptions,
+    { frameBytesMax, closeTimeoutMs, proxy }: SocketOptions,
     private readonly onFrame: (bytes: Buffer) => void,
   ) {
     const transport: ClientOptions & { closeTimeout: number } = {
@@ -31,18 +34,20 @@ class WebcastSocket extends WebcastWebSocketClient {
       perMessageDeflate: false,
       skipUTF8Validation: true,
       closeTimeout: closeTimeoutMs,
-      agent,
+      agent: proxy === undefined ? undefined : new TunnelAgent(proxy, config.baseUrl.startsWith('wss:')),
     };
     super(config, transport);
     // The library keeps a deep copy of the whole configuration for each socket; only these fields are read again.
     const { roomId, DEFAULT_WS_PING_INTERVAL } = config;
     this.webcastWsConfig = { roomId, DEFAULT_WS_PING_INTERVAL } as WebcastWebSocketConfig;
+    (this as unknown as WebSocket).once('upgrade', ({ socket }) => (this.wire = socket));
   }
 
   /** Answers a frame that wants it, as the library does, without its line on the console. False when it could not be sent. */
   acknowledge(logId: string, internalExt: string): boolean {
-    if (logId === '' || internalExt === '') return false;
-    return this.sendBytes(WebcastPushFrame.encode({ ...ACK, logId, payload: Buffer.from(internalExt) }).finish());
+    if (logId === '' || internalExt === '' || !this.wire || !this.open) return false;
+    this.wire.write(ackMessage(logId, internalExt));
+    return true;
   }
 
   protected override onMessage(bytes: Buffer): Promise<void> {

@@ -9,6 +9,15 @@ interface Sent {
   msgId: string;
   at: number;
   connections: string[];
+  /** Place in the order in which messages were first written to a WebSocket. */
+  wire: number;
+  gift?: { streak?: string; count: number; diamonds: number };
+}
+
+interface Gap {
+  from: number;
+  to: number;
+  reason: string;
 }
 
 /** What became of every numbered message of some rooms. */
@@ -33,18 +42,45 @@ export interface Accounting {
    * said meanwhile. Order holds from a takeover's gap on.
    */
   lateOverTakeover: number;
+  /** Events that a holder said of itself and that stand behind those of a holder with a higher fence. */
+  oldFences: number;
   gaps: number;
   gapsByReason: Record<string, number>;
-  /** The first few messages that are missing outside of gaps, for a look into the logs. */
-  examples: { creator: string; msgId: string; at: string }[];
+  gapMsMax: number;
+  /**
+   * Messages made after a creator was first connected to and before it was last, and written to no socket: nobody could
+   * have received them. The second number counts those that no gap tells of.
+   */
+  unsent: number;
+  unsentUntold: number;
+  /** Diamonds of all stored gifts, by the sum of what the events add and by the simulator's own counts of the same messages. */
+  diamonds: { stored: number; truth: number };
+  /** Creators for which these two differ. */
+  diamondsWrong: number;
+  /** The first few of each kind of fault, for a look into the logs. */
+  examples: { kind: string; creator: string; what: string; at?: string }[];
 }
 
 /** Clocks of one machine are read at different moments of a message's life. */
 const GAP_SLACK_MS = 250;
-const EXAMPLES = 5;
+/** Of each kind. */
+const EXAMPLES = 3;
+
+/** The time that gaps are judged in, ms since 1970. */
+export interface Window {
+  /** Gaps that end before it are not counted. */
+  from: number;
+  /** Gaps that end after it excuse nothing and are not counted: they tell of the silence that the end of the traffic is. */
+  to: number;
+}
 
 /** Compares what the simulator wrote to sockets with what the store holds, message by message. */
-export async function account(simulatorUrl: string, pool: Pool, uniqueIds: string[]): Promise<Accounting> {
+export async function account(
+  simulatorUrl: string,
+  pool: Pool,
+  uniqueIds: string[],
+  window: Window = { from: 0, to: Infinity },
+): Promise<Accounting> {
   const total: Accounting = {
     rooms: uniqueIds.length,
     made: 0,
@@ -55,26 +91,44 @@ export async function account(simulatorUrl: string, pool: Pool, uniqueIds: strin
     duplicates: 0,
     orderFaults: 0,
     lateOverTakeover: 0,
+    oldFences: 0,
     gaps: 0,
     gapsByReason: {},
+    gapMsMax: 0,
+    unsent: 0,
+    unsentUntold: 0,
+    diamonds: { stored: 0, truth: 0 },
+    diamondsWrong: 0,
     examples: [],
   };
-  for (const uniqueId of uniqueIds) await accountOne(simulatorUrl, pool, uniqueId, total);
+  for (const uniqueId of uniqueIds) await accountOne(simulatorUrl, pool, uniqueId, total, window);
   return total;
 }
 
-async function accountOne(simulatorUrl: string, pool: Pool, uniqueId: string, total: Accounting): Promise<void> {
-  const events = await pool.query<{ id: string; room_id: string }>(
-    `select id, room_id from events where handle = $1 and type like 'tiktok.live.%' order by seq`,
+async function accountOne(simulatorUrl: string, pool: Pool, uniqueId: string, total: Accounting, window: Window): Promise<void> {
+  const events = await pool.query<{ id: string; diamonds: number | null }>(
+    `select id, case when type = 'tiktok.live.gift' then (data->>'totalDiamonds')::float8 end as diamonds
+       from events where handle = $1 and type like 'tiktok.live.%' order by seq`,
     [uniqueId],
   );
-  const gaps = await pool.query<{ from: number; to: number; reason: string }>(
+  const told = await pool.query<Gap>(
     `select extract(epoch from (data->>'from')::timestamptz)::float8 * 1000 as from, extract(epoch from (data->>'to')::timestamptz)::float8 * 1000 as to,
             data->>'reason' as reason from events where handle = $1 and type = 'monitor.gap'`,
     [uniqueId],
   );
-  total.gaps += gaps.rows.length;
-  for (const { reason } of gaps.rows) total.gapsByReason[reason] = (total.gapsByReason[reason] ?? 0) + 1;
+  const gaps = told.rows.filter(({ to }) => to <= window.to);
+  for (const { from, to, reason } of gaps) {
+    if (to < window.from) continue;
+    total.gaps += 1;
+    total.gapsByReason[reason] = (total.gapsByReason[reason] ?? 0) + 1;
+    total.gapMsMax = Math.max(total.gapMsMax, to - from);
+  }
+  total.oldFences += await oldFences(pool, uniqueId);
+  const isTold = (at: number) => gaps.some(({ from, to }) => at >= from - GAP_SLACK_MS && at <= to + GAP_SLACK_MS);
+  const example = (kind: string, what: string, at?: number) => {
+    if (total.examples.filter((one) => one.kind === kind).length >= EXAMPLES) return;
+    total.examples.push({ kind, creator: uniqueId, what, ...(at === undefined ? {} : { at: new Date(at).toISOString() }) });
+  };
 
   const place = new Map<string, number>();
   events.rows.forEach(({ id }, index) => {
@@ -85,25 +139,87 @@ async function accountOne(simulatorUrl: string, pool: Pool, uniqueId: string, to
     else place.set(key, index);
   });
 
-  const takeovers = gaps.rows.filter(({ reason }) => reason === 'takeover' || reason === 'shutdown');
-  let latest = { index: -1, at: 0 };
+  const takeovers = gaps.filter(({ reason }) => reason === 'takeover' || reason === 'shutdown');
+  const gifts = new GiftTruth();
+  const stored: { sent: Sent; index: number }[] = [];
+  /** Unsent since the last that was sent; none before the first. */
+  let unsent: Sent[] | undefined;
   for await (const entry of ledger(simulatorUrl, uniqueId)) {
     total.made++;
-    if (!entry.connections.some((id) => id.startsWith('c'))) continue;
+    if (place.has(`${entry.roomId}-${entry.msgId}`)) gifts.add(entry);
+    if (!entry.connections.some((id) => id.startsWith('c'))) {
+      if (!place.has(`${entry.roomId}-${entry.msgId}`)) unsent?.push(entry);
+      continue;
+    }
+    for (const { at, msgId } of unsent ?? []) {
+      total.unsent++;
+      if (isTold(at)) continue;
+      total.unsentUntold++;
+      example('untold', `message ${msgId}, written to no socket and told by no gap`, at);
+    }
+    unsent = [];
     total.sent++;
     const index = place.get(`${entry.roomId}-${entry.msgId}`);
     if (index !== undefined) {
       total.stored++;
-      if (index > latest.index) latest = { index, at: entry.at };
-      else if (takeovers.some(({ to }) => to + GAP_SLACK_MS >= latest.at && to - GAP_SLACK_MS <= entry.at)) total.lateOverTakeover++;
-      else total.orderFaults++;
-    } else if (gaps.rows.some(({ from, to }) => entry.at >= from - GAP_SLACK_MS && entry.at <= to + GAP_SLACK_MS)) {
+      stored.push({ sent: entry, index });
+    } else if (isTold(entry.at)) {
       total.missingInGaps++;
     } else {
       total.missing++;
-      if (total.examples.length < EXAMPLES)
-        total.examples.push({ creator: uniqueId, msgId: entry.msgId, at: new Date(entry.at).toISOString() });
+      example('missing', `message ${entry.msgId}, sent on ${entry.connections.join(' ')}, is not stored`, entry.at);
     }
+  }
+  // What one connection did not get may come as the history of the next, after what the first did get.
+  stored.sort((a, b) => a.sent.wire - b.sent.wire);
+  let latest = stored[0];
+  for (const one of stored.slice(1)) {
+    const { sent, index } = one;
+    if (!latest || index > latest.index) latest = one;
+    else if (takeovers.some(({ to }) => to + GAP_SLACK_MS >= latest!.sent.at && to - GAP_SLACK_MS <= sent.at)) total.lateOverTakeover++;
+    else {
+      total.orderFaults++;
+      example('order', `message ${sent.n}, sent on ${sent.connections.join(' ')}, is stored before message ${latest.sent.n}`, sent.at);
+    }
+  }
+  const diamonds = events.rows.reduce((sum, row) => sum + (row.diamonds ?? 0), 0);
+  total.diamonds.stored += diamonds;
+  total.diamonds.truth += gifts.diamonds;
+  if (diamonds !== gifts.diamonds) {
+    total.diamondsWrong++;
+    example('diamonds', `${diamonds} diamonds instead of ${gifts.diamonds}`);
+  }
+}
+
+async function oldFences(pool: Pool, uniqueId: string): Promise<number> {
+  const { rows } = await pool.query<{ fence: string }>(
+    `select split_part(id, '-', 2) as fence from events where handle = $1 and type like 'monitor.%' order by seq`,
+    [uniqueId],
+  );
+  let highest = 0;
+  let count = 0;
+  for (const { fence } of rows) {
+    if (Number(fence) < highest) count++;
+    else highest = Number(fence);
+  }
+  return count;
+}
+
+/** What the gifts of some messages come to: of each run the highest count that was told, whatever order or holder it came by. */
+class GiftTruth {
+  diamonds = 0;
+  private readonly counts = new Map<string, number>();
+
+  add({ roomId, gift }: Sent): void {
+    if (!gift) return;
+    if (gift.streak === undefined) {
+      this.diamonds += gift.count * gift.diamonds;
+      return;
+    }
+    const run = `${roomId} ${gift.streak}`;
+    const before = this.counts.get(run) ?? 0;
+    this.diamonds += Math.max(0, gift.count - before) * gift.diamonds;
+    this.counts.set(run, Math.max(before, gift.count));
   }
 }
 

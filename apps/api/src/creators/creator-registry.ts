@@ -7,6 +7,7 @@ import { newId } from '../ids.js';
 import { ProjectionKeeper } from '../projections/projection-keeper.js';
 import { bumpVersion, inTransaction } from '../projections/versions.js';
 import { LOGGER, POOL, REDIS } from '../resources.js';
+import { CreatorOptionsKeeper, type NewOptions } from './creator-options.js';
 
 /** A monitored creator as PostgreSQL holds it. */
 export interface StoredCreator {
@@ -25,6 +26,16 @@ export interface CreatorFilter {
   paused?: boolean;
 }
 
+/** What is done to many creators at once. */
+export type BatchAction = 'pause' | 'resume' | 'remove';
+
+/** What became of one creator named in a batch: `unchanged` was paused, or running, already. */
+export interface Changed {
+  result: 'done' | 'unchanged' | 'unknown';
+  id?: string;
+  uniqueId?: string;
+}
+
 /** What became of one creator to be added. */
 export interface Added {
   result: 'created' | 'exists';
@@ -40,6 +51,7 @@ export class CreatorRegistry {
     @Inject(POOL) private readonly pool: pg.Pool,
     @Inject(LOGGER) private readonly logger: Logger,
     @Inject(ProjectionKeeper) private readonly keeper: ProjectionKeeper,
+    @Inject(CreatorOptionsKeeper) private readonly options: CreatorOptionsKeeper,
     @Inject(REDIS) redis: Redis,
     @Inject(Config) config: Config,
   ) {
@@ -55,7 +67,7 @@ export class CreatorRegistry {
    * Adds creators by handle in one transaction; the result is in the order of `wanted`. One that was removed before comes
    * back under its old id, with its history; one that is there keeps its options.
    */
-  async add(wanted: readonly { uniqueId: string; options: CreatorOptions }[]): Promise<Added[]> {
+  async add(wanted: readonly { uniqueId: string; options: NewOptions }[]): Promise<Added[]> {
     const names = wanted.map(({ uniqueId }) => uniqueId);
     const added = await this.change(async (client) => {
       const revived = await client.query<{ id: string; uniqueId: string }>(
@@ -69,15 +81,21 @@ export class CreatorRegistry {
          returning c.id, c.unique_id as "uniqueId"`,
         [names],
       );
-      const options = new Map(wanted.map((one) => [one.uniqueId, one.options]).reverse() as [string, CreatorOptions][]);
-      for (const { id, uniqueId } of revived.rows) {
-        await client.query('update creators set options = $2 where id = $1', [id, options.get(uniqueId) ?? {}]);
+      // Of two equal names in one call the first counts.
+      const options = new Map([...wanted].reverse().map((one) => [one.uniqueId, one.options]));
+      const optionsOf = (id: string, uniqueId: string) => JSON.stringify(this.options.seal(id, options.get(uniqueId)!));
+      if (revived.rows.length > 0) {
+        await client.query(
+          `update creators c set options = given.options from unnest($1::text[], $2::jsonb[]) as given (id, options) where c.id = given.id`,
+          [revived.rows.map(({ id }) => id), revived.rows.map(({ id, uniqueId }) => optionsOf(id, uniqueId))],
+        );
       }
+      const ids = names.map(() => newId('cr_'));
       const inserted = await client.query<{ id: string }>(
         `insert into creators (id, unique_id, options)
          select * from unnest($1::text[], $2::text[], $3::jsonb[])
          on conflict (unique_id) where deleted_at is null do nothing returning id`,
-        [names.map(() => newId('cr_')), names, wanted.map((one) => JSON.stringify(one.options))],
+        [ids, names, names.map((name, i) => optionsOf(ids[i]!, name))],
       );
       const fresh = new Set([...revived.rows, ...inserted.rows].map(({ id }) => id));
       await client.query(
@@ -147,15 +165,13 @@ export class CreatorRegistry {
     return { ids: rows.flatMap(({ ids }) => ids), unknown: rows.filter(({ ids }) => ids.length === 0).map(({ ref }) => ref) };
   }
 
-  /** Changes a creator; undefined when there is none. */
-  async update(ref: string, patch: { paused?: boolean; options?: CreatorOptions }): Promise<StoredCreator | undefined> {
-    const creator = await this.find(ref);
-    if (!creator) return undefined;
+  /** Changes the creator with this id; undefined when there is none. */
+  async update(id: string, patch: { paused?: boolean; options?: NewOptions }): Promise<StoredCreator | undefined> {
     return this.change(async (client) => {
       const { rows } = await client.query<StoredCreator>(
         `update creators set paused = coalesce($2, paused), options = coalesce($3, options), updated_at = now()
          where id = $1 and deleted_at is null returning ${COLUMNS}`,
-        [creator.id, patch.paused ?? null, patch.options ? JSON.stringify(patch.options) : null],
+        [id, patch.paused ?? null, patch.options ? JSON.stringify(this.options.seal(id, patch.options)) : null],
       );
       return rows[0];
     });
@@ -171,6 +187,31 @@ export class CreatorRegistry {
         [creator.id],
       );
       return rows[0]?.id;
+    });
+  }
+
+  /** Pauses, resumes or removes many creators, named by id or handle, in one transaction; the result is in the order of `refs`. */
+  async changeMany(action: BatchAction, refs: readonly string[]): Promise<Changed[]> {
+    const names = refs.map((ref) => ref.replace(/^@/, '').toLowerCase());
+    return this.change(async (client) => {
+      const { rows } = await client.query<{ ref: string; id: string; uniqueId: string; paused: boolean }>(
+        `select distinct on (ref) ref, id, unique_id as "uniqueId", paused
+         from unnest($1::text[], $2::text[]) as wanted (ref, name)
+         join creators on deleted_at is null and (id = ref or unique_id = name)
+         order by ref, id = ref desc`,
+        [refs, names],
+      );
+      const found = new Map(rows.map((row) => [row.ref, row]));
+      const isDue = ({ paused }: { paused: boolean }) => action === 'remove' || paused !== (action === 'pause');
+      const due = new Set(rows.filter(isDue).map(({ id }) => id));
+      const set = action === 'remove' ? 'deleted_at = now()' : `paused = ${action === 'pause'}`;
+      await client.query(`update creators set ${set}, updated_at = now() where id = any($1)`, [[...due]]);
+      return refs.map((ref): Changed => {
+        const creator = found.get(ref);
+        if (!creator) return { result: 'unknown' };
+        // The second of two equal names in one call meets what the first has done.
+        return { result: due.delete(creator.id) ? 'done' : 'unchanged', id: creator.id, uniqueId: creator.uniqueId };
+      });
     });
   }
 
@@ -234,7 +275,9 @@ export class CreatorRegistry {
 
 async function readRecords(client: pg.PoolClient): Promise<CreatorRecord[]> {
   const { rows } = await client.query<Omit<CreatorRecord, 'userId'> & { userId: string | null }>(
-    `select id, unique_id as "uniqueId", user_id as "userId", paused, options from creators where deleted_at is null order by id`,
+    `select id, unique_id as "uniqueId", user_id as "userId", paused, options,
+       floor(extract(epoch from updated_at) * 1000)::float8 as "changedAt"
+     from creators where deleted_at is null order by id`,
   );
   return rows.map(({ userId, ...row }) => (userId === null ? row : { ...row, userId }));
 }

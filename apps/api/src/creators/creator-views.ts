@@ -3,7 +3,6 @@ import { ApiProperty } from '@nestjs/swagger';
 import {
   CREATOR_STATES,
   type CreatorCounters,
-  type CreatorOptions,
   type CreatorState,
   type CreatorStatus,
   type SeenWorker,
@@ -13,6 +12,7 @@ import {
 import { Config, type Logger } from '@tributary/runtime';
 import type { Redis } from 'ioredis';
 import { LOGGER, REDIS } from '../resources.js';
+import { shownOptions } from './creator-options.js';
 import type { StoredCreator } from './creator-registry.js';
 
 export class CreatorOptionsView {
@@ -20,6 +20,10 @@ export class CreatorOptionsView {
   raw?: boolean;
   @ApiProperty({ type: [String], required: false, description: 'event types kept; all of them when absent' })
   types?: string[];
+  @ApiProperty({ required: false, description: 'true when it has a session cookie, which is never shown' })
+  sessionCookie?: true;
+  @ApiProperty({ required: false, description: 'its proxy, without user and password', example: 'http://***@proxy.example:8080' })
+  proxy?: string;
 }
 
 class CreatorProblemView {
@@ -89,6 +93,7 @@ function toView(creator: StoredCreator, status: CreatorStatus | undefined, known
   const problem = status?.lastError;
   return {
     ...creator,
+    options: shownOptions(creator.options),
     // Nobody has said anything about a creator that no worker has taken yet: it is not received.
     state: status?.state ?? (known ? 'offline' : null),
     since: status ? iso(status.since) : null,
@@ -155,12 +160,4 @@ export class CreatorViews {
     });
     return { views: creators.map((creator, i) => toView(creator, statuses?.[i], statuses !== undefined)), known: statuses !== undefined };
   }
-}
-
-/** Options as they are stored: only what was given. */
-export function cleanOptions(options: CreatorOptions | undefined): CreatorOptions {
-  return {
-    ...(options?.raw === undefined ? {} : { raw: options.raw }),
-    ...(options?.types === undefined ? {} : { types: [...new Set(options.types)] }),
-  };
 }

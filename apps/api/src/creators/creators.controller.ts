@@ -14,34 +14,19 @@ import {
   IsOptional,
   IsString,
   MaxLength,
-  ValidateIf,
   ValidateNested,
   validateSync,
 } from 'class-validator';
 import type { FastifyReply } from 'fastify';
 import { Needs } from '../access/needs.js';
 import { asFlag, decodePageCursor, encodePageCursor, PageEnd, PageQuery } from '../paging.js';
-import { AreEventTypes } from '../validators.js';
-import { CreatorRegistry } from './creator-registry.js';
-import { cleanOptions, CreatorView, CreatorViews } from './creator-views.js';
+import { CreatorOptionsBody, CreatorOptionsKeeper, Given, type NewOptions, type OptionProblem } from './creator-options.js';
+import { type BatchAction, CreatorRegistry } from './creator-registry.js';
+import { CreatorView, CreatorViews } from './creator-views.js';
 
-/** Absent is fine, null is not. */
-const Given = () => ValidateIf((_, value) => value !== undefined);
 const BATCH_MAX = 1_000;
 /** Rows one page may look at while it searches for creators of one state. */
 const SCAN_MAX = 20_000;
-
-class CreatorOptionsBody {
-  @ApiPropertyOptional({ description: 'keep the raw protobuf of its messages' })
-  @Given()
-  @IsBoolean()
-  raw?: boolean;
-
-  @ApiPropertyOptional({ type: [String], description: 'event types to keep, `tiktok.live.chat` or `tiktok.live.*`; all when absent' })
-  @Given()
-  @AreEventTypes()
-  types?: string[];
-}
 
 class NewCreatorBody {
   @ApiProperty({ description: 'handle, @handle, or any TikTok address that names one', example: '@some.creator' })
@@ -77,7 +62,7 @@ class CreatorPatchBody {
   @IsBoolean()
   paused?: boolean;
 
-  @ApiPropertyOptional({ description: 'replaces all options' })
+  @ApiPropertyOptional({ description: 'replaces all options; a session cookie and a proxy are kept by sending them as they are shown' })
   @Given()
   @IsObject()
   @ValidateNested()
@@ -130,6 +115,8 @@ class BatchItem {
   id?: string;
   @ApiPropertyOptional()
   uniqueId?: string;
+  @ApiPropertyOptional({ description: 'of an invalid one: the field that is wrong', example: 'options.types' })
+  field?: string;
   @ApiPropertyOptional({ description: 'why it is invalid' })
   reason?: string;
 }
@@ -145,6 +132,41 @@ class BatchResult {
   invalid!: number;
 }
 
+class CreatorRefsBody {
+  @ApiProperty({ type: [String], description: 'internal ids or handles', maxItems: BATCH_MAX, example: ['@one', 'cr_01kapmz9x8t0v7rwe5'] })
+  @IsArray()
+  @ArrayMinSize(1)
+  @ArrayMaxSize(BATCH_MAX)
+  @IsString({ each: true })
+  @MaxLength(100, { each: true })
+  creators!: string[];
+}
+
+class ChangedItem {
+  @ApiProperty({ description: 'place in the list that was sent, from 0' })
+  index!: number;
+  @ApiProperty({
+    enum: ['done', 'unchanged', 'unknown'],
+    description: '`unchanged`: it was so already; `unknown`: no such creator is monitored',
+  })
+  result!: 'done' | 'unchanged' | 'unknown';
+  @ApiPropertyOptional()
+  id?: string;
+  @ApiPropertyOptional()
+  uniqueId?: string;
+}
+
+class ChangedResult {
+  @ApiProperty({ type: [ChangedItem] })
+  data!: ChangedItem[];
+  @ApiProperty()
+  done!: number;
+  @ApiProperty()
+  unchanged!: number;
+  @ApiProperty()
+  unknown!: number;
+}
+
 @ApiTags('creators')
 @Needs('read')
 @Controller('v1/creators')
@@ -152,6 +174,7 @@ export class CreatorsController {
   constructor(
     @Inject(CreatorRegistry) private readonly registry: CreatorRegistry,
     @Inject(CreatorViews) private readonly views: CreatorViews,
+    @Inject(CreatorOptionsKeeper) private readonly options: CreatorOptionsKeeper,
   ) {}
 
   @Post()
@@ -164,7 +187,7 @@ export class CreatorsController {
   async create(@Body() body: NewCreatorBody, @Res({ passthrough: true }) reply: FastifyReply): Promise<CreatorView> {
     const name = readUniqueId(body.uniqueId);
     if (!name.ok) throw Problem.badField('uniqueId', `a TikTok handle or address: ${name.reason}`);
-    const [added] = await this.registry.add([{ uniqueId: name.uniqueId, options: cleanOptions(body.options) }]);
+    const [added] = await this.registry.add([{ uniqueId: name.uniqueId, options: good(this.options.read(body.options)) }]);
     void reply.status(added!.result === 'created' ? 201 : 200);
     return (await this.views.of([added!.creator])).views[0]!;
   }
@@ -178,17 +201,47 @@ export class CreatorsController {
   })
   @ApiOkResponse({ type: BatchResult })
   async createMany(@Body() body: CreatorBatchBody): Promise<BatchResult> {
-    const items = body.creators.map(readItem);
-    const valid = items.filter((item) => typeof item !== 'string');
+    const items = body.creators.map((item) => this.readItem(item));
+    const valid = items.filter((item) => 'uniqueId' in item);
     const added = valid.length > 0 ? await this.registry.add(valid) : [];
     let next = 0;
     const data = items.map((item, index): BatchItem => {
-      if (typeof item === 'string') return { index, result: 'invalid', reason: item };
+      if (!('uniqueId' in item)) return { index, result: 'invalid', ...item };
       const { result, creator } = added[next++]!;
       return { index, result, id: creator.id, uniqueId: creator.uniqueId };
     });
     const count = (result: BatchItem['result']) => data.filter((item) => item.result === result).length;
     return { data, created: count('created'), exists: count('exists'), invalid: count('invalid') };
+  }
+
+  @Post('batch/pause')
+  @HttpCode(200)
+  @Needs('creators:write')
+  @ApiOperation({ summary: `Pauses up to ${BATCH_MAX} creators at once`, description: 'Each has its own result.' })
+  @ApiOkResponse({ type: ChangedResult })
+  pauseMany(@Body() body: CreatorRefsBody): Promise<ChangedResult> {
+    return this.changeMany('pause', body);
+  }
+
+  @Post('batch/resume')
+  @HttpCode(200)
+  @Needs('creators:write')
+  @ApiOperation({ summary: `Resumes up to ${BATCH_MAX} creators at once`, description: 'Each has its own result.' })
+  @ApiOkResponse({ type: ChangedResult })
+  resumeMany(@Body() body: CreatorRefsBody): Promise<ChangedResult> {
+    return this.changeMany('resume', body);
+  }
+
+  @Post('batch/remove')
+  @HttpCode(200)
+  @Needs('creators:write')
+  @ApiOperation({
+    summary: `Ends the monitoring of up to ${BATCH_MAX} creators at once`,
+    description: 'Each has its own result. Their events stay.',
+  })
+  @ApiOkResponse({ type: ChangedResult })
+  removeMany(@Body() body: CreatorRefsBody): Promise<ChangedResult> {
+    return this.changeMany('remove', body);
   }
 
   @Get()
@@ -235,8 +288,10 @@ export class CreatorsController {
     if (body.paused === undefined && body.options === undefined) {
       throw Problem.badField('paused', 'a change: paused (true or false) or options');
     }
-    const patch = { paused: body.paused, options: body.options ? cleanOptions(body.options) : undefined };
-    const creator = await this.registry.update(ref, patch);
+    const before = await this.registry.find(ref);
+    if (!before) throw unknownCreator(ref);
+    const options = body.options && good(this.options.read(body.options, before.options));
+    const creator = await this.registry.update(before.id, { paused: body.paused, options });
     if (!creator) throw unknownCreator(ref);
     return (await this.views.of([creator])).views[0]!;
   }
@@ -252,21 +307,37 @@ export class CreatorsController {
   async remove(@Param('creator') ref: string): Promise<void> {
     if (!(await this.registry.remove(ref))) throw unknownCreator(ref);
   }
+
+  private async changeMany(action: BatchAction, { creators }: CreatorRefsBody): Promise<ChangedResult> {
+    const data = (await this.registry.changeMany(action, creators)).map((changed, index) => ({ index, ...changed }));
+    const count = (result: ChangedItem['result']) => data.filter((item) => item.result === result).length;
+    return { data, done: count('done'), unchanged: count('unchanged'), unknown: count('unknown') };
+  }
+
+  /** One item of a batch: what to add, or why it cannot be. */
+  private readItem(item: unknown): { uniqueId: string; options: NewOptions } | { field: string; reason: string } {
+    const body = plainToInstance(NewCreatorBody, typeof item === 'string' ? { uniqueId: item } : item);
+    if (!(body instanceof NewCreatorBody)) return { field: 'creators', reason: 'expected a handle, or an object with uniqueId' };
+    const [error] = validateSync(body, { whitelist: true, forbidNonWhitelisted: true });
+    if (error) return firstFault(error);
+    const name = readUniqueId(body.uniqueId);
+    if (!name.ok) return { field: 'uniqueId', reason: name.reason };
+    const options = this.options.read(body.options);
+    return 'field' in options ? { field: options.field, reason: `expected ${options.expected}` } : { uniqueId: name.uniqueId, options };
+  }
 }
 
-/** One item of a batch: what to add, or why it cannot be. */
-function readItem(item: unknown): { uniqueId: string; options: CreatorOptionsBody } | string {
-  const body = plainToInstance(NewCreatorBody, typeof item === 'string' ? { uniqueId: item } : item);
-  if (!(body instanceof NewCreatorBody)) return 'expected a handle, or an object with uniqueId';
-  const errors = validateSync(body, { whitelist: true, forbidNonWhitelisted: true });
-  if (errors.length > 0) return errors.map((error) => messageOf(error)).join('; ');
-  const name = readUniqueId(body.uniqueId);
-  return name.ok ? { uniqueId: name.uniqueId, options: cleanOptions(body.options) } : `uniqueId: ${name.reason}`;
+/** @throws Problem for options that are wrong */
+function good(options: NewOptions | OptionProblem): NewOptions {
+  if ('field' in options) throw Problem.badField(options.field, options.expected);
+  return options;
 }
 
-function messageOf({ property, constraints, children }: ReturnType<typeof validateSync>[number]): string {
-  const own = Object.values(constraints ?? {});
-  return [...own, ...(children ?? []).map((child) => `${property}.${messageOf(child)}`)].join('; ');
+function firstFault({ property, constraints, children }: ReturnType<typeof validateSync>[number]): { field: string; reason: string } {
+  const [own] = Object.values(constraints ?? {});
+  const inner = children?.[0] && firstFault(children[0]);
+  if (own !== undefined || !inner) return { field: property, reason: own ?? 'not as expected' };
+  return { field: `${property}.${inner.field}`, reason: inner.reason };
 }
 
 function unknownCreator(ref: string): Problem {

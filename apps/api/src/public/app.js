@@ -1,11 +1,13 @@
 /** The dashboard: signs in, keeps what it knows fresh, and hands it to the parts that draw it. */
 import { Cards } from './cards.js';
 import { Api, ApiError, LiveFeed, readPast } from './client.js';
+import { confirmed } from './confirm.js';
 import { Detail } from './detail.js';
 import { byId, count, decimal, duration, h, setText, spark, toast } from './dom.js';
 import { Feed } from './feed.js';
 import { Gaps, lagTone, renderHealth } from './health.js';
 import { Model } from './model.js';
+import { Webhooks } from './webhooks.js';
 
 const KEY_ITEM = 'tributary-key';
 const REASON_ITEM = 'tributary-reason';
@@ -27,14 +29,30 @@ class Dashboard {
     this.feed = new Feed();
     this.timers = [];
     this.failing = new Set();
+    this.lacks = new Set();
     const act = { onPause: (id, paused) => void this.setPaused(id, paused), onRemove: (id) => void this.remove(id) };
     this.detail = new Detail({ api, ...act, onError: (error) => this.failed(error) });
     this.cards = new Cards({ model: this.model, ...act, onOpen: (id) => void this.detail.open(id), onAdd: openAdd });
+    this.webhooks = new Webhooks({
+      api,
+      creators: () => this.model.creators,
+      onError: (error) => this.failed(error),
+      onLoad: (name, error) => this.noteLoad(name, error),
+    });
     this.live = new LiveFeed(api.key, {
       onEvent: (event) => this.takeEvent(event),
       onState: (state, detail) => this.showConnection(state, detail),
       onGap: () => toast('Some events could not be sent again. They are in the API if they were stored.', 'bad'),
     });
+  }
+
+  /** What of the webhooks is refreshed says here how it went. */
+  noteLoad(name, error) {
+    if (error) {
+      this.failing.add(name);
+      this.failed(error, true);
+    } else this.failing.delete(name);
+    this.showBanner();
   }
 
   async start() {
@@ -51,6 +69,7 @@ class Dashboard {
 
   stop() {
     this.live.stop();
+    this.webhooks.leave();
     for (const timer of this.timers) clearInterval(timer);
     this.timers = [];
   }
@@ -118,7 +137,8 @@ class Dashboard {
     this.model.takeEvent(event);
     this.feed.take(event);
     if (event.type === 'monitor.gap') this.gaps.take([event]);
-    if (event.type.startsWith('monitor.')) this.soon();
+    if (event.type === 'monitor.webhook') this.webhooks.hurry();
+    else if (event.type.startsWith('monitor.')) this.soon();
   }
 
   /** A change of state is shown at once, many of them as one. */
@@ -144,7 +164,7 @@ class Dashboard {
     if (model.gaps24h !== undefined) setText(byId('kpi-gaps'), `${count(model.gaps24h)}${this.gapsMore ? '+' : ''}`);
     byId('kpi-gaps-card').dataset.tone = model.gaps24h ? 'warn' : 'good';
     spark(byId('kpi-spark'), model.rate.series(), 120, 36);
-    document.title = counts.live ? `${counts.live} live · Tributary` : 'Tributary';
+    document.title = `${byId('view-webhooks').hidden ? (counts.live ? `${counts.live} live` : 'Creators') : 'Webhooks'} · Tributary`;
   }
 
   showConnection(state, detail) {
@@ -163,7 +183,10 @@ class Dashboard {
   failed(error, quiet = false) {
     if (error instanceof ApiError && error.status === 401) return signOut('This key is not known, or was revoked.');
     if (!(error instanceof ApiError)) throw error;
-    if (!quiet) toast(error.status === 403 ? 'This key may not change creators: it lacks the scope creators:write.' : error.message, 'bad');
+    if (error.problem?.neededScope) this.lacks.add(error.problem.neededScope);
+    // What this key may not do is not offered any more.
+    document.documentElement.dataset.lacks = [...this.lacks].join(' ');
+    if (!quiet) toast(error.status === 403 ? `This key may not do that: it lacks the scope ${error.problem?.neededScope}.` : error.message, 'bad');
   }
 
   async setPaused(id, paused) {
@@ -178,7 +201,8 @@ class Dashboard {
 
   async remove(id) {
     const name = this.model.creators.get(id)?.view.uniqueId ?? id;
-    if (!(await confirmed(`Remove @${name}?`, 'It is no longer monitored. Its stored events stay, and it comes back with them when you add it again.'))) return;
+    const text = 'It is no longer monitored. Its stored events stay, and it comes back with them when you add it again.';
+    if (!(await confirmed({ title: `Remove @${name}?`, text }))) return;
     try {
       await this.api.call('DELETE', `/v1/creators/${id}`);
       toast(`@${name} was removed.`);
@@ -222,15 +246,6 @@ async function submitNames() {
   }
 }
 
-function confirmed(title, text) {
-  const dialog = byId('confirm');
-  setText(byId('confirm-title'), title);
-  setText(byId('confirm-text'), text);
-  dialog.returnValue = 'no';
-  dialog.showModal();
-  return new Promise((resolve) => dialog.addEventListener('close', () => resolve(dialog.returnValue === 'yes'), { once: true }));
-}
-
 /** Leaves the dashboard and everything it knew; `reason` is shown at the form. */
 function signOut(reason = '') {
   dashboard?.stop();
@@ -260,6 +275,7 @@ async function signIn(key) {
   byId('dashboard').hidden = false;
   dashboard = new Dashboard(api);
   dashboard.start().catch((error) => dashboard?.failed(error));
+  route();
 }
 
 const THEMES = { auto: 'Auto', light: 'Light', dark: 'Dark' };
@@ -290,17 +306,52 @@ function wire() {
     event.preventDefault();
     void submitNames();
   });
+  document.querySelector('.skip').addEventListener('click', (event) => {
+    event.preventDefault();
+    const main = [...document.querySelectorAll('main')].find(({ offsetParent }) => offsetParent !== null);
+    main.focus();
+    main.scrollIntoView();
+  });
+  addEventListener('hashchange', addressChanged);
   addEventListener('online', () => dashboard?.live.hurry());
   document.addEventListener('visibilitychange', () => {
     if (!document.hidden) dashboard?.live.hurry();
   });
 }
 
-/** A key in the fragment never reaches the server; it leaves the address bar and the history at once. */
+/** A key in the fragment never reaches the server; it leaves the address bar and the history at once. The view stays there. */
 function keyFromAddress() {
-  const key = new URLSearchParams(location.hash.slice(1)).get('key');
-  if (location.hash) history.replaceState(null, '', location.pathname + location.search);
+  const parts = new URLSearchParams(location.hash.slice(1));
+  const key = parts.get('key');
+  if (key === null) return undefined;
+  parts.delete('key');
+  const [view] = parts.keys();
+  history.replaceState(null, '', location.pathname + location.search + (view ? `#${view}` : ''));
   return key;
+}
+
+/** Shows what the address names: `#creators`, `#system`, `#webhooks` or `#webhooks/<endpoint>`. */
+function route() {
+  const [, view, id = ''] = /^#(creators|system|webhooks)(?:\/([\w-]{1,64}))?$/.exec(location.hash) ?? ['', 'creators'];
+  const webhooks = view === 'webhooks';
+  const turned = byId('view-webhooks').hidden === webhooks;
+  byId('view-creators').hidden = webhooks;
+  byId('view-webhooks').hidden = !webhooks;
+  byId('nav-creators').setAttribute('aria-current', webhooks ? 'false' : 'page');
+  byId('nav-webhooks').setAttribute('aria-current', webhooks ? 'page' : 'false');
+  if (webhooks) dashboard?.webhooks.show(id);
+  else if (dashboard?.webhooks.visible) dashboard.webhooks.leave();
+  if (view === 'system') byId('system').scrollIntoView();
+  else if (turned || webhooks) scrollTo(0, 0);
+  dashboard?.draw();
+}
+
+/** The address has changed: to another view, or to another key. */
+function addressChanged() {
+  const other = keyFromAddress();
+  if (other === undefined) return route();
+  sessionStorage.setItem(KEY_ITEM, other);
+  location.reload();
 }
 
 wire();

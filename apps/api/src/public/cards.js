@@ -1,5 +1,5 @@
 /** The creators as cards: each element is made once and then only updated. */
-import { avatar, brief, byId, count, decimal, duration, h, icon, setText, spark, svg } from './dom.js';
+import { avatar, brief, byId, count, decimal, duration, h, icon, setText, spark, svg, timeOf } from './dom.js';
 import { groupOf, Model } from './model.js';
 
 const PAGE = 30;
@@ -118,8 +118,8 @@ export class Cards {
       error: h('p', { class: 'card-error', hidden: true }, icon('warn'), h('span')),
     };
     part.state = h('span', { class: 'state' }, h('span', { class: 'dot' }), part.stateText);
-    part.pause = h('button', { class: 'button ghost icon-only', type: 'button', onclick: () => this.options.onPause(id, part.pause.dataset.next === 'pause') }, part.pauseIcon, part.pauseText);
-    const remove = h('button', { class: 'button ghost icon-only', type: 'button', title: 'Remove', onclick: () => this.options.onRemove(id) }, icon('trash'), h('span', { class: 'visually-hidden' }, `Remove @${uniqueId}`));
+    part.pause = h('button', { class: 'button ghost icon-only', type: 'button', data: { needs: 'creators:write' }, onclick: () => this.options.onPause(id, part.pause.dataset.next === 'pause') }, part.pauseIcon, part.pauseText);
+    const remove = h('button', { class: 'button ghost icon-only', type: 'button', title: 'Remove', data: { needs: 'creators:write' }, onclick: () => this.options.onRemove(id) }, icon('trash'), h('span', { class: 'visually-hidden' }, `Remove @${uniqueId}`));
     const stat = (name, label, value) => h('div', {}, h('dt', {}, icon(name), label), value);
     part.element = h(
       'li',
@@ -141,7 +141,7 @@ export class Cards {
     setText(card.title, view.title || (view.worker ? `held by ${view.worker}` : 'not held by a worker'));
     card.state.dataset.state = state;
     setText(card.stateText, STATE_LABEL[state] ?? state);
-    setText(card.since, view.queue ? `place ${view.queue.place} in the queue` : view.since ? `for ${brief(Math.max(0, Date.now() - Date.parse(view.since)))}` : '');
+    setText(card.since, view.queue ? queueText(view.queue) : view.since ? `for ${brief(Math.max(0, Date.now() - Date.parse(view.since)))}` : '');
     setText(card.viewers, live ? count(creator.viewers) : '–');
     setText(card.rate, live ? decimal(creator.rate.perSecond()) : '–');
     setText(card.diamonds, live ? count(this.options.model.session(creator)?.diamonds ?? 0) : '–');
@@ -157,13 +157,19 @@ export class Cards {
     }
     const problem = live || view.paused ? undefined : view.lastError;
     card.error.hidden = !problem;
-    if (problem) setText(card.error.lastChild, problemText(problem));
+    if (problem) setText(card.error.lastChild, problemText(problem, state));
   }
 }
 
-/** A problem in one sentence, with when it is tried again. */
-export function problemText({ message, reason, retryAt }) {
+/** A place in the queue for a connection, with what it will take. */
+export function queueText({ place, waitMs }) {
+  return `place ${place} in the queue${waitMs >= 1_000 ? `, about ${brief(waitMs)}` : ''}`;
+}
+
+/** A problem in one sentence, with when it is tried again; a block with its end. */
+export function problemText({ message, reason, retryAt }, state) {
   const wait = retryAt ? Date.parse(retryAt) - Date.now() : 0;
   const text = message || reason;
-  return `${text}${/[.!?]$/.test(text) ? '' : '.'}${wait > 0 ? ` Next try in ${duration(wait)}.` : ''}`;
+  const next = state === 'blocked' ? `Blocked until ${timeOf(retryAt)}, in ${duration(wait)}.` : `Next try in ${duration(wait)}.`;
+  return `${text}${/[.!?]$/.test(text) ? '' : '.'}${wait > 0 ? ` ${next}` : ''}`;
 }

@@ -15,12 +15,12 @@ export class Api {
   }
 
   /** Sends a request and gives its JSON. @throws {ApiError} */
-  async call(method, path, body) {
+  async call(method, path, body, headers = {}) {
     let response;
     try {
       response = await fetch(path, {
         method,
-        headers: { authorization: `Bearer ${this.key}`, ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
+        headers: { authorization: `Bearer ${this.key}`, ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...headers },
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
         signal: AbortSignal.timeout(15_000),
         cache: 'no-store',

@@ -1,5 +1,5 @@
 /** One creator in full: what it does now, its session over time, who gives most, earlier sessions. */
-import { problemText, STATE_LABEL } from './cards.js';
+import { problemText, queueText, STATE_LABEL } from './cards.js';
 import { byId, count, dateOf, duration, h, icon, svg, timeOf } from './dom.js';
 import { Model } from './model.js';
 
@@ -58,8 +58,8 @@ export class Detail {
         'header',
         { class: 'dialog-head' },
         h('h2', { id: 'detail-name' }, `@${view.uniqueId}`),
-        h('button', { class: 'button', type: 'button', onclick: act(() => this.options.onPause(view.id, !view.paused)) }, icon(view.paused ? 'play' : 'pause'), view.paused ? 'Resume' : 'Pause'),
-        h('button', { class: 'button', type: 'button', onclick: act(() => this.options.onRemove(view.id)) }, icon('trash'), 'Remove'),
+        h('button', { class: 'button', type: 'button', data: { needs: 'creators:write' }, onclick: act(() => this.options.onPause(view.id, !view.paused)) }, icon(view.paused ? 'play' : 'pause'), view.paused ? 'Resume' : 'Pause'),
+        h('button', { class: 'button', type: 'button', data: { needs: 'creators:write' }, onclick: act(() => this.options.onRemove(view.id)) }, icon('trash'), 'Remove'),
         h('button', { class: 'button icon-only ghost', type: 'button', onclick: close }, icon('close'), h('span', { class: 'visually-hidden' }, 'Close')),
       ),
       h(
@@ -67,12 +67,13 @@ export class Detail {
         { class: 'detail-sub' },
         h('span', { class: 'state', data: { state } }, h('span', { class: 'dot' }), STATE_LABEL[state] ?? state),
         view.since ? h('span', {}, `for ${duration(Date.now() - Date.parse(view.since))}`) : '',
+        view.queue ? h('span', {}, queueText(view.queue)) : '',
         view.title ? h('span', {}, view.title) : '',
         view.worker ? h('span', {}, `held by ${view.worker}`) : '',
         former.length > 0 ? h('span', {}, `formerly ${former.join(', ')}`) : '',
         h('code', {}, view.id),
       ),
-      view.lastError ? h('p', { class: 'card-error' }, icon('warn'), h('span', {}, `${timeOf(view.lastError.at)}: ${problemText(view.lastError)}`)) : '',
+      view.lastError ? h('p', { class: 'card-error' }, icon('warn'), h('span', {}, `${timeOf(view.lastError.at)}: ${problemText(view.lastError, state)}`)) : '',
     ];
   }
 

@@ -119,7 +119,7 @@ function draw(line) {
     'li',
     { class: 'line', data: { kind: line.kind } },
     h('span', { class: 'line-icon' }, icon(line.icon)),
-    h('span', { class: 'line-text' }, ...parts, h('span', { class: 'line-creator' }, `@${line.creator}`)),
+    h('span', { class: 'line-text' }, ...parts, line.creator ? h('span', { class: 'line-creator' }, `@${line.creator}`) : ''),
     h('time', { class: 'line-time', datetime: line.time }, timeOf(line.time)),
   );
 }

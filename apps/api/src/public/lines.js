@@ -74,6 +74,7 @@ const WORDS = {
   'monitor.disconnected': ({ durationMs, reason }) => ['warn', `Disconnected after ${duration(durationMs ?? 0)}: ${reason}`],
   'monitor.gap': (data) => ['gap', `Gap of ${duration(gapMs(data))}: ${gapReason(data.reason)}`],
   'monitor.error': ({ message, reason }) => ['warn', message || reason],
+  'monitor.webhook': ({ message, endpoint }) => ['hook', `Webhook ${endpoint}: ${message}`],
 };
 
 /** An event as a line of the feed; undefined when it has nothing to say. */

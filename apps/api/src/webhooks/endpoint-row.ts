@@ -1,5 +1,5 @@
 import type { Endpoint, EndpointSettings, SealedPart } from './endpoint.js';
-import type { SecretBox } from './secret-box.js';
+import type { SecretBox } from '@tributary/runtime';
 import type { SignatureScheme } from './signature.js';
 
 /** An endpoint as PostgreSQL has it. */

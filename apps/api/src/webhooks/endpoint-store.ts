@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import type { SecretBox } from '@tributary/runtime';
 import type { Pool, PoolClient } from 'pg';
 import { newId } from '../ids.js';
 import { inTransaction } from '../projections/versions.js';
@@ -6,7 +7,7 @@ import { toSql } from '../store/filter.js';
 import type { Endpoint, EndpointSettings, EndpointState, SealedPart } from './endpoint.js';
 import { filterOf } from './endpoint.js';
 import { ENDPOINT_COLUMNS, type EndpointRow, settingColumns, toEndpoint } from './endpoint-row.js';
-import type { SecretBox } from './secret-box.js';
+import type { FailureCategory } from './guard/outcome.js';
 import { newSecretPair, type SecretPair } from './signature.js';
 
 /** An endpoint and how it is doing. */
@@ -18,6 +19,17 @@ export interface EndpointStatus extends Endpoint {
   throttledUntil: Date | null;
   /** Deliveries that are cut and not finished. */
   open: number;
+  /** Those of them that have failed and wait for another attempt. */
+  retrying: number;
+  /** When the oldest event that it has not got, or has not come to, was received; replays aside. */
+  oldestAt: Date | null;
+  /** The newest deliveries that had an attempt, tests aside: at most {@link RECENT_MAX}. */
+  delivered: number;
+  failed: number;
+  /** Why the last of them that ever failed did. */
+  lastCategory: FailureCategory | null;
+  /** Deliveries that were given up; {@link DEAD_COUNTED_MAX} stands for that many or more. */
+  dead: number;
 }
 
 /** What an endpoint has not got yet. */
@@ -33,12 +45,30 @@ export interface Backlog {
 export type Created =
   { kind: 'created' | 'repeated'; endpoint: Endpoint } | { kind: 'full' } | { kind: 'other-request' } | { kind: 'deleted' };
 
+export const RECENT_MAX = 20;
+export const DEAD_COUNTED_MAX = 1_000;
 const STATUS_FROM = `webhook_endpoints e join webhook_readers r on r.id = e.id
+  cross join lateral (
+    select (d.n + u.n)::int as open, d.retrying::int as retrying, least(d.seq, u.seq) as seq
+    from (select count(*) as n, count(*) filter (where attempt > 0) as retrying, min(seq) filter (where not test and replay_id is null) as seq
+      from webhook_deliveries where endpoint_id = e.id and state = 'open') d,
+    (select count(*) as n, min(seq) filter (where replay_id is null) as seq from webhook_unattempted where endpoint_id = e.id) u) o
   left join lateral (
-    select ((select count(*) from webhook_deliveries d where d.endpoint_id = e.id and d.state = 'open')
-      + (select count(*) from webhook_unattempted u where u.endpoint_id = e.id))::int as open) o on true`;
+    select received_at as at from events
+    where seq >= least(o.seq, case when r.position < (select seq from log_head) then r.position + 1 end) order by seq limit 1) l on true
+  cross join lateral (
+    with newest as (
+      select id, state, attempt, attempts from webhook_deliveries
+      where endpoint_id = e.id and not test and attempt > 0 and state in ('open', 'delivered', 'dead') order by id desc limit ${RECENT_MAX})
+    select (select count(*) from newest where state = 'delivered')::int as delivered,
+      (select count(*) from newest where state <> 'delivered')::int as failed,
+      (select attempts[cardinality(attempts) - (state = 'delivered')::int]::jsonb->>'category' from newest
+        where state <> 'delivered' or attempt > 1 order by id desc limit 1) as "lastCategory",
+      (select count(*) from (select from webhook_deliveries where endpoint_id = e.id and state = 'dead' and not test limit ${DEAD_COUNTED_MAX}) x)::int
+        as dead) c`;
 const STATUS_COLUMNS = `${ENDPOINT_COLUMNS}, r.position::float8 as position, r.failing_since as "failingSince",
-  r.succeeded_at as "succeededAt", r.failed_at as "failedAt", r.throttled_until as "throttledUntil", o.open`;
+  r.succeeded_at as "succeededAt", r.failed_at as "failedAt", r.throttled_until as "throttledUntil", o.open, o.retrying,
+  l.at as "oldestAt", c.delivered, c.failed, c."lastCategory", c.dead`;
 /** The open deliveries of an endpoint, locked in the order in which results are written. */
 const LOCKED = `with locked as (select id from webhook_deliveries where endpoint_id = $1 and state = 'open' order by id for update)`;
 const COUNTED_MAX = 10_000;
@@ -251,7 +281,10 @@ export class EndpointStore {
     return deleted ? { hash } : { hash, endpoint: toEndpoint(endpoint as EndpointRow, this.box) };
   }
 
-  private toStatus({ position, failingSince, succeededAt, failedAt, throttledUntil, open, ...row }: StatusRow): EndpointStatus {
-    return { ...toEndpoint(row, this.box), position, failingSince, succeededAt, failedAt, throttledUntil, open };
+  private toStatus(row: StatusRow): EndpointStatus {
+    const { position, failingSince, succeededAt, failedAt, throttledUntil, open, retrying, oldestAt, delivered, failed, ...rest } = row;
+    const { lastCategory, dead, ...endpoint } = rest;
+    const reader = { position, failingSince, succeededAt, failedAt, throttledUntil };
+    return { ...toEndpoint(endpoint, this.box), ...reader, open, retrying, oldestAt, delivered, failed, lastCategory, dead };
   }
 }

@@ -3,7 +3,8 @@ import { encodeCursor } from '@tributary/log';
 import { PageEnd } from '../paging.js';
 import { HIDDEN } from './attempt.js';
 import type { Endpoint, EndpointState } from './endpoint.js';
-import type { Backlog, EndpointStatus } from './endpoint-store.js';
+import { type Backlog, DEAD_COUNTED_MAX, type EndpointStatus, RECENT_MAX } from './endpoint-store.js';
+import { FAILURE_CATEGORIES, type FailureCategory } from './guard/outcome.js';
 import { publicKeyText, sharedSecretText, SIGNATURE_SCHEMES, type SignatureScheme } from './signature.js';
 
 const instant = { type: String, format: 'date-time' } as const;
@@ -16,6 +17,20 @@ class BatchView {
   maxWaitMs!: number;
 }
 
+class RecentView {
+  @ApiProperty({ type: 'integer' })
+  delivered!: number;
+  @ApiProperty({ type: 'integer', description: 'given up, or waiting for another attempt' })
+  failed!: number;
+  @ApiProperty({
+    type: String,
+    enum: FAILURE_CATEGORIES,
+    nullable: true,
+    description: 'why the last of them that failed at least once did',
+  })
+  lastCategory!: FailureCategory | null;
+}
+
 class HealthView {
   @ApiProperty({ ...instant, nullable: true, description: 'since when every attempt has failed' })
   failingSince!: Date | null;
@@ -25,6 +40,10 @@ class HealthView {
   lastFailureAt!: Date | null;
   @ApiProperty({ ...instant, nullable: true, description: 'nothing is sent before: the receiver asked for it' })
   throttledUntil!: Date | null;
+  @ApiProperty({ description: `the newest deliveries that had an attempt, up to ${RECENT_MAX}, tests aside` })
+  recent!: RecentView;
+  @ApiProperty({ type: 'integer', description: `deliveries that were given up; ${DEAD_COUNTED_MAX} stands for that many or more` })
+  dead!: number;
 }
 
 class LagView {
@@ -32,6 +51,10 @@ class LagView {
   positions!: number;
   @ApiProperty({ type: 'integer', description: 'deliveries that are made and not finished' })
   open!: number;
+  @ApiProperty({ type: 'integer', description: 'those of them that have failed and wait for another attempt' })
+  retrying!: number;
+  @ApiProperty({ ...instant, nullable: true, description: 'when the oldest event that it has not got, or has not come to, was received' })
+  oldestAt!: Date | null;
 }
 
 export class EndpointView {
@@ -146,12 +169,19 @@ export function endpointView(endpoint: EndpointStatus, head: { generation: numbe
     createdAt,
     updatedAt,
     position: encodeCursor({ generation: head.generation, seq: endpoint.position }),
-    lag: { positions: Math.max(0, head.seq - endpoint.position), open: endpoint.open },
+    lag: {
+      positions: Math.max(0, head.seq - endpoint.position),
+      open: endpoint.open,
+      retrying: endpoint.retrying,
+      oldestAt: endpoint.oldestAt,
+    },
     health: {
       failingSince: endpoint.failingSince,
       lastSuccessAt: endpoint.succeededAt,
       lastFailureAt: endpoint.failedAt,
       throttledUntil: endpoint.throttledUntil && endpoint.throttledUntil.getTime() > now ? endpoint.throttledUntil : null,
+      recent: { delivered: endpoint.delivered, failed: endpoint.failed, lastCategory: endpoint.lastCategory },
+      dead: endpoint.dead,
     },
   };
 }

@@ -1,9 +1,9 @@
 import type { Pool } from 'pg';
+import type { SecretBox } from '@tributary/runtime';
 import { type Endpoint, type EndpointState, type DisabledReason } from './endpoint.js';
 import { type EndpointRow, ENDPOINT_COLUMNS, toEndpoint } from './endpoint-row.js';
 import type { Cut, OpenDelivery } from './lanes.js';
 import type { Move } from './reader.js';
-import type { SecretBox } from './secret-box.js';
 
 /** A delivery's way after an attempt, as it is written down. */
 export interface Result {

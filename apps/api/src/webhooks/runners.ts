@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { backoffMs, type Logger, pause } from '@tributary/runtime';
+import { backoffMs, type Logger, pause, type SecretBox } from '@tributary/runtime';
 import type { Pool } from 'pg';
 import { type Loop, startLoop } from '../loop.js';
 import { Cutter } from './cutter.js';
@@ -14,7 +14,6 @@ import { type RetryPolicy, RETRY_POLICY } from './retry.js';
 import { EndpointRunner, type RunnerParts } from './runner.js';
 import { Results } from './results.js';
 import { type HeldRow, RunnerStore } from './runner-store.js';
-import type { SecretBox } from './secret-box.js';
 
 export interface RunnersOptions {
   pool: Pool;

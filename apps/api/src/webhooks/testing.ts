@@ -17,7 +17,7 @@ import { Gate } from './guard/target.js';
 import { WebhookMetrics } from './metrics.js';
 import { type RetryPolicy, RETRY_POLICY } from './retry.js';
 import { Runners, type RunnersOptions } from './runners.js';
-import { SecretBox } from './secret-box.js';
+import { webhookBox } from './secret-key.js';
 import { newSecretPair, publicKeyText, sharedSecretText } from './signature.js';
 
 export const silent = {
@@ -43,7 +43,7 @@ export const DEFAULTS: Omit<EndpointSettings, 'url'> = {
   headers: {},
 };
 
-const box = new SecretBox(Buffer.alloc(32, 7).toString('base64'));
+const box = webhookBox(Buffer.alloc(32, 7).toString('base64'));
 
 /** A database with the log and webhook tables, and what runs on it: everything but HTTP and Redis. */
 export class WebhookHouse {

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { hookEvents, startWebhookReceiver, verifyHook, waitFor, type WebhookReceiver } from '@tributary/testing';
 import { ApiUnderTest, draft, type ProblemBody } from '../testing/api-under-test.js';
-import { disagreementOnSecretKey } from './secret-box.js';
+import { disagreementOnSecretKey } from './secret-key.js';
 
 interface Endpoint {
   id: string;

@@ -9,7 +9,7 @@ import {
   type Provider,
 } from '@nestjs/common';
 import { FeedWriter, LogKeys } from '@tributary/log';
-import { Config, createRedis, type Logger, Metrics, Readiness } from '@tributary/runtime';
+import { Config, createRedis, type Logger, Metrics, Readiness, type SecretBox } from '@tributary/runtime';
 import type { Redis } from 'ioredis';
 import type { Pool } from 'pg';
 import { CreatorRegistry } from '../creators/creator-registry.js';
@@ -30,7 +30,7 @@ import { Notices } from './notices.js';
 import { Nudges } from './nudges.js';
 import { ReplayStore } from './replay-store.js';
 import { Runners } from './runners.js';
-import { disagreementOnSecretKey, SecretBox } from './secret-box.js';
+import { disagreementOnSecretKey, webhookBox } from './secret-key.js';
 import { Sweeper } from './sweeper.js';
 import { WakeQueue } from './wake-queue.js';
 import { WebhooksController } from './webhooks.controller.js';
@@ -94,7 +94,7 @@ export class WebhooksModule {
     const policy = new AddressPolicy({ allowCidrs: config.webhookAllowCidrs, ownPorts: ownPorts(config) });
     const gate = new Gate(policy, new NameResolver());
     // Without a configured key nothing is written or read with this one: the routes answer that webhooks are off.
-    const box = new SecretBox(on ? config.webhookSecretKey : randomBytes(32).toString('base64'));
+    const box = webhookBox(on ? config.webhookSecretKey : randomBytes(32).toString('base64'));
     const shared: Provider[] = [
       { provide: Gate, useValue: gate },
       { provide: GuardedHttp, useFactory: () => new GuardedHttp({ gate }) },

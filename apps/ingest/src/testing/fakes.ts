@@ -1,10 +1,10 @@
-import type { CreatorRecord, Lease } from '@tributary/creators';
+import type { CreatorRecord, Lease, OpenedSecrets } from '@tributary/creators';
 import type { DataOf, EventDraft, EventType, GapReason } from '@tributary/events';
 import type { BundleResult, Signer } from '@tributary/signing';
 import type { ConnectResult, NormaliserCounters, ResolveResult, SessionEnd, SessionStats, WireMessage } from '@tributary/webcast';
 import type { Clock } from '../clock.js';
 import { CreatorSession } from '../creator-session.js';
-import { PollDesk } from '../poll-desk.js';
+import { PollDesk, type Resolver } from '../poll-desk.js';
 import type { ConnectionEnd, LinkOptions, Normaliser, RoomLink } from '../room-connection.js';
 import { SESSION_TIMING, type SessionServices } from '../session-services.js';
 import { SignDesk } from '../sign-desk.js';
@@ -63,7 +63,7 @@ export class ManualClock implements Clock {
 /** A connection of which the test is the server. */
 export class FakeLink implements RoomLink {
   readonly stats: SessionStats;
-  private isOpen = false;
+  isOpen = false;
 
   constructor(
     readonly options: LinkOptions,
@@ -71,7 +71,7 @@ export class FakeLink implements RoomLink {
     private readonly answer: ConnectResult,
     private readonly initial: WireMessage[],
   ) {
-    const zero = { openedAt: 0, lastFrameAt: 0, lastMessageAt: 0, frames: 0, bytes: 0, messages: 0, badFrames: 0 };
+    const zero = { openedAt: 0, lastFrameAt: 0, lastMessageAt: 0, listeningSince: 0, frames: 0, bytes: 0, messages: 0, badFrames: 0 };
     this.stats = { ...zero, otherFrames: 0, acks: 0, acksSkipped: 0, entered: false };
   }
 
@@ -81,6 +81,7 @@ export class FakeLink implements RoomLink {
     if (!this.answer.ok) return this.answer;
     this.isOpen = true;
     this.stats.openedAt = this.clock.now();
+    this.stats.lastFrameAt = this.clock.now();
     this.stats.lastMessageAt = this.clock.now();
     this.options.onOpen();
     if (this.initial.length > 0) this.receive(...this.initial);
@@ -92,8 +93,15 @@ export class FakeLink implements RoomLink {
     if (!this.isOpen) throw new Error('the connection is not open');
     this.stats.frames += 1;
     this.stats.messages += messages.length;
+    this.stats.lastFrameAt = this.clock.now();
     this.stats.lastMessageAt = this.clock.now();
     this.options.onMessages(messages, this.clock.now());
+  }
+
+  /** A frame without messages, such as the answer to a heartbeat. */
+  beat(): void {
+    this.stats.frames += 1;
+    this.stats.lastFrameAt = this.clock.now();
   }
 
   /** The server or the network ends it. */
@@ -111,14 +119,14 @@ export class FakeLink implements RoomLink {
 
 let messageCount = 0;
 
-/** A chat message with an id of its own; `end` ends the stream, `gift` changes the carry. */
-export function message(method: 'chat' | 'end' | 'gift' = 'chat', msgId = String((messageCount += 1))): WireMessage {
+/** A chat message with an id of its own; `end` ends the stream, `pause` pauses it, `gift` changes the carry. */
+export function message(method: 'chat' | 'end' | 'pause' | 'gift' = 'chat', msgId = String((messageCount += 1))): WireMessage {
   return { method, msgId, payload: new Uint8Array(0) };
 }
 
 class FakeNormaliser implements Normaliser {
   readonly counters: NormaliserCounters = { messages: 0, duplicates: 0, unknown: 0, decodeErrors: 0, filtered: 0, events: 0 };
-  readonly state: { ended?: 'ended'; viewers?: number } = {};
+  readonly state: { ended?: 'ended'; paused?: boolean; viewers?: number } = {};
   private readonly ids: Set<string>;
   private gifts: number;
   private isChanged = false;
@@ -141,6 +149,7 @@ class FakeNormaliser implements Normaliser {
     }
     this.ids.add(msgId);
     if (method === 'end') this.state.ended = 'ended';
+    if (method === 'pause') this.state.paused = true;
     if (method === 'gift') {
       this.gifts += 1;
       this.isChanged = true;
@@ -196,6 +205,8 @@ export class Scene {
   readonly gaps: GapReason[] = [];
   readonly ends: ConnectionEnd[] = [];
   polls = 0;
+  /** Rooms of each batched check. */
+  readonly checks: string[][] = [];
   signCalls = 0;
   found: ResolveResult = { kind: 'offline' };
   bundle: (roomId: string) => BundleResult = (roomId) => ({
@@ -205,6 +216,8 @@ export class Scene {
   connectResult: ConnectResult = { ok: true };
   initial: () => WireMessage[] = () => [];
   isGated = false;
+  /** What the secrets of the creator open to. */
+  opened: OpenedSecrets = { ok: true, secrets: {} };
   readonly record: CreatorRecord = { id: 'cr_1', uniqueId: 'alice', paused: false, options: {} };
   readonly services: SessionServices;
 
@@ -217,22 +230,33 @@ export class Scene {
       },
       roomId: () => Promise.resolve({ ok: true, live: false }),
     };
-    const resolver = {
+    const resolver: Resolver = {
       resolve: () => {
         this.polls += 1;
         return Promise.resolve(this.found);
       },
+      checkAlive: (roomIds) => {
+        this.checks.push([...roomIds]);
+        const { found } = this;
+        if (found.kind === 'blocked') return Promise.resolve(found);
+        const alive = new Map(roomIds.map((id) => [id, found.kind === 'live' && found.roomId === id]));
+        return Promise.resolve(found.kind === 'failed' ? found : { kind: 'ok', alive });
+      },
+      roomInfo: () => Promise.resolve(this.isGated ? { kind: 'gated', code: 20_003 } : { kind: 'finished' }),
     };
+    const secrets: SessionServices['secrets'] = () => this.opened;
+    const polls = new PollDesk({ resolver, perSecondMax: 20, clock });
     const silent = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: this.onError };
     this.services = {
       worker: 'w1',
       clock,
       logger: silent,
       timing: { ...SESSION_TIMING, pollMs: 60_000, silenceMs: 60_000 },
-      polls: new PollDesk({ resolver, perSecondMax: 20, clock }),
-      signs: new SignDesk({ signer, perMinuteMax: 600, clock }),
+      polls,
+      signs: new SignDesk({ signer, perMinuteMax: 600, clock, secrets }),
+      secrets,
       appender: { append: (draft, fence, carry) => this.log.append(draft, fence, carry) },
-      totals: { received: 0, decoded: 0 },
+      totals: { received: 0, undecodable: 0, decoded: 0 },
       link: (options) => {
         const link = new FakeLink(options, clock, this.connectResult, this.initial());
         this.links.push(link);
@@ -240,7 +264,7 @@ export class Scene {
       },
       normaliser: ({ record, roomId, carry, recentIds }) =>
         new FakeNormaliser({ creatorId: record.id, handle: record.uniqueId, roomId }, record.options.types, carry, recentIds ?? []),
-      isGated: () => Promise.resolve(this.isGated),
+      isGated: (roomId, signal, proxy) => polls.isGated(roomId, signal, proxy),
       onGap: (reason) => this.gaps.push(reason),
       onReconnect: () => undefined,
       onConnectionEnd: (end) => this.ends.push(end),

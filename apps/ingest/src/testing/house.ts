@@ -16,6 +16,8 @@ export interface Entry {
   at: number;
   data: Record<string, unknown>;
   run: string;
+  /** ms since 1970, by Redis' clock. */
+  appendedAt: number;
 }
 
 export interface TestWorker {
@@ -83,11 +85,22 @@ export class House {
     const clients = [
       createRedis(redisUrl, silent, { name: workerId }),
       createRedis(redisUrl, silent, { name: `${workerId}-inbox` }),
+      createRedis(redisUrl, silent, { name: `${workerId}-wake` }),
     ] as const;
-    const [redis, inboxRedis] = clients;
+    const [redis, inboxRedis, wakeRedis] = clients;
     const readiness = new Readiness();
     const metrics = new Metrics('ingest');
-    const worker = new Worker({ config, logger: silent, metrics, readiness, redis, inboxRedis, inboxBytesMax: 0, signer: this.signer });
+    const worker = new Worker({
+      config,
+      logger: silent,
+      metrics,
+      readiness,
+      redis,
+      inboxRedis,
+      wakeRedis,
+      inboxBytesMax: 0,
+      signer: this.signer,
+    });
     worker.start();
     const started = { worker, readiness, metrics, disconnect: () => clients.forEach((client) => client.disconnect()) };
     this.workers.push(started);
@@ -141,14 +154,15 @@ export class House {
     const entries = await this.redis.xrange(this.keys.inbox(this.keys.partitionOf(id)), '-', '+');
     return entries
       .map(
-        ([, fields]) =>
-          Object.fromEntries(Array.from({ length: fields.length / 2 }, (_, n) => [fields[2 * n], fields[2 * n + 1]])) as Record<
-            string,
-            string
-          >,
+        ([entryId, fields]) =>
+          ({
+            ...Object.fromEntries(Array.from({ length: fields.length / 2 }, (_, n) => [fields[2 * n], fields[2 * n + 1]])),
+            appendedAt: entryId.split('-')[0],
+          }) as Record<string, string>,
       )
       .filter((fields) => fields.creator === id)
-      .map(({ id: eventId, type, creator, room, at, data, run }) => ({
+      .map(({ id: eventId, type, creator, room, at, data, run, appendedAt }) => ({
+        appendedAt: Number(appendedAt),
         id: eventId!,
         type: type!,
         creator: creator!,

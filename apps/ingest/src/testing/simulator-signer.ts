@@ -8,12 +8,18 @@ const USER_AGENT = 'Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, l
 /** Makes bundles that lead straight to the simulator's socket, so that a suite needs no signer process. */
 export class SimulatorSigner implements Signer {
   calls = 0;
+  readonly queries: BundleQuery[] = [];
   isDown = false;
+  /** Waited for before each answer. */
+  before: () => Promise<void> = () => Promise.resolve();
 
   constructor(private readonly simulator: Simulator) {}
 
-  async fetchBundle({ roomId }: BundleQuery, signal: AbortSignal): Promise<BundleResult> {
+  async fetchBundle(query: BundleQuery, signal: AbortSignal): Promise<BundleResult> {
+    const { roomId } = query;
     this.calls += 1;
+    this.queries.push(query);
+    await this.before();
     if (this.isDown) return { ok: false, reason: 'unavailable', message: 'the signer is down' };
     const answer = await fetch(this.simulator.url, { signal, headers: { 'user-agent': USER_AGENT } });
     await answer.arrayBuffer();

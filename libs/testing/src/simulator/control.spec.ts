@@ -86,6 +86,17 @@ describe('the control API', () => {
     const now = Date.now() / 1000;
     for (const entry of all) expect(Math.abs(Number(BigInt(entry.msgId) >> 32n) - now)).toBeLessThan(60);
     expect(await control(simulator, 'GET', '/sim/rooms/numbers/ledger?after=1999&limit=2')).toEqual(all.slice(1_999, 2_001));
+    const counts = new Map<string, number>();
+    let diamonds = 0;
+    for (const { n, gift } of all) {
+      if (!gift) continue;
+      const run = gift.streak ?? `message ${n}`;
+      diamonds += Math.max(0, gift.count - (counts.get(run) ?? 0)) * gift.diamonds;
+      counts.set(run, Math.max(gift.count, counts.get(run) ?? 0));
+    }
+    type OneRoom = { broadcasts: { sent: { diamonds: number } }[] };
+    expect(diamonds).toBeGreaterThan(0);
+    expect((await control<OneRoom>(simulator, 'GET', '/sim/rooms/numbers')).broadcasts[0]?.sent.diamonds).toBe(diamonds);
   });
 
   it('one room gives the same messages to all of its viewers, and its totals count what they were given', async () => {

@@ -2,13 +2,14 @@
  * The control API, `http://HOST:PORT/sim/...`, JSON in and out; bad input is 400 `{message}` that names the field.
  *
  *   POST   /sim/sign {url, userAgent}          what TikTok's page SDK would do: {signedUrl, userAgent, tokens}
- *   GET    /sim/rooms                          all rooms
+ *   GET    /sim/rooms                          all rooms; `connectedAt` is when the newest open WebSocket was opened, or null
  *   POST   /sim/rooms {uniqueId, nickname?, title?, rate?, live?, gated?, loginNeeded?}
  *   POST   /sim/rooms/batch {count, prefix?, rate?, live?}      opens prefix0001, prefix0002, ...
+ *   PATCH  /sim/rooms {rate, prefix?}          all rooms, or those whose handle begins so: {changed}
  *   GET    /sim/rooms/:uniqueId                one room: its numbers, `sent` and `delivered`, for each broadcast
  *   PATCH  /sim/rooms/:uniqueId {live?, end?, rate?, gated?, loginNeeded?, title?, nickname?}   end: false = no streamEnd
  *   DELETE /sim/rooms/:uniqueId   and   DELETE /sim/rooms      one, all
- *   GET    /sim/rooms/:uniqueId/ledger?after=&limit=            NDJSON {n, roomId, msgId, method, at, wire, connections, acked}
+ *   GET    /sim/rooms/:uniqueId/ledger?after=&limit=            NDJSON {n, roomId, msgId, method, at, wire, connections, acked, gift?}
  *   GET    /sim/rooms/:uniqueId/connections    open and past WebSockets
  *   POST   /sim/rooms/:uniqueId/burst {messages, perFrame?}     that many messages of the usual mix now
  *   POST   /sim/faults {kind, uniqueId?, path?, durationMs?, ratePerMinute?, count?, bytes?, compressed?, bytesPerSecond?}
@@ -18,7 +19,7 @@
  *   GET    /sim/stats, GET /healthz
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { batchInput, burstInput, faultInput, InputError, replayInput, roomInput, roomPatch, signInput } from './input.js';
+import { batchInput, burstInput, faultInput, InputError, ratesInput, replayInput, roomInput, roomPatch, signInput } from './input.js';
 import { pathOf, queryOf } from './request.js';
 import type { Room } from './room.js';
 import type { Simulator } from './simulator.js';
@@ -79,6 +80,12 @@ async function route(simulator: Simulator, call: string, request: IncomingMessag
       const taken = names.find((name) => simulator.room(name));
       if (taken !== undefined) throw new InputError(`prefix: ${taken} is there already`);
       return { status: 201, body: names.map((uniqueId) => summary(simulator.openRoom({ ...options, uniqueId }))) };
+    }
+    case 'PATCH /sim/rooms': {
+      const { rate, prefix } = ratesInput(await readJson(request));
+      const rooms = [...simulator.rooms()].filter(({ uniqueId }) => uniqueId.startsWith(prefix));
+      for (const room of rooms) room.setRate(rate, Date.now());
+      return { body: { changed: rooms.length } };
     }
     case 'DELETE /sim/rooms': {
       const rooms = [...simulator.rooms()];
@@ -174,7 +181,14 @@ function summary(room: Room): Record<string, unknown> {
     messages: room.ledger.head,
     ledgerFrom: room.ledger.tail,
     connections: room.connections.size,
+    connectedAt: newestOpening(room),
   };
+}
+
+function newestOpening({ connections }: Room): number | null {
+  let newest: number | null = null;
+  for (const { info } of connections) newest = Math.max(newest ?? 0, info.openedAt);
+  return newest;
 }
 
 async function sendLedger(room: Room, query: URLSearchParams, response: ServerResponse): Promise<void> {

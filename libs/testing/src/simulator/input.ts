@@ -66,6 +66,13 @@ export function batchInput(body: unknown): { count: number; prefix: string; rate
   return { ...batch, count: batch.count, prefix: batch.prefix ?? 'sim' };
 }
 
+/** `PATCH /sim/rooms` */
+export function ratesInput(body: unknown): { rate: number; prefix: string } {
+  const change = fields(body, { rate: ROOM.rate, prefix: handle });
+  if (change.rate === undefined) throw new InputError('rate: is required');
+  return { rate: change.rate, prefix: change.prefix ?? '' };
+}
+
 /** `POST /sim/sign` */
 export function signInput(body: unknown): { url: string; userAgent: string } {
   const sign = fields(body, {

@@ -1,4 +1,5 @@
 import { methodName } from './methods.js';
+import type { Effect } from './truth.js';
 import { decimal } from './wire.js';
 
 /** One numbered message of a room, as the ledger serves it. */
@@ -16,7 +17,11 @@ export interface LedgerEntry {
   wire: number;
   /** The WebSockets that acknowledged its frame. */
   acked: string[];
+  /** Of a gift: its run (missing where the gift has none), the count told so far in that run, and the diamonds of one. */
+  gift?: { streak?: string; count: number; diamonds: number };
 }
+
+type Gift = Extract<Effect, { kind: 'gift' }>;
 
 const FIRST_CAPACITY = 256;
 
@@ -29,6 +34,8 @@ export class Ledger {
   private columns = makeColumns(FIRST_CAPACITY);
   private readonly sets = new ConnectionSets();
   private readonly rooms: string[] = [];
+  /** By ordinal; one message in ten is a gift. */
+  private readonly gifts = new Map<number, Gift>();
   private last = 0;
   private wire = 0;
 
@@ -57,7 +64,13 @@ export class Ledger {
     this.columns.written[slot] = 0;
     this.columns.acked[slot] = 0;
     this.columns.wire[slot] = 0;
+    this.gifts.delete(n - this.entriesMax);
     return n;
+  }
+
+  /** Notes what an entry gave, if it is a gift. */
+  markGift(n: number, effect: Effect | undefined): void {
+    if (effect?.kind === 'gift') this.gifts.set(n, effect);
   }
 
   /** Notes that these were written to a WebSocket, in this order; only the first time counts. */
@@ -92,6 +105,7 @@ export class Ledger {
   get(n: number): LedgerEntry | undefined {
     if (n < this.tail || n > this.last) return undefined;
     const slot = n % this.capacity;
+    const gift = this.gifts.get(n);
     return {
       n,
       roomId: this.rooms[this.columns.room[slot] ?? 0] ?? '',
@@ -101,6 +115,7 @@ export class Ledger {
       connections: [...this.sets.members(this.columns.written[slot] ?? 0)],
       wire: this.columns.wire[slot] ?? 0,
       acked: [...this.sets.members(this.columns.acked[slot] ?? 0)],
+      ...(gift ? { gift: { streak: gift.streak, count: gift.count, diamonds: gift.diamonds } } : {}),
     };
   }
 

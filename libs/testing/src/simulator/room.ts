@@ -317,6 +317,7 @@ export class Room {
     for (let n = first; n < first + count; n++) {
       const written = frames.add((writer) => write(writer, n));
       this.ledger.append(this.roomId, written.method.index, written.high, written.low, now);
+      this.ledger.markGift(n, written.effect);
       this.sent.add(written.effect);
       this.history.add(n, written.effect);
     }

@@ -52,7 +52,7 @@ const common = lean<LeanCommon>(() => ({ createTime: '0' }), {
   [varint(4)]: (message, reader) => void (message.createTime = int64(reader)),
 });
 
-const text = lean(() => ({ key: '' }), { [delimited(1)]: (message, reader) => void (message.key = reader.string()) });
+const text = lean(() => ({ key: '' }), { [delimited(1)]: (message, reader) => void (message.key = reader.text()) });
 const commonWithText = lean<LeanCommon>(() => ({ createTime: '0' }), {
   [varint(4)]: (message, reader) => void (message.createTime = int64(reader)),
   [delimited(8)]: (message, reader) => void (message.displayText = nested(text, reader)),
@@ -60,8 +60,8 @@ const commonWithText = lean<LeanCommon>(() => ({ createTime: '0' }), {
 
 /** The first URL is the one that is shown; the others lead to the same picture. */
 const image = lean<LeanImage>(() => ({ urlList: [], uri: '' }), {
-  [delimited(1)]: (message, reader) => void (message.urlList.length === 0 ? message.urlList.push(reader.string()) : reader.skip(2)),
-  [delimited(2)]: (message, reader) => void (message.uri = reader.string()),
+  [delimited(1)]: (message, reader) => void (message.urlList.length === 0 ? message.urlList.push(reader.text()) : reader.skip(2)),
+  [delimited(2)]: (message, reader) => void (message.uri = reader.text()),
 });
 
 const identity = lean<LeanIdentity>(
@@ -79,7 +79,7 @@ const userAttr = lean(() => ({ isAdmin: false }), { [varint(2)]: (message, reade
 const subscribeInfo = lean(() => ({ isSubscribedToAnchor: false }), {
   [varint(7)]: (message, reader) => void (message.isSubscribedToAnchor = reader.bool()),
 });
-const privilege = lean(() => ({ level: '' }), { [delimited(5)]: (message, reader) => void (message.level = reader.string()) });
+const privilege = lean(() => ({ level: '' }), { [delimited(5)]: (message, reader) => void (message.level = reader.text()) });
 const badge = lean<LeanUser['badgeList'][number]>(() => ({ sceneType: 0, privilegeLogExtra: undefined }), {
   [varint(3)]: (message, reader) => void (message.sceneType = reader.int32()),
   [delimited(12)]: (message, reader) => void (message.privilegeLogExtra = nested(privilege, reader)),
@@ -103,23 +103,23 @@ const user = lean<LeanUser>(
   }),
   {
     [varint(1)]: (message, reader) => void (message.id = int64(reader)),
-    [delimited(3)]: (message, reader) => void (message.nickname = reader.string()),
+    [delimited(3)]: (message, reader) => void (message.nickname = reader.text()),
     [delimited(9)]: (message, reader) => void (message.avatarThumb = nested(image, reader)),
     [delimited(10)]: (message, reader) => void (message.avatarMedium = nested(image, reader)),
     [delimited(11)]: (message, reader) => void (message.avatarLarge = nested(image, reader)),
     [varint(12)]: (message, reader) => void (message.verified = reader.bool()),
     [delimited(22)]: (message, reader) => void (message.followInfo = nested(followInfo, reader)),
     [delimited(32)]: (message, reader) => void (message.userAttr = nested(userAttr, reader)),
-    [delimited(38)]: (message, reader) => void (message.displayId = reader.string()),
+    [delimited(38)]: (message, reader) => void (message.displayId = reader.text()),
     [delimited(63)]: (message, reader) => void (message.subscribeInfo = nested(subscribeInfo, reader)),
     [delimited(64)]: (message, reader) => void message.badgeList.push(nested(badge, reader)),
-    [delimited(1028)]: (message, reader) => void (message.idStr = reader.string()),
+    [delimited(1028)]: (message, reader) => void (message.idStr = reader.text()),
     [varint(1090)]: (message, reader) => void (message.isSubscribe = reader.bool()),
   },
 );
 
 const emote = lean<LeanEmote>(() => ({ emoteId: '', image: undefined }), {
-  [delimited(1)]: (message, reader) => void (message.emoteId = reader.string()),
+  [delimited(1)]: (message, reader) => void (message.emoteId = reader.text()),
   [delimited(2)]: (message, reader) => void (message.image = nested(image, reader)),
 });
 const placedEmote = lean<LeanChat['emotes'][number]>(() => ({ index: 0, emote: undefined }), {
@@ -141,10 +141,10 @@ export const leanChat: LeanCodec<LeanChat> = lean<LeanChat>(
   {
     [delimited(1)]: (message, reader) => void (message.common = nested(common, reader)),
     [delimited(2)]: (message, reader) => void (message.user = nested(user, reader)),
-    [delimited(3)]: (message, reader) => void (message.content = reader.string()),
+    [delimited(3)]: (message, reader) => void (message.content = reader.text()),
     [delimited(12)]: (message, reader) => void (message.atUser = nested(user, reader)),
     [delimited(13)]: (message, reader) => void message.emotes.push(nested(placedEmote, reader)),
-    [delimited(14)]: (message, reader) => void (message.contentLanguage = reader.string()),
+    [delimited(14)]: (message, reader) => void (message.contentLanguage = reader.text()),
     [delimited(18)]: (message, reader) => void (message.userIdentity = nested(identity, reader)),
     [delimited(28)]: (message, reader) => void message.mentionUsers.push(nested(user, reader)),
   },
@@ -173,7 +173,7 @@ export const leanSocial: LeanCodec<LeanSocial> = lean<LeanSocial>(
     [delimited(1)]: (message, reader) => void (message.common = nested(commonWithText, reader)),
     [delimited(2)]: (message, reader) => void (message.user = nested(user, reader)),
     [varint(4)]: (message, reader) => void (message.action = int64(reader)),
-    [delimited(5)]: (message, reader) => void (message.shareTarget = reader.string()),
+    [delimited(5)]: (message, reader) => void (message.shareTarget = reader.text()),
     [varint(6)]: (message, reader) => void (message.followCount = int64(reader)),
     [varint(8)]: (message, reader) => void (message.shareCount = reader.int32()),
   },
@@ -201,7 +201,7 @@ const giftDetails = lean<NonNullable<LeanGift['gift']>>(
     [varint(5)]: (message, reader) => void (message.id = int64(reader)),
     [varint(11)]: (message, reader) => void (message.type = reader.int32()),
     [varint(12)]: (message, reader) => void (message.diamondCount = reader.int32()),
-    [delimited(16)]: (message, reader) => void (message.name = reader.string()),
+    [delimited(16)]: (message, reader) => void (message.name = reader.text()),
     [delimited(21)]: (message, reader) => void (message.icon = nested(image, reader)),
   },
 );

@@ -1,11 +1,15 @@
-import { BinaryReader, WireType } from '@bufbuild/protobuf/wire';
+import { WireType } from '@bufbuild/protobuf/wire';
+import { FieldReader } from '../field-reader.js';
+
+/** Tags below this are looked up by place; nearly all are. */
+const LOW_TAGS = 1_024;
 
 /** Reads one field of a message. */
-type Read<T> = (message: T, reader: BinaryReader) => void;
+type Read<T> = (message: T, reader: FieldReader) => void;
 
 /** A decoder that reads the fields it is told and skips the rest. */
 export interface LeanCodec<T> {
-  decode(input: Uint8Array | BinaryReader, bytes?: number): T;
+  decode(input: Uint8Array | FieldReader, bytes?: number): T;
 }
 
 /** Tag of a number or bool field. */
@@ -19,15 +23,15 @@ export const delimited = (field: number): number => (field << 3) | WireType.Leng
  * decoder, whose results it equals in the fields it reads.
  */
 export function lean<T extends object>(make: () => T, reads: Record<number, Read<T>>): LeanCodec<T> {
-  const byTag = new Map(Object.entries(reads).map(([tag, read]) => [Number(tag), read]));
+  const low: (Read<T> | undefined)[] = Array.from({ length: LOW_TAGS }, (_, tag) => reads[tag]);
   return {
     decode(input, bytes) {
-      const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+      const reader = input instanceof FieldReader ? input : new FieldReader(input);
       const end = bytes === undefined ? reader.len : reader.pos + bytes;
       const message = make();
       while (reader.pos < end) {
         const tag = reader.uint32();
-        const read = byTag.get(tag);
+        const read = tag < LOW_TAGS ? low[tag] : reads[tag];
         if (read) {
           read(message, reader);
         } else {
@@ -42,11 +46,11 @@ export function lean<T extends object>(make: () => T, reads: Record<number, Read
 }
 
 /** Decodes the message that a delimited field holds. */
-export function nested<T>(codec: LeanCodec<T>, reader: BinaryReader): T {
+export function nested<T>(codec: LeanCodec<T>, reader: FieldReader): T {
   return codec.decode(reader, reader.uint32());
 }
 
 /** A 64-bit number in decimal. */
-export function int64(reader: BinaryReader): string {
-  return reader.int64().toString();
+export function int64(reader: FieldReader): string {
+  return reader.decimal();
 }

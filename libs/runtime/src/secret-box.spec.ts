@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { describe, expect, it } from '@jest/globals';
 import { SecretBox } from './secret-box.js';
 
-const box = () => new SecretBox(randomBytes(32).toString('base64'));
+const box = () => new SecretBox(randomBytes(32).toString('base64'), 'WEBHOOK_SECRET_KEY');
 
 describe('the secret box', () => {
   it('opens what it sealed for the same owner, and writes it differently each time', () => {
@@ -23,6 +23,6 @@ describe('the secret box', () => {
   });
 
   it('needs a key of 32 bytes', () => {
-    expect(() => new SecretBox(Buffer.alloc(31).toString('base64'))).toThrow('WEBHOOK_SECRET_KEY');
+    expect(() => new SecretBox(Buffer.alloc(31).toString('base64'), 'WEBHOOK_SECRET_KEY')).toThrow('WEBHOOK_SECRET_KEY');
   });
 });

@@ -1,0 +1,15 @@
+/** Asks before something that cannot be taken back. */
+import { byId, setText } from './dom.js';
+
+/** Resolves to true for yes; Esc is no. */
+export function confirmed({ title, text, yes = 'Remove', no = 'Keep', danger = true }) {
+  const dialog = byId('confirm');
+  setText(byId('confirm-title'), title);
+  setText(byId('confirm-text'), text);
+  setText(byId('confirm-yes'), yes);
+  setText(byId('confirm-no'), no);
+  byId('confirm-yes').className = `button ${danger ? 'danger' : 'primary'}`;
+  dialog.returnValue = 'no';
+  dialog.showModal();
+  return new Promise((resolve) => dialog.addEventListener('close', () => resolve(dialog.returnValue === 'yes'), { once: true }));
+}

@@ -1,0 +1,262 @@
+import { randomBytes } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
+import { backoffMs } from '@tributary/runtime/backoff';
+import { LuaScript } from '@tributary/runtime/lua-script';
+import type { Redis } from 'ioredis';
+import { sendEncoded } from './encoded-command.js';
+import type { LogKeys } from './keys.js';
+import {
+  CREATOR_ARG,
+  FENCE_ARG,
+  type Item,
+  nameOf,
+  type PartitionQueue,
+  receivedAt,
+  REFUSED,
+  type RefusedEvent,
+} from './partition-queue.js';
+
+const APPEND = new LuaScript(new URL('./append.lua', import.meta.url));
+const BATCH_EVENTS_MAX = 500;
+const BATCH_BYTES_MAX = 1_048_576;
+const NOLEASE_WAIT_MS = 200;
+const FULL_WAIT_MS = 500;
+/** Wait for the store to confirm what comes before events that are lost. */
+const SKIP_WAIT_MS = 250;
+
+export interface LogLogger {
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+}
+
+/** Reads a run's events back that are on disk alone: consecutive ones from number `n` on, or where the next ones are. */
+export type ReadBack = (partition: number, n: number, eventsMax: number) => Promise<{ events: { args: string[] }[] } | { next: number }>;
+
+export interface RunAppenderOptions {
+  redis: Redis;
+  keys: LogKeys;
+  run: string;
+  /** Bytes the whole inbox may take in Redis; 0: no bound. */
+  inboxBytesMax: number;
+  /** One for each partition. */
+  queues: readonly PartitionQueue[];
+  logger: LogLogger;
+  readBack?: ReadBack;
+  /** How long events wait for a lease of their creator that is not recorded at all, in ms; for ever when it is not given. */
+  noLeaseMsMax?: number;
+  onRefused(event: RefusedEvent): void;
+  /** Memory that became free, in bytes. */
+  onFreed(bytes: number): void;
+  /** Redis failed or is full: what waits now waits longer. */
+  onStuck?(): void;
+}
+
+type Status = 'OK' | 'HOLE' | 'FULL' | 'NOLEASE';
+interface Answer {
+  status: Status;
+  upTo: number;
+  stored: number;
+  /** Numbers refused; with NOLEASE the creators without a lease. */
+  about: (number | string)[];
+}
+
+/**
+ * Brings the events of one run to the inbox: per partition one batch under way at a time, so that numbers arrive in order;
+ * sent again from the oldest that is not stored when Redis says that it misses some.
+ */
+export class RunAppender {
+  readonly counts = { appended: 0, confirmed: 0, refused: 0, resent: 0, lost: 0, abandoned: 0 };
+  private readonly stopped = new AbortController();
+  private readonly bytesPerPartition: number;
+  /** Creators without a lease, and since when, by the monotonic clock in ms. */
+  private readonly leaseless = new Map<string, number>();
+  /** Creators whose lease was waited for long enough. */
+  private readonly abandoned = new Set<string>();
+  private readonly scriptKeys: string[][] = [];
+  private readonly epochs = randomBytes(8).toString('hex');
+  private calls = 0;
+  private complaint: Status | 'error' | undefined;
+
+  constructor(private readonly options: RunAppenderOptions) {
+    this.bytesPerPartition = Math.floor(options.inboxBytesMax / options.keys.partitions);
+  }
+
+  /** Sends what waits. The commands of all partitions leave in one write, so that their answers come in one read. */
+  flush(): void {
+    const { stream } = this.options.redis;
+    stream?.cork();
+    this.options.queues.forEach((queue, partition) => {
+      if (queue.unsent > 0) void this.pump(queue, partition);
+    });
+    // After the batches are put together, which takes turns of the microtask queue, and before anything else.
+    queueMicrotask(() => process.nextTick(() => stream?.uncork()));
+  }
+
+  /** Asks what the store has confirmed, and sends what waits. */
+  probe(): void {
+    this.options.queues.forEach((queue, partition) => {
+      if (queue.unconfirmed > 0) void this.pump(queue, partition, true);
+    });
+  }
+
+  stop(): void {
+    this.stopped.abort();
+  }
+
+  private async pump(queue: PartitionQueue, partition: number, isProbe = false): Promise<void> {
+    if (queue.busy) return;
+    queue.busy = true;
+    try {
+      let again = isProbe || queue.unsent > 0;
+      while (again && !this.stopped.signal.aborted) {
+        const waitMs = await this.send(queue, partition);
+        if (waitMs > 0) await delay(waitMs, undefined, { signal: this.stopped.signal }).catch(() => undefined);
+        again = queue.unsent > 0;
+      }
+    } finally {
+      queue.busy = false;
+    }
+  }
+
+  /** Sends the next batch; returns how long to wait before the next try, in ms. */
+  private async send(queue: PartitionQueue, partition: number): Promise<number> {
+    let batch: Item[];
+    let answer: Answer;
+    let first: number;
+    let waitMs = 0;
+    try {
+      const next = await this.nextBatch(queue, partition);
+      batch = next ?? [];
+      if (!next) waitMs = SKIP_WAIT_MS;
+      first = queue.sent + 1;
+      answer = await this.call(queue, partition, batch);
+    } catch (error) {
+      if (this.stopped.signal.aborted) return 0;
+      queue.isStuck = true;
+      this.complain('error', partition, error instanceof Error ? error.message : String(error));
+      this.options.onStuck?.();
+      return backoffMs(queue.failures++, { firstMs: 50, maxMs: 1_000 });
+    }
+    queue.failures = 0;
+    const { status, upTo, stored, about } = answer;
+    queue.isStuck = status === 'FULL';
+    if (status === 'OK') {
+      this.accepted(queue, batch, first, Math.min(upTo, first - 1 + batch.length), about.map(Number));
+      if (this.complaint) this.options.logger.info({ run: this.options.run, partition }, 'the inbox takes events again');
+      this.complaint = undefined;
+    } else if (status === 'HOLE') {
+      const resending = queue.sent - queue.confirmed;
+      this.options.logger.warn({ partition, known: upTo, resending }, 'Redis lost appended events; sending again what is not stored');
+      this.counts.resent += resending;
+      queue.sent = queue.confirmed;
+      waitMs = 1;
+    } else {
+      this.complain(status, partition);
+      if (status === 'FULL') this.options.onStuck?.();
+      waitMs = status === 'FULL' ? FULL_WAIT_MS : this.missLeases(about);
+    }
+    const before = queue.confirmed;
+    this.options.onFreed(queue.confirm(stored));
+    this.counts.confirmed += queue.confirmed - before;
+    return waitMs;
+  }
+
+  /** The next events to send, from memory or disk; undefined where lost ones come next and must wait for those before. */
+  private async nextBatch(queue: PartitionQueue, partition: number): Promise<Item[] | undefined> {
+    const { readBack } = this.options;
+    while (queue.sent < queue.base && readBack) {
+      const read = await readBack(partition, queue.sent + 1, Math.min(BATCH_EVENTS_MAX, queue.base - queue.sent));
+      if ('events' in read) {
+        queue.diskOldestAt = receivedAt(read.events[0]!.args);
+        return read.events.map(({ args }) => ({ args, bytes: 0, takenAt: receivedAt(args) }));
+      }
+      // Redis takes a jump in the numbers only from a run all of whose earlier events are stored.
+      if (queue.confirmed < queue.sent) return undefined;
+      this.counts.lost += read.next - 1 - queue.sent;
+      this.options.logger.error(
+        { run: this.options.run, partition, from: queue.sent + 1, to: read.next - 1 },
+        'spooled events cannot be read back; they are lost',
+      );
+      queue.skipTo(read.next);
+    }
+    queue.diskOldestAt = 0;
+    return queue.slice(queue.sent + 1, BATCH_EVENTS_MAX, BATCH_BYTES_MAX);
+  }
+
+  private accepted(queue: PartitionQueue, batch: Item[], first: number, upTo: number, refused: number[]): void {
+    // Events sent again were counted when they were appended first.
+    this.counts.appended += Math.max(0, upTo - Math.max(queue.judged, first - 1));
+    queue.sent = Math.max(queue.sent, upTo);
+    for (const n of queue.judge(upTo, refused)) {
+      this.counts.refused += 1;
+      const { args } = batch[n - first]!;
+      if (this.abandoned.has(args[CREATOR_ARG]!)) this.counts.abandoned += 1;
+      this.options.onRefused(nameOf(args));
+    }
+    if (this.leaseless.size > 0) for (const { args } of batch) this.leaseless.delete(args[CREATOR_ARG]!);
+  }
+
+  /** Remembers since when creators have no lease; returns how long to wait, in ms. */
+  private missLeases(creators: readonly (number | string)[]): number {
+    const { noLeaseMsMax } = this.options;
+    if (noLeaseMsMax === undefined) return NOLEASE_WAIT_MS;
+    const now = performance.now();
+    let waitMs = 1;
+    for (const creator of creators.map(String)) {
+      const since = this.leaseless.get(creator) ?? now;
+      this.leaseless.set(creator, since);
+      if (now - since >= noLeaseMsMax) this.abandoned.add(creator);
+      else waitMs = NOLEASE_WAIT_MS;
+    }
+    return waitMs;
+  }
+
+  private async call(queue: PartitionQueue, partition: number, batch: Item[]): Promise<Answer> {
+    const { keys, run, redis } = this.options;
+    const scriptKeys = (this.scriptKeys[partition] ??= [
+      keys.inbox(partition),
+      keys.leases(partition),
+      keys.producers(partition),
+      keys.stored(partition),
+      keys.epoch(partition),
+      keys.carry(partition),
+      keys.last(partition),
+    ]);
+    const first = queue.sent + 1;
+    // Differs from every other life of the partition; set only where there is none.
+    const epoch = `${this.epochs}${(this.calls += 1).toString(36)}`;
+    const head = [run, String(first), String(queue.confirmed), String(this.bytesPerPartition), epoch, keys.wake, String(batch.length)];
+    const events = batch.map((item, at) => this.argsOf(queue, first + at, item));
+    const [status, upTo, stored, about] = (await this.append(redis, scriptKeys, [head, ...events])) as [
+      Status,
+      number,
+      number,
+      Answer['about'],
+    ];
+    return { status, upTo, stored, about };
+  }
+
+  /** An event's arguments with the verdict that is known of it in place of its fence. */
+  private argsOf(queue: PartitionQueue, n: number, { args }: Item): string[] {
+    const fence = args[FENCE_ARG]!;
+    const known = n > queue.judged && this.abandoned.has(args[CREATOR_ARG]!) ? REFUSED : queue.fenceOf(n, fence);
+    return known === fence ? args : args.with(FENCE_ARG, known);
+  }
+
+  private async append(redis: Redis, keys: string[], args: string[][]): Promise<unknown> {
+    try {
+      return await sendEncoded(redis, 'evalsha', [[APPEND.sha, String(keys.length)], keys, ...args]);
+    } catch (error) {
+      if (!(error instanceof Error) || !error.message.startsWith('NOSCRIPT')) throw error;
+      return APPEND.run(redis, keys, args.flat());
+    }
+  }
+
+  /** Says a trouble once, when it begins. */
+  private complain(what: Status | 'error', partition: number, reason?: string): void {
+    if (this.complaint === what) return;
+    this.complaint = what;
+    this.options.logger.warn({ run: this.options.run, partition, status: what, reason }, 'the inbox does not take events; they wait');
+  }
+}

@@ -1,0 +1,108 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Redis } from 'ioredis';
+import type { LogKeys } from '../keys.js';
+import { PartitionQueue } from '../partition-queue.js';
+import { type LogLogger, type ReadBack, RunAppender } from '../run-appender.js';
+import type { SpoolDamage } from './partition-log.js';
+import type { RunFolder } from './run-folder.js';
+
+export interface ReplayOptions {
+  folder: RunFolder;
+  redis: Redis;
+  keys: LogKeys;
+  inboxBytesMax: number;
+  /** How long events wait for a lease that is not recorded at all, in ms. */
+  noLeaseMsMax: number;
+  /** Wraps reads, so that a slow disk holds one thread of the process at most. */
+  reading<T>(read: () => Promise<T>): Promise<T>;
+  logger: LogLogger;
+  /** Segments that could not be used to their end; counted by whoever made the folder. */
+  damage: Readonly<Record<SpoolDamage['kind'], number>>;
+}
+
+/** Between two looks at how far it is, in ms. */
+const TEND_MS = 100;
+const PROBE_MS = 250;
+
+/**
+ * Brings the events of a run that ended to the inbox, under the run, numbers and fences they were recorded with, beside
+ * everything that the living run does. What is in Redis already is skipped there; what has a new holder is refused.
+ */
+export class Replay {
+  private queues: PartitionQueue[] = [];
+  private appender: RunAppender | undefined;
+  private taken = 0;
+  private isTold = false;
+  private readonly stopped = new AbortController();
+
+  constructor(private readonly options: ReplayOptions) {}
+
+  get bytes(): number {
+    return this.options.folder.bytes;
+  }
+
+  /** Events that are judged: in the inbox, or refused. `abandoned` ones are of creators without any lease. */
+  get counts(): { replayed: number; refused: number; abandoned: number; lost: number; torn: number; corrupt: number; waiting: number } {
+    const { appended = 0, refused = 0, lost = 0, abandoned = 0 } = this.appender?.counts ?? {};
+    const waiting = this.queues.reduce((sum, { unsent }) => sum + unsent, 0);
+    const { torn, corrupt, missing } = this.options.damage;
+    return { replayed: appended - refused, refused: refused - abandoned, abandoned, lost, torn, corrupt: corrupt + missing, waiting };
+  }
+
+  /** Runs until everything is confirmed by the store or refused, and its folder deleted; or until {@link stop}. */
+  async run(): Promise<void> {
+    const { folder, logger } = this.options;
+    const startedAt = performance.now();
+    const verdicts = await folder.adopt();
+    this.queues = folder.logs.map((log, partition) => new PartitionQueue(verdicts[partition], log.to));
+    this.taken = this.queues.reduce((sum, { unconfirmed }) => sum + unconfirmed, 0);
+    const readBack: ReadBack = (partition, n, eventsMax) => this.options.reading(() => folder.logs[partition]!.read(n, eventsMax));
+    const { redis, keys, inboxBytesMax, noLeaseMsMax } = this.options;
+    this.appender = new RunAppender({
+      redis,
+      keys,
+      run: folder.mark.run,
+      inboxBytesMax,
+      queues: this.queues,
+      logger,
+      readBack,
+      noLeaseMsMax,
+      onRefused: () => undefined,
+      onFreed: () => undefined,
+    });
+    logger.info({ run: folder.mark.run, events: this.taken, bytes: folder.bytes }, 'replaying the spool of a run that ended');
+    try {
+      for (let probedAt = 0; !this.stopped.signal.aborted;) {
+        this.appender.flush();
+        this.tell(startedAt);
+        if ((await folder.tend(this.queues)) === 'gone') break;
+        if (performance.now() - probedAt >= PROBE_MS) {
+          this.appender.probe();
+          probedAt = performance.now();
+        }
+        await delay(TEND_MS, undefined, { signal: this.stopped.signal }).catch(() => undefined);
+      }
+    } finally {
+      this.appender.stop();
+    }
+    if (this.stopped.signal.aborted) await folder.leave(this.queues);
+    else this.tell(startedAt);
+  }
+
+  stop(): void {
+    this.stopped.abort();
+    this.appender?.stop();
+  }
+
+  /** Once, when nothing waits any more. */
+  private tell(startedAt: number): void {
+    if (this.isTold || this.counts.waiting > 0) return;
+    this.isTold = true;
+    const { waiting: _waiting, ...counts } = this.counts;
+    const tookMs = Math.round(performance.now() - startedAt);
+    this.options.logger.info(
+      { run: this.options.folder.mark.run, events: this.taken, ...counts, tookMs },
+      'the spool of a run that ended is replayed; it is kept until the store has confirmed it',
+    );
+  }
+}

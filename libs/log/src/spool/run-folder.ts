@@ -1,0 +1,215 @@
+import { mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Verdicts } from '../partition-queue.js';
+import type { OwnerMark } from './owner.js';
+import { type OpenSegment, PartitionLog, partitionOfFile, type SpoolDamage } from './partition-log.js';
+
+/** Whose events a folder holds, and which process writes or replays it. */
+export interface RunMark {
+  run: string;
+  /** Prefix of the Redis keys and number of partitions: the log that these events belong to. */
+  prefix: string;
+  partitions: number;
+  owner: OwnerMark;
+  /** The owner has left it for the next one. */
+  isLeft: boolean;
+}
+
+export interface RunFolderOptions {
+  path: string;
+  mark: RunMark;
+  segmentBytesMax: number;
+  openSegment: OpenSegment;
+  onDamage: (damage: SpoolDamage) => void;
+}
+
+const MARK = 'owner.json';
+const PROGRESS = 'progress.json';
+/** A process that cannot be looked at counts as ended when it does not touch its mark for some of these. */
+const BEAT_MS = 1_000;
+const PROGRESS_MS = 250;
+/** Version of both files: another one is left alone. */
+const VERSION = 1;
+/** More refused events in a row than any spool holds: the file is not what was written. */
+const RANGE_MAX = 100_000_000;
+
+/** The folder of one run: a segment log for each partition, its owner's mark, and what the next owner must know. */
+export class RunFolder {
+  readonly logs: readonly PartitionLog[];
+  private isMade = false;
+  private beatAt = 0;
+  private savedAt = 0;
+  private saved = '';
+
+  constructor(private readonly options: RunFolderOptions) {
+    const { path: folder, mark, segmentBytesMax, openSegment, onDamage } = options;
+    this.logs = Array.from(
+      { length: mark.partitions },
+      (_, partition) => new PartitionLog({ folder, partition, segmentBytesMax, openSegment, onDamage }),
+    );
+  }
+
+  get mark(): RunMark {
+    return this.options.mark;
+  }
+
+  get bytes(): number {
+    return this.logs.reduce((sum, log) => sum + log.bytes, 0);
+  }
+
+  get isEmpty(): boolean {
+    return this.logs.every((log) => log.isEmpty);
+  }
+
+  /** Makes the folder with its mark, where it is not there. */
+  async make(): Promise<void> {
+    if (this.isMade) return;
+    await mkdir(this.options.path, { recursive: true, mode: 0o700 });
+    await this.writeMark(false);
+    this.isMade = true;
+  }
+
+  /** Takes over a folder that was found: its segments, and what its last owner knew of each partition. */
+  async adopt(): Promise<Verdicts[]> {
+    const { path } = this.options;
+    await this.make();
+    const files = new Map<number, { file: string; bytes: number }[]>();
+    for (const file of await readdir(path)) {
+      const partition = partitionOfFile(file);
+      if (partition === undefined || partition >= this.logs.length) continue;
+      const { size: bytes } = await stat(join(path, file));
+      files.set(partition, [...(files.get(partition) ?? []), { file, bytes }]);
+    }
+    const progress = await this.readProgress();
+    return Promise.all(
+      this.logs.map(async (log, partition) => {
+        log.adopt(files.get(partition) ?? []);
+        await log.recover();
+        const { confirmed, judged, refused } = progress.get(partition) ?? { confirmed: 0, judged: 0, refused: new Set<number>() };
+        return { confirmed: Math.max(confirmed, log.from - 1, 0), judged, refused };
+      }),
+    );
+  }
+
+  /**
+   * Deletes what is stored, says that the owner lives, and writes down how far it is. Call it at least once a second.
+   * @returns `gone` where nothing is left, and the folder with it, or where somebody has taken the folder away
+   */
+  async tend(queues: readonly Verdicts[]): Promise<'kept' | 'gone'> {
+    for (const [partition, log] of this.logs.entries()) await log.release(queues[partition]!.confirmed);
+    if (!this.isMade) return 'gone';
+    if (this.isEmpty) {
+      await this.remove();
+      return 'gone';
+    }
+    const now = Date.now();
+    try {
+      if (now - this.beatAt >= BEAT_MS) {
+        await utimes(join(this.options.path, MARK), now / 1000, now / 1000);
+        this.beatAt = now;
+      }
+      if (now - this.savedAt >= PROGRESS_MS) await this.saveProgress(queues);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+      this.isMade = false;
+      // What is written next begins new segments, in a new folder.
+      for (const log of this.logs) await log.close();
+      return 'gone';
+    }
+    return 'kept';
+  }
+
+  /** Leaves everything to whoever finds it. */
+  async leave(queues: readonly Verdicts[]): Promise<void> {
+    if (!this.isMade) return;
+    for (const log of this.logs) await log.close();
+    await this.saveProgress(queues);
+    await this.writeMark(true);
+  }
+
+  async remove(): Promise<void> {
+    this.isMade = false;
+    this.saved = '';
+    await rm(this.options.path, { recursive: true, force: true });
+  }
+
+  private async saveProgress(queues: readonly Verdicts[]): Promise<void> {
+    const partitions = this.logs.flatMap((log, partition) => {
+      const { confirmed, judged, refused } = queues[partition]!;
+      return log.isEmpty ? [] : [{ partition, confirmed, judged, refused: ranges(refused) }];
+    });
+    const text = JSON.stringify({ version: VERSION, partitions });
+    this.savedAt = Date.now();
+    if (text === this.saved) return;
+    await this.replace(PROGRESS, text);
+    this.saved = text;
+  }
+
+  /** What is unreadable is as good as missing: events are then judged again, and Redis knows what it has. */
+  private async readProgress(): Promise<Map<number, Verdicts>> {
+    const value = await readJson(join(this.options.path, PROGRESS));
+    const known = new Map<number, Verdicts>();
+    for (const entry of Array.isArray(value?.partitions) ? (value.partitions as Record<string, unknown>[]) : []) {
+      const { partition, confirmed, judged, refused } = entry;
+      if (typeof partition !== 'number' || typeof confirmed !== 'number' || typeof judged !== 'number') continue;
+      known.set(partition, { confirmed, judged, refused: numbers(refused) });
+    }
+    return known;
+  }
+
+  private async writeMark(isLeft: boolean): Promise<void> {
+    await this.replace(MARK, JSON.stringify({ version: VERSION, ...this.options.mark, isLeft }));
+    this.beatAt = Date.now();
+  }
+
+  /** A file that is either the old one or the new one, whenever the process ends. */
+  private async replace(name: string, text: string): Promise<void> {
+    const path = join(this.options.path, name);
+    await writeFile(`${path}.new`, text, { mode: 0o600 });
+    await rename(`${path}.new`, path);
+  }
+}
+
+/** Reads the mark of a folder, and how long ago its owner touched it, in ms; undefined when there is none that can be read. */
+export async function readMark(path: string): Promise<{ mark: RunMark; silentMs: number } | undefined> {
+  const file = join(path, MARK);
+  const value = await readJson(file);
+  if (!value) return undefined;
+  const { run, prefix, partitions, owner, isLeft } = value as unknown as RunMark;
+  if (typeof run !== 'string' || typeof prefix !== 'string' || typeof partitions !== 'number' || typeof owner !== 'object')
+    return undefined;
+  try {
+    return { mark: { run, prefix, partitions, owner, isLeft }, silentMs: Date.now() - (await stat(file)).mtimeMs };
+  } catch {
+    return undefined;
+  }
+}
+
+async function readJson(path: string): Promise<Record<string, unknown> | undefined> {
+  try {
+    const value = JSON.parse(await readFile(path, 'utf8')) as unknown;
+    return typeof value === 'object' && value !== null && 'version' in value && value.version === VERSION ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Rising numbers as pairs of first and last. */
+function ranges(rising: Iterable<number>): [number, number][] {
+  const pairs: [number, number][] = [];
+  for (const n of rising) {
+    const last = pairs.at(-1);
+    if (last && n === last[1] + 1) last[1] = n;
+    else pairs.push([n, n]);
+  }
+  return pairs;
+}
+
+function numbers(pairs: unknown): Set<number> {
+  const set = new Set<number>();
+  for (const pair of Array.isArray(pairs) ? (pairs as unknown[]) : []) {
+    if (!Array.isArray(pair) || Number(pair[1]) - Number(pair[0]) > RANGE_MAX) continue;
+    for (let n = Number(pair[0]); n <= Number(pair[1]); n += 1) set.add(n);
+  }
+  return set;
+}

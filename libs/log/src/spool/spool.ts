@@ -1,0 +1,165 @@
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Redis } from 'ioredis';
+import type { LogKeys } from '../keys.js';
+import type { PartitionQueue } from '../partition-queue.js';
+import type { LogLogger, ReadBack } from '../run-appender.js';
+import { Orphans } from './orphans.js';
+import { thisProcess } from './owner.js';
+import { type OpenSegment, openSegmentFile } from './partition-log.js';
+import { RunFolder } from './run-folder.js';
+import { type SpoolProblem, SpoolWriter } from './writer.js';
+
+/** Where events go that Redis does not take, and how much. */
+export interface SpoolSettings {
+  /** A folder that several workers may share; each run has its own below it. */
+  dir: string;
+  /** Bytes this process may have on disk, over its own run and those it replays. */
+  bytesMax: number;
+  /** Bytes of one file; 16 MiB by default. */
+  segmentBytesMax?: number;
+  /** How long replayed events wait for a lease that is not recorded at all, in ms; 15 s by default. */
+  noLeaseMsMax?: number;
+  openSegment?: OpenSegment;
+}
+
+export interface SpoolOptions extends SpoolSettings {
+  redis: Redis;
+  keys: LogKeys;
+  run: string;
+  inboxBytesMax: number;
+  queues: readonly PartitionQueue[];
+  memoryBytes(): number;
+  /** Bytes of memory beyond which events that are on disk leave it. */
+  evictBytes: number;
+  logger: LogLogger;
+  onEvicted(bytes: number): void;
+}
+
+/** What is on disk and what became of it. Events unless it says bytes. */
+export interface SpoolStats {
+  bytes: number;
+  /** Written since the start. */
+  written: number;
+  /** Runs of dead processes that were found. */
+  runs: number;
+  /** Events of such runs: brought to the inbox, refused for their fence, given up for want of any lease, unreadable, still to come. */
+  replayed: number;
+  refused: number;
+  abandoned: number;
+  lost: number;
+  waiting: number;
+  /** Segments that ended within a record, and damaged ones. */
+  torn: number;
+  corrupt: number;
+}
+
+const SEGMENT_BYTES_MAX = 16_777_216;
+const NOLEASE_MS_MAX = 15_000;
+/** An event this old that Redis has not taken goes to disk. */
+const PATIENCE_MS = 1_000;
+
+/**
+ * The disk behind the memory of a producer: what Redis does not take is written here, evicted from memory when that runs
+ * short, and outlives the process; what dead processes left is replayed.
+ */
+export class Spool {
+  readonly readBack: ReadBack;
+  private readonly folder: RunFolder;
+  private readonly writer: SpoolWriter;
+  private readonly orphans: Orphans;
+  private readonly damage = { torn: 0, corrupt: 0, missing: 0 };
+  private unusable: string | undefined;
+  /** One read at a time: a disk that hangs holds one thread of the process, not all of them. */
+  private lastRead: Promise<unknown> = Promise.resolve();
+
+  constructor(private readonly options: SpoolOptions) {
+    const { dir, run, keys, bytesMax, logger, openSegment = openSegmentFile, segmentBytesMax = SEGMENT_BYTES_MAX } = options;
+    const self = thisProcess();
+    this.folder = new RunFolder({
+      path: join(dir, run),
+      mark: { run, prefix: keys.prefix, partitions: keys.partitions, owner: self, isLeft: false },
+      segmentBytesMax,
+      openSegment,
+      onDamage: ({ kind, ...where }) => {
+        this.damage[kind] += 1;
+        logger.error({ damage: kind, ...where }, 'a segment of this run is damaged; the rest of it is not used');
+      },
+    });
+    this.orphans = new Orphans({
+      ...options,
+      self,
+      segmentBytesMax,
+      openSegment,
+      noLeaseMsMax: options.noLeaseMsMax ?? NOLEASE_MS_MAX,
+      reading: (read) => this.reading(read),
+    });
+    this.writer = new SpoolWriter({
+      ...options,
+      folder: this.folder,
+      patienceMs: PATIENCE_MS,
+      roomBytes: () => bytesMax - this.bytes,
+    });
+    this.readBack = (partition, n, eventsMax) => this.reading(() => this.folder.logs[partition]!.read(n, eventsMax));
+  }
+
+  /** Begins to look for what dead processes left. Says so when the folder cannot be used. */
+  start(): void {
+    mkdir(this.options.dir, { recursive: true, mode: 0o700 }).then(
+      () => this.orphans.start(),
+      (error: unknown) => {
+        this.unusable = error instanceof Error ? error.message : String(error);
+        this.options.logger.error({ reason: this.unusable }, 'SPOOL_DIR cannot be used; events that Redis does not take stay in memory');
+      },
+    );
+  }
+
+  /** Writes what has to be written, if anything. Cheap: call it often. */
+  wake(): void {
+    this.writer.wake();
+  }
+
+  /** From now on everything that is not confirmed is written. */
+  secure(): void {
+    this.writer.secure();
+  }
+
+  /** Ends, with everything that the store has not confirmed on disk for the next start; bounded by `signal`. */
+  async stop(signal: AbortSignal): Promise<void> {
+    const aborted = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+    const [missing] = await Promise.all([this.writer.stop(signal), Promise.race([this.orphans.stop(), aborted])]);
+    const events = this.options.queues.reduce((sum, { unconfirmed }) => sum + unconfirmed, 0);
+    if (missing > 0)
+      this.options.logger.error({ events, missing }, 'events that Redis has not taken could not all be spooled; these are lost');
+    else if (events > 0)
+      this.options.logger.info({ events, bytes: this.folder.bytes }, 'unconfirmed events are spooled for the next start');
+  }
+
+  stats(): SpoolStats {
+    const { torn, corrupt, ...rest } = this.orphans.counts();
+    return {
+      ...rest,
+      bytes: this.bytes,
+      written: this.writer.written,
+      torn: torn + this.damage.torn,
+      corrupt: corrupt + this.damage.corrupt + this.damage.missing,
+    };
+  }
+
+  /** One sentence when events that should go to disk cannot; else undefined. */
+  problem(): string | undefined {
+    const problem: SpoolProblem | undefined = this.unusable ? { kind: 'failing', reason: this.unusable } : this.writer.problem;
+    if (!problem) return undefined;
+    return problem.kind === 'full' ? `the spool is full (${this.bytes} bytes)` : `the spool cannot be used: ${problem.reason}`;
+  }
+
+  private get bytes(): number {
+    return this.folder.bytes + this.orphans.bytes;
+  }
+
+  private reading<T>(read: () => Promise<T>): Promise<T> {
+    const result = this.lastRead.then(read);
+    this.lastRead = result.catch(() => undefined);
+    return result;
+  }
+}

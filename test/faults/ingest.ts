@@ -1,0 +1,83 @@
+import { finish, machine, table } from '@tributary/testing';
+import { FAULTS } from './ingest/kinds.js';
+import { readIngestOptions, usage } from './ingest/options.js';
+import { type Result, runFault } from './ingest/run.js';
+import { SILENCE_MS, WORKERS } from './ingest/scene.js';
+
+/**
+ * The fault table of ingest: each fault on a stack of real processes (simulator, signer, api, three workers, Redis with its
+ * append-only file, PostgreSQL), injected again and again at random moments. Every message is followed from the simulator's
+ * ledger to the store.
+ */
+async function run(): Promise<void> {
+  const options = readIngestOptions(FAULTS);
+  const startedAt = Date.now();
+  const say = (text: string) => {
+    const seconds = Math.round((Date.now() - startedAt) / 1_000);
+    const time = `${String(Math.floor(seconds / 60)).padStart(3)}:${String(seconds % 60).padStart(2, '0')}`;
+    process.stderr.write(`${time}  ${text}\n`);
+  };
+  const ending = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM'] as const)
+    process.on(signal, () => {
+      // The second time it ends at once, and the warden ends the rest.
+      if (ending.signal.aborted) process.exit(130);
+      say('stopping everything');
+      ending.abort(new Error('the run was ended'));
+    });
+
+  // The longest first, so that none of them is left for the end.
+  const waiting = [...options.faults].sort((a, b) => b.seconds - a.seconds);
+  const results = new Map<string, Result>();
+  const lane = async () => {
+    for (let fault = waiting.shift(); fault && !ending.signal.aborted; fault = waiting.shift())
+      results.set(fault.name, await runFault({ fault, options, say, signal: ending.signal }));
+  };
+  await Promise.all(Array.from({ length: options.parallel }, lane));
+
+  const ordered = options.faults.flatMap(({ name }) => results.get(name) ?? []);
+  const details = ordered.flatMap(({ fault, accounting: a, stream, failures, logs }) => [
+    ...(a && a.gaps > 0
+      ? [`${fault}: gaps by reason ${JSON.stringify(a.gapsByReason)}, the longest ${(a.gapMsMax / 1_000).toFixed(1)} s`]
+      : []),
+    ...(stream ? [`${fault}: ${stream.entries} entries of the inbox were read beside it`] : []),
+    ...(a && failures.length > 0 && a.examples.length > 0 ? [`${fault}: e.g. ${JSON.stringify(a.examples)}`] : []),
+    ...(logs ? [`${fault}: logs in ${logs}`] : []),
+  ]);
+  const { creators, injections, rate, parallel, seed } = options;
+  finish(
+    options,
+    { creators, injections, rate, parallel, seed, workers: WORKERS, silenceMs: SILENCE_MS, results: ordered },
+    `${creators} creators at ${rate} messages/s (a tenth at four times that), ${WORKERS} workers, ${injections} injections each, ` +
+      `${parallel} at once, seed ${seed}; ${machine()}\n\n${table(ordered.map(row))}\n\n${details.join('\n')}`,
+    ordered.flatMap(({ fault, failures }) => failures.map((failure) => `${fault}: ${failure}`)),
+  );
+  if (ending.signal.aborted) process.exitCode = 130;
+}
+
+function row({ fault, injections, seconds, accounting: a, absences: away, stream }: Result): Record<string, string | number> {
+  const ms = (value: number | undefined) => (value === undefined ? '' : (value / 1_000).toFixed(2));
+  return {
+    fault,
+    injections,
+    sent: a?.sent ?? '',
+    stored: a?.stored ?? '',
+    missing: a?.missing ?? '',
+    'in gaps': a?.missingInGaps ?? '',
+    unsent: a?.unsent ?? '',
+    untold: a?.unsentUntold ?? '',
+    'twice stored': a?.duplicates ?? '',
+    'twice on stream': stream?.duplicates ?? '',
+    'order faults': a?.orderFaults ?? '',
+    late: a?.lateOverTakeover ?? '',
+    'old fences': a?.oldFences ?? '',
+    gaps: a?.gaps ?? '',
+    'away p50 s': ms(away?.p50Ms),
+    'max s': ms(away?.maxMs),
+    diamonds: a ? (a.diamondsWrong === 0 ? `= ${a.diamonds.truth}` : `${a.diamonds.stored} for ${a.diamonds.truth}`) : '',
+    seconds,
+  };
+}
+
+if (process.argv.includes('--help')) process.stdout.write(usage(FAULTS));
+else await run();

@@ -8,8 +8,11 @@ export { Config };
 /** The settings in the order they are declared, with their defaults, for docs. @public */
 export function describeSettings(): (SettingDoc & { default: string })[] {
   const defaults = new Config() as unknown as Record<string, unknown>;
-  return settings.map((doc) => ({ ...doc, default: String(defaults[doc.field]) }));
+  return settings.map((doc) => ({ ...doc, default: shown(defaults[doc.field]) }));
 }
+
+const shown = (value: unknown): string =>
+  value !== null && typeof value === 'object' && !Array.isArray(value) ? JSON.stringify(value) : String(value);
 
 /** Thrown by {@link loadConfig}: one line for each setting that is wrong. */
 export class ConfigError extends Error {

@@ -101,6 +101,8 @@ export async function account(
     diamondsWrong: 0,
     examples: [],
   };
+  // The product asks by creator; hundreds of creators asked for by handle would each read everything.
+  await pool.query('create index if not exists events_accounted on events (handle, seq)');
   for (const uniqueId of uniqueIds) await accountOne(simulatorUrl, pool, uniqueId, total, window);
   return total;
 }

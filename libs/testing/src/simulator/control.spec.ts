@@ -23,6 +23,7 @@ describe('the control API', () => {
     ['POST', '/sim/rooms', { uniqueId: 'a', colour: 'red' }, 'colour: unknown'],
     ['POST', '/sim/rooms', [], 'body: expected a JSON object'],
     ['POST', '/sim/rooms/batch', { count: 1.5 }, 'count: expected a whole number'],
+    ['PATCH', '/sim/rooms', { prefix: 'luna' }, 'rate: is required'],
     ['PATCH', '/sim/rooms/luna.bakes', { live: 'yes' }, 'live: expected true or false'],
     ['POST', '/sim/sign', { url: 'ftp://x', userAgent: 'a' }, 'url: expected an http or https URL'],
     ['POST', '/sim/faults', { kind: 'explode' }, 'kind: expected one of drop, garbage'],
@@ -44,6 +45,13 @@ describe('the control API', () => {
     ] as const)
       await expect(control(simulator, method, path)).rejects.toThrow('404');
     await expect(control(simulator, 'POST', '/sim/faults', { kind: 'drop', uniqueId: 'nobody' })).rejects.toThrow('404');
+  });
+
+  it('changes the rate of the rooms whose handle begins as told, and of no others', async () => {
+    await control(simulator, 'POST', '/sim/rooms/batch', { count: 2, prefix: 'paced', rate: 1 });
+    expect(await control(simulator, 'PATCH', '/sim/rooms', { prefix: 'paced', rate: 0 })).toEqual({ changed: 2 });
+    const rooms = await control<{ uniqueId: string; rate: number }[]>(simulator, 'GET', '/sim/rooms');
+    expect(rooms.filter(({ rate }) => rate === 0).map(({ uniqueId }) => uniqueId)).toEqual(['paced0001', 'paced0002']);
   });
 
   it('opens many rooms in one call, and none when one of the names is taken', async () => {

@@ -32,6 +32,8 @@ const TABLE_SIZE = 4_096;
 /** A moderate room tells its viewers every 2 s. */
 const VIEWERS_EVERY_S = 2;
 const STREAKS_OPEN_MAX = 3;
+/** Who pauses longer than this begins a new streak: a run that is silent for a minute is over. */
+const STREAK_PAUSE_MS_MAX = 45_000;
 
 interface Streak {
   key: string;
@@ -42,6 +44,8 @@ interface Streak {
   target: number;
   /** About one streak in eight is never ended by `repeatEnd`. */
   ends: boolean;
+  /** ms since 1970 of its last message. */
+  lastAt: number;
 }
 
 const METHOD = {
@@ -209,9 +213,12 @@ export class Traffic {
   }
 
   private gift(writer: WireWriter, stamp: Stamp, now: number): Written {
+    for (let at = this.streaks.length - 1; at >= 0; at--) {
+      if (now - this.streaks[at]!.lastAt > STREAK_PAUSE_MS_MAX) this.streaks.splice(at, 1);
+    }
     const open = this.streaks.length;
     if (open === STREAKS_OPEN_MAX || (open > 0 && this.random.chance(0.6)))
-      return this.streakStep(writer, stamp, this.random.int(0, open - 1));
+      return this.streakStep(writer, stamp, now, this.random.int(0, open - 1));
     const gift = this.pickGift();
     const user = this.user();
     const groupId = Math.max(now, this.groupId + 1);
@@ -219,13 +226,14 @@ export class Traffic {
     if (gift.type !== 1) return this.giftMessage(writer, stamp, user, gift, 1, true, groupId, undefined);
     const key = `${user.id}/${gift.id}/${groupId}`;
     const target = this.random.chance(0.3) ? 1 : this.random.int(2, 40);
-    this.streaks.push({ key, user, gift, groupId, count: 0, target, ends: !this.random.chance(0.12) });
-    return this.streakStep(writer, stamp, this.streaks.length - 1);
+    this.streaks.push({ key, user, gift, groupId, count: 0, target, ends: !this.random.chance(0.12), lastAt: now });
+    return this.streakStep(writer, stamp, now, this.streaks.length - 1);
   }
 
   /** The next message of a run: a higher count, or, once the target is reached, the same count with `repeatEnd`. */
-  private streakStep(writer: WireWriter, stamp: Stamp, index: number): Written {
+  private streakStep(writer: WireWriter, stamp: Stamp, now: number, index: number): Written {
     const streak = this.streaks[index] as Streak;
+    streak.lastAt = now;
     const ended = streak.count >= streak.target;
     if (!ended) streak.count = Math.min(streak.target, streak.count + this.random.int(1, 6));
     if (ended || (streak.count >= streak.target && !streak.ends)) this.streaks.splice(index, 1);

@@ -83,7 +83,7 @@ describe('the whole pipeline, from socket to query', () => {
 
   it('accounts for every message after kill -9 of a worker, of the api and of Redis', async () => {
     const { worker } = await stack.call<{ worker: string }>('GET', `/v1/creators/@${uniqueIds[0]}`);
-    const holder = stack.workers.find(({ pid }) => worker.endsWith(`-${pid}`))!;
+    const holder = stack.workers.find(({ name }) => name === worker)!;
     await holder.kill9();
     await holder.start();
     await stack.api.kill9();

@@ -131,6 +131,5 @@ describe('a worker with a spool', () => {
       expect(result.inGaps).toBeGreaterThan(0);
       expect(new Set(result.gaps.map(({ reason }) => reason))).toEqual(new Set(['buffer-full']));
     }
-    expect(house.simulator.stats().connectionsTotal).toBe(connections);
   });
 });

@@ -13,7 +13,7 @@ describe('bundles that equal requests share', () => {
 
   const start = async (changes: Partial<Config> = {}) => {
     const tiktok = { tiktokWebUrl: simulator.url, tiktokWebcastUrl: simulator.url, tiktokSocketUrl: simulator.socketUrl };
-    const signer = await startSigner({ signProviders: ['simulator'], ...tiktok, signShareMs: 10_000, ...changes });
+    const signer = await startSigner({ signProviders: ['simulator'], ...tiktok, signShareMs: 20_000, ...changes });
     signers.push(signer);
     return signer;
   };

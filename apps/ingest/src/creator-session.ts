@@ -53,10 +53,6 @@ export class CreatorSession {
     this.watch = new LiveWatch({ services, record: () => this.current, voice: this.voice, status: this.status });
   }
 
-  get record(): CreatorRecord {
-    return this.current;
-  }
-
   /** Whether moving it to another worker would interrupt nothing. */
   get isQuiet(): boolean {
     return this.life === undefined || WAITING_STATES.has(this.state);

@@ -16,7 +16,7 @@ export interface HandOversOptions {
   /** These sessions end now; their leases are held until the others have them. */
   onLeaving(creatorIds: string[]): void;
   /** They ended and were not given to anybody: release them. */
-  onStranded(creatorIds: string[], reason: HandOverReason): Promise<void>;
+  onStranded(creatorIds: string[]): Promise<void>;
   /** Their leases are another worker's. */
   onGone(creatorIds: string[]): void;
   /** Nobody could take these: their sessions run on as if nothing had been. */
@@ -76,11 +76,6 @@ export class HandOvers {
 
   constructor(private readonly options: HandOversOptions) {
     this.bell = new Bell(options.clock);
-  }
-
-  /** Creators on offer. */
-  get size(): number {
-    return this.offered.size;
   }
 
   has(creatorId: string): boolean {
@@ -230,10 +225,7 @@ export class HandOvers {
     if (left.length === 0) return;
     this.totals.stranded += left.length;
     logger.warn({ creators: left.length }, 'the last events of creators handed over are not in Redis yet; their leases are released');
-    for (const reason of ['shutdown', 'moved'] as const) {
-      const ids = left.filter((one) => one.reason === reason).map(({ session }) => session.lease.creatorId);
-      if (ids.length > 0) await this.options.onStranded(ids, reason);
-    }
+    await this.options.onStranded(left.map(({ session }) => session.lease.creatorId));
   }
 }
 

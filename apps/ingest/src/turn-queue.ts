@@ -118,11 +118,15 @@ export class TurnQueue {
     for (const queue of [this.urgent, this.normal]) for (const entry of queue) entry.place = place += 1;
   }
 
+  private get closedUntil(): number {
+    return Math.max(this.heldUntil, this.probeAt ?? 0);
+  }
+
   private estimate(place: number): number {
     this.forget();
     const { perWindowMax, windowMs, clock } = this.options;
     const now = clock.now();
-    const heldMs = Math.max(0, this.heldUntil - now, (this.probeAt ?? 0) - now);
+    const heldMs = Math.max(0, this.closedUntil - now);
     const free = perWindowMax - this.given.length;
     if (place <= free) return heldMs;
     // The turn comes when the one given a whole window's worth of turns before it falls out of the window.
@@ -142,9 +146,8 @@ export class TurnQueue {
     this.forget();
     const { perWindowMax, windowMs, clock } = this.options;
     const runningMax = this.probeAt === undefined ? this.options.runningMax : 1;
-    const heldUntil = Math.max(this.heldUntil, this.probeAt ?? 0);
     const now = clock.now();
-    while (this.waiting > 0 && this.running < runningMax && this.given.length < perWindowMax && now >= heldUntil) {
+    while (this.waiting > 0 && this.running < runningMax && this.given.length < perWindowMax && now >= this.closedUntil) {
       const queue = this.urgent.size > 0 ? this.urgent : this.normal;
       const [entry] = queue;
       if (!entry) return;
@@ -155,7 +158,7 @@ export class TurnQueue {
     }
     if (this.waiting === 0 || this.running >= runningMax || this.timer) return;
     const freeAt = this.given.length < perWindowMax ? 0 : (this.given[0] ?? 0) + windowMs;
-    this.wakeAt(Math.max(freeAt, heldUntil));
+    this.wakeAt(Math.max(freeAt, this.closedUntil));
   }
 
   private wakeAt(at: number): void {

@@ -2,8 +2,7 @@
 -- KEYS: 1 hash of leases, 2 hash of carries, 3 hash of last arrivals, 4 string: ms of the first lease command since a wipe,
 --       5 string: since when, and until when, anybody's renewals have worked here without a break (see renew.lua)
 -- ARGV: 1 worker, 2 lease time in ms, 3 ms that never-held creators must wait after KEYS[4] (their holders restore them first),
---       4 `1` when this worker's own renewals have worked for a whole lease time: then leases that expired under another worker
---       may be taken, as they may when anybody's have; 5 leases to take at most, 6.. creator ids
+--       4 leases to take at most, 5.. creator ids
 -- Returns per lease taken: creator id, fence, `new` | `released` | `expired` | `own`, carry or nil, last arrival in ms or nil.
 -- A lease reads `<fence> <worker> <expiresAtMs>`, `<fence> - <releasedAtMs>` once released. Fences are microseconds: doubles hold them
 -- exactly, and only `%.0f` prints them whole.
@@ -14,11 +13,12 @@ redis.call('SET', KEYS[4], string.format('%.0f', now), 'NX')
 local settled = now - tonumber(redis.call('GET', KEYS[4])) >= tonumber(ARGV[3])
 local since, last = string.match(redis.call('GET', KEYS[5]) or '', '^(%d+) (%d+)$')
 local ttl = tonumber(ARGV[2])
-local may_take_over = ARGV[4] == '1' or (since and now - tonumber(since) >= ttl and now - tonumber(last) <= ttl / 2)
-local expires = string.format('%.0f', now + tonumber(ARGV[2]))
-local left = tonumber(ARGV[5])
+-- Leases that expired under another worker may be taken only when renewals have worked for a whole lease time.
+local may_take_over = since and now - tonumber(since) >= ttl and now - tonumber(last) <= ttl / 2
+local expires = string.format('%.0f', now + ttl)
+local left = tonumber(ARGV[4])
 local taken = {}
-for i = 6, #ARGV do
+for i = 5, #ARGV do
   if left <= 0 then break end
   local creator = ARGV[i]
   local lease = redis.call('HGET', KEYS[1], creator)

@@ -66,7 +66,8 @@ interface Shard {
   claiming: Set<string>;
   /** Given back, but Redis has not heard it: creator -> fence. */
   unreleased: Map<string, string>;
-  healthySince?: number;
+  /** A renewal was answered, and no command has failed since. */
+  isAnswering: boolean;
   lastOk: number;
   /** After an outage the others get this long to say what they still hold. */
   settledAt: number;
@@ -94,6 +95,7 @@ export class LeaseManager {
       held: new Map(),
       claiming: new Set(),
       unreleased: new Map(),
+      isAnswering: false,
       lastOk: 0,
       settledAt: 0,
       failing: false,
@@ -130,13 +132,12 @@ export class LeaseManager {
 
   /** Totals since the start; `silentPartitions` have not answered the last renewal, or none yet. */
   stats(): LeaseStats {
-    return { held: this.size, ...this.totals, silentPartitions: this.shards.filter((shard) => shard.healthySince === undefined).length };
+    return { held: this.size, ...this.totals, silentPartitions: this.shards.filter((shard) => !shard.isAnswering).length };
   }
 
   /**
-   * Takes up to `max` of these creators: free ones at once; those whose holder fell silent only when
-   * renewals have worked for a whole lease time, this worker's own or, for one that has just started, anybody's: so nobody
-   * grabs what others still hold when Redis comes back.
+   * Takes up to `max` of these creators: free ones at once; those whose holder fell silent only when renewals, anybody's,
+   * have worked for a whole lease time, so that nobody grabs what others still hold when Redis comes back.
    * A partition that does not answer is left out; the next call tries again.
    */
   async claim(creatorIds: Iterable<string>, max: number): Promise<Lease[]> {
@@ -151,13 +152,11 @@ export class LeaseManager {
     const taken: Lease[] = [];
     for (const [shard, ids] of wanted) {
       if (taken.length >= max) break;
-      const now = performance.now();
-      if (shard.healthySince === undefined || now < shard.settledAt) continue;
-      const mayTakeOver = now - shard.healthySince >= this.options.ttlMs;
+      if (!shard.isAnswering || performance.now() < shard.settledAt) continue;
       const asked = ids.filter((id) => !shard.claiming.has(id));
       for (const id of asked) shard.claiming.add(id);
       try {
-        taken.push(...(await this.claimIn(shard, asked, max - taken.length, mayTakeOver)));
+        taken.push(...(await this.claimIn(shard, asked, max - taken.length)));
       } catch (error) {
         this.failed(shard, error);
       } finally {
@@ -224,13 +223,13 @@ export class LeaseManager {
     return `${this.options.keys.leases(partition)}:beat`;
   }
 
-  private async claimIn(shard: Shard, ids: string[], max: number, mayTakeOver: boolean): Promise<Lease[]> {
+  private async claimIn(shard: Shard, ids: string[], max: number): Promise<Lease[]> {
     const { redis, keys, worker, ttlMs } = this.options;
     const { partition } = shard;
     const answer = (await claimScript.run(
       redis,
       [keys.leases(partition), keys.carry(partition), keys.last(partition), this.sinceKey(partition), this.beatKey(partition)],
-      [worker, ttlMs, this.settleMs, mayTakeOver ? 1 : 0, max, ...ids],
+      [worker, ttlMs, this.settleMs, max, ...ids],
     )) as (string | null)[];
     const taken: Lease[] = [];
     for (let at = 0; at < answer.length; at += 5) {
@@ -297,10 +296,8 @@ export class LeaseManager {
   private succeeded(shard: Shard): void {
     const now = performance.now();
     // A renewal that came late (a stopped process, a server that hung) proves nothing about the time between.
-    if (shard.healthySince === undefined || now - shard.lastOk > this.options.ttlMs / 2) {
-      shard.healthySince = now;
-      if (shard.lastOk > 0) shard.settledAt = now + this.settleMs;
-    }
+    if (shard.lastOk > 0 && (!shard.isAnswering || now - shard.lastOk > this.options.ttlMs / 2)) shard.settledAt = now + this.settleMs;
+    shard.isAnswering = true;
     shard.lastOk = now;
     if (shard.failing) this.options.logger.info({ partition: shard.partition }, 'leases are renewed again');
     shard.failing = false;
@@ -308,7 +305,7 @@ export class LeaseManager {
 
   private failed(shard: Shard, error: unknown): void {
     this.totals.failures += 1;
-    shard.healthySince = undefined;
+    shard.isAnswering = false;
     if (shard.failing) return;
     shard.failing = true;
     const reason = error instanceof Error ? error.message : String(error);

@@ -63,10 +63,6 @@ const OFFER = /^(\d+) \S+ \d \d+ \S+ (open|taken|ready) (\S+)$/;
 export class OfferBoard {
   constructor(private readonly options: OfferBoardOptions) {}
 
-  get channel(): string {
-    return this.options.channel;
-  }
-
   /** Offers these for `standMs`; an older offer of the same creator is replaced. Returns the ids that are offered now. */
   async offer(creators: readonly OfferedCreator[], standMs: number, urgent: boolean): Promise<Set<string>> {
     const { worker, channel } = this.options;

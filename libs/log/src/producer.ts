@@ -1,5 +1,5 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import type { EventDraft } from '@tributary/events';
+import { pause } from '@tributary/runtime/backoff';
 import type { Redis } from 'ioredis';
 import type { LogKeys } from './keys.js';
 import { PartitionQueue, type RefusedEvent } from './partition-queue.js';
@@ -201,7 +201,7 @@ export class InboxProducer {
     while (!done()) {
       if (signal.aborted || this.isStopped) return false;
       this.appender.flush();
-      await delay(10);
+      await pause(10);
     }
     return true;
   }

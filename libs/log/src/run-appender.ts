@@ -1,6 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { setTimeout as delay } from 'node:timers/promises';
-import { backoffMs } from '@tributary/runtime/backoff';
+import { backoffMs, pause } from '@tributary/runtime/backoff';
 import { LuaScript } from '@tributary/runtime/lua-script';
 import type { Redis } from 'ioredis';
 import { sendEncoded } from './encoded-command.js';
@@ -111,7 +110,7 @@ export class RunAppender {
       let again = isProbe || queue.unsent > 0;
       while (again && !this.stopped.signal.aborted) {
         const waitMs = await this.send(queue, partition);
-        if (waitMs > 0) await delay(waitMs, undefined, { signal: this.stopped.signal }).catch(() => undefined);
+        if (waitMs > 0) await pause(waitMs, this.stopped.signal);
         again = queue.unsent > 0;
       }
     } finally {

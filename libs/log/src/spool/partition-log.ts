@@ -102,9 +102,8 @@ export class PartitionLog {
   /**
    * Appends events, the first of which has the number `first`: the one after {@link to} where there is any. After a failure
    * the same events can be appended again.
-   * @returns bytes on disk
    */
-  async append(first: number, events: readonly (readonly string[])[]): Promise<number> {
+  async append(first: number, events: readonly (readonly string[])[]): Promise<void> {
     const records = encodeRecords(first, events);
     const last = this.segments.at(-1);
     if (this.file && last && last.bytes + records.length > this.options.segmentBytesMax) await this.closeFile(true);
@@ -126,7 +125,6 @@ export class PartitionLog {
     segment.bytes += records.length;
     segment.readable = segment.bytes;
     segment.last = first + events.length - 1;
-    return records.length;
   }
 
   /** Reads events from number `n` on, which is within {@link from} and {@link to}: `eventsMax` of them or about one chunk. */
@@ -149,17 +147,14 @@ export class PartitionLog {
     return { events };
   }
 
-  /** Deletes segments all of whose events are numbered up to `upTo`; resolves with the bytes that became free. */
-  async release(upTo: number): Promise<number> {
-    let freed = 0;
+  /** Deletes segments all of whose events are numbered up to `upTo`. */
+  async release(upTo: number): Promise<void> {
     while (this.segments[0] && this.segments[0].last <= upTo) {
       const segment = this.segments[0];
       if (this.segments.length === 1) await this.closeFile(false);
       this.segments.shift();
-      freed += segment.bytes;
       await remove(join(this.options.folder, segment.file));
     }
-    return freed;
   }
 
   /** Ends writing; what was written is then on the device, not only with the system. */

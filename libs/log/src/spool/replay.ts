@@ -1,4 +1,4 @@
-import { setTimeout as delay } from 'node:timers/promises';
+import { pause } from '@tributary/runtime/backoff';
 import type { Redis } from 'ioredis';
 import type { LogKeys } from '../keys.js';
 import { PartitionQueue } from '../partition-queue.js';
@@ -80,7 +80,7 @@ export class Replay {
           this.appender.probe();
           probedAt = performance.now();
         }
-        await delay(TEND_MS, undefined, { signal: this.stopped.signal }).catch(() => undefined);
+        await pause(TEND_MS, this.stopped.signal);
       }
     } finally {
       this.appender.stop();

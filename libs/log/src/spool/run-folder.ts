@@ -127,7 +127,7 @@ export class RunFolder {
     await this.writeMark(true);
   }
 
-  async remove(): Promise<void> {
+  private async remove(): Promise<void> {
     this.isMade = false;
     this.saved = '';
     await rm(this.options.path, { recursive: true, force: true });

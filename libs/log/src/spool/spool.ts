@@ -8,7 +8,7 @@ import { Orphans } from './orphans.js';
 import { thisProcess } from './owner.js';
 import { type OpenSegment, openSegmentFile } from './partition-log.js';
 import { RunFolder } from './run-folder.js';
-import { type SpoolProblem, SpoolWriter } from './writer.js';
+import { aborted, type SpoolProblem, SpoolWriter } from './writer.js';
 
 /** Where events go that Redis does not take, and how much. */
 export interface SpoolSettings {
@@ -126,8 +126,7 @@ export class Spool {
 
   /** Ends, with everything that the store has not confirmed on disk for the next start; bounded by `signal`. */
   async stop(signal: AbortSignal): Promise<void> {
-    const aborted = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
-    const [missing] = await Promise.all([this.writer.stop(signal), Promise.race([this.orphans.stop(), aborted])]);
+    const [missing] = await Promise.all([this.writer.stop(signal), Promise.race([this.orphans.stop(), aborted(signal)])]);
     const events = this.options.queues.reduce((sum, { unconfirmed }) => sum + unconfirmed, 0);
     if (missing > 0)
       this.options.logger.error({ events, missing }, 'events that Redis has not taken could not all be spooled; these are lost');

@@ -1,5 +1,4 @@
-import { setTimeout as delay } from 'node:timers/promises';
-import { backoffMs } from '@tributary/runtime/backoff';
+import { backoffMs, pause } from '@tributary/runtime/backoff';
 import type { PartitionQueue } from '../partition-queue.js';
 import type { LogLogger } from '../run-appender.js';
 import type { RunFolder } from './run-folder.js';
@@ -70,16 +69,12 @@ export class SpoolWriter {
       while (this.pending() > 0 && !signal.aborted) {
         if (await this.guarded(() => this.round())) continue;
         if (this.problem?.kind === 'full') break;
-        if (this.problem) await delay(RETRY.firstMs);
+        if (this.problem) await pause(RETRY.firstMs);
       }
       if (this.options.queues.every(({ unconfirmed }) => unconfirmed === 0)) await this.options.folder.tend(this.options.queues);
       else await this.options.folder.leave(this.options.queues);
     };
-    const aborted = new Promise<void>((resolve) => {
-      if (signal.aborted) resolve();
-      else signal.addEventListener('abort', () => resolve(), { once: true });
-    });
-    await Promise.race([this.guarded(flush), aborted]);
+    await Promise.race([this.guarded(flush), aborted(signal)]);
     return this.options.queues.reduce((sum, { taken, sent }, partition) => {
       return sum + Math.max(0, taken - Math.max(sent, this.nextOf(partition) - 1));
     }, 0);
@@ -100,7 +95,7 @@ export class SpoolWriter {
       const wrote = await this.guarded(() => this.round());
       const waitMs = wrote === undefined ? backoffMs(this.failures, RETRY) : wrote ? 0 : this.roundMs;
       // A round that wrote all it could leaves the disk to others for a moment; one with more to write goes on.
-      await delay(waitMs, undefined, { signal: this.stopped.signal }).catch(() => undefined);
+      await pause(waitMs, this.stopped.signal);
     }
   }
 
@@ -182,4 +177,12 @@ export class SpoolWriter {
     this.problem = undefined;
     this.failures = 0;
   }
+}
+
+/** Resolves when `signal` aborts, or has. */
+export function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
 }

@@ -105,7 +105,7 @@ export const FAULTS: readonly Fault[] = [
       const concerned = await scene.heldBy(victim);
       const at = Date.now();
       const inTime = await victim.stop();
-      await scene.reconnected(concerned, at);
+      await scene.heldByOthers(concerned, victim);
       await victim.start();
       return { at, concerned, ...(inTime ? {} : { complaint: `${victim.name} did not end within 10 s of SIGTERM` }) };
     },

@@ -89,6 +89,25 @@ export class Scene {
     );
   }
 
+  /**
+   * Waits until others than `worker` hold these creators, live, and their rooms are connected to. A connection need not be new:
+   * one that was on its way from that worker already has its next one.
+   */
+  async heldByOthers(handles: readonly string[], worker: StackProcess): Promise<void> {
+    const wanted = new Set(handles);
+    let left = wanted.size;
+    await this.wait(
+      () => `${left} of ${wanted.size} creators to be live with another worker than ${worker.name}`,
+      RECOVERED_MS_MAX,
+      async () => {
+        const connected = new Set((await this.rooms()).filter(({ connections }) => connections > 0).map(({ uniqueId }) => uniqueId));
+        const held = (await this.creators()).filter((one) => one.state === 'live' && one.worker !== null && one.worker !== worker.name);
+        left = wanted.size - held.filter(({ uniqueId }) => wanted.has(uniqueId) && connected.has(uniqueId)).length;
+        return left === 0;
+      },
+    );
+  }
+
   /** Waits until the api is ready, every creator is shown as live, and every room is connected to. */
   async allReceived(): Promise<void> {
     const count = this.options.creators;

@@ -61,6 +61,18 @@ describe('GiftRuns', () => {
     expect(runs.step(step(5), RUN_SILENCE_MS + 1_000)).toMatchObject({ count: 2, streakCount: 5, final: false });
   });
 
+  it('a run that fell silent without its end is known to the next holder, who counts the difference only', () => {
+    const runs = new GiftRuns();
+    runs.step(step(3), 0);
+    runs.sweep(RUN_SILENCE_MS);
+    runs.step(step(1, { groupId: '901' }), 3 * RUN_SILENCE_MS);
+    const heir = new GiftRuns();
+    heir.restore(runs.carried());
+    heir.sweep(3 * RUN_SILENCE_MS);
+    expect(heir.openRuns).toBe(1);
+    expect(heir.step(step(5), 3 * RUN_SILENCE_MS)).toMatchObject({ count: 2, streakCount: 5, final: false });
+  });
+
   it('without a group, a run that ended or fell silent starts anew', () => {
     const runs = new GiftRuns();
     const nameless = { groupId: '0' };

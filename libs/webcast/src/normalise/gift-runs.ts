@@ -29,9 +29,11 @@ export interface CountedGift {
 interface Run {
   counted: number;
   lastAt: number;
+  /** Its end was seen. */
+  ended: boolean;
 }
 
-/** [streak id, gifts counted, ms of the last message, 1 when closed]. */
+/** [streak id, gifts counted, ms of the last message, 1 when its end was seen]. */
 export type CarriedRun = [string, number, number, 0 | 1];
 
 /**
@@ -56,7 +58,7 @@ export class GiftRuns {
   step(gift: GiftStep, now: number): CountedGift {
     const grouped = gift.groupId !== '' && gift.groupId !== '0';
     const streakId = grouped ? `${gift.groupId}-${gift.userId}-${gift.giftId}` : `${UNGROUPED}${gift.userId}-${gift.giftId}`;
-    const run = this.find(streakId, grouped, now) ?? { counted: 0, lastAt: now };
+    const run = this.find(streakId, grouped, now) ?? { counted: 0, lastAt: now, ended: false };
     const wasClosed = this.closed.delete(streakId);
     this.open.delete(streakId);
     const count = Math.max(0, gift.repeatCount - run.counted);
@@ -64,6 +66,7 @@ export class GiftRuns {
     run.lastAt = Math.max(run.lastAt, now);
     this.latestAt = Math.max(this.latestAt, now);
     const closes = gift.repeatEnd && !wasClosed;
+    run.ended ||= gift.repeatEnd;
     if (closes || wasClosed) this.close(streakId, run, grouped);
     else this.keep(this.open, streakId, run, OPEN_RUNS_MAX);
     if (count > 0 || closes) this.changed = true;
@@ -84,20 +87,23 @@ export class GiftRuns {
     }
   }
 
-  /** Runs that a message on its way could still belong to, for the next holder. */
+  /**
+   * Runs that a message on its way could still belong to, for the next holder. One that only fell silent may have spoken
+   * while nobody received it: it is remembered as long as here.
+   */
   carried(): CarriedRun[] {
     const runs: CarriedRun[] = [];
-    for (const [id, run] of this.open) runs.push([id, run.counted, run.lastAt, 0]);
-    for (const [id, run] of this.closed) {
-      if (run.lastAt > this.latestAt - RUN_SILENCE_MS) runs.push([id, run.counted, run.lastAt, 1]);
+    for (const [id, run] of [...this.closed, ...this.open]) {
+      const keepMs = run.ended ? RUN_SILENCE_MS : CLOSED_KEEP_MS;
+      if (run.lastAt > this.latestAt - keepMs) runs.push([id, run.counted, run.lastAt, run.ended ? 1 : 0]);
     }
     return runs;
   }
 
   restore(runs: readonly CarriedRun[]): void {
-    for (const [id, counted, lastAt, closed] of [...runs].sort((a, b) => a[2] - b[2])) {
+    for (const [id, counted, lastAt, ended] of [...runs].sort((a, b) => a[2] - b[2])) {
       this.latestAt = Math.max(this.latestAt, lastAt);
-      this.keep(closed ? this.closed : this.open, id, { counted, lastAt }, closed ? CLOSED_RUNS_MAX : OPEN_RUNS_MAX);
+      this.keep(ended ? this.closed : this.open, id, { counted, lastAt, ended: ended === 1 }, ended ? CLOSED_RUNS_MAX : OPEN_RUNS_MAX);
     }
   }
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { toEnvelope } from './envelope.js';
+import { EnvelopeWriter, toEnvelope } from './envelope.js';
 
 const event = {
   id: '7-8',
@@ -33,5 +33,22 @@ describe('toEnvelope', () => {
 
   it('has the protobuf as base64 where it was stored', () => {
     expect(toEnvelope({ ...event, raw: Uint8Array.from([1, 2, 3]) }, 'cursor').raw).toBe('AQID');
+  });
+});
+
+describe('EnvelopeWriter', () => {
+  it('writes what JSON.stringify writes of the envelope, from room to room and from type to type', () => {
+    const writer = new EnvelopeWriter();
+    const odd = { ...event, id: '7-"8\\', type: 'tiktok.live."x"', handle: 'h\u2028"\n', roomId: '', receivedAt: event.time };
+    for (const one of [
+      event,
+      { ...event, id: '7-9', seq: 6 },
+      odd,
+      { ...odd, creatorId: 'cr_2' },
+      { ...event, type: 'monitor.gap' },
+      event,
+    ]) {
+      expect(writer.write(one, JSON.stringify(one.data), 'cursor')).toBe(JSON.stringify(toEnvelope(one, 'cursor')));
+    }
   });
 });

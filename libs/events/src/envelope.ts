@@ -61,3 +61,33 @@ export function toEnvelope(event: StoredEvent, position: string): Envelope {
     ...(event.raw ? { raw: Buffer.from(event.raw).toString('base64') } : {}),
   };
 }
+
+/** Writes the JSON of {@link toEnvelope} for data that is JSON already: what events of one type and room share is made once. */
+export class EnvelopeWriter {
+  private last: Pick<StoredEvent, 'type' | 'creatorId' | 'handle' | 'roomId'> = { type: '', creatorId: '', handle: '', roomId: '' };
+  private beforeTime = '';
+  private beforeReceived = '';
+
+  write(event: Omit<StoredEvent, 'data' | 'raw'>, data: string, position: string): string {
+    this.share(event);
+    const time = new Date(event.time).toISOString();
+    const receivedAt = event.receivedAt === event.time ? time : new Date(event.receivedAt).toISOString();
+    return (
+      `{"specversion":"1.0","id":${JSON.stringify(event.id)},${this.beforeTime}"time":"${time}",${this.beforeReceived}` +
+      `"receivedat":"${receivedAt}","position":"${position}","data":${data}}`
+    );
+  }
+
+  private share({ type, creatorId, handle, roomId }: Omit<StoredEvent, 'data' | 'raw'>): void {
+    const { last } = this;
+    if (last.type === type && last.creatorId === creatorId && last.handle === handle && last.roomId === roomId) return;
+    this.last = { type, creatorId, handle, roomId };
+    const { source, subject, datacontenttype, creator, roomid } = toEnvelope(
+      { ...this.last, seq: 0, id: '', time: 0, receivedAt: 0, data: {} },
+      '',
+    );
+    const members = (part: object) => `${JSON.stringify(part).slice(1, -1)},`;
+    this.beforeTime = members({ source, type, subject });
+    this.beforeReceived = members({ datacontenttype, creator, roomid });
+  }
+}

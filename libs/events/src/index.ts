@@ -11,7 +11,7 @@ export {
   unknownPatterns,
 } from './catalog.js';
 export { jsonSchemas } from './describe.js';
-export { type Envelope, type EventDraft, type StoredEvent, toEnvelope } from './envelope.js';
+export { type Envelope, EnvelopeWriter, type EventDraft, type StoredEvent, toEnvelope } from './envelope.js';
 export { TEXT_LENGTH_MAX } from './fields.js';
 export { dayOfEvent, messageEventId, monitorEventId, snowflakeTime, UNDATED } from './ids.js';
 export { matchesType } from './match.js';

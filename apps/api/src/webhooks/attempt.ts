@@ -10,7 +10,7 @@ const USER_AGENT = 'Tributary-Webhooks/1';
 /** What is shown in place of a custom header's value, which may be a credential. */
 export const HIDDEN = '***';
 
-/** One attempt as it is kept and shown. Times are ms since 1970. */
+/** One attempt as it is shown. Times are ms since 1970. */
 export interface AttemptRecord {
   at: number;
   latencyMs: number;
@@ -21,6 +21,21 @@ export interface AttemptRecord {
   response: { headers: Record<string, string>; body: string };
 }
 
+/** The same as it is kept: `same` is equal for most attempts of an endpoint, and some headers follow from the rest. */
+interface KeptAttempt extends Omit<AttemptRecord, 'request' | 'response'> {
+  bytes: number;
+  signature: string;
+  replay?: string;
+  body: string;
+  same: { url: string; headers: Record<string, string>; response: Record<string, string> };
+}
+
+/** JSON of a kept attempt in two parts, so that what many have in common goes to the database once: its text is `own` + `same`. */
+export interface AttemptText {
+  own: string;
+  same: string;
+}
+
 /** What is sent, and under which id. */
 export interface AttemptContent {
   id: string;
@@ -28,11 +43,24 @@ export interface AttemptContent {
   replayId?: string;
 }
 
-/** An attempt that was made: what came of it, and its record as JSON of an {@link AttemptRecord}. */
+/** An attempt that was made: what came of it, and what is kept of it. */
 export interface Attempt {
   outcome: Outcome;
-  record: string;
+  record: AttemptText;
   events: number;
+}
+
+/** Reads a kept attempt of the delivery `id`. */
+export function readAttempt(id: string, text: string): AttemptRecord {
+  const { bytes, signature, replay, body, same, ...rest } = JSON.parse(text) as KeptAttempt;
+  const headers = {
+    ...same.headers,
+    'webhook-id': id,
+    'webhook-timestamp': unixSeconds(rest.at),
+    'webhook-signature': signature,
+    ...(replay ? { 'webhook-replay': replay } : {}),
+  };
+  return { ...rest, request: { url: same.url, headers, bytes }, response: { headers: same.response, body } };
 }
 
 /** Sends the attempts of one endpoint in one version of its settings. */
@@ -40,26 +68,26 @@ export class Sender {
   private readonly signer: Signer;
   private readonly target: Target;
   private readonly fixed: readonly string[];
-  /** JSON of the part of a record that is the same for every attempt, up to the headers that are not. */
-  private readonly recordHead: string;
+  private readonly shown: Record<string, string>;
+  /** The last {@link AttemptText.same}, and what it was made of. */
+  private same = { type: '', response: {} as Readonly<Record<string, string>>, text: '' };
 
   constructor(
     private readonly endpoint: Pick<Endpoint, 'url' | 'secrets' | 'signatures' | 'headers' | 'timeoutMs' | 'batch'>,
-    private readonly http: GuardedHttp,
+    private readonly http: Pick<GuardedHttp, 'send'>,
   ) {
     this.signer = new Signer(endpoint.secrets, endpoint.signatures);
     const target = readTarget(endpoint.url);
     if (typeof target === 'string') throw new Error(`the stored URL of an endpoint is not ${target}`);
     this.target = target;
     this.fixed = [...Object.entries(endpoint.headers).flat(), 'user-agent', USER_AGENT];
-    const shown = { ...Object.fromEntries(Object.keys(endpoint.headers).map((name) => [name, HIDDEN])), 'user-agent': USER_AGENT };
-    this.recordHead = `"request":{"url":${JSON.stringify(endpoint.url)},"headers":${JSON.stringify(shown).slice(0, -1)},`;
+    this.shown = { ...Object.fromEntries(Object.keys(endpoint.headers).map((name) => [name, HIDDEN])), 'user-agent': USER_AGENT };
   }
 
   /** Makes one attempt, signed for this moment. */
   async send({ id, entries, replayId }: AttemptContent): Promise<Attempt> {
     const at = Date.now();
-    const timestamp = String(Math.floor(at / 1_000));
+    const timestamp = unixSeconds(at);
     // Cut as a batch it stays one, whatever the settings say by now.
     const batch = this.endpoint.batch !== undefined || entries.length > 1;
     const body = batch ? Buffer.from(`[${entries.map(({ json }) => json).join(',')}]`) : entries[0]!.bytes;
@@ -69,12 +97,29 @@ export class Sender {
     if (replayId) headers.push('webhook-replay', replayId);
     const outcome = await this.http.send({ target: this.target, method: 'POST', headers, body, timeoutMs: this.endpoint.timeoutMs });
     const { category, status, latencyMs } = outcome;
-    // Written out by hand: none of these parts needs escaping, and there is one record for every attempt.
-    const record =
+    // Written out by hand: none of these parts needs escaping, and there is one for every attempt.
+    const own =
       `{"at":${at},"latencyMs":${latencyMs},${status === undefined ? '' : `"status":${status},`}${category ? `"category":"${category}",` : ''}` +
-      `"events":${entries.length},${this.recordHead}"content-type":"${type}","webhook-id":"${id}","webhook-timestamp":"${timestamp}",` +
-      `"webhook-signature":"${signature}"${replayId ? `,"webhook-replay":"${replayId}"` : ''}},"bytes":${body.length}},` +
-      `"response":{"headers":${JSON.stringify(outcome.headers)},"body":${outcome.body === '' ? '""' : JSON.stringify(outcome.body)}}}`;
-    return { outcome, record, events: entries.length };
+      `"events":${entries.length},"bytes":${body.length},"signature":"${signature}",${replayId ? `"replay":"${replayId}",` : ''}` +
+      `"body":${outcome.body === '' ? '""' : JSON.stringify(outcome.body)},"same":`;
+    return { outcome, record: { own, same: this.sameOf(type, outcome.headers) }, events: entries.length };
   }
+
+  /** Receivers say the same again and again, but for the second of their clock. */
+  private sameOf(type: string, response: Readonly<Record<string, string>>): string {
+    if (this.same.type !== type || !areEqual(this.same.response, response)) {
+      const text = `${JSON.stringify({ url: this.endpoint.url, headers: { ...this.shown, 'content-type': type }, response })}}`;
+      this.same = { type, response, text };
+    }
+    return this.same.text;
+  }
+}
+
+function unixSeconds(ms: number): string {
+  return String(Math.floor(ms / 1_000));
+}
+
+function areEqual(a: Readonly<Record<string, string>>, b: Readonly<Record<string, string>>): boolean {
+  const names = Object.keys(a);
+  return names.length === Object.keys(b).length && names.every((name) => a[name] === b[name]);
 }

@@ -1,5 +1,5 @@
 import type { Pool } from 'pg';
-import type { AttemptRecord } from './attempt.js';
+import { type AttemptRecord, readAttempt } from './attempt.js';
 import type { FailureCategory } from './guard/outcome.js';
 
 export const DELIVERY_STATES = ['open', 'delivered', 'dead', 'erased', 'cancelled'] as const;
@@ -78,7 +78,7 @@ export class DeliveryStore {
        union all select '{}' from webhook_unattempted where endpoint_id = $1 and id = $2`,
       [endpointId, id],
     );
-    return rows[0]?.attempts.map((attempt) => JSON.parse(attempt) as AttemptRecord);
+    return rows[0]?.attempts.map((attempt) => readAttempt(id, attempt));
   }
 
   /** Id and type of the events of a delivery that still exist, in log order. */

@@ -1,4 +1,4 @@
-import { type StoredEvent, toEnvelope } from '@tributary/events';
+import { EnvelopeWriter, type StoredEvent, toEnvelope } from '@tributary/events';
 import { encodeCursor } from '@tributary/log';
 import type { Pool } from 'pg';
 import { type EventFilter, toSql } from '../store/filter.js';
@@ -93,13 +93,8 @@ export class EntryReader {
   }
 }
 
+const writer = new EnvelopeWriter();
+
 function storedEntry(row: Row, generation: number): Entry {
-  const { seq, id, type, creatorId, handle, roomId, time, receivedAt, data } = row;
-  return new Entry({ seq, type, creatorId, receivedAt }, () => {
-    const head = JSON.stringify(
-      toEnvelope({ seq, id, type, creatorId, handle, roomId, time, receivedAt, data: {} }, encodeCursor({ generation, seq })),
-    );
-    if (!head.endsWith('"data":{}}')) throw new Error('data is not the last member of the envelope');
-    return `${head.slice(0, -3)}${data}}`;
-  });
+  return new Entry(row, () => writer.write(row, row.data, encodeCursor({ generation, seq: row.seq })));
 }

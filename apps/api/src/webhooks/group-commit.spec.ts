@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { GroupCommit } from './group-commit.js';
+import { waitFor } from '@tributary/testing';
 import { silent } from './testing.js';
 
 const make = (commit: (group: readonly number[]) => Promise<void>, more = {}) =>
@@ -19,6 +20,20 @@ describe('a group commit', () => {
     expect(await groups.settled()).toBe(true);
     expect(committed).toEqual(Array.from({ length: 50 }, (_, i) => i));
     expect(groups.size).toBe(0);
+  });
+
+  it('gathers while a group is committed, until the next one is full or has waited long enough', async () => {
+    const sizes: number[] = [];
+    const groups = make((group) => Promise.resolve(void sizes.push(group.length)), { waitMs: 1_000 });
+    for (let i = 0; i < 4; i++) groups.add(i);
+    await waitFor(() => groups.size === 1, { what: 'the first group' });
+    expect(sizes).toEqual([3]);
+    groups.add(4);
+    groups.add(5);
+    await waitFor(() => groups.size === 0, { what: 'the second group' });
+    groups.add(6);
+    await waitFor(() => groups.size === 0, { what: 'the last one' });
+    expect(sizes).toEqual([3, 3, 1]);
   });
 
   it('tries a group again until the database takes it', async () => {

@@ -34,8 +34,7 @@ export class GroupCommit<T> {
 
   add(item: T): void {
     this.gathered.push(item);
-    if (this.gathered.length >= this.options.groupSize) this.flush();
-    else this.timer ??= setTimeout(() => this.flush(), this.options.waitMs);
+    this.consider();
   }
 
   /** Resolves when everything added so far is committed; false when it was stopped before. */
@@ -63,8 +62,13 @@ export class GroupCommit<T> {
     if (this.gathered.length === 0) return;
     this.committing ??= this.run().finally(() => {
       this.committing = undefined;
-      if (this.gathered.length > 0 && !this.stopping.signal.aborted) this.flush();
+      if (this.gathered.length > 0 && !this.stopping.signal.aborted) this.consider();
     });
+  }
+
+  private consider(): void {
+    if (this.gathered.length >= this.options.groupSize) this.flush();
+    else this.timer ??= setTimeout(() => this.flush(), this.options.waitMs);
   }
 
   private async run(): Promise<void> {

@@ -50,6 +50,8 @@ export interface Lane {
    * database; by halves, so that a cut is worth its transaction.
    */
   room(ahead: number): number;
+  /** Whether the wire has taken everything that it may have. */
+  readonly isDry: boolean;
   /** Whether it will not take new ones for a while, because of failures. */
   readonly stuck: boolean;
   readonly size: number;
@@ -105,6 +107,10 @@ export class OrderedLane implements Lane {
   /** Behind a delivery that fails nothing is cut: what waits there follows a changed filter. */
   room(ahead: number): number {
     return this.stuck ? 0 : roomOf(this.items.length - this.sending, ahead);
+  }
+
+  get isDry(): boolean {
+    return this.items.length === 0;
   }
 
   get stuck(): boolean {
@@ -183,6 +189,10 @@ export class ParallelLane implements Lane {
 
   get nextAt(): number | undefined {
     return this.waiting[0]?.nextAt;
+  }
+
+  get isDry(): boolean {
+    return this.taken === this.due.length;
   }
 
   get stuck(): boolean {

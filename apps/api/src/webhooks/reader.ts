@@ -37,11 +37,11 @@ export interface LogReaderOptions {
 }
 
 /** Events read ahead: few, and more for an endpoint that takes them quickly. */
-const PENDING = { min: 128, max: 1_024, quickMs: 100, slowMs: 1_000 };
+const PENDING = { min: 128, max: 4_096, quickMs: 100, slowMs: 1_000 };
 /** Numbers of the log looked at in one query. */
 const RANGE = { min: 4_000, max: 128_000 };
 /** Deliveries of one cut; what is beyond is left to the next. */
-const CUT_MAX = 100;
+const CUT_MAX = 400;
 
 /**
  * One position in the log and what lies just ahead of it. It reads the database until it has caught up, then follows the

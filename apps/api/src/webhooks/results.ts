@@ -3,7 +3,7 @@ import { GroupCommit } from './group-commit.js';
 import type { Result, RunnerStore } from './runner-store.js';
 
 /** Results of one transaction, and the longest one waits for others. */
-const GROUP = { groupSize: 100, waitMs: 50 };
+const GROUP = { groupSize: 400, waitMs: 50 };
 /** Cuts that are through are removed together. */
 const CUTS_FORGOTTEN = 50;
 

@@ -1,5 +1,6 @@
 import type { Pool } from 'pg';
 import type { SecretBox } from '@tributary/runtime';
+import type { AttemptText } from './attempt.js';
 import { type Endpoint, type EndpointState, type DisabledReason } from './endpoint.js';
 import { type EndpointRow, ENDPOINT_COLUMNS, toEndpoint } from './endpoint-row.js';
 import type { Cut, OpenDelivery } from './lanes.js';
@@ -14,8 +15,8 @@ export interface Result {
   state: 'open' | 'delivered' | 'dead' | 'erased';
   /** ms since 1970. */
   nextAt: number;
-  /** JSON of the attempt; missing where nothing was sent. */
-  record?: string;
+  /** The attempt as it is kept; missing where nothing was sent. */
+  record?: AttemptText;
   /** What its row is made of, when this was the first attempt. */
   first?: { seqs: readonly number[]; replayId: string | null; createdAt: number };
   /** What memory has of it: its part of the cut is kept until this is written. */
@@ -81,9 +82,10 @@ const RESULTS = `
 insert into webhook_deliveries as d (endpoint_id, id, replay_id, seqs, seq, state, attempt, next_attempt_at, created_at, ended_at, attempts)
 select r.endpoint, r.id, nullif(r.replay, ''), coalesce(r.seqs::bigint[], '{}'), coalesce((r.seqs::bigint[])[1], 0), f.state, r.attempt,
   to_timestamp(r.next / 1000), coalesce(to_timestamp(r.created / 1000), now()), case when f.state <> 'open' then now() end,
-  case when coalesce(r.record, '') = '' then '{}' else array[r.record] end
+  case when coalesce(r.record, '') = '' then '{}' else array[r.record || s.texts[r.same]] end
 from unnest(string_to_array($1, ','), string_to_array($2, ','), string_to_array($3, ','), string_to_array($4, ';', ''), string_to_array($5, ','),
-  $6::smallint[], $7::float8[], $8::float8[], string_to_array($9, E'\x1e')) as r (endpoint, id, replay, seqs, state, attempt, next, created, record)
+  $6::smallint[], $7::float8[], $8::float8[], string_to_array($9, E'\x1e'), $10::smallint[]) as r (endpoint, id, replay, seqs, state, attempt, next, created, record, same)
+cross join (select string_to_array($11, E'\x1e') as texts) s
 cross join lateral (select case when r.state = 'open' and r.replay <> '' and r.seqs is not null and not exists (
   select from webhook_replays p where p.id = r.replay and p.state = 'running') then 'cancelled' else r.state end as state) f
 where r.seqs is not null or exists (select from webhook_deliveries x where x.endpoint_id = r.endpoint and x.id = r.id)
@@ -157,6 +159,8 @@ export class RunnerStore {
     const results = [...unsorted].sort((a, b) =>
       a.endpointId === b.endpointId ? compare(a.id, b.id) : compare(a.endpointId, b.endpointId),
     );
+    const same = new Map<string, number>();
+    for (const { record } of results) if (record && !same.has(record.same)) same.set(record.same, same.size + 1);
     const column = (pick: (result: Result) => string | number, separator = ',') => results.map(pick).join(separator);
     // Texts with separators that no value holds: half the work of arrays or JSON on both sides. JSON escapes control characters.
     const values = [
@@ -168,7 +172,9 @@ export class RunnerStore {
       `{${column(({ attempt }) => attempt)}}`,
       `{${column(({ nextAt }) => nextAt)}}`,
       `{${column(({ first }) => first?.createdAt ?? 'null')}}`,
-      column(({ record }) => record ?? '', '\x1e'),
+      column(({ record }) => record?.own ?? '', '\x1e'),
+      `{${column(({ record }) => (record ? same.get(record.same)! : 0))}}`,
+      [...same.keys()].join('\x1e'),
     ];
     await this.pool.query({ ...prepared.results, values });
   }

@@ -13,7 +13,7 @@ import type { LogReader, Move } from './reader.js';
 import type { Results } from './results.js';
 import { nextStep, type RetryPolicy } from './retry.js';
 import type { EndpointLoad, Result } from './runner-store.js';
-import { bucketOf, limited, type Source, type SourceParts, type Sources, sourcesOf } from './sources.js';
+import { bucketOf, limited, type Source, type SourceParts, type Sources, sourcesOf, supply } from './sources.js';
 
 /** What the runners of one process share. */
 export interface RunnerParts {
@@ -61,6 +61,7 @@ export class EndpointRunner {
   private abandoned = false;
   private readonly filling = new Set<LogReader>();
   private fillAt = 0;
+  private suppliedAt = 0;
   private timer: NodeJS.Timeout | undefined;
   private pumping = false;
   /** Ids that left the wire while {@link reload} read the database: what it read of them is old. */
@@ -124,7 +125,7 @@ export class EndpointRunner {
   /** Steps of its readers that cut deliveries, for the next transaction. */
   plan(): Move[] {
     if (this.frozen || this.stopped) return [];
-    return this.readers().flatMap(({ reader, lane, ahead }) => reader.plan(lane.room(ahead)) ?? []);
+    return this.readers().flatMap(({ reader, lane, ahead }) => reader.plan(lane.room(ahead.now)) ?? []);
   }
 
   /** Steps over what does not match. */
@@ -143,16 +144,16 @@ export class EndpointRunner {
     if (deliveries.length === 0) return;
     const now = Date.now();
     const of: Cut = { id: deliveries[0]!.id, createdAt: now, left: deliveries.length };
-    source.lane.add(
-      deliveries.map(({ id, entries }) => ({
-        id,
-        attempt: 0,
-        nextAt: now,
-        since: entries[0]!.event.receivedAt,
-        cut: { seqs: entries.map(({ seq }) => seq), of },
-        entries,
-      })),
-    );
+    const open = deliveries.map(({ id, entries }) => ({
+      id,
+      attempt: 0,
+      nextAt: now,
+      since: entries[0]!.event.receivedAt,
+      cut: { seqs: entries.map(({ seq }) => seq), of },
+      entries,
+    }));
+    supply(source, open, now - this.suppliedAt);
+    this.suppliedAt = now;
     this.wake();
   }
 
@@ -220,7 +221,7 @@ export class EndpointRunner {
       if (resting || (lane.stuck && (lane.nextAt ?? now) > now + SHED_MS)) reader.shed();
       else {
         if (reader.hungry) void this.fill(reader);
-        if (reader.ready(now) && lane.room(ahead) > 0) this.parts.cutter.want(this);
+        if (reader.ready(now) && lane.room(ahead.now) > 0) this.parts.cutter.want(this);
       }
     }
     const waitMs = this.sendReady(now);
@@ -271,7 +272,7 @@ export class EndpointRunner {
     for (const { lane, reader, ahead } of [live, again, ...(replay ? [replay] : [])] as Source[]) {
       if (lane.nextAt !== undefined && lane.nextAt > now) at = Math.min(at, lane.nextAt);
       const due = reader?.batchDueAt;
-      if (due !== undefined && due > now && lane.room(ahead) > 0) at = Math.min(at, due);
+      if (due !== undefined && due > now && lane.room(ahead.now) > 0) at = Math.min(at, due);
     }
     // Longer waits are cut: a timer of more than 24 days would fire at once.
     if (Number.isFinite(at)) this.timer = setTimeout(this.wake, Math.min(at - now, 3_600_000));

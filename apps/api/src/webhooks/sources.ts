@@ -13,8 +13,8 @@ export interface Source {
   reader?: LogReader;
   /** Deliveries of it that may be on the wire. */
   open: number;
-  /** Deliveries that are made ready behind those. */
-  ahead: number;
+  /** Deliveries that are made ready behind those: `min`, and up to `max` while the wire would wait for the database. */
+  ahead: { now: number; readonly min: number; readonly max: number };
   bucket?: TokenBucket;
 }
 
@@ -40,6 +40,9 @@ export interface Before {
 }
 
 const BATCHES_AHEAD = 2;
+const AHEAD_TIMES_MAX = 8;
+/** A source that cuts less often than this has no need to be ahead of itself, in ms. */
+const SLOW_MS = 1_000;
 
 /** Sources as the database describes them; deliveries that were there before stay the same objects. */
 export function sourcesOf({ endpoint, position, replay, open }: EndpointLoad, parts: SourceParts, before?: Before): Sources {
@@ -47,7 +50,10 @@ export function sourcesOf({ endpoint, position, replay, open }: EndpointLoad, pa
   const lane = (name: Source['name'], rows: OpenRow[]) => laneOf(endpoint, rows, before?.sources[name]?.lane, before?.finished);
   const share = Math.max(1, Math.floor(endpoint.maxInFlight / 2));
   // A batch is much at once: two of them keep the wire busy, and more would only fill the memory.
-  const ahead = (places: number) => ({ open: places, ahead: endpoint.batch ? Math.min(BATCHES_AHEAD, places) : places });
+  const ahead = (places: number) => {
+    const min = endpoint.batch ? Math.min(BATCHES_AHEAD, places) : places;
+    return { open: places, ahead: { now: min, min, max: endpoint.batch ? min : AHEAD_TIMES_MAX * min } };
+  };
   const live = open.filter(({ again, replayId }) => !again && replayId === null);
   const again = open.filter((row) => row.again);
   return {
@@ -71,6 +77,13 @@ export function sourcesOf({ endpoint, position, replay, open }: EndpointLoad, pa
       bucket: new TokenBucket(ratePerSecond),
     };
   }
+}
+
+/** Takes up deliveries that were cut, and judges by whether the last ones were used up how far ahead the next cut should be. */
+export function supply({ lane, ahead }: Source, deliveries: readonly OpenDelivery[], cutMs: number): void {
+  if (cutMs > SLOW_MS) ahead.now = ahead.min;
+  else if (lane.isDry && deliveries.length >= ahead.now / 2) ahead.now = Math.min(ahead.max, 2 * ahead.now);
+  lane.add(deliveries);
 }
 
 /** A bucket for a rate limit, where there is one. */

@@ -1,6 +1,6 @@
 import type { Problem as ProblemType } from '@tributary/runtime';
 import { Problem } from '@tributary/runtime';
-import { type AttemptRecord, Sender } from './attempt.js';
+import { type AttemptRecord, readAttempt, Sender } from './attempt.js';
 import { askConsent } from './challenge.js';
 import type { DeliveryStore } from './delivery-store.js';
 import { DeliveryIds, type Endpoint, type EndpointSettings } from './endpoint.js';
@@ -109,8 +109,9 @@ export class WebhooksService {
       id: delivery,
       entries: [{ json, bytes: Buffer.from(json) }],
     });
-    await this.options.deliveries.recordTest(id, delivery, record, outcome.category === undefined);
-    return { delivery, attempt: JSON.parse(record) as AttemptRecord };
+    const text = record.own + record.same;
+    await this.options.deliveries.recordTest(id, delivery, text, outcome.category === undefined);
+    return { delivery, attempt: readAttempt(delivery, text) };
   }
 
   private async settings(base: EndpointSettings, body: Partial<NewEndpointBody>): Promise<EndpointSettings> {

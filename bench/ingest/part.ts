@@ -1,5 +1,6 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { reasonOf } from '@tributary/runtime';
 import { cpuSecondsOf } from '../signer/process.js';
 
 const STOP_MS_MAX = 5_000;
@@ -86,7 +87,7 @@ export function answer(answers: Record<string, (input: never) => unknown>): void
     const run = new Promise((resolve) => resolve(what === 'ready' ? true : answers[what]?.(input as never)));
     run.then(
       (value) => reply({ n, value }),
-      (error: unknown) => reply({ n, error: error instanceof Error ? error.message : String(error) }),
+      (error: unknown) => reply({ n, error: reasonOf(error) }),
     );
   });
   process.once('disconnect', () => process.exit(0));

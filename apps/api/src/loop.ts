@@ -1,4 +1,4 @@
-import { backoffMs, type Logger } from '@tributary/runtime';
+import { backoffMs, type Logger, reasonOf } from '@tributary/runtime';
 
 /** A running background loop. */
 export interface Loop {
@@ -40,7 +40,7 @@ export function startLoop(options: { name: string; everyMs: number; logger: Logg
         failures = 0;
       } catch (error) {
         if (failures === 0 && !stopping.signal.aborted) {
-          logger.warn({ loop: name, reason: error instanceof Error ? error.message : String(error) }, 'failed; trying again');
+          logger.warn({ loop: name, reason: reasonOf(error) }, 'failed; trying again');
         }
         failures += 1;
       }

@@ -1,4 +1,5 @@
 import type { CreatorStatus, LeaseManager, OfferBoard, OfferState, TransferResult } from '@tributary/creators';
+import { reasonOf } from '@tributary/runtime';
 import { Bell } from './bell.js';
 import { handOverProof, handOverToken } from './carry.js';
 import type { Clock } from './clock.js';
@@ -244,8 +245,4 @@ function judge(outgoing: Outgoing, state: OfferState | 'gone' | undefined, now: 
   outgoing.readyAt = undefined;
   const isIgnored = state.state === 'open' && now - Math.max(offeredAt, progressAt) > TAKE_MS;
   return isIgnored || ageMs > READY_MS[reason] ? 'over' : undefined;
-}
-
-function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

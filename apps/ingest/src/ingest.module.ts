@@ -1,6 +1,17 @@
 import { type DynamicModule, Inject, Injectable, Module, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
 import { disagreementOnPartitions, inboxBytes, LogKeys } from '@tributary/log';
-import { backoffMs, Config, createRedis, HealthController, type Logger, Metrics, pause, Readiness, waitForRedis } from '@tributary/runtime';
+import {
+  backoffMs,
+  Config,
+  createRedis,
+  HealthController,
+  type Logger,
+  Metrics,
+  pause,
+  Readiness,
+  reasonOf,
+  waitForRedis,
+} from '@tributary/runtime';
 import type { Redis } from 'ioredis';
 import { Worker } from './worker.js';
 
@@ -54,7 +65,7 @@ class WorkerLife implements OnApplicationBootstrap, OnApplicationShutdown {
         const disagreement = await disagreementOnPartitions(redis, new LogKeys(config.redisPrefix, config.partitions));
         return { disagreement, inboxBytesMax: await inboxBytes(redis, config.inboxBytesMax) };
       } catch (error) {
-        logger.warn({ reason: error instanceof Error ? error.message : String(error) }, 'Redis did not answer; trying again');
+        logger.warn({ reason: reasonOf(error) }, 'Redis did not answer; trying again');
         await pause(backoffMs(tries, { firstMs: 100, maxMs: 5_000 }), stopping.signal);
       }
     }

@@ -1,4 +1,5 @@
 import type { CreatorRecord, Lease, LeaseManager, OfferBoard, OfferState, TakenOffer } from '@tributary/creators';
+import { reasonOf } from '@tributary/runtime';
 import { Bell } from './bell.js';
 import type { SessionServices } from './session-services.js';
 import { Standby } from './standby.js';
@@ -197,8 +198,4 @@ export class Standbys {
       this.options.services.logger.debug({ creator: offer.creatorId, reason: reasonOf(error) }, 'an offer could not be answered');
     }
   }
-}
-
-function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -13,6 +13,7 @@ import {
 } from '@tributary/creators';
 import type { InboxProducer } from '@tributary/log';
 import type { Redis } from 'ioredis';
+import { reasonOf } from '@tributary/runtime';
 import { systemClock } from './clock.js';
 import { CreatorSession } from './creator-session.js';
 import { Fleet } from './fleet.js';
@@ -202,7 +203,7 @@ export class Supervisor {
       await step();
       return true;
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
+      const reason = reasonOf(error);
       if (!this.isAway)
         this.options.logger.warn({ what, reason, held: this.sessions.size }, 'the supervisor cannot reach Redis; sessions go on');
       this.isAway = true;

@@ -1,5 +1,6 @@
 import type { Redis } from 'ioredis';
 import { LuaScript } from '@tributary/runtime/lua-script';
+import { reasonOf } from '@tributary/runtime/reason';
 
 /** Where the leases of a partition live. The log's keys have this shape. */
 export interface LeaseKeys {
@@ -308,7 +309,7 @@ export class LeaseManager {
     shard.isAnswering = false;
     if (shard.failing) return;
     shard.failing = true;
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = reasonOf(error);
     this.options.logger.warn({ partition: shard.partition, reason, held: shard.held.size }, 'leases cannot be renewed; creators stay held');
   }
 }

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { backoffMs, pause } from '@tributary/runtime/backoff';
 import { LuaScript } from '@tributary/runtime/lua-script';
 import type { Redis } from 'ioredis';
+import { reasonOf } from '@tributary/runtime/reason';
 import { sendEncoded } from './encoded-command.js';
 import type { LogKeys } from './keys.js';
 import {
@@ -133,7 +134,7 @@ export class RunAppender {
     } catch (error) {
       if (this.stopped.signal.aborted) return 0;
       queue.isStuck = true;
-      this.complain('error', partition, error instanceof Error ? error.message : String(error));
+      this.complain('error', partition, reasonOf(error));
       this.options.onStuck?.();
       return backoffMs(queue.failures++, { firstMs: 50, maxMs: 1_000 });
     }

@@ -2,6 +2,7 @@ import { type CustomTransportStrategy, Server } from '@nestjs/microservices';
 import { backoffMs, pause } from '@tributary/runtime/backoff';
 import type { Redis } from 'ioredis';
 import { isObservable, lastValueFrom } from 'rxjs';
+import { reasonOf } from '@tributary/runtime/reason';
 import type { FeedReader } from './feed.js';
 import type { LogKeys } from './keys.js';
 import type { LogLogger } from './run-appender.js';
@@ -144,8 +145,4 @@ export class LogTransport extends Server implements CustomTransportStrategy {
       }
     }
   }
-}
-
-function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

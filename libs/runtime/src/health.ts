@@ -2,6 +2,7 @@ import { Controller, Get, Inject, Injectable, Res } from '@nestjs/common';
 import { ApiExcludeController } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
 import { collectDefaultMetrics, Registry } from 'prom-client';
+import { reasonOf } from './reason.js';
 
 /** A readiness check: undefined when ready, else one sentence that says what is wrong. */
 export type ReadinessCheck = () => string | undefined | Promise<string | undefined>;
@@ -23,7 +24,7 @@ export class Readiness {
         try {
           return [name, (await check()) ?? 'ok'] as const;
         } catch (error) {
-          return [name, error instanceof Error ? error.message : String(error)] as const;
+          return [name, reasonOf(error)] as const;
         }
       }),
     );

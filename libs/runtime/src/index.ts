@@ -8,5 +8,6 @@ export { LuaScript } from './lua-script.js';
 export { createPool, waitForPostgres } from './postgres.js';
 export { createValidationPipe, type FieldProblem, Problem, ProblemFilter } from './problem.js';
 export { createHttpAdapter, type ProcessOptions, runProcess } from './process.js';
+export { reasonOf } from './reason.js';
 export { createRedis, waitForRedis } from './redis.js';
 export { SecretBox } from './secret-box.js';

@@ -1,5 +1,6 @@
 import type { LoggerService } from '@nestjs/common';
 import { type Logger as PinoLogger, pino } from 'pino';
+import { reasonOf } from './reason.js';
 
 /** Structured logger: `log.info({ field }, 'what happened')`. Libraries take this shape and know no implementation. */
 export type Logger = Pick<PinoLogger, 'trace' | 'debug' | 'info' | 'warn' | 'error'>;
@@ -38,10 +39,7 @@ export function createLogger(options: { name: string; level: string; format: 'js
 export function nestLogger(logger: Logger): LoggerService {
   const text = (message: unknown, context: unknown[]) => {
     const where = context.filter((part): part is string => typeof part === 'string').at(-1);
-    return [
-      { context: where, ...(message instanceof Error ? { err: message } : {}) },
-      message instanceof Error ? message.message : String(message),
-    ] as const;
+    return [{ context: where, ...(message instanceof Error ? { err: message } : {}) }, reasonOf(message)] as const;
   };
   return {
     log: (message: unknown, ...rest: unknown[]) => logger.debug(...text(message, rest)),

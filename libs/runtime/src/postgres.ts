@@ -1,4 +1,5 @@
 import pg from 'pg';
+import { reasonOf } from './reason.js';
 import { backoffMs, pause } from './backoff.js';
 import type { Logger } from './logging.js';
 
@@ -27,7 +28,7 @@ export async function waitForPostgres(pool: pg.Pool, logger: Logger, signal?: Ab
       return true;
     } catch (error) {
       if (Date.now() - saidAt > 10_000) {
-        logger.warn({ reason: error instanceof Error ? error.message : String(error) }, 'waiting for PostgreSQL');
+        logger.warn({ reason: reasonOf(error) }, 'waiting for PostgreSQL');
         saidAt = Date.now();
       }
       await pause(backoffMs(attempt, { firstMs: 100, maxMs: 2_000 }), signal);

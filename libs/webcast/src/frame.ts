@@ -1,4 +1,5 @@
 import { gunzipSync } from 'node:zlib';
+import { reasonOf } from '@tributary/runtime/reason';
 import { FieldReader } from './field-reader.js';
 import type { WireMessage } from './wire.js';
 
@@ -42,7 +43,7 @@ export function readFrame(bytes: Uint8Array, limits: FrameLimits): Frame {
   try {
     return readPushFrame(bytes, limits);
   } catch (error) {
-    return { kind: 'bad', problem: error instanceof Error ? error.message : String(error) };
+    return { kind: 'bad', problem: reasonOf(error) };
   }
 }
 

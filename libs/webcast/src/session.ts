@@ -1,3 +1,4 @@
+import { reasonOf } from '@tributary/runtime/reason';
 import { onAbort } from './abort.js';
 import { planSocket, type SocketBundle, type SocketPlan } from './bundle.js';
 import type { SocketLocale } from './device.js';
@@ -314,5 +315,5 @@ export class RoomSession {
 }
 
 function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  return reasonOf(error);
 }

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { random, type Stack, startStack } from '@tributary/testing';
 import pg from 'pg';
+import { reasonOf } from '@tributary/runtime';
 import { account, type Accounting, settled } from '../parts/accounting.js';
 import { type Absences, absences } from './absence.js';
 import type { Fault, Injection } from './kinds.js';
@@ -79,9 +80,7 @@ export async function runFault({ fault, options, say, signal }: FaultRun): Promi
     result.stream = { entries: watch.entries, duplicates: watch.duplicates };
     result.failures.push(...judge(fault, result, options));
   } catch (error) {
-    result.failures.push(
-      signal.aborted ? 'the run was ended' : `the run failed: ${error instanceof Error ? error.message : String(error)}`,
-    );
+    result.failures.push(signal.aborted ? 'the run was ended' : `the run failed: ${reasonOf(error)}`);
   } finally {
     await watch?.stop();
     await pool?.end();
@@ -113,7 +112,7 @@ async function inject({ fault, options, say, signal }: FaultRun, scene: Scene, r
     }
   } catch (error) {
     signal.throwIfAborted();
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = reasonOf(error);
     say(`${fault.name}: no recovery: ${reason}`);
     result.failures.push(`no recovery from injection ${injections.length + 1}: ${reason}`);
   }

@@ -1,5 +1,5 @@
 import { Inject, Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
-import { hashKey, type KeyRecord, type Logger, Problem } from '@tributary/runtime';
+import { hashKey, type KeyRecord, type Logger, Problem, reasonOf } from '@tributary/runtime';
 import type pg from 'pg';
 import { type Loop, startLoop } from '../loop.js';
 import { readVersion } from '../projections/versions.js';
@@ -64,7 +64,7 @@ export class KeyRing implements OnApplicationBootstrap, OnModuleDestroy {
       await this.load();
     } catch (error) {
       if (this.byHash) return;
-      this.logger.warn({ reason: error instanceof Error ? error.message : String(error) }, 'keys cannot be read');
+      this.logger.warn({ reason: reasonOf(error) }, 'keys cannot be read');
       throw new Problem(503, 'Unavailable', 'keys cannot be checked now: PostgreSQL does not answer', { headers: { 'retry-after': '2' } });
     }
   }

@@ -9,7 +9,7 @@ import {
   StatusBoard,
   WorkerBoard,
 } from '@tributary/creators';
-import { Config, type Logger } from '@tributary/runtime';
+import { Config, type Logger, reasonOf } from '@tributary/runtime';
 import type { Redis } from 'ioredis';
 import { LOGGER, REDIS } from '../resources.js';
 import { shownOptions } from './creator-options.js';
@@ -155,7 +155,7 @@ export class CreatorViews {
   /** Views in the order given; `known` is false when Redis did not answer, and their state null. */
   async of(creators: readonly StoredCreator[]): Promise<{ views: CreatorView[]; known: boolean }> {
     const statuses = await this.statuses(creators.map(({ id }) => id)).catch((error: unknown) => {
-      this.logger.debug({ reason: error instanceof Error ? error.message : String(error) }, 'creator states cannot be read');
+      this.logger.debug({ reason: reasonOf(error) }, 'creator states cannot be read');
       return undefined;
     });
     return { views: creators.map((creator, i) => toView(creator, statuses?.[i], statuses !== undefined)), known: statuses !== undefined };

@@ -1,5 +1,6 @@
 import type { StoredEvent } from '@tributary/events';
 import type { FeedBatch } from '@tributary/log';
+import { reasonOf } from '@tributary/runtime';
 import type { EventStore } from '../store/event-store.js';
 import { type EventFilter, matches } from '../store/filter.js';
 
@@ -116,7 +117,7 @@ export class LiveHub {
         this.wake();
       }
     } catch (error) {
-      this.options.logger.warn({ reason: error instanceof Error ? error.message : String(error) }, 'the head of the log cannot be read');
+      this.options.logger.warn({ reason: reasonOf(error) }, 'the head of the log cannot be read');
     } finally {
       this.asking = false;
     }

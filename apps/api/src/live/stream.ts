@@ -1,6 +1,6 @@
 import type { StoredEvent } from '@tributary/events';
 import { encodeCursor } from '@tributary/log';
-import { backoffMs, type Logger, pause } from '@tributary/runtime';
+import { backoffMs, type Logger, pause, reasonOf } from '@tributary/runtime';
 import { envelopeOf } from '../events/envelopes.js';
 import type { EventFilter } from '../store/filter.js';
 import type { LiveHub } from './hub.js';
@@ -104,11 +104,7 @@ export class LiveStream {
         return;
       } catch (error) {
         if (signal.aborted) return;
-        if (failures === 0)
-          logger.warn(
-            { reason: error instanceof Error ? error.message : String(error) },
-            'a live stream cannot read the log; trying again',
-          );
+        if (failures === 0) logger.warn({ reason: reasonOf(error) }, 'a live stream cannot read the log; trying again');
         await pause(backoffMs(failures, RETRY), signal);
       }
     }

@@ -1,3 +1,5 @@
+import { reasonOf } from '@tributary/runtime';
+
 /** What one part of the system answered: its facts, or why there are none. */
 export type Probed<T extends object> = ({ ok: true } & T) | { ok: false; reason: string };
 
@@ -20,11 +22,4 @@ export async function probe<T extends object>(timeoutMs: number, ask: (signal: A
   } finally {
     clearTimeout(timer);
   }
-}
-
-function reasonOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  const cause = error.cause as { code?: string; message?: string } | undefined;
-  const first = error instanceof AggregateError ? (error.errors[0] as Error | undefined)?.message : undefined;
-  return [error.message, cause?.code ?? cause?.message, first].filter(Boolean).join(': ') || error.name;
 }

@@ -2,7 +2,7 @@ import { Controller, Inject, Injectable } from '@nestjs/common';
 import { EventPattern, Payload } from '@nestjs/microservices';
 import { ApiExcludeController } from '@nestjs/swagger';
 import { FeedWriter, INBOX, type InboxBatch, InboxReader, type PositionSource, type Positions } from '@tributary/log';
-import { type Logger, Metrics } from '@tributary/runtime';
+import { type Logger, Metrics, reasonOf } from '@tributary/runtime';
 import { Counter, Gauge, Histogram } from 'prom-client';
 import { LOGGER } from '../resources.js';
 import { Committer, type LogHead } from './committer.js';
@@ -95,8 +95,7 @@ export class StoreWriter implements PositionSource {
     try {
       await Promise.all([this.feed.publish({ generation, after, to }, eventsJson), this.reader.confirm(batch.entries)]);
     } catch (error) {
-      if (!this.untold)
-        this.logger.warn({ reason: error instanceof Error ? error.message : String(error) }, 'a commit could not be published yet');
+      if (!this.untold) this.logger.warn({ reason: reasonOf(error) }, 'a commit could not be published yet');
       this.untold = true;
     }
   }

@@ -1,4 +1,4 @@
-import type { Logger } from '@tributary/runtime';
+import { type Logger, reasonOf } from '@tributary/runtime';
 import type { EndpointRunner } from './runner.js';
 import type { Move } from './reader.js';
 import type { RunnerStore } from './runner-store.js';
@@ -71,7 +71,7 @@ export class Cutter {
       );
     } catch (error) {
       // Whether it was committed is not known.
-      this.options.logger.warn({ reason: error instanceof Error ? error.message : String(error) }, 'webhook positions could not be moved');
+      this.options.logger.warn({ reason: reasonOf(error) }, 'webhook positions could not be moved');
       for (const runner of new Set(steps.map((step) => step.runner))) this.options.lost(runner);
       return;
     }

@@ -1,4 +1,4 @@
-import { backoffMs, type Logger, pause } from '@tributary/runtime';
+import { backoffMs, type Logger, pause, reasonOf } from '@tributary/runtime';
 
 export interface GroupCommitOptions<T> {
   name: string;
@@ -84,10 +84,7 @@ export class GroupCommit<T> {
         return;
       } catch (error) {
         if (failures === 0)
-          logger.warn(
-            { what: name, items: group.length, reason: error instanceof Error ? error.message : String(error) },
-            'cannot be written now; trying again',
-          );
+          logger.warn({ what: name, items: group.length, reason: reasonOf(error) }, 'cannot be written now; trying again');
         if (!(await pause(backoffMs(failures, RETRY), this.stopping.signal))) {
           this.underWay = 0;
           return;

@@ -1,5 +1,5 @@
 import { matchesType } from '@tributary/events';
-import { backoffMs, type Logger, pause } from '@tributary/runtime';
+import { backoffMs, type Logger, pause, reasonOf } from '@tributary/runtime';
 import type { LiveHub } from '../live/hub.js';
 import type { EventFilter } from '../store/filter.js';
 import { type Entry, entryOf } from './entry.js';
@@ -111,11 +111,7 @@ export class LogTail {
         this.recent = [];
         this.recentAfter = this.position;
       } catch (error) {
-        if (failures === 0)
-          logger.warn(
-            { reason: error instanceof Error ? error.message : String(error) },
-            'the log cannot be followed for webhooks; trying again',
-          );
+        if (failures === 0) logger.warn({ reason: reasonOf(error) }, 'the log cannot be followed for webhooks; trying again');
         await pause(backoffMs(failures++, RETRY), signal);
       }
     }

@@ -1,4 +1,4 @@
-import type { Logger } from '@tributary/runtime';
+import { type Logger, reasonOf } from '@tributary/runtime';
 import type { FeedWriter } from '@tributary/log';
 import type { Pool } from 'pg';
 import type { Committer } from '../store/committer.js';
@@ -52,7 +52,7 @@ export class Notices {
         await feed.publish({ generation: result.generation, after: result.after, to: result.to }, result.eventsJson);
       } catch (error) {
         // Live readers notice by themselves that the head has moved.
-        logger.debug({ reason: error instanceof Error ? error.message : String(error) }, 'a notice could not be published');
+        logger.debug({ reason: reasonOf(error) }, 'a notice could not be published');
       }
       return rows.length;
     }

@@ -1,4 +1,4 @@
-import type { Logger } from '@tributary/runtime';
+import { type Logger, reasonOf } from '@tributary/runtime';
 import { type Attempt, Sender } from './attempt.js';
 import type { Cutter } from './cutter.js';
 import { Conduct } from './conduct.js';
@@ -358,8 +358,4 @@ export class EndpointRunner {
 /** Requests an endpoint may have on the wire, whatever they are for. */
 function placesOf({ ordered, maxInFlight }: Endpoint): number {
   return ordered ? 1 : maxInFlight;
-}
-
-function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { backoffMs, type Logger, pause, type SecretBox } from '@tributary/runtime';
+import { backoffMs, type Logger, pause, reasonOf, type SecretBox } from '@tributary/runtime';
 import type { Pool } from 'pg';
 import { type Loop, startLoop } from '../loop.js';
 import { Cutter } from './cutter.js';
@@ -129,10 +129,7 @@ export class Runners {
       await this.store.flushHealth(new Map(runners.map((runner) => [runner.id, runner.conduct.health])));
       await this.store.leave();
     } catch (error) {
-      logger.warn(
-        { reason: error instanceof Error ? error.message : String(error) },
-        'webhook endpoints could not be given up; others take them over',
-      );
+      logger.warn({ reason: reasonOf(error) }, 'webhook endpoints could not be given up; others take them over');
     }
     this.held.clear();
   }
@@ -287,10 +284,7 @@ export class Runners {
       }
     } catch (error) {
       // Read again, it finds the same.
-      this.options.logger.warn(
-        { endpoint: runner.id, reason: error instanceof Error ? error.message : String(error) },
-        'a webhook position could not be moved',
-      );
+      this.options.logger.warn({ endpoint: runner.id, reason: reasonOf(error) }, 'a webhook position could not be moved');
     }
     await this.reload(runner);
   }
@@ -319,10 +313,7 @@ export class Runners {
           return;
         } catch (error) {
           if (failures === 0)
-            this.options.logger.warn(
-              { endpoint: runner.id, reason: error instanceof Error ? error.message : String(error) },
-              'a webhook endpoint cannot be read; trying again',
-            );
+            this.options.logger.warn({ endpoint: runner.id, reason: reasonOf(error) }, 'a webhook endpoint cannot be read; trying again');
           await pause(backoffMs(failures++, RELOAD), this.stopping.signal);
         }
       }
@@ -341,10 +332,7 @@ export class Runners {
       runner.freeze();
     } catch (error) {
       // The next failure of the endpoint tries again.
-      logger.warn(
-        { endpoint: runner.id, reason: error instanceof Error ? error.message : String(error) },
-        'a webhook endpoint could not be disabled yet',
-      );
+      logger.warn({ endpoint: runner.id, reason: reasonOf(error) }, 'a webhook endpoint could not be disabled yet');
     }
   }
 }

@@ -1,4 +1,4 @@
-import type { Logger } from '@tributary/runtime';
+import { type Logger, reasonOf } from '@tributary/runtime';
 import { Queue, Worker } from 'bullmq';
 import type { Redis } from 'ioredis';
 
@@ -86,10 +86,7 @@ export class WakeQueue {
 
   private said(error: unknown): void {
     if (!this.lost)
-      this.options.logger.warn(
-        { reason: error instanceof Error ? error.message : String(error) },
-        'webhook wake-ups cannot use Redis; the sweeper goes on without it',
-      );
+      this.options.logger.warn({ reason: reasonOf(error) }, 'webhook wake-ups cannot use Redis; the sweeper goes on without it');
     this.lost = true;
   }
 }

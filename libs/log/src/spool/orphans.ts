@@ -1,5 +1,6 @@
 import { readdir, rename } from 'node:fs/promises';
 import { join } from 'node:path';
+import { reasonOf } from '@tributary/runtime/reason';
 import { type OwnerMark, isGone } from './owner.js';
 import type { OpenSegment, SpoolDamage } from './partition-log.js';
 import { Replay, type ReplayOptions } from './replay.js';
@@ -134,7 +135,7 @@ export class Orphans {
 
   /** A trouble of the disk, said when it begins. */
   private complain(error: unknown): void {
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = reasonOf(error);
     if (this.complaint !== reason) this.options.logger.error({ reason }, 'spools of runs that ended cannot be read; trying again');
     this.complaint = reason;
   }

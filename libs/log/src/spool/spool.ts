@@ -1,6 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Redis } from 'ioredis';
+import { reasonOf } from '@tributary/runtime/reason';
 import type { LogKeys } from '../keys.js';
 import type { PartitionQueue } from '../partition-queue.js';
 import type { LogLogger, ReadBack } from '../run-appender.js';
@@ -108,7 +109,7 @@ export class Spool {
     mkdir(this.options.dir, { recursive: true, mode: 0o700 }).then(
       () => this.orphans.start(),
       (error: unknown) => {
-        this.unusable = error instanceof Error ? error.message : String(error);
+        this.unusable = reasonOf(error);
         this.options.logger.error({ reason: this.unusable }, 'SPOOL_DIR cannot be used; events that Redis does not take stay in memory');
       },
     );

@@ -1,4 +1,5 @@
 import { backoffMs, pause } from '@tributary/runtime/backoff';
+import { reasonOf } from '@tributary/runtime/reason';
 import type { PartitionQueue } from '../partition-queue.js';
 import type { LogLogger } from '../run-appender.js';
 import type { RunFolder } from './run-folder.js';
@@ -158,7 +159,7 @@ export class SpoolWriter {
       return await work();
     } catch (error) {
       this.failures += 1;
-      this.fail({ kind: 'failing', reason: error instanceof Error ? error.message : String(error) });
+      this.fail({ kind: 'failing', reason: reasonOf(error) });
       return undefined;
     }
   }

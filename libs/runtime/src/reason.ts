@@ -1,0 +1,10 @@
+/**
+ * What an error says of itself, for a log line or an answer; never its stack. With its cause, or the first of several errors:
+ * a fetch that failed says why only there.
+ */
+export function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const cause = error.cause as { code?: string; message?: string } | undefined;
+  const first = error instanceof AggregateError ? (error.errors[0] as Error | undefined)?.message : undefined;
+  return [error.message, cause?.code ?? cause?.message, first].filter(Boolean).join(': ') || error.name;
+}

@@ -1,42 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
-import type { EventDraft, EventType } from '@tributary/events';
-import {
-  catalogProblems,
-  protoOf,
-  SAMPLE_MS,
-  SAMPLE_ROOM,
-  SAMPLE_SECONDS,
-  sampleGift,
-  sampleImage,
-  sampleMessage,
-  sampleText,
-  sampleUser,
-} from '@tributary/testing';
+import { protoOf, SAMPLE_ROOM, SAMPLE_SECONDS, sampleGift, sampleImage, sampleMessage, sampleText, sampleUser } from '@tributary/testing';
 import * as proto from 'tiktok-live-proto/v3';
-import type { WireMessage } from '../wire.js';
-import { RoomNormaliser } from './normaliser.js';
-
-const SAMPLE_TIME = new Date(SAMPLE_MS).toISOString();
-const viewer = {
-  id: '7000000000000000001',
-  uniqueId: 'viewer.1',
-  nickname: 'Viewer 1',
-  avatarUrl: 'https://p16.example/avatar-1.webp',
-  isModerator: false,
-  followRole: 1,
-};
-
-/** Normalises one message in a new room, and holds each event against the catalog. */
-function eventsOf(message: WireMessage): EventDraft[] {
-  const room = new RoomNormaliser({ creatorId: 'cr_1', handle: 'host', roomId: SAMPLE_ROOM });
-  const drafts = room.normalise(message, SAMPLE_MS + 150);
-  expect(drafts.flatMap(catalogProblems)).toEqual([]);
-  return drafts;
-}
-
-function dataOf(message: WireMessage, type: EventType): object | undefined {
-  return eventsOf(message).find((draft) => draft.type === type)?.data;
-}
+import { dataOf, eventsOf, SAMPLE_TIME, viewer } from '../testing/sample-events.js';
 
 describe('what viewers do', () => {
   it('chat: user with the relation to the host, comment, emotes with their place, mentions', () => {

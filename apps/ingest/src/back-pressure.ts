@@ -20,6 +20,7 @@ export class BackPressure {
   private timer: NodeJS.Timeout | undefined;
   private pausedAt: number | undefined;
   private totalMs = 0;
+  private isStopped = false;
   /** Pauses since the start, and those that lasted as long as they may. */
   readonly counts = { pauses: 0, exhausted: 0 };
 
@@ -36,7 +37,7 @@ export class BackPressure {
 
   /** Memory has become short, or is free again. */
   press(isHigh: boolean): void {
-    if (isHigh === this.isPaused) return;
+    if (isHigh === this.isPaused || this.isStopped) return;
     if (isHigh) this.pause();
     else this.resume();
   }
@@ -53,6 +54,7 @@ export class BackPressure {
 
   /** Reads everything again, for good. */
   stop(): void {
+    this.isStopped = true;
     if (this.isPaused) this.resume();
   }
 

@@ -63,6 +63,11 @@ export class CreatorSession {
     return this.life?.openRoom;
   }
 
+  /** ms since 1970 from which on its room's socket is read without a pause; Infinity where it is not read. */
+  get listeningSince(): number {
+    return this.life?.listeningSince ?? Infinity;
+  }
+
   /** Messages received by this holder. */
   get messages(): number {
     return this.status.status.counters.messages;
@@ -159,7 +164,7 @@ export class CreatorSession {
 
   private async live(signal: AbortSignal): Promise<void> {
     const { carried } = this.voice;
-    if (!carried.live) this.standby?.discard();
+    if (!carried.live) this.letGoOfStandby();
     let inherited = carried.live ? carried : undefined;
     let room: LiveRoom | undefined = inherited && { roomId: inherited.roomId };
     while (!signal.aborted) {
@@ -186,10 +191,17 @@ export class CreatorSession {
   /** The standby goes to the first room if it is its own, and is let go otherwise. */
   private standbyFor({ roomId }: LiveRoom): { standby?: Standby } {
     const { standby } = this;
+    if (standby?.offer.roomId !== roomId) {
+      this.letGoOfStandby();
+      return {};
+    }
     this.standby = undefined;
-    if (standby?.offer.roomId === roomId) return { standby };
-    standby?.discard();
-    return {};
+    return { standby };
+  }
+
+  private letGoOfStandby(): void {
+    this.standby?.discard();
+    this.standby = undefined;
   }
 }
 

@@ -92,14 +92,22 @@ export class HandOvers {
     this.bell.ring();
   }
 
-  /** Offers these; those that receive nothing, or are offered already, are left alone. What becomes of them is told to the callbacks. */
+  /**
+   * Offers these; those that receive nothing, or are offered already, are left alone, but a move becomes as urgent as a stop.
+   * What becomes of them is told to the callbacks.
+   */
   async offer(sessions: readonly CreatorSession[], reason: HandOverReason): Promise<void> {
     const { offers, clock } = this.options;
     const outgoing: Outgoing[] = [];
     for (const session of sessions) {
       const { openRoom: roomId, messages, lease } = session;
-      if (roomId === undefined || this.offered.has(lease.creatorId)) continue;
+      const before = this.offered.get(lease.creatorId);
+      if (roomId === undefined || (before && (before.reason === reason || reason === 'moved'))) continue;
       const entry: Outgoing = { session, reason, roomId, messages, offeredAt: clock.now() };
+      if (before && (before.seen === 'taken' || before.seen === 'ready')) {
+        Object.assign(before, { reason, offeredAt: entry.offeredAt });
+        continue;
+      }
       this.offered.set(lease.creatorId, entry);
       outgoing.push(entry);
     }
@@ -132,15 +140,18 @@ export class HandOvers {
     while (this.offered.size > 0 || this.finishing.size > 0) {
       await this.round();
       if (this.offered.size > 0) await this.bell.wait(LOOK_MS, NEVER);
-      else await Promise.all(this.finishing);
+      // What is offered meanwhile is looked at too.
+      else await Promise.race([Promise.all(this.finishing), this.bell.wait(LOOK_MS, NEVER)]);
     }
   }
 
   private async round(): Promise<void> {
     const { offers, clock, logger } = this.options;
+    // Those that are offered while Redis answers are not judged by this answer.
+    const entries = [...this.offered];
     let states: Map<string, OfferState> | undefined;
     try {
-      states = await offers.states(this.offered.keys());
+      states = await offers.states(entries.map(([id]) => id));
       this.isAway = false;
     } catch (error) {
       if (!this.isAway) logger.warn({ reason: reasonOf(error), creators: this.offered.size }, 'the offers cannot be read; they are kept');
@@ -149,7 +160,8 @@ export class HandOvers {
     const now = clock.now();
     const over: Outgoing[] = [];
     const due: Outgoing[] = [];
-    for (const [id, outgoing] of this.offered) {
+    for (const [id, outgoing] of entries) {
+      if (this.offered.get(id) !== outgoing) continue;
       const state = states && (states.get(id) ?? 'gone');
       if (state !== undefined && state !== 'gone' && state.state !== outgoing.seen) {
         outgoing.seen = state.state;
@@ -240,7 +252,8 @@ function judge(outgoing: Outgoing, state: OfferState | 'gone' | undefined, now: 
   if (state.state === 'ready') {
     outgoing.readyAt ??= now;
     outgoing.taker = state.taker;
-    return now - outgoing.readyAt >= OVERLAP_MS ? 'due' : undefined;
+    // What came while the socket was not read was received by nobody else.
+    return now - Math.max(outgoing.readyAt, session.listeningSince) >= OVERLAP_MS ? 'due' : undefined;
   }
   outgoing.readyAt = undefined;
   const isIgnored = state.state === 'open' && now - Math.max(offeredAt, progressAt) > TAKE_MS;

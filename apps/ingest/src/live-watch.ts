@@ -63,6 +63,8 @@ export class LiveWatch {
   private refusals = 0;
   private told: string | undefined;
   private napping: AbortController | undefined;
+  /** The record changed since the last poll began. */
+  private isWoken = false;
 
   constructor(private readonly options: LiveWatchOptions) {
     this.hours = LiveHours.decode(options.voice.carried.hours);
@@ -79,6 +81,7 @@ export class LiveWatch {
 
   /** The record has changed: it is polled now, by its new handle and options. */
   wake(): void {
+    this.isWoken = true;
     this.napping?.abort();
   }
 
@@ -93,6 +96,7 @@ export class LiveWatch {
   async untilLive(signal: AbortSignal): Promise<LiveRoom | undefined> {
     while (!signal.aborted) {
       const { services, record } = this.options;
+      this.isWoken = false;
       const opened = services.secrets(record());
       if (!opened.ok) {
         this.trouble('error', 'secrets-unreadable', opened.message, SECRETS_MS);
@@ -127,7 +131,7 @@ export class LiveWatch {
       return undefined;
     }
     const { roomId, userId } = found;
-    if (!(await this.nap(waitMs / 2, signal))) return undefined;
+    if (!(await this.nap(waitMs / 2, signal)) || this.isWoken) return undefined;
     if (await services.polls.isAlive(roomId, false, signal, proxy)) return { roomId, userId };
     await this.nap(waitMs / 2, signal);
     return undefined;
@@ -182,6 +186,7 @@ export class LiveWatch {
 
   /** Sleeps, at most until somebody changes the record. False when `signal` aborts. */
   private async nap(ms: number, signal: AbortSignal): Promise<boolean> {
+    if (this.isWoken) return !signal.aborted;
     const napping = new AbortController();
     const end = () => napping.abort();
     this.napping = napping;

@@ -131,6 +131,11 @@ export class RoomConnection {
   }
 
   /** Whether the message that ends the stream has come. */
+  /** ms since 1970 from which on the socket is read without a pause; Infinity while it is not read. */
+  get listeningSince(): number {
+    return this.link.stats.listeningSince;
+  }
+
   get isEnding(): boolean {
     return this.streamEndedAt !== undefined;
   }

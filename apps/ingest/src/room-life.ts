@@ -109,6 +109,7 @@ export class RoomLife {
       voice.monitor('monitor.live', this.where(), { roomId: room.roomId, userId: room.userId, title: room.title });
     }
     let isKnownLive = !inherited || this.standby !== undefined;
+    if (!isKnownLive) status.enter('reconnecting');
     while (!signal.aborted) {
       if (!isKnownLive) {
         const verdict = await this.look(signal);
@@ -141,6 +142,11 @@ export class RoomLife {
   get openRoom(): string | undefined {
     const isOpen = this.connection !== undefined && !this.connection.isEnding && this.stopReason === undefined;
     return isOpen ? this.options.room.roomId : undefined;
+  }
+
+  /** ms since 1970 from which on its socket is read without a pause; Infinity where it is not read. */
+  get listeningSince(): number {
+    return this.connection?.listeningSince ?? Infinity;
   }
 
   /** Call about once a second. */

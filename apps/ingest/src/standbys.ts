@@ -81,7 +81,8 @@ export class Standbys {
     if (most <= 0) return 0;
     const taken = await offers.take(most, free > usedInWindow && services.signs.queue.waiting === 0);
     const strange = taken.filter((offer) => !this.begin(offer));
-    if (strange.length > 0) await offers.answer(strange, 'none');
+    // One that stops leaves them to others.
+    if (strange.length > 0) await offers.answer(strange, this.stopping.signal.aborted ? 'open' : 'none');
     this.totals.taken += taken.length - strange.length;
     return taken.length - strange.length;
   }
@@ -172,7 +173,9 @@ export class Standbys {
       const isOurs = state?.fence === standby.offer.fence && state.taker === this.options.run;
       const isOld = now - standby.takenAt > standby.offer.standsMs + this.options.leaseTtlMs + PATIENCE_MS;
       const isEnded = entry.isReady && !standby.isOpen;
-      if (isOld || isEnded || (states && !isOurs)) this.drop(standby);
+      // Its lease may have come already, and not be asked for yet.
+      const isOver = states !== undefined && !isOurs && leases.mayClaim(id);
+      if (isOld || isEnded || isOver) this.drop(standby);
       if (isEnded && isOurs) await this.refuse(standby);
     }
   }

@@ -55,7 +55,7 @@ const ROUND_MS_MAX = 500;
 const TAKES_MAX = 64;
 const TAKES_REST_MS = 30;
 /** All of a stop's hand-overs; each has a bound of its own, but Redis may hang. */
-const HAND_OVERS_MS_MAX = 7_000;
+const HAND_OVERS_MS_MAX = 5_500;
 /** Between two looks for removed creators that nobody holds any more. */
 const FORGET_EVERY_MS = 600_000;
 /** What a leaving creator's last events may take to reach Redis. */
@@ -127,8 +127,11 @@ export class Supervisor {
     this.stopping.abort();
     await within(ROUND_MS_MAX, this.loop);
     // Off the board first: the others count their share without this worker.
-    await this.attempt('leave the board', () => this.fleet.leave());
-    await this.standbys.stop();
+    await within(
+      ROUND_MS_MAX,
+      this.attempt('leave the board', () => this.fleet.leave()),
+    );
+    await within(ROUND_MS_MAX, this.standbys.stop());
     const quiet = [...this.sessions.keys()].filter((id) => this.sessions.get(id)?.openRoom === undefined);
     await Promise.all([this.letGo(quiet, 'shutdown'), this.attempt('offer creators', () => this.handEverythingOver())]);
     await this.letGo([...this.sessions.keys()], 'shutdown');
@@ -233,6 +236,7 @@ export class Supervisor {
 
   private async takeCreators(): Promise<void> {
     const { leases, leaseTtlMs, services } = this.options;
+    if (this.stopping.signal.aborted) return;
     await this.fleet.beat({ creators: this.sessions.size, counters: this.counters(), startedAt: this.startedAt });
     if (!this.creators || this.stopping.signal.aborted) return;
     await this.takeOffers();
@@ -393,7 +397,7 @@ export class Supervisor {
 }
 
 /** Waits for this, but no longer than `ms`. */
-async function within(ms: number, what: Promise<void> | undefined): Promise<void> {
+async function within(ms: number, what: Promise<unknown> | undefined): Promise<void> {
   const over = new AbortController();
   await Promise.race([what, systemClock.sleep(ms, over.signal)]);
   over.abort();

@@ -153,8 +153,8 @@ export class LeaseManager {
     const taken: Lease[] = [];
     for (const [shard, ids] of wanted) {
       if (taken.length >= max) break;
-      if (!shard.isAnswering || performance.now() < shard.settledAt) continue;
-      const asked = ids.filter((id) => !shard.claiming.has(id));
+      if (!this.isOpen(shard)) continue;
+      const asked = ids.filter((id) => !shard.claiming.has(id) && !shard.held.has(id));
       for (const id of asked) shard.claiming.add(id);
       try {
         taken.push(...(await this.claimIn(shard, asked, max - taken.length)));
@@ -165,6 +165,11 @@ export class LeaseManager {
       }
     }
     return taken;
+  }
+
+  /** Whether {@link claim} asks for this creator now: its partition answers, and is settled after an outage. */
+  mayClaim(creatorId: string): boolean {
+    return this.isOpen(this.shardOf(creatorId));
   }
 
   /**
@@ -207,6 +212,10 @@ export class LeaseManager {
   }
 
   private readonly onReady = (): void => void this.renewAll();
+
+  private isOpen({ isAnswering, settledAt }: Shard): boolean {
+    return isAnswering && performance.now() >= settledAt;
+  }
 
   private shardOf(creatorId: string): Shard {
     const shard = this.shards[this.options.keys.partitionOf(creatorId)];

@@ -72,6 +72,13 @@ async function offering(keys: LeaseKeys, ids: string[], urgent = true): Promise<
   return { ...worker, fences };
 }
 
+/** A worker takes these offers and says that it receives the rooms. */
+async function ready({ board }: Worker, ids: string[]): Promise<void> {
+  const taken = await board.take(ids.length, true);
+  expect(taken.map(({ creatorId }) => creatorId).toSorted()).toEqual(ids.toSorted());
+  await board.answer(taken, 'ready');
+}
+
 describe('an offer', () => {
   it('has one taker, when many race for it', async () => {
     const keys = keysOf();
@@ -143,6 +150,7 @@ describe('a lease that is transferred', () => {
     const b = await workerOf(keys, 'b');
     const c = await workerOf(keys, 'c');
     const transfer = { creatorId: 'cr_1', fence: a.fences.get('cr_1')!, to: 'b', proof: '"handedTo":"b/1"' };
+    await ready(b, ['cr_1']);
     expect((await a.board.transfer([transfer])).get('cr_1')).toBe('not-yet');
     expect(await b.leases.claim(['cr_1'], 1)).toEqual([]);
     await redis.hset(keys.carry(keys.partitionOf('cr_1')), 'cr_1', '{"handedTo":"b/1"}');
@@ -154,11 +162,26 @@ describe('a lease that is transferred', () => {
     expect((await a.board.transfer([transfer])).get('cr_1')).toBe('lost');
   });
 
+  it('stays with its holder where the taker has given the offer back meanwhile', async () => {
+    const keys = keysOf();
+    const a = await offering(keys, ['cr_1']);
+    const b = await workerOf(keys, 'b');
+    const fence = a.fences.get('cr_1')!;
+    await redis.hset(keys.carry(keys.partitionOf('cr_1')), 'cr_1', 'proof');
+    const transfer = async () => (await a.board.transfer([{ creatorId: 'cr_1', fence, to: 'b', proof: 'proof' }])).get('cr_1');
+    await ready(b, ['cr_1']);
+    await b.board.answer([{ creatorId: 'cr_1', fence }], 'open');
+    expect(await transfer()).toBe('not-yet');
+    await ready(b, ['cr_1']);
+    expect(await transfer()).toBe('done');
+  });
+
   it('is not taken back by a renewal of its old holder, which only learns that it is gone', async () => {
     const keys = keysOf();
     const a = await offering(keys, ['cr_1']);
     const b = await workerOf(keys, 'b');
     await redis.hset(keys.carry(keys.partitionOf('cr_1')), 'cr_1', 'proof');
+    await ready(b, ['cr_1']);
     await a.board.transfer([{ creatorId: 'cr_1', fence: a.fences.get('cr_1')!, to: 'b', proof: 'proof' }]);
     await a.leases.renewAll();
     expect(a.lost).toEqual(['cr_1']);
@@ -171,6 +194,7 @@ describe('a lease that is transferred', () => {
     const c = await workerOf(keys, 'c');
     await redis.hset(keys.carry(keys.partitionOf('cr_1')), 'cr_1', 'proof');
     const { fence } = a.leases.get('cr_1')!;
+    await ready(await workerOf(keys, 'dead'), ['cr_1']);
     await a.board.transfer([{ creatorId: 'cr_1', fence, to: 'dead', proof: 'proof' }]);
     a.leases.transferred('cr_1', fence);
     expect(a.leases.size).toBe(0);

@@ -1,8 +1,8 @@
--- Gives leases to those who took their offers, once the last word of the old holder has been appended: the proof is text that
+-- Gives leases to those who took their offers and receive the room, once the last word of the old holder has been appended: the proof is text that
 -- its last event has put into the carry. The fence rises, so that no renewal under way takes the lease back.
 -- KEYS: 1 hash of leases, 2 hash of offers, 3 hash of carries
 -- ARGV: 1 worker, 2 lease time in ms, 3 wake channel, then quadruples: creator id, fence, next holder, proof
--- Returns per quadruple: 1 transferred, 0 not yet appended, -1 the lease is not the worker's.
+-- Returns per quadruple: 1 transferred, 0 not yet appended or not ready to be taken, -1 the lease is not the worker's.
 local time = redis.call('TIME')
 local micros = tonumber(time[1]) * 1000000 + tonumber(time[2])
 local expires = string.format('%.0f', math.floor(micros / 1000) + tonumber(ARGV[2]))
@@ -13,7 +13,9 @@ for i = 4, #ARGV, 4 do
   local answer = -1
   if fence == ARGV[i + 1] and worker == ARGV[1] then
     answer = 0
-    if string.find(redis.call('HGET', KEYS[3], creator) or '', ARGV[i + 3], 1, true) then
+    local offer, ready = redis.call('HGET', KEYS[2], creator) or '', ' ready ' .. ARGV[i + 2]
+    local stands = string.sub(offer, 1, #fence + 1) == fence .. ' ' and string.sub(offer, -#ready) == ready
+    if stands and string.find(redis.call('HGET', KEYS[3], creator) or '', ARGV[i + 3], 1, true) then
       local higher = string.format('%.0f', math.max(tonumber(fence) + 1, micros))
       redis.call('HSET', KEYS[1], creator, higher .. ' ' .. ARGV[i + 2] .. ' ' .. expires)
       redis.call('HDEL', KEYS[2], creator)

@@ -10,6 +10,8 @@ import { Spool, type SpoolSettings, type SpoolStats } from './spool/spool.js';
 const ITEM_OVERHEAD_BYTES = 300;
 /** How often an idle run asks whether the store has confirmed what it appended. */
 const PROBE_MS = 250;
+/** A creator whose lease nobody has written again for so long after a wipe holds the others of its partition up no more. */
+const NOLEASE_MS_MAX = 120_000;
 /** Shares of the memory: on disk alone from here on, sockets wait from here on, and read again from here on. */
 const EVICT_SHARE = 0.5;
 const HIGH_SHARE = 0.85;
@@ -89,7 +91,14 @@ export class InboxProducer {
       });
     }
     const readBack = this.spool?.readBack;
-    this.appender = new RunAppender({ ...options, queues: this.queues, readBack, onFreed, onStuck: () => this.spool?.wake() });
+    this.appender = new RunAppender({
+      ...options,
+      queues: this.queues,
+      noLeaseMsMax: NOLEASE_MS_MAX,
+      readBack,
+      onFreed,
+      onStuck: () => this.spool?.wake(),
+    });
   }
 
   /** Begins to send, and to replay what dead processes left in the spool. */

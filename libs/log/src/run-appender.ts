@@ -173,12 +173,14 @@ export class RunAppender {
       }
       // Redis takes a jump in the numbers only from a run all of whose earlier events are stored.
       if (queue.confirmed < queue.sent) return undefined;
-      this.counts.lost += read.next - 1 - queue.sent;
+      // What is damaged on disk may still be in memory.
+      const next = Math.min(read.next, queue.base + 1);
+      this.counts.lost += next - 1 - queue.sent;
       this.options.logger.error(
-        { run: this.options.run, partition, from: queue.sent + 1, to: read.next - 1 },
+        { run: this.options.run, partition, from: queue.sent + 1, to: next - 1 },
         'spooled events cannot be read back; they are lost',
       );
-      queue.skipTo(read.next);
+      queue.skipTo(next);
     }
     queue.diskOldestAt = 0;
     return queue.slice(queue.sent + 1, BATCH_EVENTS_MAX, BATCH_BYTES_MAX);

@@ -36,6 +36,18 @@ describe('a group commit', () => {
     expect(sizes).toEqual([3, 3, 1]);
   });
 
+  it('is settled when what was added before is committed, whatever is added meanwhile', async () => {
+    const groups = make(() => new Promise((resolve) => setTimeout(resolve, 1)));
+    groups.add(0);
+    let isOver = false;
+    const more = setInterval(() => groups.add(1), 0);
+    const settled = groups.settled().then(() => (isOver = true));
+    await waitFor(() => isOver, { timeoutMs: 2_000, what: 'the first item to be settled' });
+    clearInterval(more);
+    await settled;
+    await groups.stop(1_000);
+  });
+
   it('tries a group again until the database takes it', async () => {
     let tries = 0;
     const groups = make(async () => {

@@ -22,6 +22,8 @@ export class GroupCommit<T> {
   private timer: NodeJS.Timeout | undefined;
   private committing: Promise<void> | undefined;
   private readonly stopping = new AbortController();
+  /** Items since the start: given, and committed or dropped. */
+  private readonly counts = { added: 0, done: 0 };
 
   constructor(private readonly options: GroupCommitOptions<T>) {}
 
@@ -34,16 +36,18 @@ export class GroupCommit<T> {
 
   add(item: T): void {
     this.gathered.push(item);
+    this.counts.added += 1;
     this.consider();
   }
 
   /** Resolves when everything added so far is committed; false when it was stopped before. */
   async settled(): Promise<boolean> {
-    while (this.size > 0 && !this.stopping.signal.aborted) {
+    const { added } = this.counts;
+    while (this.counts.done < added && !this.stopping.signal.aborted) {
       this.flush();
       await this.committing;
     }
-    return this.size === 0;
+    return this.counts.done >= added;
   }
 
   /** Commits what is there, trying for at most `ms`, and ends. */
@@ -79,6 +83,7 @@ export class GroupCommit<T> {
     for (let failures = 0; ; failures++) {
       try {
         await this.commitParts(group);
+        this.counts.done += group.length;
         this.underWay = 0;
         if (failures > 0) logger.info({ what: name, failures }, 'written after all');
         return;

@@ -75,25 +75,25 @@ cut as (
 select reader from moved`;
 
 /**
- * A first attempt makes the row of its delivery, a further one changes it if nobody else has. What was cancelled meanwhile
+ * A first attempt makes the row of its delivery, a further one changes it if nobody else has, or if it succeeded: an open
+ * delivery that arrived is delivered, whoever else was trying. What was cancelled meanwhile
  * keeps that state; a failed first attempt of a replay that is over is not left open.
  */
 const RESULTS = `
 insert into webhook_deliveries as d (endpoint_id, id, replay_id, seqs, seq, state, attempt, next_attempt_at, created_at, ended_at, attempts)
 select r.endpoint, r.id, nullif(r.replay, ''), coalesce(r.seqs::bigint[], '{}'), coalesce((r.seqs::bigint[])[1], 0), f.state, r.attempt,
   to_timestamp(r.next / 1000), coalesce(to_timestamp(r.created / 1000), now()), case when f.state <> 'open' then now() end,
-  case when coalesce(r.record, '') = '' then '{}' else array[r.record || s.texts[r.same]] end
+  case when coalesce(r.record, '') = '' then '{}' else array[r.record || (select string_to_array($11, E'\x1e'))[r.same]] end
 from unnest(string_to_array($1, ','), string_to_array($2, ','), string_to_array($3, ','), string_to_array($4, ';', ''), string_to_array($5, ','),
   $6::smallint[], $7::float8[], $8::float8[], string_to_array($9, E'\x1e'), $10::smallint[]) as r (endpoint, id, replay, seqs, state, attempt, next, created, record, same)
-cross join (select string_to_array($11, E'\x1e') as texts) s
 cross join lateral (select case when r.state = 'open' and r.replay <> '' and r.seqs is not null and not exists (
   select from webhook_replays p where p.id = r.replay and p.state = 'running') then 'cancelled' else r.state end as state) f
 where r.seqs is not null or exists (select from webhook_deliveries x where x.endpoint_id = r.endpoint and x.id = r.id)
 on conflict (endpoint_id, id) do update
-set state = case when d.state = 'open' then excluded.state else d.state end, attempt = excluded.attempt, next_attempt_at = excluded.next_attempt_at,
+set state = case when d.state = 'open' then excluded.state else d.state end, attempt = greatest(d.attempt, excluded.attempt), next_attempt_at = excluded.next_attempt_at,
   ended_at = case when d.state = 'open' then excluded.ended_at else d.ended_at end,
   attempts = (d.attempts || excluded.attempts)[greatest(1, cardinality(d.attempts) + 2 - ${ATTEMPTS_KEPT}):]
-where d.attempt = excluded.attempt - 1`;
+where d.attempt = excluded.attempt - 1 or (d.state = 'open' and excluded.state = 'delivered')`;
 
 const FLUSH = `
 update webhook_readers r set

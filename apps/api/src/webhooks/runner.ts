@@ -171,7 +171,7 @@ export class EndpointRunner {
       await this.parts.cutter.settled();
       await this.parts.results.settled();
       const load = await read();
-      if (!load || this.stopped) return false;
+      if (load?.endpoint.state !== 'enabled' || this.stopped) return false;
       const before = this.sources;
       for (const { reader } of this.readers()) reader.close();
       this.endpoint = load.endpoint;
@@ -347,7 +347,8 @@ export class EndpointRunner {
     delivery.nextAt = nextAt;
     this.parts.results.add({ endpointId: this.id, id, attempt: attempt + 1, state, nextAt, record, first, delivery });
     this.finished?.add(delivery.id);
-    const current = this.sources[source.name]?.lane;
+    const successor = this.sources[source.name];
+    const current = successor?.reader?.id === source.reader?.id ? successor?.lane : undefined;
     if (state !== 'open') source.lane.done(delivery);
     else if (current === source.lane) source.lane.again(delivery);
     // The endpoint was made ordered or parallel while it was on the wire.

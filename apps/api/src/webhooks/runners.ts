@@ -48,6 +48,8 @@ export class Runners {
   readonly gate: SendGate;
   private readonly store: RunnerStore;
   private readonly held = new Map<string, EndpointRunner>();
+  /** Not run here any more; their requests on the wire are still waited for. */
+  private readonly dropped = new Set<EndpointRunner>();
   private readonly starting = new Map<string, Promise<boolean>>();
   private readonly reloading = new Set<EndpointRunner>();
   /** Claimed endpoints that could not be read, and when they are tried again. */
@@ -119,7 +121,7 @@ export class Runners {
     await this.loop?.stop();
     await Promise.allSettled(this.starting.values());
     const runners = [...this.held.values()];
-    await Promise.all(runners.map((runner) => runner.stop(stopMs)));
+    await Promise.all([...runners, ...this.dropped].map((runner) => runner.stop(stopMs)));
     await http.close();
     await this.tail.stop();
     await this.cutter.settled();
@@ -207,9 +209,10 @@ export class Runners {
 
   private async tick(): Promise<void> {
     const began = performance.now();
+    const wasAlive = this.alive;
     try {
       await this.store.renew(this.ttlMs);
-      this.renewedAt = began;
+      if (wasAlive) this.renewedAt = began;
       this.renewingSince ??= began;
     } catch (error) {
       this.renewingSince = undefined;
@@ -224,6 +227,8 @@ export class Runners {
     // Alone it takes all there are, those that are just being made too.
     this.share = runners > 1 ? Math.ceil(states.enabled / runners) : Infinity;
     await this.reconcile(rows, began);
+    // Only now it is known what others have taken over while this process could not say that it lives.
+    this.renewedAt = began;
     for (const runner of this.held.values()) await this.endReplay(runner);
     await this.balance(runners);
   }
@@ -261,14 +266,15 @@ export class Runners {
   }
 
   private drop(runner: EndpointRunner): void {
-    this.held.delete(runner.id);
+    if (this.held.get(runner.id) === runner) this.held.delete(runner.id);
     // What is on the wire ends by itself and is written down.
-    void runner.stop(60_000);
+    this.dropped.add(runner);
+    void runner.stop(60_000).finally(() => this.dropped.delete(runner));
   }
 
   private async endReplay(runner: EndpointRunner): Promise<void> {
     const replay = runner.replayReader;
-    if (replay?.finished && (await this.store.endReplay(replay.id))) await this.reload(runner);
+    if (replay?.finished && (await this.store.endReplay(replay.id))) void this.reload(runner);
   }
 
   /** Moves a reader behind what retention has taken from it, and says so. */

@@ -47,7 +47,12 @@ const SLOW_MS = 1_000;
 /** Sources as the database describes them; deliveries that were there before stay the same objects. */
 export function sourcesOf({ endpoint, position, replay, open }: EndpointLoad, parts: SourceParts, before?: Before): Sources {
   const common = { ...parts, filter: filterOf(endpoint), batch: endpoint.batch };
-  const lane = (name: Source['name'], rows: OpenRow[]) => laneOf(endpoint, rows, before?.sources[name]?.lane, before?.finished);
+  const lane = (name: Source['name'], rows: OpenRow[]) => {
+    const old = before?.sources[name];
+    // A replay has nothing of the one before it.
+    const isSame = name !== 'replay' || old?.reader?.id === replay?.id;
+    return laneOf(endpoint, rows, isSame ? old?.lane : undefined, before?.finished);
+  };
   const share = Math.max(1, Math.floor(endpoint.maxInFlight / 2));
   // A batch is much at once: two of them keep the wire busy, and more would only fill the memory.
   const ahead = (places: number) => {

@@ -70,6 +70,12 @@ export class Sweeper {
       select ctid from webhook_replays where state <> 'running' and ended_at < to_timestamp($1 / 1000.0) limit $2)`,
       [now - retentionMs],
     );
+    // What was being cut or tried while its replay was cancelled.
+    await pool.query(`delete from webhook_cuts c using webhook_replays p where c.replay_id = p.id and p.state <> 'running'`);
+    await pool.query(
+      `update webhook_deliveries d set state = 'cancelled', ended_at = now() from webhook_replays p
+       where d.replay_id = p.id and p.state = 'cancelled' and d.state = 'open' and not d.again`,
+    );
     await pool.query(
       'delete from webhook_readers r where r.id <> r.endpoint_id and not exists (select from webhook_replays p where p.id = r.id)',
     );
@@ -78,15 +84,16 @@ export class Sweeper {
     );
     for (const { id, gone } of rows) {
       if (signal.aborted) return;
-      // Ids begin with the time they were made: the primary key finds the old ones.
-      const before = gone ? '~' : DeliveryIds.from(now - retentionMs);
+      // Ids begin with the time they were made: the primary key finds the old ones. Without its row a delivery of a cut that
+      // still stands would look as if it had never been attempted; those are made after their cut.
       await this.inSteps(
         signal,
         `delete from webhook_deliveries where (endpoint_id, id) in (
            select endpoint_id, id from webhook_deliveries
-           where endpoint_id = $1 and id < $3 and (state <> 'open' or $4) limit $2)`,
+           where endpoint_id = $1 and ($4 or (id < $3 and state <> 'open' and not exists (
+             select from webhook_cuts c where c.endpoint_id = $1 and c.id <= webhook_deliveries.id))) limit $2)`,
         [id],
-        [before, gone],
+        [DeliveryIds.from(now - retentionMs), gone],
       );
       if (gone) await pool.query('delete from webhook_cuts where endpoint_id = $1', [id]);
       if (gone && !signal.aborted) await pool.query('delete from webhook_endpoints where id = $1 and deleted_at is not null', [id]);

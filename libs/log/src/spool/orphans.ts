@@ -100,8 +100,8 @@ export class Orphans {
       try {
         await rename(join(dir, name), path);
       } catch (error) {
-        // Another process was first.
-        if ((error as NodeJS.ErrnoException).code === 'ENOENT') continue;
+        // Another process was first, or this one has the rest of that run already: its replay comes first.
+        if (['ENOENT', 'ENOTEMPTY', 'EEXIST'].includes((error as NodeJS.ErrnoException).code ?? '')) continue;
         throw error;
       }
       if (!isOurs) this.totals.runs += 1;

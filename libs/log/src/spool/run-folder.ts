@@ -28,6 +28,7 @@ const PROGRESS = 'progress.json';
 /** A process that cannot be looked at counts as ended when it does not touch its mark for some of these. */
 const BEAT_MS = 1_000;
 const PROGRESS_MS = 250;
+const FULL = new Set(['ENOSPC', 'EDQUOT']);
 /** Version of both files: another one is left alone. */
 const VERSION = 1;
 /** More refused events in a row than any spool holds: the file is not what was written. */
@@ -72,7 +73,8 @@ export class RunFolder {
   /** Takes over a folder that was found: its segments, and what its last owner knew of each partition. */
   async adopt(): Promise<Verdicts[]> {
     const { path } = this.options;
-    await this.make();
+    await this.ifThereIsRoom(() => this.make());
+    this.isMade = true;
     const files = new Map<number, { file: string; bytes: number }[]>();
     for (const file of await readdir(path)) {
       const partition = partitionOfFile(file);
@@ -102,13 +104,9 @@ export class RunFolder {
       await this.remove();
       return 'gone';
     }
-    const now = Date.now();
     try {
-      if (now - this.beatAt >= BEAT_MS) {
-        await utimes(join(this.options.path, MARK), now / 1000, now / 1000);
-        this.beatAt = now;
-      }
-      if (now - this.savedAt >= PROGRESS_MS) await this.saveProgress(queues);
+      await this.beat();
+      if (Date.now() - this.savedAt >= PROGRESS_MS) await this.saveProgress(queues);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
       this.isMade = false;
@@ -117,6 +115,14 @@ export class RunFolder {
       return 'gone';
     }
     return 'kept';
+  }
+
+  /** Says that the owner lives; needs no room on the disk. */
+  async beat(): Promise<void> {
+    const now = Date.now();
+    if (!this.isMade || now - this.beatAt < BEAT_MS) return;
+    await utimes(join(this.options.path, MARK), now / 1000, now / 1000);
+    this.beatAt = now;
   }
 
   /** Leaves everything to whoever finds it. */
@@ -141,8 +147,19 @@ export class RunFolder {
     const text = JSON.stringify({ version: VERSION, partitions });
     this.savedAt = Date.now();
     if (text === this.saved) return;
-    await this.replace(PROGRESS, text);
-    this.saved = text;
+    await this.ifThereIsRoom(async () => {
+      await this.replace(PROGRESS, text);
+      this.saved = text;
+    });
+  }
+
+  /** Marks and progress only spare the next owner work: without them a replay still frees the disk that is full. */
+  private async ifThereIsRoom(work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
+    } catch (error) {
+      if (!FULL.has((error as NodeJS.ErrnoException).code ?? '')) throw error;
+    }
   }
 
   /** What is unreadable is as good as missing: events are then judged again, and Redis knows what it has. */

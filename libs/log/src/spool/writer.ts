@@ -24,7 +24,8 @@ const WRITE_EVENTS = 1_000;
 /** Least time between two rounds of writes; more where there are many partitions, each of which has a file. */
 const ROUND_MS_MIN = 20;
 const ROUND_MS_PER_PARTITION = 2;
-const RETRY = { firstMs: 250, maxMs: 5_000 };
+/** Shorter than the silence after which another process takes the folder of a dead one. */
+const RETRY = { firstMs: 250, maxMs: 2_000 };
 
 /** Why events that should be on disk are not. */
 export type SpoolProblem = { kind: 'full' } | { kind: 'failing'; reason: string };
@@ -160,6 +161,8 @@ export class SpoolWriter {
     } catch (error) {
       this.failures += 1;
       this.fail({ kind: 'failing', reason: reasonOf(error) });
+      // A disk that takes nothing does not mean that the owner is dead. A folder that is gone is found by the next round.
+      await this.options.folder.beat().catch(() => undefined);
       return undefined;
     }
   }

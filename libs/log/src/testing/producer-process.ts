@@ -15,6 +15,7 @@ const FILES = [
   ...SPOOL.map((name) => `libs/log/src/spool/${name}.ts`),
   'libs/runtime/src/backoff.ts',
   'libs/runtime/src/lua-script.ts',
+  'libs/runtime/src/reason.ts',
 ];
 
 /** Compiles the producer and its child program into `folder`; returns the program's path. */
@@ -30,7 +31,9 @@ export function compileChild(folder: string): string {
     mkdirSync(dirname(target), { recursive: true });
     writeFileSync(
       target,
-      code.replaceAll('@tributary/runtime/', `${folder}/libs/runtime/src/`).replace(/(src\/(?:backoff|lua-script))(?=['"])/g, '$1.js'),
+      code
+        .replaceAll('@tributary/runtime/', `${folder}/libs/runtime/src/`)
+        .replace(/(src\/(?:backoff|lua-script|reason))(?=['"])/g, '$1.js'),
     );
   }
   copyFileSync(join(ROOT, 'libs/log/src/append.lua'), join(folder, 'libs/log/src/append.lua'));

@@ -115,3 +115,6 @@ export const guard: { watch(record: ProcessRecord): void; forget(pid: number): v
 export function processIdentity(pid: number): string | undefined;
 /** A folder under the system's temporary one that goes with this process at the latest. */
 export function temporaryFolder(name: string): { path: string; remove(): void };
+
+/** How the system's processes are started: options of Node itself. */
+export const NODE_FLAGS: readonly string[];

@@ -18,3 +18,9 @@ export const redisBinaryDir = join(cloneDir, 'redis-bin');
 
 /** Where `npm start` keeps its data: keys, databases, the lock. */
 export const dataDir = process.env.TRIBUTARY_DATA_DIR ? resolve(process.env.TRIBUTARY_DATA_DIR) : cloneDir;
+
+/**
+ * How the system's processes are started. Events live for milliseconds: with room for more of them (MiB, for each of three parts),
+ * fewer are copied before they die.
+ */
+export const NODE_FLAGS = ['--max-semi-space-size=64'];

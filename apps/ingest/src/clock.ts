@@ -9,3 +9,10 @@ export interface Clock {
 }
 
 export const systemClock: Clock = { now: () => Date.now(), sleep: (ms, signal) => pause(ms, signal) };
+
+/** Waits for this, but no longer than `ms`. */
+export async function within(ms: number, what: Promise<unknown> | undefined): Promise<void> {
+  const over = new AbortController();
+  await Promise.race([what, systemClock.sleep(ms, over.signal)]);
+  over.abort();
+}

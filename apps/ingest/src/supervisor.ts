@@ -14,7 +14,7 @@ import {
 import type { InboxProducer } from '@tributary/log';
 import type { Redis } from 'ioredis';
 import { reasonOf } from '@tributary/runtime';
-import { systemClock } from './clock.js';
+import { within } from './clock.js';
 import { CreatorSession } from './creator-session.js';
 import { Fleet } from './fleet.js';
 import { HandOvers, type HandOverStats } from './hand-over.js';
@@ -394,11 +394,4 @@ export class Supervisor {
     const record = this.creators?.get(creatorId);
     return record?.paused ? undefined : record;
   }
-}
-
-/** Waits for this, but no longer than `ms`. */
-async function within(ms: number, what: Promise<unknown> | undefined): Promise<void> {
-  const over = new AbortController();
-  await Promise.race([what, systemClock.sleep(ms, over.signal)]);
-  over.abort();
 }

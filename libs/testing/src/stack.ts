@@ -3,7 +3,7 @@ import { createWriteStream, mkdirSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { guard, processIdentity } from '../../../scripts/servers/index.mjs';
+import { guard, NODE_FLAGS, processIdentity } from '../../../scripts/servers/index.mjs';
 import { type FaultProxy, startProxy } from './fault-proxy.js';
 import { startPostgres, startRedis, type SuiteServer } from './servers.js';
 import { waitFor } from './wait-for.js';
@@ -197,7 +197,7 @@ class Process implements StackProcess {
   async start(): Promise<void> {
     const log = createWriteStream(this.logFile, { flags: 'a' });
     // A group of its own: the terminal's Ctrl-C is for the suite, which stops everything in order.
-    const child = spawn(process.execPath, ['--enable-source-maps', this.entry], {
+    const child = spawn(process.execPath, [...NODE_FLAGS, '--enable-source-maps', this.entry], {
       env: this.env,
       detached: true,
       stdio: ['ignore', 'pipe', 'pipe'],

@@ -42,6 +42,8 @@ export interface EntryPage {
   oldest: number;
 }
 
+/** Head, generation and oldest number in one column: they come with every row. */
+const LOG = `h.seq || ' ' || h.generation || ' ' || h.oldest_seq as log`;
 const COLUMNS = `e.seq::float8 as seq, e.id, e.type, e.creator_id as "creatorId", e.handle, e.room_id as "roomId",
   (extract(epoch from e.time) * 1000)::float8 as time, (extract(epoch from e.received_at) * 1000)::float8 as "receivedAt", e.data::text as data`;
 
@@ -56,12 +58,12 @@ export class EntryReader {
     const params: unknown[] = [after, wanted, limit];
     const conditions = ['e.seq > $1', 'e.seq <= least(h.seq, $2)', ...toSql(filter, params)].join(' and ');
     // One snapshot: what the head says is complete is there.
-    const { rows } = await this.pool.query<Row & { head: number; generation: number; oldest: number }>(
-      `select h.seq::float8 as head, h.generation::float8 as generation, h.oldest_seq::float8 as oldest, ${COLUMNS}
+    const { rows } = await this.pool.query<Row & { log: string }>(
+      `select ${LOG}, ${COLUMNS}
        from log_head h left join lateral (select * from events e where ${conditions} order by e.seq limit $3) e on true`,
       params,
     );
-    const { head = after, generation = 0, oldest = 0 } = rows[0] ?? {};
+    const [head = after, generation = 0, oldest = 0] = rows[0]?.log.split(' ').map(Number) ?? [];
     const entries = rows.filter((row) => row.id !== null).map((row) => storedEntry(row, generation));
     const reached = entries.length === limit ? entries.at(-1)!.seq : Math.max(after, Math.min(head, wanted));
     return { entries, reached, oldest };

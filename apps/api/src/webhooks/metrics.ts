@@ -9,8 +9,8 @@ const ENDPOINTS_SHOWN_MAX = 500;
 
 /** What webhooks say of themselves to Prometheus. */
 export class WebhookMetrics {
-  private readonly attempts: Counter<'outcome'>;
-  private readonly deliveries: Counter<'state'>;
+  private readonly attempts: (outcome: string) => void;
+  private readonly deliveries: (state: string) => void;
   private readonly events: Counter;
   private readonly latency: Histogram;
   private readonly late: Histogram;
@@ -18,18 +18,9 @@ export class WebhookMetrics {
 
   constructor(registry: Metrics) {
     const registers = [registry];
-    this.attempts = new Counter({
-      name: 'tributary_webhook_attempts_total',
-      help: 'Attempts by outcome: ok, or the category of the failure',
-      labelNames: ['outcome'],
-      registers,
-    });
-    this.deliveries = new Counter({
-      name: 'tributary_webhook_deliveries_total',
-      help: 'Deliveries that ended',
-      labelNames: ['state'],
-      registers,
-    });
+    const attempts = 'Attempts by outcome: ok, or the category of the failure';
+    this.attempts = tally('tributary_webhook_attempts_total', attempts, 'outcome', registers);
+    this.deliveries = tally('tributary_webhook_deliveries_total', 'Deliveries that ended', 'state', registers);
     this.events = new Counter({ name: 'tributary_webhook_events_total', help: 'Events delivered', registers });
     this.latency = new Histogram({
       name: 'tributary_webhook_attempt_seconds',
@@ -71,10 +62,10 @@ export class WebhookMetrics {
     _endpoint: string,
     { outcome, state, events, lateMs }: { outcome: Outcome; state: Result['state']; events: number; lateMs: number },
   ): void {
-    this.attempts.inc({ outcome: outcome.category ?? 'ok' });
+    this.attempts(outcome.category ?? 'ok');
     this.latency.observe(outcome.latencyMs / 1_000);
     if (state === 'open') return;
-    this.deliveries.inc({ state });
+    this.deliveries(state);
     if (state !== 'delivered') return;
     this.events.inc(events);
     this.late.observe(lateMs / 1_000);
@@ -109,4 +100,20 @@ export class WebhookMetrics {
       seconds.set({ endpoint }, since === undefined ? 0 : Math.max(0, now - since) / 1_000);
     }
   }
+}
+
+/** A counter by one label whose sums are made when it is read: each delivery counts, and labels cost more than a sum. */
+function tally(name: string, help: string, label: string, registers: Metrics[]): (value: string) => void {
+  const sums = new Map<string, number>();
+  const counter: Counter = new Counter({
+    name,
+    help,
+    labelNames: [label],
+    registers,
+    collect: () => {
+      counter.reset();
+      for (const [value, sum] of sums) counter.inc({ [label]: value }, sum);
+    },
+  });
+  return (value) => sums.set(value, (sums.get(value) ?? 0) + 1);
 }

@@ -104,8 +104,10 @@ export class DeliveryStore {
     }
     // One without an attempt is about to have its first.
     await this.pool.query(
-      `with hurried as (
-         update webhook_deliveries set next_attempt_at = least(next_attempt_at, now()) where endpoint_id = $1 and id = $2 and state = 'open' returning 1)
+      `with locked as (select from webhook_endpoints where id = $1 for update),
+       hurried as (
+         update webhook_deliveries set next_attempt_at = least(next_attempt_at, now())
+         where endpoint_id = $1 and id = $2 and state = 'open' and exists (select from locked) returning 1)
        update webhook_endpoints set version = version + 1 where id = $1 and exists (select from hurried)`,
       [endpointId, id],
     );
@@ -122,11 +124,12 @@ export class DeliveryStore {
     limit: number,
   ): Promise<{ retried: number; more: boolean }> {
     const { rows } = await this.pool.query<{ retried: number; more: boolean }>(
-      `with room as (
+      `with locked as (select from webhook_endpoints where id = $1 for update),
+       room as (
          select greatest(0, ${AGAIN_MAX} - count(*)) as n from webhook_deliveries where endpoint_id = $1 and state = 'open' and again),
        chosen as (
          select id from webhook_deliveries
-         where endpoint_id = $1 and state = 'dead' and not test and ($2::text[] is null or id = any($2))
+         where endpoint_id = $1 and state = 'dead' and not test and ($2::text[] is null or id = any($2)) and exists (select from locked)
            and ($3::timestamptz is null or created_at >= $3) and ($4::timestamptz is null or created_at < $4)
          order by id limit least($5, (select n from room)) + 1 for update),
        taken as (

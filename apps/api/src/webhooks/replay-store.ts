@@ -76,6 +76,8 @@ export class ReplayStore {
   /** Ends a running replay; what of it is not delivered is cancelled. */
   async cancel(endpointId: string, id: string): Promise<'cancelled' | 'unknown' | 'ended'> {
     return inTransaction(this.pool, async (client) => {
+      // The endpoint's row first, as everybody does who also changes its deliveries.
+      await client.query('select from webhook_endpoints where id = $1 for update', [endpointId]);
       const { rows } = await client.query<{ state: Replay['state'] }>(
         'select state from webhook_replays where endpoint_id = $1 and id = $2 for update',
         [endpointId, id],

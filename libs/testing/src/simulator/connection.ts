@@ -30,7 +30,7 @@ export class Connection {
   private seqId = 0;
   private readonly unacked = new Map<string, { room: Room; first: number; last: number }>();
   private lastHeard: number;
-  private trickle: { queue: Buffer[]; offset: number; timer: NodeJS.Timeout; bytesPerSecond: number } | undefined;
+  private trickle: { queue: Buffer[]; offset: number; timer: NodeJS.Timeout } | undefined;
   /** Bytes that wait in the trickle. */
   private trickledBytes = 0;
   private endReason: string | undefined;
@@ -44,6 +44,8 @@ export class Connection {
       userAgent: string;
       bufferBytesMax: number;
       enter: (connection: Connection, roomId: string) => boolean;
+      /** How slowly frames of a room are written now; undefined at full speed. */
+      bytesPerSecond: (room: Room) => number | undefined;
       closed: (connection: Connection) => void;
     },
     now: number,
@@ -97,7 +99,7 @@ export class Connection {
     }
     const bytes = withSeqId(frame, ++this.seqId);
     // Past the library, in one piece: its sender would write header and payload as two.
-    if (this.trickle || bytesPerSecond !== undefined) this.queueTrickle(bytes, bytesPerSecond);
+    if (this.trickle || bytesPerSecond !== undefined) this.queueTrickle(bytes);
     else this.wire.write(bytes);
     this.info.frames++;
     this.info.messages += frame.messages;
@@ -142,33 +144,25 @@ export class Connection {
       if (roomId !== undefined && this.open) {
         const answer = encode((writer) => writer.id(1, roomId).int(2, entered ? 0 : 1));
         const bytes = withSeqId(controlFrame('im_enter_room_resp', answer), ++this.seqId);
-        if (this.trickle) this.queueTrickle(bytes, undefined);
+        if (this.trickle) this.queueTrickle(bytes);
         else this.wire.write(bytes);
       }
     }
   }
 
   /** Past the fault frames still queue behind what trickles, so that the stream stays whole. */
-  private queueTrickle(bytes: Buffer, bytesPerSecond: number | undefined): void {
+  private queueTrickle(bytes: Buffer): void {
     this.trickledBytes += bytes.length;
-    if (this.trickle) {
-      this.trickle.queue.push(bytes);
-      if (bytesPerSecond === undefined) this.trickle.bytesPerSecond = Number.POSITIVE_INFINITY;
-      return;
-    }
-    const trickle = {
-      queue: [bytes],
-      offset: 0,
-      bytesPerSecond: bytesPerSecond ?? Number.POSITIVE_INFINITY,
-      timer: setInterval(() => this.drip(), TRICKLE_TICK_MS),
-    };
-    this.trickle = trickle;
+    if (this.trickle) this.trickle.queue.push(bytes);
+    else this.trickle = { queue: [bytes], offset: 0, timer: setInterval(() => this.drip(), TRICKLE_TICK_MS) };
   }
 
   private drip(): void {
     const { trickle } = this;
     if (!trickle) return;
-    let budget = Math.max(1, Math.floor((trickle.bytesPerSecond * TRICKLE_TICK_MS) / 1_000));
+    // As the fault is now: what waits when it ends is written at once.
+    const bytesPerSecond = this.options.bytesPerSecond(this.room) ?? Infinity;
+    let budget = Math.max(1, Math.floor((bytesPerSecond * TRICKLE_TICK_MS) / 1_000));
     while (budget > 0 && trickle.queue.length > 0 && !this.wire.destroyed) {
       const head = trickle.queue[0] as Buffer;
       const part = head.subarray(trickle.offset, Math.min(head.length, trickle.offset + budget));

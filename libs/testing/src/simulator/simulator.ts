@@ -235,6 +235,7 @@ export class Simulator {
         userAgent,
         bufferBytesMax: this.options.bufferBytesMax,
         enter: (entering, roomId) => this.enter(entering, roomId),
+        bytesPerSecond: (of) => this.faults.mood(of, Date.now()).bytesPerSecond,
         closed: (closed) => {
           closed.room.leave(closed);
           this.connections.delete(closed);

@@ -64,13 +64,12 @@ async function run(site: Site, rooms: number, { seconds }: RunOptions): Promise<
   const liveSeconds = (performance.now() - startedAt) / 1_000;
   await delay(SETTLE_MS);
 
-  const parts = { simulator: site.tiktok, redis: site.redis, confirmer, signer: site.signer };
   const cpuOf = () => [worker, site.tiktok, confirmer, site.signer].map((part) => part.cpuSeconds());
   await metricsOf(worker);
   const sentBefore = await site.sent('room');
   const from = performance.now();
   const before = cpuOf();
-  const redisBefore = cpuSecondsOf(parts.redis.pid);
+  const redisBefore = cpuSecondsOf(site.redis.pid);
   const resident: [seconds: number, mebibytes: number][] = [];
   while (performance.now() - from < seconds * 1_000) {
     resident.push([(performance.now() - from) / 1_000, worker.residentBytes() / 2 ** 20]);
@@ -78,7 +77,7 @@ async function run(site: Site, rooms: number, { seconds }: RunOptions): Promise<
   }
   const after = cpuOf();
   const took = (performance.now() - from) / 1_000;
-  const redisCores = (cpuSecondsOf(parts.redis.pid) - redisBefore) / took;
+  const redisCores = (cpuSecondsOf(site.redis.pid) - redisBefore) / took;
   const metrics = await metricsOf(worker);
   const sentAfter = await site.sent('room');
   await site.setRate('room', 0);

@@ -98,14 +98,8 @@ export class Site {
   }
 
   /** Starts the part that reads and confirms what workers append. */
-  async startConfirmer(): Promise<Part<ConfirmerAnswers>> {
-    const confirmer = await Part.start<ConfirmerAnswers>('confirmer', {
-      redisUrl: this.redis.url,
-      prefix: PREFIX,
-      partitions: PARTITIONS,
-    });
-    this.undo.push(() => confirmer.stop());
-    return confirmer;
+  startConfirmer(): Promise<Part<ConfirmerAnswers>> {
+    return this.startPart('confirmer', { redisUrl: this.redis.url, prefix: PREFIX, partitions: PARTITIONS });
   }
 
   /** Starts another part of this folder, stopped with the site. */
@@ -119,7 +113,7 @@ export class Site {
   async startWorker(names: readonly string[], env: Record<string, string> = {}): Promise<Measured> {
     const client = createRedis(this.redis.url, quiet, { name: 'bench' });
     await waitForRedis(client, quiet);
-    const creators = names.map((uniqueId) => ({ id: creatorIdOf(uniqueId), uniqueId, paused: false, options: {} }));
+    const creators = names.map((uniqueId) => ({ id: `cr_${uniqueId}`, uniqueId, paused: false, options: {} }));
     await new CreatorProjection({ redis: client, prefix: PREFIX }).write(creators, '1');
     client.disconnect();
     const [port = 0] = await freePorts(1);
@@ -161,10 +155,6 @@ export class Site {
   private get logFile(): string {
     return join(this.logDir, 'processes.log');
   }
-}
-
-export function creatorIdOf(uniqueId: string): string {
-  return `cr_${uniqueId}`;
 }
 
 /** The metrics of a process, as Prometheus reads them. Its event loop's histogram begins anew with each reading. */

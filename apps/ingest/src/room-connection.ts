@@ -130,12 +130,12 @@ export class RoomConnection {
     void this.link.close();
   }
 
-  /** Whether the message that ends the stream has come. */
   /** ms since 1970 from which on the socket is read without a pause; Infinity while it is not read. */
   get listeningSince(): number {
     return this.link.stats.listeningSince;
   }
 
+  /** Whether the message that ends the stream has come. */
   get isEnding(): boolean {
     return this.streamEndedAt !== undefined;
   }

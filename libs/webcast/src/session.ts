@@ -183,7 +183,7 @@ export class RoomSession {
     try {
       socket = openSocket(config, { ...this.limits, proxy: this.options.proxy }, (bytes) => this.receive(bytes));
     } catch (error) {
-      resolve(this.fail({ ok: false, reason: 'bad-bundle', message: messageOf(error) }));
+      resolve(this.fail({ ok: false, reason: 'bad-bundle', message: reasonOf(error) }));
       return;
     }
     this.socket = socket;
@@ -312,8 +312,4 @@ export class RoomSession {
   private who(): { uniqueId: string; roomId: string } {
     return { uniqueId: this.options.uniqueId, roomId: this.roomId };
   }
-}
-
-function messageOf(error: unknown): string {
-  return reasonOf(error);
 }

@@ -10,6 +10,11 @@ const USER_AGENT = 'Tributary-Webhooks/1';
 /** What is shown in place of a custom header's value, which may be a credential. */
 export const HIDDEN = '***';
 
+/** Custom headers as they are shown. */
+export function hiddenValues(headers: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(Object.keys(headers).map((name) => [name, HIDDEN]));
+}
+
 /** One attempt as it is shown. Times are ms since 1970. */
 export interface AttemptRecord {
   at: number;
@@ -81,7 +86,7 @@ export class Sender {
     if (typeof target === 'string') throw new Error(`the stored URL of an endpoint is not ${target}`);
     this.target = target;
     this.fixed = [...Object.entries(endpoint.headers).flat(), 'user-agent', USER_AGENT];
-    this.shown = { ...Object.fromEntries(Object.keys(endpoint.headers).map((name) => [name, HIDDEN])), 'user-agent': USER_AGENT };
+    this.shown = { ...hiddenValues(endpoint.headers), 'user-agent': USER_AGENT };
   }
 
   /** Makes one attempt, signed for this moment. */

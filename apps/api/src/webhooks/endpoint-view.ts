@@ -1,7 +1,7 @@
 import { ApiProperty } from '@nestjs/swagger';
 import { encodeCursor } from '@tributary/log';
 import { PageEnd } from '../paging.js';
-import { HIDDEN } from './attempt.js';
+import { hiddenValues } from './attempt.js';
 import type { Endpoint, EndpointState } from './endpoint.js';
 import { type Backlog, DEAD_COUNTED_MAX, type EndpointStatus, RECENT_MAX } from './endpoint-store.js';
 import { FAILURE_CATEGORIES, type FailureCategory } from './guard/outcome.js';
@@ -162,7 +162,7 @@ export function endpointView(endpoint: EndpointStatus, head: { generation: numbe
     timeoutMs,
     signatures,
     publicKeys: signatures.includes('v1a') ? endpoint.secrets.filter(({ until }) => (until ?? Infinity) > now).map(publicKeyText) : [],
-    headers: Object.fromEntries(Object.keys(endpoint.headers).map((name) => [name, HIDDEN])),
+    headers: hiddenValues(endpoint.headers),
     state,
     reason,
     stateSince,

@@ -29,10 +29,8 @@ export class GroupCommit<T> {
 
   /** What is added and not committed. */
   get size(): number {
-    return this.gathered.length + this.underWay;
+    return this.counts.added - this.counts.done;
   }
-
-  private underWay = 0;
 
   add(item: T): void {
     this.gathered.push(item);
@@ -78,22 +76,17 @@ export class GroupCommit<T> {
   private async run(): Promise<void> {
     const group = this.gathered;
     this.gathered = [];
-    this.underWay = group.length;
     const { name, logger } = this.options;
     for (let failures = 0; ; failures++) {
       try {
         await this.commitParts(group);
         this.counts.done += group.length;
-        this.underWay = 0;
         if (failures > 0) logger.info({ what: name, failures }, 'written after all');
         return;
       } catch (error) {
         if (failures === 0)
           logger.warn({ what: name, items: group.length, reason: reasonOf(error) }, 'cannot be written now; trying again');
-        if (!(await pause(backoffMs(failures, RETRY), this.stopping.signal))) {
-          this.underWay = 0;
-          return;
-        }
+        if (!(await pause(backoffMs(failures, RETRY), this.stopping.signal))) return;
       }
     }
   }

@@ -215,6 +215,18 @@ describe('a creator handed over to a standby', () => {
     expect(scene.gaps).toEqual(['takeover']);
   });
 
+  it('whose end the old holder has said already: the new one knows it too, and confirms it', async () => {
+    const { scene, first, say, takeOver, saidUnder } = await both();
+    say(message('end', 'u1'));
+    await first.stop('shutdown');
+    scene.found = { kind: 'offline' };
+    const second = await takeOver({ from: 'released' });
+    await scene.clock.advance(20_000, (now) => second.tick(now));
+    expect(saidUnder('2000').map(({ type }) => type)).toContain('monitor.offline');
+    expect(scene.log.types().filter((type) => type === 'tiktok.live.end')).toHaveLength(1);
+    expect(second.state).toBe('offline');
+  });
+
   it('that is over meanwhile lets the standby go', async () => {
     const { scene, first, mine, theirs, takeOver } = await both();
     mine.receive(message('end'));

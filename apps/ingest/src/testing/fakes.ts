@@ -143,13 +143,13 @@ class FakeNormaliser implements Normaliser {
 
   normalise({ method, msgId }: WireMessage, receivedAt: number): EventDraft[] {
     this.counters.messages += 1;
+    if (method === 'end') this.state.ended = 'ended';
+    if (method === 'pause') this.state.paused = true;
     if (this.ids.has(msgId)) {
       this.counters.duplicates += 1;
       return [];
     }
     this.ids.add(msgId);
-    if (method === 'end') this.state.ended = 'ended';
-    if (method === 'pause') this.state.paused = true;
     if (method === 'gift') {
       this.gifts += 1;
       this.isChanged = true;

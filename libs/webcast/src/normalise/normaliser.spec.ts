@@ -64,6 +64,16 @@ describe('RoomNormaliser', () => {
     expect(room().normalise(nameless, NOW)[0]?.id).toBe(messageEventId(SAMPLE_ROOM, '0', nameless.method, nameless.payload));
   });
 
+  it('knows the end of a stream that the old holder has said, and says nothing of it again', () => {
+    const end = sampleMessage('WebcastControlMessage', proto.WebcastControlMessage, { action: 3 });
+    const old = room();
+    old.normalise(end, NOW);
+    const normaliser = room({ recentIds: old.recentIds() });
+    expect(normaliser.normalise(end, NOW)).toEqual([]);
+    expect(normaliser.state).toMatchObject({ ended: 'ended' });
+    expect(normaliser.counters).toMatchObject({ messages: 1, duplicates: 1, events: 0 });
+  });
+
   it('forgets the oldest ids only', () => {
     const normaliser = room({ recentIdsMax: 2 });
     const [a, b, c] = [chat('a'), chat('b'), chat('c')];

@@ -9,6 +9,8 @@ import { RoomScope, type RoomOwner, type RoomState } from './scope.js';
 /** A reconnect replays about 6 messages and a hand-over a few seconds; this is eight minutes of a moderate room. */
 const RECENT_IDS_MAX = 2_048;
 const METHOD_LENGTH_MAX = 128;
+/** Tells that the stream is paused, resumed or over. */
+const STATE_METHOD = 'WebcastControlMessage';
 
 export interface RoomNormaliserOptions extends RoomOwner {
   /** What {@link RoomNormaliser.takeCarry} gave the last holder. One of another room or version is not used. */
@@ -81,13 +83,14 @@ export class RoomNormaliser {
     this.counters.messages++;
     const { method, msgId, payload } = message;
     const eventId = messageEventId(this.roomId, msgId, method, payload);
-    if (!this.recent.add(eventId.slice(this.roomId.length + 1))) {
-      this.counters.duplicates++;
-      return [];
-    }
+    const isNew = this.recent.add(eventId.slice(this.roomId.length + 1));
+    if (!isNew) this.counters.duplicates++;
+    // What a holder before this one has said of the stream's end and pauses, this one must still know.
+    if (!isNew && method !== STATE_METHOD) return [];
     this.scope.begin(eventId, msgId, receivedAt);
     this.read(WIRE_RULES.get(method), method, payload);
     const drafts = this.scope.end();
+    if (!isNew) return [];
     this.counters.events += drafts.length;
     const first = drafts[0];
     if (first === undefined) this.counters.filtered++;
@@ -132,7 +135,7 @@ export class RoomNormaliser {
 
   /** The end of a stream and its pause are always read: the session depends on them. */
   private wants(rule: WireRule, method: string): boolean {
-    return this.wanted === undefined || method === 'WebcastControlMessage' || rule.types.some((type) => this.wanted?.has(type));
+    return this.wanted === undefined || method === STATE_METHOD || rule.types.some((type) => this.wanted?.has(type));
   }
 
   private unknown(method: string, payload: Uint8Array, reason: 'unmapped' | 'undecodable'): void {

@@ -46,6 +46,7 @@ const SHED_MS = 5_000;
 const LOAD_RETRY_MS = 1_000;
 const UNWRITTEN_MAX = 2_000;
 const UNWRITTEN_WAIT_MS = 20;
+
 /** Runs one endpoint while this process holds it: cuts its part of the log into deliveries and sends them. */
 export class EndpointRunner {
   readonly startedAt = performance.now();
@@ -304,6 +305,8 @@ export class EndpointRunner {
     }
     this.parts.gate.leave(this);
     if (this.onWire === 0) this.idle?.();
+    // Its place is taken before other answers are looked at: they wait, and the receiver has work meanwhile.
+    if (!this.frozen && !this.stopped) this.sendReady(Date.now());
     this.wake();
   }
 

@@ -19,8 +19,6 @@ RUN npm ci --omit=dev --omit=optional --ignore-scripts --no-audit --no-fund
 FROM node:22-bookworm-slim
 WORKDIR /app
 ENV NODE_ENV=production HOST=0.0.0.0
-# Events live for milliseconds: with room for more of them, fewer are copied before they die.
-ENV NODE_OPTIONS=--max-semi-space-size=64
 # Where the set-up of docker-compose.yml leaves the key of the workers, and where they keep what Redis does not take.
 RUN install -d -o node -g node -m 0700 /keys /spool
 COPY --from=packages /app/node_modules node_modules

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createWriteStream, readdirSync, readFileSync } from 'node:fs';
-import { NODE_FLAGS, waitFor } from '@tributary/testing';
+import { waitFor } from '@tributary/testing';
 
 /** Kernel clock ticks per second, as `getconf CLK_TCK` says on every Linux that Node runs on. */
 const TICKS_PER_SECOND = 100;
@@ -13,13 +13,10 @@ export class Measured {
     readonly url: string,
   ) {}
 
-  /** Starts a compiled program as the system's processes are started, and waits until `health` answers 200. Its output goes to `logFile`. */
+  /** Starts a compiled program and waits until `health` answers 200. Its output goes to `logFile`. */
   static async start(entry: string, env: Record<string, string>, url: string, health: string, logFile: string): Promise<Measured> {
     const log = createWriteStream(logFile, { flags: 'a' });
-    const child = spawn(process.execPath, [...NODE_FLAGS, entry], {
-      env: { PATH: process.env.PATH ?? '', ...env },
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
+    const child = spawn(process.execPath, [entry], { env: { PATH: process.env.PATH ?? '', ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
     child.stdout.pipe(log, { end: false });
     child.stderr.pipe(log, { end: false });
     await waitFor(

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { NODE_FLAGS } from '@tributary/testing';
+import { nodeFlags } from '@tributary/testing';
 import type { Pool } from 'pg';
 
 /** What the receiver has counted. */
@@ -15,9 +15,9 @@ export interface Counts {
   maxMs: number;
 }
 
-/** A program of this folder as a process, with the flags of the system's own; its first line of output is JSON. */
+/** A program of this folder as a process, with the api's own flags; its first line of output is JSON. */
 export function program<T>(name: string, args: string[]): { child: ChildProcess; first: Promise<T> } {
-  const child = spawn(process.execPath, [...NODE_FLAGS, fileURLToPath(new URL(`./${name}.js`, import.meta.url)), ...args], {
+  const child = spawn(process.execPath, [...nodeFlags('api'), fileURLToPath(new URL(`./${name}.js`, import.meta.url)), ...args], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   const first = new Promise<T>((resolve, reject) => {

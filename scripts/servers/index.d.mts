@@ -116,5 +116,5 @@ export function processIdentity(pid: number): string | undefined;
 /** A folder under the system's temporary one that goes with this process at the latest. */
 export function temporaryFolder(name: string): { path: string; remove(): void };
 
-/** How the system's processes are started: options of Node itself. */
-export const NODE_FLAGS: readonly string[];
+/** How Node is told to run an app: `api`, `signer` or `ingest`. */
+export function nodeFlags(app: string): readonly string[];

@@ -2,6 +2,6 @@
 export { guard } from './guard.mjs';
 export { startPostgres } from './postgres.mjs';
 export { processIdentity } from './process-identity.mjs';
-export { NODE_FLAGS } from './project.mjs';
+export { nodeFlags } from './project.mjs';
 export { startRedis } from './redis.mjs';
 export { temporaryFolder } from './temporary-folder.mjs';

@@ -20,7 +20,8 @@ export const redisBinaryDir = join(cloneDir, 'redis-bin');
 export const dataDir = process.env.TRIBUTARY_DATA_DIR ? resolve(process.env.TRIBUTARY_DATA_DIR) : cloneDir;
 
 /**
- * How the system's processes are started. Events live for milliseconds: with room for more of them (MiB, for each of three parts),
- * fewer are copied before they die.
+ * How Node is told to run an app. What a delivery needs lives for milliseconds: with room for more of it (MiB, for each of three
+ * parts), less is copied before it dies. Workers do not gain by it.
+ * @param {string} app `api`, `signer` or `ingest`
  */
-export const NODE_FLAGS = ['--max-semi-space-size=64'];
+export const nodeFlags = (app) => (app === 'api' ? ['--max-semi-space-size=64'] : []);

@@ -3,7 +3,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { Fault } from '../servers/fault.mjs';
 import { guard } from '../servers/guard.mjs';
 import { processIdentity } from '../servers/process-identity.mjs';
-import { NODE_FLAGS, root } from '../servers/project.mjs';
+import { nodeFlags, root } from '../servers/project.mjs';
 import { seconds } from '../terminal.mjs';
 import { recordProcess } from './folder.mjs';
 import { printLine, printStream } from './log-lines.mjs';
@@ -65,7 +65,7 @@ export class AppProcess {
     const { name, env, stage, stopMsMax } = this.options;
     const startedAt = Date.now();
     // A group of its own: Ctrl-C reaches the supervisor alone, which stops the processes in their order.
-    const child = spawn(process.execPath, [...NODE_FLAGS, `dist/apps/${name}/src/main.js`], {
+    const child = spawn(process.execPath, [...nodeFlags(name), `dist/apps/${name}/src/main.js`], {
       cwd: root,
       env,
       detached: true,

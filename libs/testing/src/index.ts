@@ -1,5 +1,5 @@
 export { type FaultProxy, startProxy } from './fault-proxy.js';
-export { createDatabase, NODE_FLAGS, type PrivateServer, startPostgres, startRedis, type SuiteServer, testServers } from './servers.js';
+export { createDatabase, nodeFlags, type PrivateServer, startPostgres, startRedis, type SuiteServer, testServers } from './servers.js';
 export { waitFor } from './wait-for.js';
 export { callJson, freePorts, type Stack, type StackOptions, type StackProcess, startStack } from './stack.js';
 export * from './simulator/index.js';

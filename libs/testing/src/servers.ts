@@ -10,7 +10,7 @@ import {
   temporaryFolder,
 } from '../../../scripts/servers/index.mjs';
 
-export { NODE_FLAGS, type PrivateServer } from '../../../scripts/servers/index.mjs';
+export { nodeFlags, type PrivateServer } from '../../../scripts/servers/index.mjs';
 
 /** A server of one suite alone, with `kill9`, `restart`, `sigstop`; `remove` stops it and deletes its folder. */
 export type SuiteServer = PrivateServer & { remove(): Promise<void> };

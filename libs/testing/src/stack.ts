@@ -3,7 +3,7 @@ import { createWriteStream, mkdirSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { guard, NODE_FLAGS, processIdentity } from '../../../scripts/servers/index.mjs';
+import { guard, nodeFlags, processIdentity } from '../../../scripts/servers/index.mjs';
 import { type FaultProxy, startProxy } from './fault-proxy.js';
 import { startPostgres, startRedis, type SuiteServer } from './servers.js';
 import { waitFor } from './wait-for.js';
@@ -110,7 +110,13 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
     // All at once: nobody is left to hand anything over to.
     undo.push(() => Promise.all(processes.map((one) => one.stop())));
     const make = (name: string, app: string, health: string, more: Record<string, string> = {}) => {
-      const made = new Process(name, join(dist, `apps/${app}/src/main.js`), { ...env, ...more }, join(logDir, `${name}.log`), health);
+      const made = new Process(
+        name,
+        [...nodeFlags(app), '--enable-source-maps', join(dist, `apps/${app}/src/main.js`)],
+        { ...env, ...more },
+        join(logDir, `${name}.log`),
+        health,
+      );
       processes.push(made);
       return made;
     };
@@ -184,7 +190,7 @@ class Process implements StackProcess {
 
   constructor(
     readonly name: string,
-    private readonly entry: string,
+    private readonly args: readonly string[],
     private readonly env: Record<string, string>,
     private readonly logFile: string,
     private readonly health: string,
@@ -197,7 +203,7 @@ class Process implements StackProcess {
   async start(): Promise<void> {
     const log = createWriteStream(this.logFile, { flags: 'a' });
     // A group of its own: the terminal's Ctrl-C is for the suite, which stops everything in order.
-    const child = spawn(process.execPath, [...NODE_FLAGS, '--enable-source-maps', this.entry], {
+    const child = spawn(process.execPath, [...this.args], {
       env: this.env,
       detached: true,
       stdio: ['ignore', 'pipe', 'pipe'],

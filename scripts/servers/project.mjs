@@ -24,4 +24,4 @@ export const dataDir = process.env.TRIBUTARY_DATA_DIR ? resolve(process.env.TRIB
  * parts), less is copied before it dies. Workers do not gain by it.
  * @param {string} app `api`, `signer` or `ingest`
  */
-export const nodeFlags = (app) => (app === 'api' ? ['--max-semi-space-size=64'] : []);
+export const nodeFlags = (app) => (app === 'api' ? ['--max-semi-space-size=128'] : []);

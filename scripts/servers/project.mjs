@@ -21,7 +21,7 @@ export const dataDir = process.env.TRIBUTARY_DATA_DIR ? resolve(process.env.TRIB
 
 /**
  * How Node is told to run an app. What a delivery needs lives for milliseconds: with room for more of it (MiB, for each of three
- * parts), less is copied before it dies. Workers do not gain by it.
+ * parts), less is copied before it dies. In moderate rooms workers lose by it.
  * @param {string} app `api`, `signer` or `ingest`
  */
 export const nodeFlags = (app) => (app === 'api' ? ['--max-semi-space-size=128'] : []);

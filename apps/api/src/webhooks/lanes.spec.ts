@@ -67,6 +67,26 @@ describe('a parallel lane', () => {
     expect([lane.stuck, lane.room(10)]).toEqual([true, 0]);
   });
 
+  it('has no more open deliveries than its bound while some fail, whatever is ready or on the wire when more are cut', () => {
+    const max = 100;
+    const lane = new ParallelLane(max);
+    let made = 0;
+    const cut = () => lane.add(Array.from({ length: lane.room(40) }, () => delivery(String(made++))));
+    cut();
+    for (let turn = 0; turn < 1_000; turn++) {
+      // Any order of answers and cuts: many are on the wire or ready while the last places are given.
+      while (lane.sending < 10 && lane.ready(1)) lane.take(1);
+      const [answered] = lane.onWire;
+      if (answered) {
+        answered.nextAt = 1_000;
+        lane.again(answered);
+      }
+      if (turn % 3 === 0) cut();
+      expect(lane.size).toBeLessThanOrEqual(max);
+    }
+    expect([lane.size, lane.stuck, lane.room(40)]).toEqual([max, true, 0]);
+  });
+
   it('does not send again what is on the wire when its deliveries are read anew', () => {
     const lane = new ParallelLane();
     lane.add([delivery('a'), delivery('b')]);

@@ -139,7 +139,7 @@ export class OrderedLane implements Lane {
   }
 }
 
-/** A parallel endpoint with this many deliveries waiting for a further attempt gets no new ones. */
+/** Once a delivery of a parallel endpoint waits for a further attempt, it gets no more open ones than this. */
 const RETRYING_MAX = 1_000;
 
 /** Side by side: a delivery that fails waits for its next attempt and lets the others pass. */
@@ -199,8 +199,13 @@ export class ParallelLane implements Lane {
     return this.waiting.length >= this.retryingMax;
   }
 
+  /**
+   * While deliveries fail, those that are ready or on the wire count too: each of them may soon wait for a further attempt. While
+   * none fails, `ahead` is the bound.
+   */
   room(ahead: number): number {
-    return this.stuck ? 0 : roomOf(this.due.length - this.taken, ahead);
+    const room = roomOf(this.due.length - this.taken, ahead);
+    return this.waiting.length === 0 ? room : Math.max(0, Math.min(room, this.retryingMax - this.size));
   }
 
   get size(): number {

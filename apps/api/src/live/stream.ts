@@ -3,6 +3,7 @@ import { encodeCursor } from '@tributary/log';
 import { backoffMs, type Logger, pause, reasonOf } from '@tributary/runtime';
 import { envelopeOf } from '../events/envelopes.js';
 import type { EventFilter } from '../store/filter.js';
+import type { Follower } from './follower.js';
 import type { LiveHub } from './hub.js';
 import type { SseWriter, StreamLimits } from './sse-writer.js';
 
@@ -48,6 +49,7 @@ export class LiveStream {
   private readonly ending = new AbortController();
   private end: StreamEnd | undefined;
   private position: number;
+  private follower: Follower | undefined;
   /** Highest position the client was given: a heartbeat must never lead it back. */
   private told: number;
 
@@ -94,7 +96,8 @@ export class LiveStream {
     const { signal } = this.ending;
     for (let failures = 0; !signal.aborted; failures++) {
       try {
-        for await (const { events, seq } of hub.follow(filter, this.position, signal, start.generation)) {
+        const follower = (this.follower = hub.follow(filter, this.position, signal, start.generation));
+        for await (const { events, seq } of follower) {
           await this.sendEvents(events);
           if (signal.aborted) return;
           this.position = seq;
@@ -145,9 +148,10 @@ export class LiveStream {
     }
     if (!writer.ready) return;
     let text = ': heartbeat\n\n';
-    if (this.position > this.told) {
-      this.told = this.position;
-      const position = encodeCursor({ generation: start.generation, seq: this.position });
+    const at = this.follower?.waitsAt ?? this.position;
+    if (at > this.told) {
+      this.told = at;
+      const position = encodeCursor({ generation: start.generation, seq: at });
       text += `id: ${position}\nevent: position\ndata: ${JSON.stringify({ position })}\n\n`;
     }
     void this.send(text);

@@ -1,6 +1,7 @@
 import { matchesType } from '@tributary/events';
 import { backoffMs, type Logger, pause, reasonOf } from '@tributary/runtime';
-import type { LiveHub } from '../live/hub.js';
+import { FilterIndex } from '../live/filter-index.js';
+import type { LiveBatch } from '../live/follower.js';
 import type { EventFilter } from '../store/filter.js';
 import { type Entry, entryOf } from './entry.js';
 
@@ -14,7 +15,7 @@ export interface TailFollower {
 }
 
 export interface LogTailOptions {
-  hub: Pick<LiveHub, 'follow' | 'head'>;
+  hub: { head(): number; follow(filter: EventFilter, after: number, signal: AbortSignal): AsyncIterable<LiveBatch> };
   /** The generation that cursors are made with. */
   generation: () => number;
   /** Newest events kept, so that a reader that comes from the database finds the place where it goes on. */
@@ -26,15 +27,14 @@ const RETRY = { firstMs: 100, maxMs: 2_000 };
 
 /**
  * The newest end of the log for all webhook readers of a process: read once, and handed to those whose filter matches,
- * found by creator. A reader that cannot keep up falls off and costs the others nothing.
+ * found by what they filter for. A reader that cannot keep up falls off and costs the others nothing.
  */
 export class LogTail {
   private position = 0;
   private recent: Entry[] = [];
   /** `recent` holds everything after this. */
   private recentAfter = 0;
-  private readonly byCreator = new Map<string, Set<TailFollower>>();
-  private readonly ofAll = new Set<TailFollower>();
+  private readonly followers = new FilterIndex<TailFollower>();
   private readonly stopping = new AbortController();
   private running: Promise<void> | undefined;
   private readonly recentEntriesMax: number;
@@ -70,24 +70,13 @@ export class LogTail {
       if (!follower.offer(entry)) return false;
       offered = true;
     }
-    const { creatorIds } = follower.filter;
-    if (!creatorIds) this.ofAll.add(follower);
-    for (const id of creatorIds ?? []) {
-      const followers = this.byCreator.get(id);
-      if (followers) followers.add(follower);
-      else this.byCreator.set(id, new Set([follower]));
-    }
+    this.followers.add(follower);
     if (offered) follower.offered();
     return true;
   }
 
   leave(follower: TailFollower): void {
-    this.ofAll.delete(follower);
-    for (const id of follower.filter.creatorIds ?? []) {
-      const followers = this.byCreator.get(id);
-      followers?.delete(follower);
-      if (followers?.size === 0) this.byCreator.delete(id);
-    }
+    this.followers.remove(follower);
   }
 
   private async run(): Promise<void> {
@@ -119,7 +108,7 @@ export class LogTail {
 
   /** Far from the end, and nobody follows: what lies between is nobody's business here. */
   private farBehind(): boolean {
-    return this.byCreator.size === 0 && this.ofAll.size === 0 && this.options.hub.head() - this.position > this.recentEntriesMax;
+    return this.followers.size === 0 && this.options.hub.head() - this.position > this.recentEntriesMax;
   }
 
   private skipTo(position: number): void {
@@ -132,9 +121,8 @@ export class LogTail {
     const touched = new Set<TailFollower>();
     for (const entry of entries) {
       this.recent.push(entry);
-      for (const followers of [this.ofAll, this.byCreator.get(entry.event.creatorId) ?? []]) {
+      for (const followers of [this.followers.everything, this.followers.matching(entry.event)]) {
         for (const follower of followers) {
-          if (!wants(follower.filter, entry)) continue;
           if (follower.offer(entry)) touched.add(follower);
           else this.leave(follower);
         }

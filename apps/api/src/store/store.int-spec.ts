@@ -204,6 +204,27 @@ describe('committing the log', () => {
     await waitFor(() => writer.head);
     expect((await new EventStore(pool).head()).generation).toBeGreaterThan(before.generation);
   });
+
+  it('starts no new generation when another writer commits while a writer loads', async () => {
+    const other = await startWriter();
+    await waitFor(() => other.writer.head);
+    const before = await new EventStore(pool).head();
+    const said: string[] = [];
+    const days = new DayPartitions(pool);
+    const committer = new (class extends Committer {
+      override async head() {
+        const head = await super.head();
+        producer.append(draft(1), '1');
+        await waitFor(async () => ((await new FeedWriter(redis, keys, 1_000).newest())?.seq ?? 0) > head.seq);
+        return head;
+      }
+    })(pool, days);
+    const reader = new InboxReader({ redis, keys, batchEntriesMax: 200, keepMs: 600_000, inboxBytesMax: 0 });
+    const listening = { ...logger, warn: (...words: unknown[]) => void said.push(String(words.at(-1))) };
+    await new StoreWriter(committer, reader, new FeedWriter(redis, keys, 1_000), new Metrics('spec'), listening).load();
+    expect(said).toEqual([]);
+    expect((await new EventStore(pool).head()).generation).toBe(before.generation);
+  });
 });
 
 describe('retention', () => {

@@ -48,8 +48,10 @@ export class StoreWriter implements PositionSource {
 
   async load(): Promise<Positions> {
     this.at = undefined;
+    // Redis first: what another writer commits between the two reads may make the head newer, never older, than what Redis saw.
+    const newest = await this.feed.newest();
     const head = await this.committer.head();
-    this.at = (await this.noticeRestore(head)) ?? head;
+    this.at = (await this.noticeRestore(head, newest)) ?? head;
     await this.reader.reconfirm(this.at.positions);
     return this.at.positions;
   }
@@ -100,9 +102,8 @@ export class StoreWriter implements PositionSource {
     }
   }
 
-  /** A head behind what this Redis has seen of the same generation means a database restored from a backup. */
-  private async noticeRestore(head: LogHead): Promise<LogHead | undefined> {
-    const newest = await this.feed.newest();
+  /** A head behind what Redis had seen of the same generation before it was read means a database restored from a backup. */
+  private async noticeRestore(head: LogHead, newest: { generation: number; seq: number } | undefined): Promise<LogHead | undefined> {
     if (!newest || newest.generation !== head.generation || newest.seq <= head.seq) return undefined;
     const raised = await this.committer.raiseGeneration(head);
     this.logger.warn(

@@ -51,6 +51,10 @@ function independentDiamonds(payloads: RecordedPayload[]): number {
   return [...highest.values()].reduce((sum, diamonds) => sum + diamonds, 0);
 }
 
+if (process.argv.includes('--help'))
+  process.stdout.write(
+    'npm run replay -- FILE...\n  puts recorded payloads through the whole pipeline, and prints what came in and went out by type\n',
+  );
 const options = readOptions({ seconds: 120 });
 const files = options.rest;
 const missing = files.filter((file) => !existsSync(file));

@@ -1,6 +1,9 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { setTimeout as wait } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
+import { readLock } from './lock.mjs';
 import { Fault } from './servers/fault.mjs';
+import { stillRuns } from './servers/process-identity.mjs';
 import { Client, reason, Refused } from './stack/client.mjs';
 import { paths } from './stack/folder.mjs';
 import { describe } from './tail-lines.mjs';
@@ -10,31 +13,46 @@ const USAGE = `npm run tail [-- @name ...] [--type TYPES] [--json]
   prints live events as readable lines, of all creators or of those named, until Ctrl-C
   --type   event types, e.g. tiktok.live.gift,tiktok.live.chat or monitor.*
   --json   each event as one line of JSON
-  API_URL (default http://127.0.0.1:3000) and API_KEY (default: .tributary/api-key) name another system
+  It follows the system that "npm start" runs in this folder; API_URL and API_KEY name another one
 `;
 const RETRY_MS = { first: 500, max: 10_000 };
 
-/** @param {string[]} args */
+/**
+ * @param {string[]} args
+ * @throws Fault with the usage for an unknown option, or one without its value
+ */
 function readArguments(args) {
-  const options = { names: /** @type {string[]} */ ([]), type: '', json: false };
-  for (let at = 0; at < args.length; at++) {
-    const arg = args[at];
-    if (arg === '--json') options.json = true;
-    else if (arg === '--type' || arg.startsWith('--type=')) options.type = arg.includes('=') ? arg.slice(7) : (args[++at] ?? '');
-    else if (arg === '--help' || arg === '-h') {
+  try {
+    const { values, positionals } = parseArgs({
+      args,
+      allowPositionals: true,
+      options: { type: { type: 'string' }, json: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } },
+    });
+    if (values.help) {
       process.stdout.write(USAGE);
       process.exit(0);
-    } else if (arg.startsWith('-')) throw new Fault(`unknown option ${arg}\n${USAGE}`);
-    else options.names.push(arg.replace(/^@/, ''));
+    }
+    if (values.type === '') throw new Error('--type needs event types');
+    return { names: positionals.map((name) => name.replace(/^@/, '')), type: values.type ?? '', json: values.json ?? false };
+  } catch (error) {
+    throw new Fault(`${/** @type {Error} */ (error).message}\n${USAGE}`);
   }
-  return options;
 }
 
 function client() {
-  const key = process.env.API_KEY ?? (existsSync(paths.apiKey) ? readFileSync(paths.apiKey, 'utf8').trim() : '');
+  const { API_URL: url, API_KEY: given } = process.env;
+  const owner = readLock(paths.lock);
+  const own = owner && stillRuns(owner) ? String(owner.address) : undefined;
+  // The key of this folder goes to the system of this folder: on another port anybody may listen.
+  const key = given ?? readKey();
+  const address = url ?? own ?? (given ? `http://127.0.0.1:${process.env.API_PORT || 3000}` : undefined);
+  if (!address) throw new Fault('nothing runs in this folder: start it with "npm start", or name another system with API_URL and API_KEY.');
   if (!key) throw new Fault('no API key: start the system with "npm start" first, or set API_KEY.');
-  return new Client((process.env.API_URL ?? `http://127.0.0.1:${process.env.API_PORT || 3000}`).replace(/\/$/, ''), key);
+  return new Client(address.replace(/\/$/, ''), key);
 }
+
+/** The key that `npm start` keeps in this folder; empty when there is none. */
+const readKey = () => (existsSync(paths.apiKey) ? readFileSync(paths.apiKey, 'utf8').trim() : '');
 
 /**
  * @param {ReturnType<typeof readArguments>} options

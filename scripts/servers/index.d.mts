@@ -29,7 +29,9 @@ export interface ServerProcessOptions {
   env?: NodeJS.ProcessEnv;
   ids?: UserIds;
   logFile: string;
-  /** Whether the server answers its clients. */
+  /** Whether the process just started has itself said, in a file that only this user or root can write, that it listens. */
+  listens: (pid: number) => boolean;
+  /** Whether the server answers its clients. Asked only once it listens. */
   answers: () => Promise<boolean>;
   startMsMax: number;
   stage: number;

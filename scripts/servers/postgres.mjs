@@ -1,5 +1,16 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { chmodSync, chownSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { createHash } from 'node:crypto';
 import { dirname, join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
@@ -19,6 +30,9 @@ export async function startPostgres(options) {
   const key = createHash('sha256').update(options.dir).digest('hex').slice(0, 12);
   const dir = reachableFolder(options.dir, ids, key, say);
   if (!existsSync(join(dir, 'PG_VERSION'))) initialise(program.initdb, dir, ids, password, durable);
+  // Copied by root: the files are root's, and the server runs as another user.
+  if (ids.uid !== undefined && statSync(join(dir, 'PG_VERSION')).uid !== ids.uid)
+    execFileSync('chown', ['-R', `${ids.uid}:${ids.gid}`, dir]);
   const version = readFileSync(join(dir, 'PG_VERSION'), 'utf8').trim();
   if (version !== String(program.major)) {
     const found = /^\d+$/.test(version)
@@ -41,6 +55,7 @@ export async function startPostgres(options) {
       args: () => ['-D', dir, '-p', String(port), ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])],
       ids,
       logFile: options.logFile ?? join(dirname(dir), 'postgres.log'),
+      listens: (pid) => postmasterReady(dir, pid),
       answers: () => connects(url('postgres'), dir),
       startMsMax: 60_000,
       stage: 9,
@@ -145,6 +160,20 @@ function initialise(initdb, dir, ids, password, durable) {
   rmSync(dir, { recursive: true, force: true });
   renameSync(part, dir);
   chmodSync(dir, 0o700);
+}
+
+/**
+ * Whether the server of `dir` is this process and takes connections: `postmaster.pid` holds its pid (line 1) and state (line 8).
+ * @param {string} dir
+ * @param {number} pid
+ */
+function postmasterReady(dir, pid) {
+  try {
+    const lines = readFileSync(join(dir, 'postmaster.pid'), 'utf8').split('\n');
+    return Number(lines[0]) === pid && lines[7]?.trim() === 'ready';
+  } catch {
+    return false; // not written yet
+  }
 }
 
 /**

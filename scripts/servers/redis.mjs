@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Fault } from './fault.mjs';
 import { redisBinaryDir } from './project.mjs';
@@ -38,12 +38,15 @@ export async function startRedis(options) {
   for (let attempt = 1; ; attempt++) {
     const port = options.port ?? (await freePort());
     configure(port);
+    const logFile = options.logFile ?? join(dir, 'redis.log');
     const server = new ServerProcess({
       name: 'Redis',
       command: binary.command,
       args: () => [configFile],
       env: { ...process.env, ...binary.env },
-      logFile: options.logFile ?? join(dir, 'redis.log'),
+      logFile,
+      // Each start begins a new log, and Redis writes this line only once the port is its own.
+      listens: () => readFileSync(logFile, 'utf8').includes('Ready to accept connections'),
       // While it loads its file it answers -LOADING.
       answers: () => answers(port, greeting, '+PONG'),
       startMsMax: 60_000,

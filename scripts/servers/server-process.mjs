@@ -35,7 +35,7 @@ export class ServerProcess {
 
   /** Starts the program and waits until it answers. @throws Fault when it ends first or stays silent. */
   async start() {
-    const { name, command, args, env, ids, logFile, answers, startMsMax, stage, stopSignal, stopMsMax, signal } = this.options;
+    const { name, command, args, env, ids, logFile, listens, answers, startMsMax, stage, stopSignal, stopMsMax, signal } = this.options;
     if (existsSync(logFile)) renameSync(logFile, `${logFile}.old`);
     const log = openSync(logFile, 'a', 0o600);
     // A group of its own: the terminal's Ctrl-C must not reach it before its clients have stopped.
@@ -62,7 +62,9 @@ export class ServerProcess {
         this.options.onStart?.(record);
       }
     }
-    for (const deadline = Date.now() + startMsMax; !(await answers()); await wait(20)) {
+    // Whoever answers on the port may be somebody else: no password leaves before this child has said that it listens there.
+    const ready = async () => listens(child.pid ?? 0) && (await answers());
+    for (const deadline = Date.now() + startMsMax; !(await ready()); await wait(20)) {
       if (ended) throw new Fault(`${name} ended at start (${ended}): ${this.lastWords()}`);
       if (Date.now() > deadline || signal?.aborted) {
         await this.kill9();

@@ -23,6 +23,8 @@ export class AppProcess {
   #wanted = false;
   /** It has been ready once: from then on an end is a crash, before it the start has failed. */
   #started = false;
+  /** The running child has said, over its own channel, that it listens: whoever answers on its port is it. */
+  #listens = false;
   #failures = 0;
   #lastError = '';
   #how = '';
@@ -69,17 +71,22 @@ export class AppProcess {
       cwd: root,
       env,
       detached: true,
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     });
     this.#child = child;
+    this.#listens = false;
+    child.on('message', (message) => {
+      if (message === 'listening' && this.#child === child) this.#listens = true;
+    });
     this.#lastError = '';
     const note = (/** @type {import('./log-lines.mjs').LogLine} */ line) => {
       if (line.level >= 50) this.#lastError = line.text;
     };
-    printStream(name, child.stdout, note);
-    printStream(name, child.stderr, (line) => {
-      if (/error/i.test(line.text)) this.#lastError = line.text;
-    });
+    if (child.stdout) printStream(name, child.stdout, note);
+    if (child.stderr)
+      printStream(name, child.stderr, (line) => {
+        if (/error/i.test(line.text)) this.#lastError = line.text;
+      });
     if (child.pid) {
       const record = {
         name,
@@ -116,6 +123,7 @@ export class AppProcess {
 
   /** @returns {Promise<string>} `ready`, or what is missing */
   async #readiness() {
+    if (!this.#listens) return '';
     try {
       const response = await fetch(this.options.readyUrl, { signal: AbortSignal.timeout(2_000) });
       if (response.ok) return 'ready';

@@ -1,7 +1,8 @@
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { setTimeout as wait } from 'node:timers/promises';
 import { Fault } from '../servers/fault.mjs';
 import { paths } from './folder.mjs';
+import { writePrivate } from './private-file.mjs';
 
 /**
  * What earlier starts added: so that the simulated creators are never looked for on TikTok, nor real ones in the simulator.
@@ -17,14 +18,13 @@ import { paths } from './folder.mjs';
  */
 export async function arrangeCreators(client, kind, names, say) {
   const ours = readOurs();
-  const { status, body } = await client.ask('POST', '/v1/creators/batch', { creators: names });
-  if (status !== 200) throw new Fault(`the creators could not be added: ${status} ${body.detail ?? JSON.stringify(body)}`);
-  const invalid = body.data.filter((/** @type {any} */ item) => item.result === 'invalid');
+  const added = await addCreators(client, names);
+  const invalid = added.filter((item) => item.result === 'invalid');
   if (invalid.length > 0)
-    throw new Fault(invalid.map((/** @type {any} */ item) => `"${names[item.index]}" names no TikTok creator: ${item.reason}`).join('; '));
+    throw new Fault(invalid.map((item) => `"${names[item.index]}" names no TikTok creator: ${item.reason}`).join('; '));
 
   const other = kind === 'simulated' ? 'real' : 'simulated';
-  const own = new Set([...ours[kind], ...body.data.map((/** @type {any} */ item) => item.id)]);
+  const own = new Set([...ours[kind], ...added.map((item) => item.id)]);
   const resumed = ours.paused.filter((id) => own.has(id));
   const paused = [];
   for (const id of ours[other].filter((one) => !own.has(one) && !ours.paused.includes(one))) {
@@ -38,6 +38,24 @@ export async function arrangeCreators(client, kind, names, say) {
     paused: [...ours.paused.filter((id) => !own.has(id)), ...paused],
   });
   if (paused.length > 0) say(`Paused ${paused.length} ${other} creators of an earlier start; they go on with the next start of that kind`);
+}
+
+/** Creators one request may add. */
+const BATCH_MAX = 1_000;
+
+/**
+ * @param {import('./client.mjs').Client} client
+ * @param {string[]} names any number, none included
+ * @returns {Promise<{ index: number, result: string, id: string, reason?: string }[]>}
+ */
+async function addCreators(client, names) {
+  const added = [];
+  for (let from = 0; from < names.length; from += BATCH_MAX) {
+    const { status, body } = await client.ask('POST', '/v1/creators/batch', { creators: names.slice(from, from + BATCH_MAX) });
+    if (status !== 200) throw new Fault(`the creators could not be added: ${status} ${body.detail ?? JSON.stringify(body)}`);
+    added.push(...body.data.map((/** @type {any} */ item) => ({ ...item, index: item.index + from })));
+  }
+  return added;
 }
 
 /**
@@ -63,7 +81,7 @@ function readOurs() {
 
 /** @param {Ours} ours */
 function writeOurs(ours) {
-  writeFileSync(paths.creators, `${JSON.stringify(ours)}\n`);
+  writePrivate(paths.creators, `${JSON.stringify(ours)}\n`);
 }
 
 /**

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statfsSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statfsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { readLock, releaseLock, takeLock } from '../lock.mjs';
 import { Fault } from '../servers/fault.mjs';
@@ -8,6 +8,8 @@ import { stillRuns } from '../servers/process-identity.mjs';
 import { dataDir } from '../servers/project.mjs';
 import { stopRecorded } from '../servers/stop-recorded.mjs';
 import { setTimeout as wait } from 'node:timers/promises';
+import { settlePlace } from './place.mjs';
+import { writePrivate } from './private-file.mjs';
 
 const FREE_BYTES_MIN = 512 * 1024 ** 2;
 const WARDEN_MS_MAX = 15_000;
@@ -42,6 +44,11 @@ export async function openFolder(address, say) {
     throw new Fault(
       `the disk of ${dataDir} has only ${Math.floor((bavail * bsize) / 1024 ** 2)} MiB free, and at least ${FREE_BYTES_MIN / 1024 ** 2} MiB are needed.`,
     );
+  const original = settlePlace(dataDir, paths);
+  if (original) {
+    say(`This data folder is a copy of ${original}: it goes on with the copied data, on ports of its own`);
+    forgetPorts();
+  }
   await awaitWarden(readLock(paths.lock));
   const owner = takeLock(paths.lock, { address, warden: guard.warden() });
   if (owner)
@@ -75,7 +82,7 @@ async function stopOrphans(say) {
   if (stopped.length > 0)
     say(`Stopped what an earlier start left running: ${stopped.map((record) => `${record.name} (${record.pid})`).join(', ')}`);
   rmSync(paths.records, { recursive: true, force: true });
-  mkdirSync(paths.records, { recursive: true });
+  mkdirSync(paths.records, { recursive: true, mode: 0o700 });
 }
 
 /** @returns {import('../servers/index.d.mts').ProcessRecord[]} */
@@ -95,7 +102,7 @@ function readRecords() {
  * @param {import('../servers/index.d.mts').ProcessRecord} record
  */
 export function recordProcess(record) {
-  writeFileSync(join(paths.records, `${record.name.toLowerCase()}.json`), JSON.stringify(record));
+  writePrivate(join(paths.records, `${record.name.toLowerCase()}.json`), JSON.stringify(record));
 }
 
 /**
@@ -131,5 +138,14 @@ const newKey = () => randomBytes(32).toString('base64');
 
 /** @param {ReturnType<typeof readSecrets>} secrets */
 export function writeSecrets(secrets) {
-  writeFileSync(paths.secrets, `${JSON.stringify(secrets, null, 2)}\n`, { mode: 0o600 });
+  writePrivate(paths.secrets, `${JSON.stringify(secrets, null, 2)}\n`);
+}
+
+/** The servers of a copied folder get ports of their own: those of the original are taken, or will be. */
+function forgetPorts() {
+  if (!existsSync(paths.secrets)) return;
+  const secrets = readSecrets();
+  secrets.redis.port = 0;
+  secrets.postgres.port = 0;
+  writeSecrets(secrets);
 }

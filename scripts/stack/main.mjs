@@ -106,19 +106,23 @@ async function run(stack, signal) {
  * @param {string} key
  * @param {number} creators
  */
-function printBanner({ settings, servers }, key, creators) {
+function printBanner({ settings, servers, env }, key, creators) {
   const api = settings.address('api');
   const file = relative(process.cwd(), paths.apiKey);
   const kind = settings.handles.length > 0 ? 'on TikTok' : 'simulated';
   const show = (/** @type {string} */ path) => (path.startsWith(dataDir) ? relative(process.cwd(), path) : path);
   const rows = [
-    ['Dashboard', paint('bold', `${api}/#key=${key}`)],
+    // A redirected output is a file that others may read: there the key stays in its own.
+    ['Dashboard', process.stdout.isTTY ? paint('bold', `${api}/#key=${key}`) : `${api}/ (it asks for the key)`],
     ['API', `${api}/v1`],
     ['API docs', `${api}/docs`],
     ['Key', `${file} (a start keeps it)`],
     ...servers.map((server) => [server.name, `127.0.0.1:${server.port}, data in ${show(server.dir)}`]),
     ['Live events', `curl -N -H "Authorization: Bearer $(cat ${file})" ${api}/v1/stream`],
-    ['Webhooks', 'may go to this machine too (its own ports aside); in production only to networks you allow'],
+    [
+      'Webhooks',
+      env.WEBHOOK_ALLOW_CIDRS ? `may go to ${env.WEBHOOK_ALLOW_CIDRS} too (its own ports aside)` : 'go to public addresses only',
+    ],
     ['Stop', 'Ctrl-C; the data stays'],
   ];
   const lines = rows.map(([name, value]) => `  ${paint('dim', name.padEnd(12))} ${value}`);

@@ -110,8 +110,8 @@ export function processEnv(settings, { redisUrl, databaseUrl, keys, spoolDir, en
     WEBHOOK_SECRET_KEY: env.WEBHOOK_SECRET_KEY || keys.webhooks,
     CREATOR_SECRET_KEY: env.CREATOR_SECRET_KEY || keys.creators,
     SPOOL_DIR: env.SPOOL_DIR ?? spoolDir,
-    // A first receiver is usually a script on the same machine.
-    WEBHOOK_ALLOW_CIDRS: env.WEBHOOK_ALLOW_CIDRS ?? '127.0.0.0/8,::1/128',
+    // A first receiver is usually a script on the same machine; production opens nothing by itself.
+    WEBHOOK_ALLOW_CIDRS: env.WEBHOOK_ALLOW_CIDRS ?? (env.NODE_ENV === 'production' ? '' : '127.0.0.0/8,::1/128'),
     ...(settings.handles.length === 0
       ? {
           SIGN_PROVIDERS: 'simulator',

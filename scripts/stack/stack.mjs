@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { promisify } from 'node:util';
@@ -10,6 +10,7 @@ import { AppProcess } from './app-process.mjs';
 import { Client } from './client.mjs';
 import { paths, readSecrets, recordProcess, writeSecrets } from './folder.mjs';
 import { printLine } from './log-lines.mjs';
+import { writePrivate } from './private-file.mjs';
 import { processEnv } from './settings.mjs';
 
 /** Stages of a stop, and the time each process gets: 10 s together with the 2.5 s of the servers. @type {Record<string, { stage: number, stopMsMax: number }>} */
@@ -148,7 +149,7 @@ export class Stack {
 
   async #createKey() {
     const { key } = JSON.parse(await this.#admin('create-key', 'npm start', 'admin'));
-    writeFileSync(paths.apiKey, `${key}\n`, { mode: 0o600 });
+    writePrivate(paths.apiKey, `${key}\n`);
     return /** @type {string} */ (key);
   }
 

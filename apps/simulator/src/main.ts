@@ -1,4 +1,4 @@
-import { type Config, ConfigError, createLogger, loadConfig } from '@tributary/runtime';
+import { type Config, ConfigError, createLogger, loadConfig, tellParent } from '@tributary/runtime';
 import { DEMO_CREATORS, type RoomOptions, Simulator } from '@tributary/testing';
 
 /** Messages a second in a moderate room. */
@@ -40,6 +40,7 @@ async function main(): Promise<void> {
     return;
   }
   logger.info({ address: simulator.url, rooms: config.simulatorRooms }, 'listening');
+  tellParent();
 }
 
 await main();

@@ -14,7 +14,7 @@ export function describeSettings(): (SettingDoc & { default: string })[] {
 const shown = (value: unknown): string =>
   value !== null && typeof value === 'object' && !Array.isArray(value) ? JSON.stringify(value) : String(value);
 
-/** Thrown by {@link loadConfig}: one line for each setting that is wrong. */
+/** Thrown by {@link loadConfig}: one sentence that names each setting that is wrong, and what is allowed. */
 export class ConfigError extends Error {
   override name = 'ConfigError';
 }
@@ -33,9 +33,10 @@ export function loadConfig(env: Record<string, string | undefined> = process.env
   const config = plainToInstance(Config, given, { exposeDefaultValues: true });
   const problems = validateSync(config).flatMap((error) => {
     const name = settings.find((doc) => doc.field === error.property)?.env ?? error.property;
-    return Object.values(error.constraints ?? {}).map((text) => `${name}: ${text.replace(error.property, 'the value')}`);
+    const texts = new Set(Object.values(error.constraints ?? {}).map((text) => text.replace(error.property, 'the value')));
+    return [...texts].map((text) => `${name}: ${text}`);
   });
-  if (problems.length > 0) throw new ConfigError(`configuration is wrong\n  ${problems.join('\n  ')}`);
+  if (problems.length > 0) throw new ConfigError(`configuration is wrong: ${problems.join('; ')}`);
   return config;
 }
 
@@ -44,7 +45,7 @@ function readSecretFile(name: string, path: string | undefined): string | undefi
   try {
     return readFileSync(path, 'utf8').trim();
   } catch (error) {
-    throw new ConfigError(`configuration is wrong\n  ${name}_FILE: ${path} cannot be read (${(error as NodeJS.ErrnoException).code})`);
+    throw new ConfigError(`configuration is wrong: ${name}_FILE: ${path} cannot be read (${(error as NodeJS.ErrnoException).code})`);
   }
 }
 

@@ -7,7 +7,7 @@ export { createLogger, type Logger } from './logging.js';
 export { LuaScript } from './lua-script.js';
 export { createPool, waitForPostgres } from './postgres.js';
 export { createValidationPipe, type FieldProblem, Problem, ProblemFilter } from './problem.js';
-export { createHttpAdapter, type ProcessOptions, runProcess } from './process.js';
+export { createHttpAdapter, type ProcessOptions, runProcess, tellParent } from './process.js';
 export { reasonOf } from './reason.js';
 export { createRedis, waitForRedis } from './redis.js';
 export { SecretBox } from './secret-box.js';

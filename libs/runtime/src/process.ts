@@ -42,6 +42,11 @@ export function createHttpAdapter(
   });
 }
 
+/** Tells a supervisor that the port is this process's own: only then may it send secrets there. Without one nothing happens. */
+export function tellParent(): void {
+  process.send?.('listening', undefined, undefined, () => undefined);
+}
+
 /**
  * Runs one process of the system: configuration, logger, Nest on Fastify, validation, problem+json, listening, and a
  * shutdown on SIGTERM or SIGINT that ends within 10 s whatever happens. Exits with code 1 and one clear sentence when it cannot start.
@@ -87,6 +92,7 @@ export async function runProcess(options: ProcessOptions): Promise<void> {
     await options.prepare?.(app, config, logger);
     await app.listen(options.port(config), config.host);
     logger.info({ address: await app.getUrl() }, 'listening');
+    tellParent();
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code;
     if (code === 'EADDRINUSE')

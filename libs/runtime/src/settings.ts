@@ -1,6 +1,6 @@
 import 'reflect-metadata';
 import { Transform } from 'class-transformer';
-import { IsBoolean, IsIn, IsInt, IsObject, IsOptional, IsString, IsUrl, Matches, Max, Min } from 'class-validator';
+import { IsBoolean, IsIn, IsInt, IsNumber, IsObject, IsOptional, IsString, IsUrl, Matches, Max, Min } from 'class-validator';
 
 /** What the README's configuration table says of one setting. */
 export interface SettingDoc {
@@ -38,15 +38,21 @@ const json = ({ value }: { value: unknown }): unknown => {
   }
 };
 const int = ({ value }: { value: unknown }) => (typeof value === 'string' && /^-?\d+$/.test(value) ? Number(value) : value);
+const decimal = ({ value }: { value: unknown }) => (typeof value === 'string' && /^-?\d+(\.\d+)?$/.test(value) ? Number(value) : value);
 
-const Bounded = (min: number, max: number): PropertyDecorator => {
-  return (target, field) => {
-    Transform(int)(target, field);
-    IsInt()(target, field);
-    Min(min)(target, field);
-    Max(max)(target, field);
+/** A number within bounds. Every rule says the same sentence, so that a wrong value is told once and whole. */
+const numeric =
+  (kind: string, convert: typeof int, isKind: (options: { message: string }) => PropertyDecorator) =>
+  (min: number, max: number): PropertyDecorator =>
+  (target, field) => {
+    const message = `expected ${kind} from ${min} to ${max}`;
+    Transform(convert)(target, field);
+    isKind({ message })(target, field);
+    Min(min, { message })(target, field);
+    Max(max, { message })(target, field);
   };
-};
+const Bounded = numeric('a whole number', int, IsInt);
+const BoundedDecimal = numeric('a number', decimal, (options) => IsNumber({}, options));
 const Port = () => Bounded(0, 65_535);
 const httpUrl = { protocols: ['http', 'https'], require_tld: false, require_protocol: true };
 
@@ -366,7 +372,7 @@ export class Config {
   simulatorRooms = 6;
 
   @Setting('SIMULATOR_RATE', 'messages a second in each of these rooms, as a multiple of a moderate room (about 4/s)')
-  @Bounded(0, 1_000)
+  @BoundedDecimal(0, 1_000)
   simulatorRate = 1;
 
   @Setting('SIMULATOR_KEY', 'what the simulator derives its sessions from, so that they outlive a restart; random when empty', true)

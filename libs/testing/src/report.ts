@@ -12,11 +12,39 @@ export interface RunOptions {
   rest: string[];
 }
 
+/** The options of a run, for `--help`. */
+function usageOf(defaults: { seconds: number }, own: Record<string, string>): string {
+  const rows = [
+    ...Object.entries(own).map(([name, value]) => [`--${name} VALUE`, value === '' ? 'all of them by default' : `${value} by default`]),
+    ['--seconds N', `time it takes, or may take at most (${defaults.seconds})`],
+    ['--seed N', 'of what is chosen at random (1)'],
+    ['--json', 'one document on standard output, nothing else'],
+  ];
+  return `options:\n${rows.map(([name = '', about = '']) => `  ${name.padEnd(18)} ${about}`).join('\n')}\n`;
+}
+
+/**
+ * Reads the options of a command line program as {@link parseOptions} does. `--help` prints them and ends the process; a bad
+ * one ends it with one sentence and exit code 2.
+ */
+export function readOptions(defaults: { seconds: number }, own: Record<string, string> = {}): RunOptions {
+  if (process.argv.includes('--help') || process.argv.includes('-h')) {
+    process.stdout.write(usageOf(defaults, own));
+    process.exit(0);
+  }
+  try {
+    return parseOptions(defaults, own);
+  } catch (error) {
+    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n${usageOf(defaults, own)}`);
+    process.exit(2);
+  }
+}
+
 /**
  * Reads `--json --seconds N --seed N`, and a run's `own` options by name, given with their defaults.
  * @throws Error that names the bad option
  */
-export function readOptions(defaults: { seconds: number }, own: Record<string, string> = {}): RunOptions {
+function parseOptions(defaults: { seconds: number }, own: Record<string, string>): RunOptions {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
     options: {

@@ -3,3 +3,6 @@ export class Fault extends Error {
   /** @override */
   name = 'Fault';
 }
+
+/** A server could not start because its port belongs to another program. */
+export class PortTaken extends Fault {}

@@ -15,7 +15,7 @@ import { createHash } from 'node:crypto';
 import { dirname, join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import pg from 'pg';
-import { Fault } from './fault.mjs';
+import { Fault, PortTaken } from './fault.mjs';
 import { findPostgres, reachableFolder, serverUser } from './postgres-binary.mjs';
 import { freePort, ServerProcess } from './server-process.mjs';
 
@@ -71,8 +71,7 @@ export async function startPostgres(options) {
       return Object.assign(server, { port, dir, url: url(database) });
     } catch (error) {
       await server.stop();
-      const taken = error instanceof Fault && /in use|could not bind/i.test(error.message);
-      if (!taken || options.port !== undefined || attempt === 5) throw error;
+      if (!(error instanceof PortTaken) || options.port !== undefined || attempt === 5) throw error;
     }
   }
 }

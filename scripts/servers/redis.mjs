@@ -1,6 +1,6 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Fault } from './fault.mjs';
+import { PortTaken } from './fault.mjs';
 import { redisBinaryDir } from './project.mjs';
 import { findRedis } from './redis-binary.mjs';
 import { answers, freePort, ServerProcess } from './server-process.mjs';
@@ -60,8 +60,7 @@ export async function startRedis(options) {
       await server.start();
       return Object.assign(server, { port, dir, url: `redis://${password ? `:${password}@` : ''}127.0.0.1:${port}` });
     } catch (error) {
-      const taken = error instanceof Fault && /in use/i.test(error.message);
-      if (!taken || options.port !== undefined || attempt === 5) throw error;
+      if (!(error instanceof PortTaken) || options.port !== undefined || attempt === 5) throw error;
     }
   }
 }

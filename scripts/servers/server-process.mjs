@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { closeSync, existsSync, openSync, readFileSync, renameSync } from 'node:fs';
 import { createServer, connect } from 'node:net';
 import { setTimeout as wait } from 'node:timers/promises';
-import { Fault } from './fault.mjs';
+import { Fault, PortTaken } from './fault.mjs';
 import { guard } from './guard.mjs';
 import { processIdentity } from './process-identity.mjs';
 
@@ -65,7 +65,10 @@ export class ServerProcess {
     // Whoever answers on the port may be somebody else: no password leaves before this child has said that it listens there.
     const ready = async () => listens(child.pid ?? 0) && (await answers());
     for (const deadline = Date.now() + startMsMax; !(await ready()); await wait(20)) {
-      if (ended) throw new Fault(`${name} ended at start (${ended}): ${this.lastWords()}`);
+      if (ended) {
+        const Kind = /address already in use/i.test(readFileSync(logFile, 'utf8')) ? PortTaken : Fault;
+        throw new Kind(`${name} ended at start (${ended}): ${this.lastWords()}`);
+      }
       if (Date.now() > deadline || signal?.aborted) {
         await this.kill9();
         const why = signal?.aborted ? 'was told to stop while it started' : `did not answer within ${startMsMax / 1000} s`;

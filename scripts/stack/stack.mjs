@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { Fault } from '../servers/fault.mjs';
+import { Fault, PortTaken } from '../servers/fault.mjs';
 import { root } from '../servers/project.mjs';
 import { seconds } from '../terminal.mjs';
 import { AppProcess } from './app-process.mjs';
@@ -54,7 +54,7 @@ export class Stack {
     const begin = async (/** @type {(port?: number) => Promise<Server>} */ start, /** @type {number} */ port) => {
       const server = await start(port || undefined).catch((error) => {
         // The port of last time belongs to somebody else by now.
-        if (port && error instanceof Fault && /in use/i.test(error.message)) return start();
+        if (port && error instanceof PortTaken) return start();
         throw error;
       });
       this.servers.push(server);

@@ -5,24 +5,32 @@ import type { EventFilter } from '../store/filter.js';
 export interface LiveBatch {
   events: StoredEvent[];
   seq: number;
+  /** What `seq` is a number of. A follower that outlives a generation gets an empty step in the next. */
+  generation: number;
 }
 
 /** A live reader's place in the log. It is iterated once. */
 export class Follower implements AsyncIterable<LiveBatch> {
   private resume: ((batch: LiveBatch | undefined) => void) | undefined;
   private readonly steps: AsyncGenerator<LiveBatch>;
+  /** Everything up to here was given. */
+  position: number;
+  /** What `position` is a number of. */
+  generation: number;
 
   /**
-   * @param position everything up to here was given
+   * @param from everything up to here was given
    * @param steps what it gives
    */
   constructor(
     readonly filter: EventFilter,
     readonly signal: AbortSignal,
-    public position: number,
+    from: { generation: number; seq: number },
     private readonly head: () => number,
     steps: (follower: Follower) => AsyncGenerator<LiveBatch>,
   ) {
+    this.position = from.seq;
+    this.generation = from.generation;
     this.steps = steps(this);
   }
 

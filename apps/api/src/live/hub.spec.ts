@@ -10,12 +10,12 @@ const logger = { warn: () => undefined };
 /** A store whose log is what the hub was told, and in which every look is counted. */
 function storeOf(log: StoredEvent[]) {
   const counts = { queries: 0 };
-  const head = () => Promise.resolve({ generation: 1, seq: log.length, oldestSeq: 1 });
+  const head = () => Promise.resolve({ generation: 1, seq: log.length, oldestSeq: 1, history: [] });
   const query = (_: EventFilter, { after = 0 }: { after?: number }) => {
     counts.queries += 1;
     return Promise.resolve({ events: log.slice(after), head: log.length, reached: log.length, more: false });
   };
-  return { counts, store: { head, query } };
+  return { counts, store: { head, query, raiseGeneration: head } };
 }
 
 function event(seq: number, more: Partial<StoredEvent> = {}): StoredEvent {

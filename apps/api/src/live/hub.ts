@@ -2,12 +2,13 @@ import type { StoredEvent } from '@tributary/events';
 import type { FeedBatch } from '@tributary/log';
 import { reasonOf } from '@tributary/runtime';
 import type { EventStore } from '../store/event-store.js';
+import { reachOf } from '../store/generations.js';
 import { type EventFilter, matches } from '../store/filter.js';
 import { FilterIndex } from './filter-index.js';
 import { Follower, type LiveBatch } from './follower.js';
 
 export interface LiveHubOptions {
-  store: Pick<EventStore, 'head' | 'query'>;
+  store: Pick<EventStore, 'head' | 'query' | 'raiseGeneration'>;
   /** Newest events kept in memory; a follower further behind reads PostgreSQL. */
   recentEventsMax?: number;
   /** Ask PostgreSQL for its head when the feed was silent this long. */
@@ -16,6 +17,8 @@ export interface LiveHubOptions {
 }
 
 const CATCH_UP_PAGE = 500;
+/** Generations of before that followers can come from; one begins with each start of the database server. */
+const GENERATIONS_MAX = 100;
 
 /**
  * The one place where live readers meet the log. Followers pull at their own pace: from memory while they keep up, from
@@ -26,8 +29,11 @@ export class LiveHub {
   private readonly recent: FeedBatch[] = [];
   private recentEvents = 0;
   private at = 0;
-  /** Positions of another generation mean nothing in this one: its followers end. */
-  private generation = 0;
+  private of = 0;
+  /** The highest generation that anybody has spoken of to this process. */
+  private known = 0;
+  /** Generations of before: up to where their positions name the same events as now. */
+  private readonly reaches = new Map<number, number>();
   private lastHeardAt = Date.now();
   private readonly all = new Set<Follower>();
   private readonly index = new FilterIndex<Follower>();
@@ -45,7 +51,8 @@ export class LiveHub {
 
   async start(): Promise<void> {
     const { generation, seq } = await this.options.store.head();
-    this.generation = generation;
+    this.of = generation;
+    this.known = generation;
     this.at = seq;
     this.timer = setInterval(() => void this.askStore(), this.quietMs);
   }
@@ -60,15 +67,20 @@ export class LiveHub {
     return this.at;
   }
 
+  /** The generation that {@link head} is a number of. */
+  get generation(): number {
+    return this.of;
+  }
+
   get followers(): number {
     return this.all.size;
   }
 
   /** Takes a commit from the feed. One that does not follow the last makes the memory worthless: followers go to PostgreSQL. */
   take(batch: FeedBatch): void {
+    // Of another generation: PostgreSQL knows which one holds, where it began, and what is after that.
+    if (batch.generation !== this.of) return this.heardOf(batch.generation);
     this.lastHeardAt = Date.now();
-    if (batch.generation < this.generation) return;
-    if (batch.generation > this.generation) this.begin(batch.generation, batch.after);
     if (batch.to <= this.at) return;
     const follows = batch.after === this.at;
     if (!follows) this.forget();
@@ -82,35 +94,52 @@ export class LiveHub {
   }
 
   /**
-   * Matching events after position `after`, in log order, for ever; ends when `signal` aborts, and when the database turns out
-   * to be restored from a backup since `generation`: then the reader must ask anew whether its position can be honoured.
+   * Matching events after position `after` of `generation`, in log order, for ever. It goes on in a later generation when that
+   * began at or after its position. It ends when `signal` aborts, and when events that it has passed are not in the database any
+   * more: then the reader must ask anew whether its position can be honoured.
    */
-  follow(filter: EventFilter, after: number, signal: AbortSignal, generation = this.generation): Follower {
+  follow(filter: EventFilter, after: number, signal: AbortSignal, generation = this.of): Follower {
     return new Follower(
       filter,
       signal,
-      after,
+      { generation, seq: after },
       () => this.at,
-      (follower) => this.steps(follower, generation),
+      (follower) => this.steps(follower),
     );
   }
 
-  private async *steps(follower: Follower, generation: number): AsyncGenerator<LiveBatch> {
+  private async *steps(follower: Follower): AsyncGenerator<LiveBatch> {
     const { signal } = follower;
     this.all.add(follower);
     this.index.add(follower);
     try {
-      while (!signal.aborted && generation === this.generation) {
-        if (follower.position > this.at) await this.changed(signal);
-        else if (follower.position === this.at) {
-          const given = await follower.wait();
+      while (!signal.aborted) {
+        if (follower.generation !== this.of) {
+          if (!(await this.carryOver(follower))) return;
+          yield { events: [], seq: follower.position, generation: follower.generation };
+        } else if (follower.position > this.at) await this.changed(signal);
+        else {
+          const given = follower.position === this.at ? await follower.wait() : (this.remembered(follower) ?? (await this.read(follower)));
           if (given) yield given;
-        } else yield this.remembered(follower) ?? (await this.read(follower));
+        }
       }
     } finally {
       this.all.delete(follower);
       this.index.remove(follower);
     }
+  }
+
+  /** Brings a follower into the present generation; false where that does not have what the follower has passed. */
+  private async carryOver(follower: Follower): Promise<boolean> {
+    const { generation, signal } = follower;
+    while (generation > this.of && !this.reaches.has(generation) && !signal.aborted) {
+      const changed = this.changed(signal);
+      this.heardOf(generation);
+      await changed;
+    }
+    if (generation !== this.of && follower.position > (this.reaches.get(generation) ?? -1)) return false;
+    follower.generation = this.of;
+    return true;
   }
 
   /** What memory holds for a follower from its position on; undefined where it does not reach back that far. */
@@ -123,17 +152,18 @@ export class LiveHub {
       .slice(start)
       .flatMap((batch) => batch.events.filter((event) => event.seq > position && matches(filter, event)));
     follower.position = this.at;
-    return { events, seq: this.at };
+    return { events, seq: this.at, generation: this.of };
   }
 
-  /** The next step of a follower from PostgreSQL. */
-  private async read(follower: Follower): Promise<LiveBatch> {
-    const { filter, position, signal } = follower;
+  /** The next step of a follower from PostgreSQL; undefined when a generation began meanwhile, which what was read may be of. */
+  private async read(follower: Follower): Promise<LiveBatch | undefined> {
+    const { filter, position, signal, generation } = follower;
     const page = await this.options.store.query(filter, { after: position, order: 'asc', limit: CATCH_UP_PAGE });
+    if (generation !== this.of) return undefined;
     const reached = page.more ? page.reached : Math.max(page.head, position);
     if (reached === position) await this.changed(signal);
     follower.position = reached;
-    return { events: page.events, seq: reached };
+    return { events: page.events, seq: reached, generation };
   }
 
   /** Index of the first batch in memory that ends after `position`. */
@@ -151,12 +181,8 @@ export class LiveHub {
     if (this.asking || Date.now() - this.lastHeardAt < this.quietMs) return;
     this.asking = true;
     try {
-      const { generation, seq } = await this.options.store.head();
-      if (generation > this.generation) this.begin(generation, seq);
-      else if (seq > this.at && Date.now() - this.lastHeardAt >= this.quietMs) {
-        this.forget();
-        this.moveTo(seq);
-      }
+      do await this.compare();
+      while (this.known > this.of);
     } catch (error) {
       this.options.logger.warn({ reason: reasonOf(error) }, 'the head of the log cannot be read');
     } finally {
@@ -164,9 +190,46 @@ export class LiveHub {
     }
   }
 
+  private async compare(): Promise<void> {
+    const { store, logger } = this.options;
+    // From before the question: what was told of by then is committed, so that a head behind it has lost that.
+    const { of, at, known } = this;
+    let head = await store.head();
+    if (head.generation < known || (head.generation === of && head.seq < at)) {
+      const { generation, seq } = head;
+      logger.warn({ stored: seq, seen: at, generation, known }, 'the database has less than this process has seen of it');
+      // Whoever may not write takes the log as it is: a wrong generation is better than no events.
+      head = await store.raiseGeneration(generation, known).catch(() => head);
+      this.known = head.generation;
+    }
+    if (head.generation !== this.of) {
+      for (const [generation, reach] of [...this.reaches, [this.of, Infinity] as const]) {
+        this.reaches.set(generation, Math.min(reach, reachOf(head, generation)));
+      }
+      this.reaches.delete(head.generation);
+      for (const [oldest] of this.reaches) {
+        if (this.reaches.size <= GENERATIONS_MAX) break;
+        this.reaches.delete(oldest);
+      }
+      this.begin(head.generation, head.seq);
+    } else if (head.seq > this.at && Date.now() - this.lastHeardAt >= this.quietMs) {
+      this.forget();
+      this.moveTo(head.seq);
+    }
+  }
+
+  /** Somebody knows of this generation: the next look at PostgreSQL, at once, finds out which one holds. */
+  private heardOf(generation: number): void {
+    if (generation <= this.known && generation < this.of) return;
+    this.known = Math.max(this.known, generation);
+    this.lastHeardAt = 0;
+    void this.askStore();
+  }
+
   private begin(generation: number, at: number): void {
     this.forget();
-    this.generation = generation;
+    this.of = generation;
+    this.known = Math.max(this.known, generation);
     this.moveTo(at);
   }
 
@@ -176,7 +239,7 @@ export class LiveHub {
   }
 
   /** Gives a commit that follows the last to those who wait for something in it. */
-  private give({ events, to }: FeedBatch): void {
+  private give({ events, to, generation }: FeedBatch): void {
     const wanted = new Map<Follower, StoredEvent[]>();
     for (const event of events) {
       for (const follower of this.index.matching(event)) {
@@ -185,8 +248,8 @@ export class LiveHub {
         else if (follower.isWaiting) wanted.set(follower, [event]);
       }
     }
-    for (const [follower, own] of wanted) follower.wake({ events: own, seq: to });
-    for (const follower of this.index.everything) if (follower.isWaiting) follower.wake({ events, seq: to });
+    for (const [follower, own] of wanted) follower.wake({ events: own, seq: to, generation });
+    for (const follower of this.index.everything) if (follower.isWaiting) follower.wake({ events, seq: to, generation });
     this.wakeAhead();
   }
 

@@ -49,6 +49,8 @@ export class LiveStream {
   private readonly ending = new AbortController();
   private end: StreamEnd | undefined;
   private position: number;
+  /** What `position` is a number of: the log may begin a new generation under a stream that lost nothing. */
+  private generation: number;
   private follower: Follower | undefined;
   /** Highest position the client was given: a heartbeat must never lead it back. */
   private told: number;
@@ -67,6 +69,7 @@ export class LiveStream {
     },
   ) {
     this.position = options.start.after;
+    this.generation = options.start.generation;
     this.told = options.start.after;
   }
 
@@ -92,12 +95,13 @@ export class LiveStream {
 
   /** Follows the log over failures of PostgreSQL: the client's connection outlives them. */
   private async relay(): Promise<void> {
-    const { hub, filter, logger, start } = this.options;
+    const { hub, filter, logger } = this.options;
     const { signal } = this.ending;
     for (let failures = 0; !signal.aborted; failures++) {
       try {
-        const follower = (this.follower = hub.follow(filter, this.position, signal, start.generation));
-        for await (const { events, seq } of follower) {
+        const follower = (this.follower = hub.follow(filter, this.position, signal, this.generation));
+        for await (const { events, seq, generation } of follower) {
+          this.generation = generation;
           await this.sendEvents(events);
           if (signal.aborted) return;
           this.position = seq;
@@ -114,10 +118,10 @@ export class LiveStream {
   }
 
   private async sendEvents(events: readonly StoredEvent[]): Promise<void> {
-    const { frames, start } = this.options;
+    const { frames } = this.options;
     let chunk = '';
     for (const [i, event] of events.entries()) {
-      chunk += frames.of(event, start.generation);
+      chunk += frames.of(event, this.generation);
       if (chunk.length < CHUNK_CHARACTERS && i < events.length - 1) continue;
       this.told = event.seq;
       await this.send(chunk);
@@ -141,7 +145,7 @@ export class LiveStream {
 
   /** Keeps the connection alive, and the position of a stream moving whose filter lets little through. */
   private beat(): void {
-    const { writer, start, allowed } = this.options;
+    const { writer, allowed } = this.options;
     if (!allowed()) {
       this.stop('revoked');
       return;
@@ -151,7 +155,7 @@ export class LiveStream {
     const at = this.follower?.waitsAt ?? this.position;
     if (at > this.told) {
       this.told = at;
-      const position = encodeCursor({ generation: start.generation, seq: at });
+      const position = encodeCursor({ generation: this.generation, seq: at });
       text += `id: ${position}\nevent: position\ndata: ${JSON.stringify({ position })}\n\n`;
     }
     void this.send(text);

@@ -9,6 +9,8 @@ export interface LogHead {
   seq: number;
   oldestSeq: number;
   positions: Positions;
+  /** Whether the database is in the same life (see `log_life`) as when its generation began: nothing can be missing. */
+  continuous: boolean;
 }
 
 /** What became of a batch. `lost`: another writer has moved the head; nothing was written. */
@@ -32,7 +34,8 @@ interface DeadEntry {
   fields: string;
 }
 
-const MOVE_HEAD = `update log_head set seq = $1, positions = $2 where seq = $3 and generation = $4 returning generation`;
+/** The life is compared too: a copy, a promoted replica or a restored backup is never written to under the generation of another. */
+const MOVE_HEAD = `update log_head set seq = $1, positions = $2 where seq = $3 and generation = $4 and life = log_life()`;
 
 const INSERT = `insert into events (seq, day, id, type, creator_id, handle, room_id, time, received_at, user_id, user_handle, data, raw)
   select seq, day::date, id, type, creator_id, handle, room_id, to_timestamp(ts / 1000), to_timestamp(at / 1000),
@@ -55,7 +58,8 @@ export class Committer {
 
   async head(): Promise<LogHead> {
     const { rows } = await this.pool.query<LogHead>(
-      `select generation::float8 as generation, seq::float8 as seq, oldest_seq::float8 as "oldestSeq", positions from log_head`,
+      `select generation::float8 as generation, seq::float8 as seq, oldest_seq::float8 as "oldestSeq", positions,
+              (life = log_life()) is true as continuous from log_head`,
     );
     const [head] = rows;
     if (!head) throw new Error('log_head has no row: the database was not migrated, or was damaged');
@@ -74,14 +78,13 @@ export class Committer {
       : `PARTITIONS is ${partitions}, but this database was first used with ${recorded}; set it back`;
   }
 
-  /** Starts a new generation on top of `head`; undefined when the head has moved meanwhile. */
-  async raiseGeneration(head: LogHead): Promise<LogHead | undefined> {
-    const { rows } = await this.pool.query<{ generation: number }>(
-      `update log_head set generation = greatest(generation + 1, extract(epoch from now())::bigint)
-       where seq = $1 and generation = $2 returning generation::float8 as generation`,
-      [head.seq, head.generation],
-    );
-    return rows[0] && { ...head, generation: rows[0].generation };
+  /**
+   * Begins a new generation, above `known` too, unless somebody has done so since `head` was read.
+   * @returns the head after that
+   */
+  async raiseGeneration(head: LogHead, { known = 0, reason }: { known?: number; reason: string }): Promise<LogHead> {
+    await this.pool.query('select log_raise($1, $2, $3)', [head.generation, known, reason]);
+    return this.head();
   }
 
   /** Commits `batch` on top of `head`. Throws only where the database cannot be reached or refuses to work. */

@@ -1,6 +1,7 @@
 import { dayOfEvent, type StoredEvent, UNDATED } from '@tributary/events';
 import type { Pool } from 'pg';
 import { type EventFilter, toSql } from './filter.js';
+import { type GenerationStart, type Head, reachOf } from './generations.js';
 
 /** One page of events, ordered by position. */
 export interface EventPage {
@@ -51,6 +52,8 @@ export interface SearchBounds {
 export class EventStore {
   private readonly searchNumbers: number;
   private readonly searchMsMax: number;
+  /** Of the generation it ends with: what led to one never changes. */
+  private history: readonly GenerationStart[] = [];
 
   constructor(
     private readonly pool: Pool,
@@ -60,13 +63,22 @@ export class EventStore {
     this.searchMsMax = msMax;
   }
 
-  async head(): Promise<{ generation: number; seq: number; oldestSeq: number }> {
-    const { rows } = await this.pool.query<{ generation: number; seq: number; oldestSeq: number }>(
+  async head(): Promise<Head> {
+    const { rows } = await this.pool.query<Omit<Head, 'history'>>(
       `select generation::float8 as generation, seq::float8 as seq, oldest_seq::float8 as "oldestSeq" from log_head`,
     );
     const [head] = rows;
     if (!head) throw new Error('log_head has no row: the database was not migrated, or was damaged');
-    return head;
+    return { ...head, history: await this.historyOf(head.generation) };
+  }
+
+  /**
+   * Begins a new generation, above `known` too, unless it is not `observed` any more: somebody has seen more of this log than
+   * the database has. @returns the head after that
+   */
+  async raiseGeneration(observed: number, known: number): Promise<Head> {
+    await this.pool.query('select log_raise($1, $2, $3)', [observed, known, 'a reader has seen more than the database has']);
+    return this.head();
   }
 
   /**
@@ -97,19 +109,37 @@ export class EventStore {
     return rows[0] ? toEvent(rows[0]) : undefined;
   }
 
-  /** All matching events up to the head at the time of the call, page by page: memory stays flat. */
+  /**
+   * All matching events up to the head at the time of the call, page by page: memory stays flat.
+   * @throws Error when the database was replaced by an older one on the way.
+   */
   async *stream(
     filter: EventFilter,
     { after = 0, order = 'asc' }: { after?: number; order?: 'asc' | 'desc' } = {},
   ): AsyncIterable<StoredEvent[]> {
-    const { seq: head } = await this.head();
-    let bounds: { after?: number; before?: number } = { after, before: head + 1 };
+    const start = await this.head();
+    let bounds: { after?: number; before?: number } = { after, before: start.seq + 1 };
     for (;;) {
       const page = await this.query(filter, { ...bounds, order, limit: EXPORT_PAGE });
+      // Two halves of different logs are not a whole.
+      if (reachOf(await this.head(), start.generation) < start.seq) throw new Error('the database was restored meanwhile');
       if (page.events.length > 0) yield page.events;
       if (!page.more) return;
       bounds = order === 'asc' ? { ...bounds, after: page.reached } : { ...bounds, before: page.reached };
     }
+  }
+
+  private async historyOf(generation: number): Promise<readonly GenerationStart[]> {
+    const known = this.history;
+    if (known.at(-1)?.generation === generation) return known;
+    const { rows } = await this.pool.query<GenerationStart>(
+      `select generation::float8 as generation, started_at_seq::float8 as "startedAtSeq" from log_generations
+       where generation < $1 union all
+       select $1::float8, coalesce((select started_at_seq from log_generations where generation = $1), 0)::float8 order by generation`,
+      [generation],
+    );
+    this.history = rows;
+    return rows;
   }
 
   /** Up to `limit` matching rows with `from` < seq <= `until`. */

@@ -11,6 +11,8 @@ import { Committer, type LogHead } from './committer.js';
 @Injectable()
 export class StoreWriter implements PositionSource {
   private at: LogHead | undefined;
+  /** The newest commit of this process: a database that has less of this generation has lost it. */
+  private newest: { generation: number; seq: number } | undefined;
   /** Commits that Redis could not be told of; the next load or upkeep tells it. */
   private untold = false;
   private readonly stored: Counter;
@@ -48,12 +50,12 @@ export class StoreWriter implements PositionSource {
 
   async load(): Promise<Positions> {
     this.at = undefined;
-    // Redis first: what another writer commits between the two reads may make the head newer, never older, than what Redis saw.
-    const newest = await this.feed.newest();
-    const head = await this.committer.head();
-    this.at = (await this.noticeRestore(head, newest)) ?? head;
-    await this.reader.reconfirm(this.at.positions);
-    return this.at.positions;
+    // Before the head: what Redis was told of is committed, so that a commit of another writer in between proves nothing.
+    const seen = [await this.feed.newest(), this.newest];
+    const head = await this.judged(await this.committer.head(), seen);
+    this.at = head;
+    await this.reader.reconfirm(head.positions);
+    return head.positions;
   }
 
   /** Commits a batch; false when another writer was first. */
@@ -68,6 +70,7 @@ export class StoreWriter implements PositionSource {
       return false;
     }
     this.at = { ...this.at, seq: result.to, positions: batch.to };
+    this.newest = { generation: result.generation, seq: result.to };
     this.stored.inc(result.stored);
     this.duplicates.inc(result.duplicates);
     this.dead.inc(result.dead);
@@ -102,15 +105,25 @@ export class StoreWriter implements PositionSource {
     }
   }
 
-  /** A head behind what Redis had seen of the same generation before it was read means a database restored from a backup. */
-  private async noticeRestore(head: LogHead, newest: { generation: number; seq: number } | undefined): Promise<LogHead | undefined> {
-    if (!newest || newest.generation !== head.generation || newest.seq <= head.seq) return undefined;
-    const raised = await this.committer.raiseGeneration(head);
-    this.logger.warn(
-      { stored: head.seq, seen: newest.seq, generation: raised?.generation },
-      'the database is older than the log was: restored from a backup; cursors from before are not honoured',
+  /** The head, in a new generation where somebody has seen more than the database has, or where its life is another. */
+  private async judged(head: LogHead, seen: ({ generation: number; seq: number } | undefined)[]): Promise<LogHead> {
+    const known = Math.max(...seen.map((one) => one?.generation ?? 0));
+    const beyond = seen.find((one) => one && one.generation === head.generation && one.seq > head.seq);
+    if (beyond || known > head.generation) {
+      const raised = await this.committer.raiseGeneration(head, { known, reason: 'the database is older than the log was' });
+      this.logger.warn(
+        { stored: head.seq, seen: beyond?.seq, seenGeneration: known, generation: raised.generation },
+        'the database is older than the log was: restored from a backup, or a replica took over; positions of what is lost are not honoured',
+      );
+      return raised;
+    }
+    if (head.continuous) return head;
+    const raised = await this.committer.raiseGeneration(head, { known, reason: 'another life of the database server' });
+    this.logger.info(
+      { stored: head.seq, generation: raised.generation },
+      'the database was started anew: a new generation of the log begins',
     );
-    return raised ?? this.committer.head();
+    return raised;
   }
 }
 

@@ -12,9 +12,10 @@ import { encodeCursor } from '@tributary/log';
 import { Problem } from '@tributary/runtime';
 import { IsIn, IsOptional, IsString, MaxLength } from 'class-validator';
 import { Needs } from '../access/needs.js';
-import { goneCursor, type Head, judgeCursor } from '../events/positions.js';
+import { goneCursor, judgeCursor } from '../events/positions.js';
 import { decodePageCursor, encodePageCursor, ListLimit, PageQuery } from '../paging.js';
 import { EventStore } from '../store/event-store.js';
+import type { Head } from '../store/generations.js';
 import { IsInstant, toDate } from '../validators.js';
 import { AGAIN_MAX, DELIVERY_STATES, DeliveryStore, type DeliveryRow, type DeliveryState } from './delivery-store.js';
 import {

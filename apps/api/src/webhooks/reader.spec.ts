@@ -25,6 +25,8 @@ class FakeLog {
   readonly events: StoredEvent[] = [];
   private waiting: (() => void)[] = [];
 
+  readonly generation = 1;
+
   head = () => this.events.length;
 
   add(count: number, creatorId?: string): void {
@@ -37,7 +39,7 @@ class FakeLog {
       if (at < this.events.length) {
         const events = this.events.slice(at);
         at = this.events.length;
-        yield { events, seq: at };
+        yield { events, seq: at, generation: this.generation };
       } else {
         await new Promise<void>((resolve) => {
           this.waiting.push(resolve);

@@ -1,8 +1,16 @@
-import { ProtoMessageFetchResult } from 'tiktok-live-proto/v3';
+import { BinaryReader, WireType } from '@bufbuild/protobuf/wire';
 import type { AnswerFault } from './signer.js';
 
 /** `<` and `{`: a page or JSON in place of protobuf. As protobuf both would be groups, which TikTok does not use, and would decode to nothing. */
 const NOT_PROTOBUF = new Set([0x3c, 0x7b]);
+/** Field of `ProtoMessageFetchResult`. */
+const CURSOR_FIELD = 2;
+/** Ten times the messages that a worker takes; two million empty ones would fit into the largest answer. */
+const FIELDS_MAX = 100_000;
+/** Of the headers that say when to come back; a date has 29 characters. */
+const HEADER_LENGTH_MAX = 100;
+/** Nobody is kept away for longer by one answer. */
+const RETRY_AFTER_MS_MAX = 86_400_000;
 const COOKIE_ATTRIBUTES = new Set(['path', 'domain', 'expires', 'max-age', 'httponly', 'secure', 'samesite', 'partitioned', 'priority']);
 
 /**
@@ -27,17 +35,33 @@ export function bundleFault(fetchResult: Uint8Array, cookies: string): AnswerFau
   if (fetchResult.length === 0) return 'empty-body';
   if (NOT_PROTOBUF.has(fetchResult[0] ?? 0)) return 'undecodable';
   try {
-    if (ProtoMessageFetchResult.decode(fetchResult).cursor === '') return 'empty-cursor';
+    if (cursorOf(fetchResult) === '') return 'empty-cursor';
   } catch {
     return 'undecodable';
   }
   return cookies === '' ? 'missing-cookie' : undefined;
 }
 
-/** ms from a `Retry-After` header (seconds or HTTP date), else from `x-ratelimit-reset` (unix seconds); undefined without either. */
+/** The cursor of a fetch result, whose messages are passed over. @throws Error when it is none, or has more fields than any */
+function cursorOf(fetchResult: Uint8Array): string {
+  const reader = new BinaryReader(fetchResult);
+  let cursor = '';
+  for (let fields = 0; reader.pos < reader.len; fields += 1) {
+    if (fields >= FIELDS_MAX) throw new RangeError(`more than ${FIELDS_MAX} fields`);
+    const [field, wireType] = reader.tag();
+    if (field === CURSOR_FIELD && wireType === WireType.LengthDelimited) cursor = reader.string();
+    else reader.skip(wireType, field);
+  }
+  return cursor;
+}
+
+/**
+ * ms from a `Retry-After` header (seconds or HTTP date), else from `x-ratelimit-reset` (unix seconds), at most a day; undefined
+ * without either.
+ */
 export function retryAfterMs(headers: { get(name: string): string | null }, now = Date.now()): number | undefined {
-  const after = headers.get('retry-after');
-  if (after && /^\d{1,7}$/.test(after.trim())) return Number(after) * 1000;
-  const at = after ? Date.parse(after) : Number(headers.get('x-ratelimit-reset') ?? Number.NaN) * 1000;
-  return Number.isFinite(at) && at > now ? at - now : undefined;
+  const after = headers.get('retry-after')?.slice(0, HEADER_LENGTH_MAX).trim();
+  if (after && /^\d+$/.test(after)) return Math.min(Number(after) * 1_000, RETRY_AFTER_MS_MAX);
+  const at = after ? Date.parse(after) : Number(headers.get('x-ratelimit-reset')?.slice(0, HEADER_LENGTH_MAX) ?? Number.NaN) * 1_000;
+  return Number.isFinite(at) && at > now ? Math.min(at - now, RETRY_AFTER_MS_MAX) : undefined;
 }

@@ -68,7 +68,7 @@ export class HttpSigner implements Signer {
   private readonly fetch: typeof fetch;
 
   constructor(private readonly options: HttpSignerOptions) {
-    this.base = options.url.replace(/\/+$/, '');
+    this.base = options.url.replace(/(?<!\/)\/+$/, '');
     this.timeoutMs = options.timeoutMs ?? 15_000;
     this.answerBytesMax = options.answerBytesMax ?? 4_194_304;
     this.fetch = options.fetch ?? fetch;

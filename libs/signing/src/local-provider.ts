@@ -40,7 +40,7 @@ export class LocalSigningProvider {
 
   /** `serverUrl` is the signer's address, with or without the `/api` that older scripts append. */
   constructor(serverUrl: string, options: Omit<HttpSignerOptions, 'url'> = {}) {
-    this.signer = new HttpSigner({ ...options, url: serverUrl.replace(/\/+$/, '').replace(/\/api$/, '') });
+    this.signer = new HttpSigner({ ...options, url: serverUrl.replace(/(?<!\/)\/+$/, '').replace(/\/api$/, '') });
   }
 
   /**

@@ -29,7 +29,7 @@ export function useLocalSigner(url: string, { apiKey, signConfig = SignConfig }:
       ([name]) => name.toLowerCase() !== 'x-api-key',
     ),
   );
-  signConfig.basePath = url.replace(/\/+$/, '');
+  signConfig.basePath = url.replace(/(?<!\/)\/+$/, '');
   signConfig.apiKey = apiKey;
   signConfig.baseOptions = { ...baseOptions, headers };
   signConfig.cachedInstance = undefined;

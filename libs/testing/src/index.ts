@@ -17,6 +17,7 @@ export {
   sampleText,
   sampleUser,
 } from './samples.js';
+export { HOSTILE_TOKENS, hostileTexts, slowest } from './hostile-text.js';
 export { catalogProblems } from './catalog-check.js';
 export {
   type HookAnswer,

@@ -34,6 +34,8 @@ export interface SessionEnd {
 }
 
 const MESSAGE_LENGTH_MAX = 200;
+/** A date has 29 characters. */
+const RETRY_AFTER_LENGTH_MAX = 100;
 const RETRY_AFTER_SECONDS_MAX = 86_400;
 
 /** What a refused upgrade says about itself. TikTok gives its reason in `Handshake-Msg`, often with status 200. */
@@ -53,7 +55,7 @@ export function refusalOf(response: IncomingMessage): ConnectFailure {
 
 /** Reads `Retry-After` (seconds or a date) as ms from now, at most a day; undefined when there is none. */
 export function retryAfterOf(header: string | string[] | undefined, now = Date.now()): number | undefined {
-  const text = Array.isArray(header) ? header[0] : header;
+  const text = (Array.isArray(header) ? header[0] : header)?.slice(0, RETRY_AFTER_LENGTH_MAX);
   if (text === undefined || text === '') return undefined;
   const seconds = /^\d+$/.test(text) ? Number(text) : (Date.parse(text) - now) / 1_000;
   return Number.isFinite(seconds) ? Math.round(Math.min(Math.max(seconds, 0), RETRY_AFTER_SECONDS_MAX) * 1_000) : undefined;

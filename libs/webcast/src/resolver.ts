@@ -221,5 +221,5 @@ function baseUrl(option: string, text: string): string {
   if (protocol !== 'https:' && protocol !== 'http:') throw new Error(`${option}: expected http:// or https://`);
   const isTikTok = hostname === 'tiktok.com' || hostname.endsWith('.tiktok.com');
   if (isTikTok && protocol === 'http:') throw new Error(`${option}: ${hostname} must be reached by https://, or cookies travel in clear`);
-  return `${origin}${pathname.replace(/\/+$/, '')}`;
+  return `${origin}${pathname.replace(/(?<!\/)\/+$/, '')}`;
 }

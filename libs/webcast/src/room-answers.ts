@@ -37,14 +37,15 @@ const CODE_FINISHED = 30003;
 /** Login needed; two forms of the age gate. Such a room can still be connected to. */
 const CODES_GATED = new Set([20003, 4003182, 10011]);
 const TITLE_LENGTH_MAX = 500;
-const STATE_TAG = /<script[^>]*\bid="SIGI_STATE"[^>]*>/;
+/** Of a page, in UTF-16 units; TikTok's have 300 KB. Over HTTP the body is bounded already, a page out of a browser is not. */
+const PAGE_LENGTH_MAX = 4_194_304;
 
 /** Reads the live page of a creator: JSON inside `<script id="SIGI_STATE">`. */
-export function readLivePage(html: string): RoomAnswer {
+export function readLivePage(page: string): RoomAnswer {
+  const html = page.length > PAGE_LENGTH_MAX ? page.slice(0, PAGE_LENGTH_MAX) : page;
   if (html.trim() === '') return unclear('an empty page: TikTok does not trust this session');
-  const tag = STATE_TAG.exec(html);
-  if (tag === null) return unclear(/captcha|tiktok-verify-page/i.test(html) ? 'a captcha page' : 'a page without SIGI_STATE');
-  const start = tag.index + tag[0].length;
+  const start = stateStart(html);
+  if (start === undefined) return unclear(/captcha|tiktok-verify-page/i.test(html) ? 'a captcha page' : 'a page without SIGI_STATE');
   const end = html.indexOf('</script>', start);
   const state = parse(html.slice(start, end < 0 ? undefined : end));
   if (state === undefined) return unclear('SIGI_STATE is not JSON');
@@ -131,6 +132,21 @@ function readLiveRoom(info: unknown): RoomAnswer {
   if (roomId === undefined) return unclear('the creator is live but the answer has no room id');
   const uniqueId = textOf(member(user, 'uniqueId'))?.toLowerCase();
   return { kind: 'live', roomId, userId, uniqueId, title: titleOf(member(liveRoom, 'title')) };
+}
+
+/**
+ * Where the content of `<script id="SIGI_STATE">` begins. It walks from tag to tag: a pattern that runs from each `<script` to
+ * the next `>` is quadratic, and a broken page of 256 KB would stop the process for seconds.
+ */
+function stateStart(html: string): number | undefined {
+  let tag = html.indexOf('<script');
+  while (tag >= 0) {
+    const end = html.indexOf('>', tag);
+    if (end < 0) return undefined;
+    if (/\bid="SIGI_STATE"/.test(html.slice(tag, end))) return end + 1;
+    tag = html.indexOf('<script', end);
+  }
+  return undefined;
 }
 
 function unclear(problem: string): { kind: 'unclear'; problem: string } {

@@ -4,7 +4,8 @@ export type UniqueIdResult = { ok: true; uniqueId: string } | { ok: false; reaso
 const TEXT_LENGTH_MAX = 2_048;
 /** Zero-width and direction characters that come along when a name is copied from a page or a phone. */
 const INVISIBLE = /\p{Default_Ignorable_Code_Point}/gu;
-const WRAPPERS = /^["'<([{«“‘`]+|["'>)\]}»”’`,;]+$/gu;
+/** The look-behind keeps it linear: a run of these is tried from its first character only. */
+const WRAPPERS = /^["'<([{«“‘`]+|(?<!["'>)\]}»”’`,;])["'>)\]}»”’`,;]+$/gu;
 const TIKTOK_HOST = /^(?:[a-z0-9-]+\.)*tiktok\.com$/;
 const SHORT_LINK_HOST = /^(?:vm|vt)\.tiktok\.com$/;
 

@@ -20,6 +20,8 @@ export interface Identity {
 const SESSION_MS = 7 * 86_400_000;
 /** A visitor that is not trusted at this age will not be replaced by a better one. */
 const NEW_MS = 10_000;
+/** Of what Chromium says of an error, in characters. */
+const REASON_LENGTH_MAX = 1_000;
 /** Streams, which nobody watches here. */
 const BLOCKED = ['*.flv*', '*.m3u8*', '*.mp4*', '*.ts?*', '*.m4s*', '*.webm*', '*.woff2*'];
 
@@ -118,10 +120,11 @@ export class Visit {
 
 /** What a call to Chromium failed for. */
 export function failureOf(error: unknown): Failure {
-  const [reason = ''] = (error as Error).message.split('\n', 1);
+  // What Chromium says may quote the page, at any length.
+  const [reason = ''] = (error as Error).message.slice(0, REASON_LENGTH_MAX).split('\n', 1);
   const net = /net::(ERR_[A-Z_]+)/.exec(reason)?.[1];
   if (net !== undefined) return { ok: false, reason: 'connect', message: `the page cannot be opened: ${net}` };
-  if (/Timeout .* exceeded/.test(reason)) return { ok: false, reason: 'timeout', message: 'the page did not open in time' };
+  if (/Timeout \d{1,9}ms exceeded/.test(reason)) return { ok: false, reason: 'timeout', message: 'the page did not open in time' };
   return gone(`Chromium failed: ${reason.replace(/https?:\/\/\S+/g, '(address)').slice(0, 200)}`);
 }
 

@@ -4,7 +4,7 @@ import { CreatorProjection, forgetRemoved, LeaseManager, OfferBoard, openSecrets
 import { InboxProducer, LogKeys } from '@tributary/log';
 import { type Config, type Logger, type Metrics, type Readiness, SecretBox } from '@tributary/runtime';
 import { HttpSigner, type Signer } from '@tributary/signing';
-import { proxyDispatcher, RoomNormaliser, RoomResolver, RoomSession } from '@tributary/webcast';
+import { GiftPrices, proxyDispatcher, RoomNormaliser, RoomResolver, RoomSession } from '@tributary/webcast';
 import type { Redis } from 'ioredis';
 import { BackPressure } from './back-pressure.js';
 import { systemClock } from './clock.js';
@@ -173,6 +173,7 @@ export class Worker {
       signRoomId: (uniqueId, signal) => signs.roomId(uniqueId, signal),
     });
     const polls = new PollDesk({ resolver, perSecondMax: config.pollsPerSecond, clock, dispatcher: proxyDispatcher });
+    const prices = new GiftPrices();
     const allowedHosts = simulatorHosts([config.tiktokWebUrl, config.tiktokWebcastUrl, config.tiktokSocketUrl]);
     return {
       worker: this.name,
@@ -206,6 +207,8 @@ export class Worker {
           ...seed,
           creatorId: record.id,
           handle: record.uniqueId,
+          userId: record.userId,
+          prices,
           keepRaw: record.options.raw ?? config.storeRaw,
           types: record.options.types,
         }),

@@ -20,19 +20,26 @@ export const audience = {
     }),
   },
   'tiktok.live.gift': {
-    about: 'A gift. A streak sends many of these; each counts only what it adds, so summing `totalDiamonds` is always right.',
+    about:
+      'A gift. A streak sends many of these; each counts only what it adds, so the sum of `totalDiamonds` is right. Gifts marked `unpriced` are not in it: TikTok did not send their price.',
     data: data({
       user,
-      toUser: userAs('who received it'),
+      toUser: userAs('the guest who received it; absent for a gift to the creator'),
       giftId: id('gift id'),
       name: text('name of the gift in the language of the connection; empty when TikTok sent none'),
       imageUrl: Type.Optional(url('picture of the gift')),
-      diamonds: count('diamonds of one gift'),
+      diamonds: Type.Optional(count('diamonds of one gift; absent where the price is not known')),
+      priceLearnt: Type.Optional(
+        Type.Boolean({ description: 'true where the message has no price, and `diamonds` is that of an earlier gift of this kind' }),
+      ),
+      unpriced: Type.Optional(
+        Type.Boolean({ description: 'true where the price is not known, and `diamonds` and `totalDiamonds` are absent' }),
+      ),
       streakId: text('the run this gift belongs to; a gift that is no streak is a run of its own'),
       count: count('gifts this event adds; 0 when it repeats what was counted, as the end of a streak does'),
       streakCount: count('gifts of the whole run so far'),
       final: Type.Boolean({ description: 'true on the event that ends its run; a run may also end in silence, without such an event' }),
-      totalDiamonds: count('diamonds this event adds: count times diamonds'),
+      totalDiamonds: Type.Optional(count('diamonds this event adds: count times diamonds; absent where the price is not known')),
     }),
   },
   'tiktok.live.like': {
@@ -63,6 +70,7 @@ export const audience = {
       user,
       shareCount: Type.Optional(count('shares of the room so far')),
       target: Type.Optional(text('where it was shared to')),
+      joined: Type.Optional(count('viewers who joined by it, as far as the text that is shown says so')),
     }),
   },
   'tiktok.live.social': {
@@ -110,11 +118,16 @@ export const audience = {
     }),
   },
   'tiktok.live.superFan': {
-    about: 'A notice about a super fan of the creator. Comes with the barrage message that shows it; its id ends in `-superFan`.',
-    data: data({ user, key: text('key of the text TikTok shows') }),
+    about:
+      'A viewer became a super fan of the creator, or another notice about super fans. Comes with the barrage message that shows it; its id ends in `-superFan`.',
+    data: data({
+      user,
+      key: text('key of the text TikTok shows'),
+      notice: Type.Optional(word('`became`: the viewer became a super fan', 'became', 'other')),
+    }),
   },
   'tiktok.live.superFanJoin': {
-    about: 'A viewer became a super fan. Comes with the barrage message that shows it; its id ends in `-superFanJoin`.',
+    about: 'A super fan of the creator entered the room. Comes with the barrage message that shows it; its id ends in `-superFanJoin`.',
     data: data({ user, key: text('key of the text TikTok shows') }),
   },
 };

@@ -45,6 +45,12 @@ describe('the event catalog', () => {
     expect(catalogEntries().flatMap(({ type, schema }) => undescribed(schema, type))).toEqual([]);
   });
 
+  it('tells a super fan who enters from a viewer who becomes one', () => {
+    const about = new Map(catalogEntries().map((entry) => [entry.type, entry.about]));
+    expect(about.get('tiktok.live.superFanJoin')).toMatch(/^A super fan of the creator entered/);
+    expect(about.get('tiktok.live.superFan')).toMatch(/^A viewer became a super fan/);
+  });
+
   it('gives JSON Schema that is plain JSON, one for each type', () => {
     const schemas = jsonSchemas();
     expect(Object.keys(schemas)).toEqual(EVENT_TYPES);
@@ -52,7 +58,7 @@ describe('the event catalog', () => {
     expect(schemas['tiktok.live.gift']).toMatchObject({
       title: 'tiktok.live.gift',
       type: 'object',
-      required: expect.arrayContaining(['giftId', 'name', 'diamonds', 'streakId', 'count', 'streakCount', 'final', 'totalDiamonds']),
+      required: expect.arrayContaining(['giftId', 'name', 'streakId', 'count', 'streakCount', 'final']),
     });
     expect(schemas['monitor.gap']).toMatchObject({
       properties: { reason: { enum: ['disconnect', 'silence', 'takeover', 'blocked', 'buffer-full', 'paused', 'shutdown'] } },
@@ -102,7 +108,7 @@ describe('describeCatalog', () => {
       expect(lines.some((line) => line.startsWith(`| \`${type}\` | ${shape} |`))).toBe(true);
       expect(lines.includes(`### ${type}`)).toBe(shape === 'typed');
     }
-    expect(lines).toContain('| `totalDiamonds` | integer | diamonds this event adds: count times diamonds |');
+    expect(lines).toContain('| `streakCount` | integer | gifts of the whole run so far |');
     expect(lines).toContain('| `topGifters[].user` (optional) | user | the viewer it is about; absent when TikTok sent none |');
   });
 });

@@ -36,7 +36,9 @@ export function data<T extends TProperties>(fields: T): TObject<T & { truncated:
 
 export const User = Type.Object(
   {
-    id: id('numeric id, stable when the handle changes'),
+    id: Type.Optional(
+      id('numeric id, stable when the handle changes; absent where TikTok does not say it: such viewers are not one person'),
+    ),
     uniqueId: Type.Optional(text('the @handle')),
     nickname: Type.Optional(text('display name')),
     avatarUrl: Type.Optional(url('small picture; such URLs expire')),

@@ -4,7 +4,7 @@ import { count, data, id, instant, text, url, user, userAs, word } from './field
 const person = (description: string) =>
   Type.Object(
     {
-      id: id('user id'),
+      id: Type.Optional(id('user id; absent where TikTok does not say it')),
       uniqueId: Type.Optional(text('the @handle')),
       nickname: Type.Optional(text('display name')),
       avatarUrl: Type.Optional(url('picture')),
@@ -24,11 +24,11 @@ const envelope = {
 
 const armies = Type.Array(
   Type.Object({
-    hostId: id('user id of the host they fight for'),
+    hostId: Type.Optional(id('user id of the host they fight for')),
     score: count('score of this host'),
     top: Type.Array(
       Type.Object({
-        userId: id('user id'),
+        userId: Type.Optional(id('user id; absent where TikTok does not say it')),
         nickname: Type.Optional(text('display name')),
         avatarUrl: Type.Optional(url('picture')),
         score: count('what this viewer gave'),
@@ -88,7 +88,7 @@ export const room = {
       hosts: Type.Array(person('a host'), { description: 'the hosts' }),
       results: Type.Array(
         Type.Object({
-          userId: id('user id of the host'),
+          userId: Type.Optional(id('user id of the host')),
           result: word('how it ended', 'win', 'lose', 'draw', 'other'),
           score: count('final score'),
         }),

@@ -13,7 +13,7 @@ const generic = Type.Unsafe<GenericData>(
     {
       additionalProperties: true,
       description:
-        'the fields of the protobuf message without empty ones: 64-bit numbers as strings, a user as in other events, an image as its first URL, bytes as base64 up to 1 KiB',
+        'the fields of the protobuf message without empty ones: 64-bit numbers as strings, a user as in other events, an image as an address of its picture, bytes as base64 up to 1 KiB',
     },
   ),
 );

@@ -21,6 +21,7 @@ export { readLivePage } from './room-answers.js';
 export { isTikTokHost } from './tiktok-hosts.js';
 export { type SessionLogger } from './session.js';
 export { type NormaliserCounters, RoomNormaliser, type RoomNormaliserOptions } from './normalise/normaliser.js';
+export { GiftPrices } from './normalise/gift-prices.js';
 export { RecentIds } from './normalise/recent-ids.js';
 export { storable } from './normalise/clean.js';
 export { type RoomState } from './normalise/scope.js';

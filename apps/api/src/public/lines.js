@@ -50,11 +50,12 @@ const WORDS = {
   'tiktok.live.liveIntro': ({ text }) => (text ? ['chat', text] : undefined),
   'tiktok.live.roomPin': (data) => (data.action === 'pin' && data.comment ? ['chat', `Pinned: ${data.comment}`] : undefined),
   'tiktok.live.gift': (data, who) =>
-    data.count ? ['gift', who, ` sent ${count(data.count)} × ${data.name || 'a gift'} `, { gem: `◆ ${count(data.totalDiamonds ?? 0)}` }] : undefined,
+    data.count ? ['gift', who, ` sent ${count(data.count)} × ${data.name || 'a gift'} `, { gem: data.totalDiamonds === undefined ? '◆ ?' : `◆ ${count(data.totalDiamonds)}` }] : undefined,
   'tiktok.live.envelope': (data) =>
     data.display === 'show' ? ['gift', { who: nameOf(data.sender) }, ' put out a treasure box ', { gem: `◆ ${count(data.diamonds ?? 0)}` }] : undefined,
   'tiktok.live.subscribe': (data, who) => ['gift', who, ` ${SUBSCRIBE_TEXT[data.notice] ?? 'subscription'}${data.months > 1 ? `, ${data.months} months` : ''}`],
-  'tiktok.live.superFanJoin': (_, who) => ['gift', who, ' became a super fan'],
+  'tiktok.live.superFan': (data, who) => (data.notice === 'became' ? ['gift', who, ' became a super fan'] : undefined),
+  'tiktok.live.superFanJoin': (_, who) => ['gift', who, ', a super fan, joined'],
   'tiktok.live.like': (data, who) => ['like', who, ` liked × ${count(data.count ?? 1)}`],
   'tiktok.live.member': (_, who) => ['join', who, ' joined'],
   'tiktok.live.follow': (_, who) => ['follow', who, ' followed'],

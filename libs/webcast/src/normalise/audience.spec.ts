@@ -35,6 +35,32 @@ describe('what viewers do', () => {
     });
   });
 
+  it('chat: mentions are those of all fields, each user once', () => {
+    const mentions = (parts: Partial<proto.WebcastChatMessage>) =>
+      dataOf(sampleMessage('WebcastChatMessage', proto.WebcastChatMessage, { content: '@x', ...parts }), 'tiktok.live.chat');
+    const bare = (id: string) => protoOf(proto.User, { id });
+    expect(mentions({ atUser: bare('2') })).toMatchObject({ mentions: [{ id: '2' }] });
+    expect(mentions({ mentionUserList: ['4', '0', '7000000000000000001'] })).toMatchObject({
+      mentions: [{ id: '4' }, { id: '7000000000000000001' }],
+    });
+    const all = { mentionUsers: [sampleUser(1)], atUser: bare('2'), mentionUserList: ['7000000000000000001', '2', '3', '3'] };
+    expect(mentions(all)).toMatchObject({ mentions: [viewer, { id: '2' }, { id: '3' }] });
+    const nobodies = { mentionUsers: [protoOf(proto.User, { nickname: 'A' }), protoOf(proto.User, { nickname: 'B' })] };
+    expect(mentions(nobodies)).toMatchObject({ mentions: [{ nickname: 'A' }, { nickname: 'B' }] });
+    expect(mentions({})).not.toHaveProperty('mentions.0');
+  });
+
+  it('a user whose id is not said has none', () => {
+    const user = (parts: Partial<proto.User>) =>
+      (
+        dataOf(sampleMessage('WebcastLikeMessage', proto.WebcastLikeMessage, { user: protoOf(proto.User, parts) }), 'tiktok.live.like') as {
+          user: object;
+        }
+      ).user;
+    expect(user({ id: '0', nickname: 'A' })).toMatchObject({ id: undefined, nickname: 'A' });
+    expect(user({ id: '0', idStr: '17' })).toMatchObject({ id: '17' });
+  });
+
   it('a user says nothing that the payload does not hold', () => {
     const message = sampleMessage('WebcastChatMessage', proto.WebcastChatMessage, { user: protoOf(proto.User, { id: '9' }), content: 'x' });
     expect(dataOf(message, 'tiktok.live.chat')).toEqual({ user: { id: '9' }, comment: 'x' });
@@ -88,6 +114,7 @@ describe('what viewers do', () => {
   it.each([
     ['pm_main_follow_message_viewer_2', 'tiktok.live.follow', { followCount: 120 }],
     ['pm_mt_guidance_share', 'tiktok.live.share', { shareCount: 7, target: '1' }],
+    ['pm_mt_guidance_viewer_10_share', 'tiktok.live.share', { shareCount: 7, target: '1', joined: 10 }],
     ['pm_something_else', 'tiktok.live.social', { key: 'pm_something_else', actionCode: 9, followCount: 120, shareCount: 7 }],
   ] as const)('social message with the key %s is %s', (key, type, expected) => {
     const parts = { user: sampleUser(1), action: '9', shareTarget: '1', followCount: '120', shareCount: 7 };
@@ -169,6 +196,10 @@ describe('what viewers do', () => {
       [`${SAMPLE_ROOM}-${joined.msgId}-superFanJoin`, 'tiktok.live.superFanJoin'],
     ]);
     expect(eventsOf(joined)[0]?.data).toMatchObject({ user: viewer, kindCode: 9, level: 28, text: '{0} is a super fan' });
+    const became = eventsOf(banner('ttlive_superFan_commentNotif_someoneBecameSuperFan'));
+    expect(became.map(({ type }) => type)).toEqual(['tiktok.live.barrage', 'tiktok.live.superFan']);
+    expect(became[1]?.data).toMatchObject({ user: viewer, notice: 'became' });
+    expect(eventsOf(banner('ttlive_superFan_level'))[1]?.data).toMatchObject({ notice: 'other' });
     expect(eventsOf(banner('ttlive_superFan_level')).map(({ type }) => type)).toEqual(['tiktok.live.barrage', 'tiktok.live.superFan']);
     expect(eventsOf(banner('pm_mt_alp_join_animation')).map(({ type }) => type)).toEqual(['tiktok.live.barrage']);
   });

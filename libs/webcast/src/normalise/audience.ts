@@ -7,7 +7,7 @@ import type {
 } from 'tiktok-live-proto/v3';
 import { count, countIfAny, idIfAny, instant } from './clean.js';
 import type { LeanChat, LeanEmote, LeanLike, LeanMember, LeanRoomUser, LeanSocial } from './lean-messages.js';
-import { personOf } from './people.js';
+import { type Person, personOf } from './people.js';
 import type { RoomScope } from './scope.js';
 
 export function chat(message: LeanChat, room: RoomScope): void {
@@ -21,10 +21,15 @@ export function chat(message: LeanChat, room: RoomScope): void {
   });
 }
 
-/** TikTok sends a mention in one of two fields, or in both. */
-function mentionsOf(message: LeanChat, room: RoomScope) {
-  const users = message.mentionUsers.length > 0 ? message.mentionUsers : message.atUser ? [message.atUser] : [];
-  return room.trim.listIfAny(users, (user) => personOf(room.trim, user) ?? { id: '0' });
+/** TikTok sends mentions in three fields, in any of them or in several; the third has ids alone. */
+function mentionsOf(message: LeanChat, room: RoomScope): Person[] | undefined {
+  const { trim } = room;
+  const users = message.atUser ? [...message.mentionUsers, message.atUser] : message.mentionUsers;
+  const people = (trim.listIfAny(users, (user) => personOf(trim, user)) ?? []).filter((person) => person !== undefined);
+  const ids = (trim.listIfAny(message.mentionUserList, idIfAny) ?? []).filter((id) => id !== undefined);
+  const known = new Set<string>();
+  const isNew = ({ id }: Person) => id === undefined || (!known.has(id) && known.add(id));
+  return trim.listIfAny([...people, ...ids.map((id) => ({ id }))].filter(isNew), (person) => person);
 }
 
 export function like(message: LeanLike, room: RoomScope): void {
@@ -57,11 +62,16 @@ export function social(message: LeanSocial, room: RoomScope): void {
   if (key.includes('follow') || (key === '' && message.action === '1')) {
     room.emit('tiktok.live.follow', { user, followCount });
   } else if (key.includes('share') || (key === '' && message.action === '3')) {
-    room.emit('tiktok.live.share', { user, shareCount, target: room.trim.textIfAny(message.shareTarget) });
+    room.emit('tiktok.live.share', { user, shareCount, target: room.trim.textIfAny(message.shareTarget), joined: joinedBy(key) });
   } else {
     const actionCode = count(message.action);
     room.emit('tiktok.live.social', { user, key: room.trim.textIfAny(key), actionCode, followCount, shareCount });
   }
+}
+
+/** A text such as `pm_mt_guidance_viewer_5_share` says how many joined by a share. */
+function joinedBy(key: string): number | undefined {
+  return countIfAny(/_viewer_(\d{1,9})_share/.exec(key)?.[1]);
 }
 
 export function roomUser(message: LeanRoomUser, room: RoomScope): void {
@@ -124,6 +134,11 @@ export function subscribe(message: WebcastSubNotifyMessage, room: RoomScope): vo
   });
 }
 
+/** Of a super fan who entered the room; the name of the text misleads. */
+const SUPER_FAN_ENTERED = 'superfanjoined';
+const SUPER_FAN_BECAME = 'becamesuperfan';
+const SUPER_FAN_KEYS = ['ttlive_superfan', SUPER_FAN_ENTERED, SUPER_FAN_BECAME];
+
 /** The banner itself, and what it says about super fans, which TikTok sends in no other message. */
 export function barrage(message: WebcastBarrageMessage, room: RoomScope): void {
   const { trim } = room;
@@ -136,11 +151,20 @@ export function barrage(message: WebcastBarrageMessage, room: RoomScope): void {
     text: trim.textIfAny(text?.defaultPattern),
     level: countIfAny(message.userGradeParam?.currentGrade) ?? countIfAny(message.fansLevelParam?.currentGrade),
   });
-  const keys = [message.content?.key, message.commonBarrageContent?.key].filter((key) => key !== undefined && key !== '');
-  const joined = keys.find((key) => key?.toLowerCase().includes('ttlive_superfan_commentnotif_superfanjoined'));
-  const mentioned = joined ?? keys.find((key) => key?.toLowerCase().includes('ttlive_superfan'));
-  if (joined) room.emit('tiktok.live.superFanJoin', { user, key: trim.text(joined) }, 'superFanJoin');
-  else if (mentioned) room.emit('tiktok.live.superFan', { user, key: trim.text(mentioned) }, 'superFan');
+  superFan([message.content?.key, message.commonBarrageContent?.key, message.common?.displayText?.key], user, room);
+}
+
+/** The text that is shown tells a super fan who enters from a viewer who becomes one. */
+function superFan(shown: readonly (string | undefined)[], user: Person | undefined, room: RoomScope): void {
+  const keys = shown
+    .filter((key) => key !== undefined && SUPER_FAN_KEYS.some((part) => key.toLowerCase().includes(part)))
+    .map((key) => room.trim.text(key ?? ''));
+  const entered = keys.find((key) => key.toLowerCase().includes(SUPER_FAN_ENTERED));
+  const became = keys.find((key) => key.toLowerCase().includes(SUPER_FAN_BECAME));
+  const key = entered ?? became ?? keys[0];
+  if (key === undefined) return;
+  if (entered !== undefined) room.emit('tiktok.live.superFanJoin', { user, key }, 'superFanJoin');
+  else room.emit('tiktok.live.superFan', { user, key, notice: became === undefined ? 'other' : 'became' }, 'superFan');
 }
 
 /** Whom a banner is about: TikTok puts the user where the kind of banner wants it, or only into its text. */

@@ -27,13 +27,13 @@ export function linkMicBattle(message: WebcastLinkMicBattle, room: RoomScope): v
     action: wordOf(ACTIONS, message.action),
     actionCode: count(message.action),
     hosts: trim.list(message.anchorsInfo, ({ key, value }) => ({
-      id: idIfAny(value?.user?.userId) ?? idIfAny(key) ?? '0',
+      id: idIfAny(value?.user?.userId) ?? idIfAny(key),
       uniqueId: trim.textIfAny(value?.user?.displayId),
       nickname: trim.textIfAny(value?.user?.nickName),
       avatarUrl: trim.image(value?.user?.avatarThumb),
     })),
     results: trim.list(Object.entries(message.battleResult), ([key, { userId, result, score }]) => ({
-      userId: idIfAny(userId) ?? idIfAny(key) ?? '0',
+      userId: idIfAny(userId) ?? idIfAny(key),
       result: wordOf(RESULTS, result),
       score: count(score),
     })),
@@ -71,10 +71,10 @@ function battleOf(battleId: string, settings: BattleSetting | undefined) {
 
 function armyOf(key: string, army: BattleUserArmies | undefined, room: RoomScope) {
   return {
-    hostId: idIfAny(key) ?? idIfAny(army?.anchorIdStr) ?? '0',
+    hostId: idIfAny(key) ?? idIfAny(army?.anchorIdStr),
     score: count(army?.hostscore ?? 0),
     top: room.trim.list(army?.userArmies ?? [], (one) => ({
-      userId: idIfAny(one.userId) ?? idIfAny(one.userIdStr) ?? '0',
+      userId: idIfAny(one.userId) ?? idIfAny(one.userIdStr),
       nickname: room.trim.textIfAny(one.nickname),
       avatarUrl: room.trim.image(one.avatarThumb),
       score: count(one.score),
@@ -86,6 +86,6 @@ function teamOf(teamId: string, score: string, users: readonly BattleTeamUser[],
   return {
     teamId: idIfAny(teamId) ?? '0',
     score: count(score),
-    userIds: room.trim.list(users, ({ userId, userIdStr }) => idIfAny(userId) ?? idIfAny(userIdStr) ?? '0'),
+    userIds: room.trim.list(users, ({ userId, userIdStr }) => idIfAny(userId) ?? idIfAny(userIdStr)).filter((id) => id !== undefined),
   };
 }

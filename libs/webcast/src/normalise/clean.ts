@@ -1,5 +1,5 @@
 import { TEXT_LENGTH_MAX } from '@tributary/events';
-import type { ImageModel } from 'tiktok-live-proto/v3';
+import { type Picture, pictureAddress } from './pictures.js';
 
 /** NUL, which PostgreSQL's jsonb refuses, and surrogates without a partner, which no UTF-8 can hold. */
 const UNSTORABLE = /[\0\p{Surrogate}]/u;
@@ -73,9 +73,9 @@ export class Trimmer {
     return value ? this.text(value) : undefined;
   }
 
-  /** First URL of an image, else its uri. */
-  image(image: Pick<ImageModel, 'urlList' | 'uri'> | undefined): string | undefined {
-    return image && this.textIfAny(image.urlList[0] ?? image.uri);
+  /** The best address of a picture that TikTok sends in several forms; the `uri` beside them is none. */
+  image(...pictures: (Picture | undefined)[]): string | undefined {
+    return this.textIfAny(pictureAddress(pictures));
   }
 
   list<T, R>(values: readonly T[], map: (value: T) => R): R[] {

@@ -13,7 +13,7 @@ type Plain = string | number | boolean | Plain[] | { [field: string]: Plain };
 
 /**
  * A decoded message as plain JSON under the protobuf's own names, without empty fields: users in our form, images as
- * their first URL, bytes as bounded base64. What goes beyond 32 KB is left out, and `truncated` says so.
+ * an address of theirs, bytes as bounded base64. What goes beyond 32 KB is left out, and `truncated` says so.
  */
 export function genericOf(message: object, trim: Trimmer): GenericData {
   // Of `common` the shown text is kept: the envelope has the rest, or it serves TikTok's own clients only.
@@ -66,7 +66,7 @@ class GenericWriter {
     }
     if (value instanceof Uint8Array) return this.bytes(value);
     if (Array.isArray(value)) return this.list(value, depth);
-    if (isImage(value)) return this.text(value.urlList[0] ?? value.uri);
+    if (isImage(value)) return this.text(this.trim.image(value) ?? '');
     return isUser(value) ? this.fields(personOf(this.trim, value) ?? {}, depth, true) : this.fields(value, depth, false);
   }
 

@@ -11,6 +11,8 @@ const UNGROUPED = '0-';
 export interface GiftStep {
   userId: string;
   giftId: string;
+  /** The guest it was given to; absent for the host. */
+  receiverId?: string;
   /** `0` or empty where TikTok names no run. */
   groupId: string;
   /** Gifts of the run so far, as the message says. */
@@ -31,14 +33,24 @@ interface Run {
   lastAt: number;
   /** Its end was seen. */
   ended: boolean;
+  /** Its streak id without the receiver; only of a run to a guest. */
+  base?: string;
 }
 
 /** [streak id, gifts counted, ms of the last message, 1 when its end was seen]. */
 export type CarriedRun = [string, number, number, 0 | 1];
 
+/** Runs for the next holder. */
+export interface CarriedRuns {
+  /** Without receivers, as former versions read them: runs to several guests that differ in nothing else are one here. */
+  runs: CarriedRun[];
+  /** What {@link runs} shows merged, each with its streak id without the receiver. A former version writes none. */
+  byReceiver?: [...CarriedRun, base: string][];
+}
+
 /**
  * Counts streaks of one room: every gift once, whatever is lost, late, repeated or carried to another worker.
- * A run is (group, user, gift); TikTok gives each run a group of its own, so a run that speaks again after its end or its
+ * A run is (group, user, gift, receiver); TikTok gives each run a group of its own, so a run that speaks again after its end or its
  * silence goes on from where it was. Only runs without a group start anew then.
  */
 export class GiftRuns {
@@ -46,6 +58,8 @@ export class GiftRuns {
   private readonly open = new Map<string, Run>();
   /** Runs with a group, in order of their closing. */
   private readonly closed = new Map<string, Run>();
+  /** Runs that a former version carried: it named them without their receivers. */
+  private readonly unnamed = new Set<string>();
   private latestAt = 0;
   /** True since a change that the next holder must know of; cleared by its reader. */
   changed = false;
@@ -57,8 +71,11 @@ export class GiftRuns {
   /** Counts one message of a streak. `now` is its arrival in ms. */
   step(gift: GiftStep, now: number): CountedGift {
     const grouped = gift.groupId !== '' && gift.groupId !== '0';
-    const streakId = grouped ? `${gift.groupId}-${gift.userId}-${gift.giftId}` : `${UNGROUPED}${gift.userId}-${gift.giftId}`;
+    const base = grouped ? `${gift.groupId}-${gift.userId}-${gift.giftId}` : `${UNGROUPED}${gift.userId}-${gift.giftId}`;
+    const streakId = gift.receiverId === undefined ? base : `${base}-${gift.receiverId}`;
+    if (this.unnamed.delete(base) && streakId !== base) this.rename(base, streakId);
     const run = this.find(streakId, grouped, now) ?? { counted: 0, lastAt: now, ended: false };
+    if (streakId !== base) run.base = base;
     const wasClosed = this.closed.delete(streakId);
     this.open.delete(streakId);
     const count = Math.max(0, gift.repeatCount - run.counted);
@@ -91,19 +108,41 @@ export class GiftRuns {
    * Runs that a message on its way could still belong to, for the next holder. One that only fell silent may have spoken
    * while nobody received it: it is remembered as long as here.
    */
-  carried(): CarriedRun[] {
-    const runs: CarriedRun[] = [];
-    for (const [id, run] of [...this.closed, ...this.open]) {
-      const keepMs = run.ended ? RUN_SILENCE_MS : CLOSED_KEEP_MS;
-      if (run.lastAt > this.latestAt - keepMs) runs.push([id, run.counted, run.lastAt, run.ended ? 1 : 0]);
+  carried(): Required<CarriedRuns> {
+    const late = [...this.closed, ...this.open].filter(
+      ([, run]) => run.lastAt > this.latestAt - (run.ended ? RUN_SILENCE_MS : CLOSED_KEEP_MS),
+    );
+    const guests = new Set(late.flatMap(([, { base }]) => base ?? []));
+    const runs = new Map<string, CarriedRun>();
+    const byReceiver: Required<CarriedRuns>['byReceiver'] = [];
+    for (const [id, run] of late) {
+      const { counted, lastAt, ended, base = id } = run;
+      const carried: CarriedRun = [id, counted, lastAt, ended ? 1 : 0];
+      if (guests.has(base)) byReceiver.push([...carried, base]);
+      // The highest count: a version that knows no receivers then counts too little rather than twice.
+      const [, countedBefore, lastBefore, endedBefore] = runs.get(base) ?? carried;
+      runs.set(base, [base, Math.max(counted, countedBefore), Math.max(lastAt, lastBefore), ended ? endedBefore : 0]);
     }
-    return runs;
+    return { runs: [...runs.values()], byReceiver };
   }
 
-  restore(runs: readonly CarriedRun[]): void {
-    for (const [id, counted, lastAt, ended] of [...runs].sort((a, b) => a[2] - b[2])) {
+  restore({ runs, byReceiver }: CarriedRuns): void {
+    const merged = new Set(byReceiver?.map(([, , , , base]) => base));
+    const all = [...runs.filter(([id]) => !merged.has(id)).map((run) => [...run, run[0]] as const), ...(byReceiver ?? [])];
+    for (const [id, counted, lastAt, ended, base] of all.sort((a, b) => a[2] - b[2])) {
       this.latestAt = Math.max(this.latestAt, lastAt);
-      this.keep(ended ? this.closed : this.open, id, { counted, lastAt, ended: ended === 1 }, ended ? CLOSED_RUNS_MAX : OPEN_RUNS_MAX);
+      const run: Run = { counted, lastAt, ended: ended === 1, ...(base === id ? {} : { base }) };
+      this.keep(ended ? this.closed : this.open, id, run, ended ? CLOSED_RUNS_MAX : OPEN_RUNS_MAX);
+      if (byReceiver === undefined) this.unnamed.add(id);
+    }
+  }
+
+  /** Counts on, under its name with the receiver, a run that a former version carried without. */
+  private rename(base: string, streakId: string): void {
+    for (const runs of [this.open, this.closed]) {
+      const run = runs.get(base);
+      if (run) runs.set(streakId, run);
+      runs.delete(base);
     }
   }
 

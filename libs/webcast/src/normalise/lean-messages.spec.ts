@@ -17,6 +17,13 @@ const NOISE = {
   mintTypeLabel: ['5', '6'],
 };
 
+const THUMBS = [
+  ['https://p.example/a~tplv-shrink:72:72.webp', 'https://p.example/a~c5_100x100.webp', 'https://p.example/a~c5_100x100.jpeg'],
+  ['https://p.example/a~tplv-shrink:72:72.webp'],
+  [],
+  ['https://p.example/a.webp', 'https://p.example/b.webp'],
+];
+
 /** A user with everything that is read, and much that is not. */
 function fullUser(n: number): proto.User {
   return sampleUser(n, {
@@ -24,7 +31,8 @@ function fullUser(n: number): proto.User {
     idStr: String(n),
     verified: n % 2 === 0,
     isSubscribe: n % 3 === 0,
-    avatarMedium: sampleImage('https://m.example/1'),
+    avatarThumb: protoOf(proto.ImageModel, { urlList: THUMBS[n % THUMBS.length], uri: 'tos/1' }),
+    avatarMedium: sampleImage('https://m.example/1~c5_720x720.webp'),
     avatarLarge: sampleImage('https://l.example/1'),
     followInfo: protoOf(proto.FollowInfo, { followStatus: String(n % 4), followerCount: '12', followingCount: '3' }),
     userAttr: protoOf(proto.UserAttr, { isAdmin: n % 5 === 0, isMuted: true, adminPermissions: { 1: 2 } }),
@@ -60,12 +68,17 @@ const samples = Array.from({ length: 12 }, (_, n) => [
     mentionUsers: n % 3 ? [fullUser(n + 2), fullUser(n + 3)] : [],
     emotes,
     fullScreenTextColor: 'red',
-    mentionUserList: ['5'],
+    mentionUserList: ['5', '7000000000000000003', '0'],
     screenTime: '12',
   }),
   sampleGift({
     user: fullUser(n),
-    toUser: fullUser(n + 1),
+    toUser: n % 3 === 0 ? undefined : fullUser(n + 1),
+    monitorInfo:
+      n % 4 === 0 ? undefined : protoOf(proto.GiftMonitorInfo, { anchorId: '900', toUserId: String(900 + (n % 2)), fromVersion: 'v' }),
+    toMemberId: n % 2 ? 'x9' : '901',
+    toMemberIdInt: n % 5 ? '901' : '0',
+    toMemberNickname: 'Guest',
     repeatCount: n,
     comboCount: n,
     repeatEnd: n % 2,

@@ -1,19 +1,22 @@
 import type * as proto from 'tiktok-live-proto/v3';
-import { delimited, int64, type LeanCodec, lean, nested, varint } from './lean.js';
+import { ADDRESSES_MAX, hasBest, type Picture } from './pictures.js';
+import { delimited, int64, type LeanCodec, lean, nested, packedInt64, varint } from './lean.js';
+
+/** Ids of mentioned users that are kept; an event has a tenth of them. */
+const MENTIONS_MAX = 1_000;
 
 export interface LeanCommon {
   createTime: string;
   displayText?: { key: string };
 }
-export type LeanImage = Pick<proto.ImageModel, 'urlList' | 'uri'>;
 export type LeanIdentity = Pick<
   proto.UserIdentity,
   'isSubscriberOfAnchor' | 'isMutualFollowingWithAnchor' | 'isFollowerOfAnchor' | 'isModeratorOfAnchor'
 >;
 export interface LeanUser extends Pick<proto.User, 'id' | 'idStr' | 'displayId' | 'nickname' | 'verified' | 'isSubscribe'> {
-  avatarThumb: LeanImage | undefined;
-  avatarMedium: LeanImage | undefined;
-  avatarLarge: LeanImage | undefined;
+  avatarThumb: Picture | undefined;
+  avatarMedium: Picture | undefined;
+  avatarLarge: Picture | undefined;
   followInfo: { followStatus: string } | undefined;
   userAttr: { isAdmin: boolean } | undefined;
   subscribeInfo: { isSubscribedToAnchor: boolean } | undefined;
@@ -27,12 +30,13 @@ interface LeanUserMessage extends LeanMessage {
 }
 export interface LeanEmote {
   emoteId: string;
-  image: LeanImage | undefined;
+  image: Picture | undefined;
 }
 export interface LeanChat extends LeanUserMessage, Pick<proto.WebcastChatMessage, 'content' | 'contentLanguage'> {
   userIdentity: LeanIdentity | undefined;
   atUser: LeanUser | undefined;
   mentionUsers: LeanUser[];
+  mentionUserList: string[];
   emotes: { index: number; emote: LeanEmote | undefined }[];
 }
 export type LeanLike = LeanUserMessage & Pick<proto.WebcastLikeMessage, 'count' | 'total'>;
@@ -41,11 +45,17 @@ export type LeanSocial = LeanUserMessage & Pick<proto.WebcastSocialMessage, 'act
 export interface LeanRoomUser extends LeanMessage, Pick<proto.WebcastRoomUserSeqMessage, 'total' | 'totalUser'> {
   ranks: { score: string; rank: string; user: LeanUser | undefined }[];
 }
-export interface LeanGift extends LeanUserMessage, Pick<proto.WebcastGiftMessage, 'giftId' | 'groupId' | 'repeatCount' | 'repeatEnd'> {
+export interface LeanGift
+  extends
+    LeanUserMessage,
+    Pick<
+      proto.WebcastGiftMessage,
+      'giftId' | 'groupId' | 'repeatCount' | 'repeatEnd' | 'toMemberId' | 'toMemberIdInt' | 'toMemberNickname'
+    > {
   toUser: LeanUser | undefined;
+  monitorInfo: { anchorId: string; toUserId: string } | undefined;
   userIdentity: LeanIdentity | undefined;
-  gift:
-    (Pick<proto.Gift, 'id' | 'type' | 'diamondCount' | 'name'> & { image: LeanImage | undefined; icon: LeanImage | undefined }) | undefined;
+  gift: (Pick<proto.Gift, 'id' | 'type' | 'diamondCount' | 'name'> & { image: Picture | undefined; icon: Picture | undefined }) | undefined;
 }
 
 const common = lean<LeanCommon>(() => ({ createTime: '0' }), {
@@ -58,10 +68,12 @@ const commonWithText = lean<LeanCommon>(() => ({ createTime: '0' }), {
   [delimited(8)]: (message, reader) => void (message.displayText = nested(text, reader)),
 });
 
-/** The first URL is the one that is shown; the others lead to the same picture. */
-const image = lean<LeanImage>(() => ({ urlList: [], uri: '' }), {
-  [delimited(1)]: (message, reader) => void (message.urlList.length === 0 ? message.urlList.push(reader.text()) : reader.skip(2)),
-  [delimited(2)]: (message, reader) => void (message.uri = reader.text()),
+/** Addresses up to the first that is as good as any; the others lead to the same picture. */
+const image = lean<Picture>(() => ({ urlList: [] }), {
+  [delimited(1)]: (message, reader) => {
+    if (hasBest(message) || message.urlList.length >= ADDRESSES_MAX) reader.skip(2);
+    else message.urlList.push(reader.text());
+  },
 });
 
 const identity = lean<LeanIdentity>(
@@ -105,8 +117,14 @@ const user = lean<LeanUser>(
     [varint(1)]: (message, reader) => void (message.id = int64(reader)),
     [delimited(3)]: (message, reader) => void (message.nickname = reader.text()),
     [delimited(9)]: (message, reader) => void (message.avatarThumb = nested(image, reader)),
-    [delimited(10)]: (message, reader) => void (message.avatarMedium = nested(image, reader)),
-    [delimited(11)]: (message, reader) => void (message.avatarLarge = nested(image, reader)),
+    [delimited(10)]: (message, reader) => {
+      if (hasBest(message.avatarThumb)) reader.skip(2);
+      else message.avatarMedium = nested(image, reader);
+    },
+    [delimited(11)]: (message, reader) => {
+      if (hasBest(message.avatarThumb)) reader.skip(2);
+      else message.avatarLarge = nested(image, reader);
+    },
     [varint(12)]: (message, reader) => void (message.verified = reader.bool()),
     [delimited(22)]: (message, reader) => void (message.followInfo = nested(followInfo, reader)),
     [delimited(32)]: (message, reader) => void (message.userAttr = nested(userAttr, reader)),
@@ -136,6 +154,7 @@ export const leanChat: LeanCodec<LeanChat> = lean<LeanChat>(
     userIdentity: undefined,
     atUser: undefined,
     mentionUsers: [],
+    mentionUserList: [],
     emotes: [],
   }),
   {
@@ -146,6 +165,8 @@ export const leanChat: LeanCodec<LeanChat> = lean<LeanChat>(
     [delimited(13)]: (message, reader) => void message.emotes.push(nested(placedEmote, reader)),
     [delimited(14)]: (message, reader) => void (message.contentLanguage = reader.text()),
     [delimited(18)]: (message, reader) => void (message.userIdentity = nested(identity, reader)),
+    [varint(27)]: (message, reader) => void message.mentionUserList.push(int64(reader)),
+    [delimited(27)]: (message, reader) => packedInt64(message.mentionUserList, MENTIONS_MAX, reader),
     [delimited(28)]: (message, reader) => void message.mentionUsers.push(nested(user, reader)),
   },
 );
@@ -205,17 +226,25 @@ const giftDetails = lean<NonNullable<LeanGift['gift']>>(
     [delimited(21)]: (message, reader) => void (message.icon = nested(image, reader)),
   },
 );
+const monitorInfo = lean(() => ({ anchorId: '0', toUserId: '0' }), {
+  [varint(1)]: (message, reader) => void (message.anchorId = int64(reader)),
+  [varint(8)]: (message, reader) => void (message.toUserId = int64(reader)),
+});
 export const leanGift: LeanCodec<LeanGift> = lean<LeanGift>(
   () => ({
     common: undefined,
     user: undefined,
     toUser: undefined,
+    monitorInfo: undefined,
     userIdentity: undefined,
     gift: undefined,
     giftId: '0',
     groupId: '0',
     repeatCount: 0,
     repeatEnd: 0,
+    toMemberId: '',
+    toMemberIdInt: '0',
+    toMemberNickname: '',
   }),
   {
     [delimited(1)]: (message, reader) => void (message.common = nested(common, reader)),
@@ -226,6 +255,10 @@ export const leanGift: LeanCodec<LeanGift> = lean<LeanGift>(
     [varint(9)]: (message, reader) => void (message.repeatEnd = reader.int32()),
     [varint(11)]: (message, reader) => void (message.groupId = int64(reader)),
     [delimited(15)]: (message, reader) => void (message.gift = nested(giftDetails, reader)),
+    [delimited(23)]: (message, reader) => void (message.monitorInfo = nested(monitorInfo, reader)),
     [delimited(32)]: (message, reader) => void (message.userIdentity = nested(identity, reader)),
+    [delimited(45)]: (message, reader) => void (message.toMemberId = reader.text()),
+    [varint(46)]: (message, reader) => void (message.toMemberIdInt = int64(reader)),
+    [delimited(47)]: (message, reader) => void (message.toMemberNickname = reader.text()),
   },
 );

@@ -50,6 +50,15 @@ export function nested<T>(codec: LeanCodec<T>, reader: FieldReader): T {
   return codec.decode(reader, reader.uint32());
 }
 
+/** 64-bit numbers of a repeated field, as a packed field holds them. Those past `max` are read and dropped. */
+export function packedInt64(into: string[], max: number, reader: FieldReader): void {
+  const end = reader.uint32() + reader.pos;
+  while (reader.pos < end) {
+    const value = reader.decimal();
+    if (into.length < max) into.push(value);
+  }
+}
+
 /** A 64-bit number in decimal. */
 export function int64(reader: FieldReader): string {
   return reader.decimal();

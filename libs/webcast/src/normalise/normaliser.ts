@@ -2,6 +2,7 @@ import { assertCatalogComplete, EVENT_TYPES, type EventDraft, type EventType, ma
 import type { WireMessage } from '../wire.js';
 import { decodeCarry, encodeCarry } from './carry.js';
 import { storable } from './clean.js';
+import type { GiftPrices } from './gift-prices.js';
 import { MAPPED_TYPES, WIRE_RULES, type WireRule } from './mapping.js';
 import { RecentIds } from './recent-ids.js';
 import { RoomScope, type RoomOwner, type RoomState } from './scope.js';
@@ -15,6 +16,8 @@ const STATE_METHOD = 'WebcastControlMessage';
 export interface RoomNormaliserOptions extends RoomOwner {
   /** What {@link RoomNormaliser.takeCarry} gave the last holder. One of another room or version is not used. */
   carry?: string;
+  /** What the process has learnt of gifts, for those that come without their price; one for all rooms. */
+  prices?: GiftPrices;
   /** Adds the protobuf of each message to its first event. */
   keepRaw?: boolean;
   /** Message ids remembered for telling duplicates. */
@@ -55,11 +58,11 @@ export class RoomNormaliser {
   private readonly keepRaw: boolean;
 
   constructor(options: RoomNormaliserOptions) {
-    const { creatorId, handle, roomId, types, carry } = options;
+    const { creatorId, handle, roomId, userId, types, carry } = options;
     this.roomId = roomId;
     this.keepRaw = options.keepRaw ?? false;
     this.wanted = types && types.length > 0 ? new Set(EVENT_TYPES.filter((type) => matchesType(types, type))) : undefined;
-    this.scope = new RoomScope({ creatorId, handle, roomId }, (type) => this.wanted?.has(type) ?? true);
+    this.scope = new RoomScope({ creatorId, handle, roomId, userId }, (type) => this.wanted?.has(type) ?? true, options.prices);
     this.recent = new RecentIds(options.recentIdsMax ?? RECENT_IDS_MAX);
     for (const id of options.recentIds ?? []) this.recent.add(id);
     this.carried = carry !== undefined && this.restore(carry);
@@ -148,7 +151,7 @@ export class RoomNormaliser {
     const carry = decodeCarry(text);
     if (carry?.room !== this.roomId) return false;
     this.scope.likes.restore(carry.likes);
-    this.scope.gifts.restore(carry.runs);
+    this.scope.gifts.restore(carry);
     return true;
   }
 }

@@ -32,10 +32,10 @@ export function personOf(trim: Trimmer, user: LeanUser | undefined, identity?: L
   const subscriber =
     badgeSubscriber || identity?.isSubscriberOfAnchor === true || user.isSubscribe || user.subscribeInfo?.isSubscribedToAnchor === true;
   return {
-    id: idIfAny(user.id) ?? idIfAny(user.idStr) ?? '0',
+    id: userIdOf(user),
     uniqueId: trim.textIfAny(user.displayId),
     nickname: trim.textIfAny(user.nickname),
-    avatarUrl: trim.image(user.avatarThumb ?? user.avatarMedium ?? user.avatarLarge),
+    avatarUrl: trim.image(user.avatarThumb, user.avatarMedium, user.avatarLarge),
     isModerator: moderator || (knowsModerators ? false : undefined),
     isSubscriber: subscriber || (knowsSubscribers ? false : undefined),
     followRole: followRole(user, identity),
@@ -43,6 +43,11 @@ export function personOf(trim: Trimmer, user: LeanUser | undefined, identity?: L
     gifterLevel,
     fanLevel,
   };
+}
+
+/** The id of a user; undefined where TikTok does not say it: such users are not one. */
+export function userIdOf(user: Pick<LeanUser, 'id' | 'idStr'>): string | undefined {
+  return idIfAny(user.id) ?? idIfAny(user.idStr);
 }
 
 /** 0 none, 1 follower, 2 friends. The message's own statement about the host comes before the user's status. */

@@ -138,7 +138,7 @@ export function roomPin(message: WebcastRoomPinMessage, room: RoomScope): void {
 }
 
 export function imDelete(message: WebcastImDeleteMessage, room: RoomScope): void {
-  const ids = (values: readonly string[]) => room.trim.list(values, (id) => idIfAny(id) ?? '0');
+  const ids = (values: readonly string[]) => room.trim.list(values, idIfAny).filter((id) => id !== undefined);
   room.emit('tiktok.live.imDelete', { messageIds: ids(message.deleteMsgIds), userIds: ids(message.deleteUserIds) });
 }
 

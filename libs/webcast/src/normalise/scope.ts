@@ -1,5 +1,6 @@
 import { type DataOf, type EventDraft, type EventType, snowflakeTime } from '@tributary/events';
 import { epochMs, Trimmer } from './clean.js';
+import { GiftPrices } from './gift-prices.js';
 import { GiftRuns } from './gift-runs.js';
 import { LikeTotals } from './likes.js';
 
@@ -10,6 +11,8 @@ export interface RoomOwner {
   creatorId: string;
   handle: string;
   roomId: string;
+  /** The host's TikTok user id, where it is known. */
+  userId?: string;
 }
 
 /** What the latest messages say of the room. */
@@ -36,7 +39,13 @@ export class RoomScope {
   constructor(
     private readonly owner: RoomOwner,
     private readonly wants: (type: EventType) => boolean,
+    readonly prices = new GiftPrices(),
   ) {}
+
+  /** Whether this is the room's own host, as far as it is known who that is. */
+  isHost(id: string, uniqueId?: string): boolean {
+    return id === this.owner.userId || uniqueId?.toLowerCase() === this.owner.handle;
+  }
 
   begin(eventId: string, msgId: string, receivedAt: number): void {
     this.eventId = eventId;

@@ -91,7 +91,7 @@ export class Detail {
       numbers([
         ['peak viewers', count(full.viewers.peak)],
         ['average', count(Math.round(full.viewers.average))],
-        ['diamonds', count(full.diamonds)],
+        ['diamonds', full.unpricedGifts ? `${count(full.diamonds)} and ${count(full.unpricedGifts)} gifts of unknown price` : count(full.diamonds)],
         ['gifters', count(full.gifters)],
         ['comments', count(full.chats)],
         ['commenters', count(full.chatters)],

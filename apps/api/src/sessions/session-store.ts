@@ -16,6 +16,7 @@ export interface StoredSession {
   likes: number;
   roomLikes: number;
   gifts: number;
+  unpricedGifts: number;
   diamonds: number;
   follows: number;
   shares: number;
@@ -46,6 +47,7 @@ export interface TimelinePoint {
   chats: number;
   likes: number;
   gifts: number;
+  unpricedGifts: number;
   diamonds: number;
   follows: number;
   shares: number;
@@ -54,6 +56,7 @@ export interface TimelinePoint {
 
 const COLUMNS = `room_id as "roomId", creator_id as "creatorId", handle as creator, started_at as "startedAt", ended_at as "endedAt",
   last_event_at as "lastEventAt", events::float8, chats::float8, likes::float8, room_likes::float8 as "roomLikes", gifts::float8,
+  unpriced_gifts::float8 as "unpricedGifts",
   diamonds::float8, follows::float8, shares::float8, joins::float8, gaps::float8, gap_ms::float8 as "gapMs",
   json_build_object('peak', peak_viewers, 'average', case when viewers_count = 0 then 0 else round(viewers_sum::numeric / viewers_count, 1) end) as viewers`;
 
@@ -88,9 +91,9 @@ export class SessionStore {
   async get(roomId: string): Promise<(StoredSession & { chatters: number; gifters: number; likers: number }) | undefined> {
     const { rows } = await this.pool.query<StoredSession & { chatters: number; gifters: number; likers: number }>(
       `select ${COLUMNS}, people.* from sessions, lateral (
-         select count(*) filter (where chats > 0)::float8 as chatters, count(*) filter (where diamonds > 0)::float8 as gifters,
+         select count(*) filter (where chats > 0)::float8 as chatters, count(*) filter (where diamonds > 0 or unpriced_gifts > 0)::float8 as gifters,
                 count(*) filter (where likes > 0)::float8 as likers
-         from session_users where room_id = sessions.room_id) people
+         from session_users where room_id = sessions.room_id and user_id <> '0') people
        where room_id = $1`,
       [roomId],
     );
@@ -102,8 +105,8 @@ export class SessionStore {
     const { rows } = await this.pool.query<object>(
       `select rank() over (order by ${by} desc)::int as rank,
               json_build_object('id', user_id, 'uniqueId', handle, 'nickname', nickname) as user,
-              diamonds::float8, chats::float8, likes::float8
-       from session_users where room_id = $1 and ${by} > 0 order by ${by} desc, user_id limit $2`,
+              diamonds::float8, unpriced_gifts::float8 as "unpricedGifts", chats::float8, likes::float8
+       from session_users where room_id = $1 and user_id <> '0' and ${by} > 0 order by ${by} desc, user_id limit $2`,
       [roomId, limit],
     );
     return rows;
@@ -119,6 +122,7 @@ export class SessionStore {
               count(*) filter (where type like 'tiktok.live.%')::int as events,
               max(event_number(data, 'viewers')) filter (where type = 'tiktok.live.roomUser')::float8 as viewers,
               ${count('chat')} as chats, ${sum('like', 'count')} as likes, ${sum('gift', 'count')} as gifts,
+              coalesce(sum(event_number(data, 'count')) filter (where type = 'tiktok.live.gift' and data->'unpriced' = 'true'), 0)::float8 as "unpricedGifts",
               ${sum('gift', 'totalDiamonds')} as diamonds, ${count('follow')} as follows, ${count('share')} as shares, ${count('member')} as joins
        from events where room_id = $1 group by 1 order by 1 limit $3`,
       [roomId, BUCKETS[bucket], most],

@@ -45,6 +45,8 @@ class SessionView {
   roomLikes!: number;
   @ApiProperty()
   gifts!: number;
+  @ApiProperty({ description: 'of these, the gifts whose price is not known: they are in no sum of diamonds' })
+  unpricedGifts!: number;
   @ApiProperty()
   diamonds!: number;
   @ApiProperty()
@@ -179,6 +181,7 @@ export class SessionsController {
                 },
               },
               diamonds: { type: 'integer' },
+              unpricedGifts: { type: 'integer', description: 'gifts whose price is not known' },
               chats: { type: 'integer' },
               likes: { type: 'integer' },
             },
@@ -211,7 +214,10 @@ export class SessionsController {
               at: { type: 'string', format: 'date-time', description: 'start of the bucket' },
               viewers: { type: 'integer', nullable: true, description: 'most viewers seen in it' },
               ...Object.fromEntries(
-                ['events', 'chats', 'likes', 'gifts', 'diamonds', 'follows', 'shares', 'joins'].map((name) => [name, { type: 'integer' }]),
+                ['events', 'chats', 'likes', 'gifts', 'unpricedGifts', 'diamonds', 'follows', 'shares', 'joins'].map((name) => [
+                  name,
+                  { type: 'integer' },
+                ]),
               ),
             },
           },

@@ -67,6 +67,33 @@ describe('sessions', () => {
     });
   });
 
+  it('says how many gifts are in no sum of diamonds, and takes viewers without an id for no person', async () => {
+    const one = { creatorId, roomId: '950' };
+    await api.commit([
+      draft({ ...one, ...at(300), type: 'monitor.live', data: { roomId: '950' } }),
+      draft({ ...one, ...at(301), type: 'tiktok.live.gift', data: { ...user('7'), count: 3, totalDiamonds: 30 } }),
+      draft({ ...one, ...at(302), type: 'tiktok.live.gift', data: { ...user('8'), count: 2, unpriced: true } }),
+      draft({ ...one, ...at(303), type: 'tiktok.live.gift', data: { user: { id: '0', nickname: 'A' }, count: 1, totalDiamonds: 900 } }),
+      draft({ ...one, ...at(304), type: 'tiktok.live.gift', data: { user: { nickname: 'B' }, count: 1, totalDiamonds: 900 } }),
+      draft({ ...one, ...at(305), data: { user: { id: '0', nickname: 'A' }, comment: 'one' } }),
+      draft({ ...one, ...at(306), data: { user: { id: '', nickname: 'B' }, comment: 'another' } }),
+      draft({ ...one, ...at(307), type: 'monitor.offline', data: { roomId: '950', confirmedBy: 'poll' } }),
+    ]);
+    const session = await waitFor(
+      async () => {
+        const { body } = await api.call<Session & { chats: number }>('GET', '/v1/sessions/950');
+        return body.endedAt ? body : undefined;
+      },
+      { what: 'the session to be counted' },
+    );
+    expect(session).toMatchObject({ gifts: 7, unpricedGifts: 2, diamonds: 1_830, gifters: 2, chats: 2, chatters: 0 });
+    const leaders = async (by: string) => (await api.call<{ data: object[] }>('GET', `/v1/sessions/950/leaderboard?by=${by}`)).body.data;
+    expect(await leaders('diamonds')).toMatchObject([{ rank: 1, user: { id: '7' }, diamonds: 30, unpricedGifts: 0 }]);
+    expect(await leaders('chats')).toEqual([]);
+    const { body } = await api.call<{ data: object[] }>('GET', '/v1/sessions/950/timeline?bucket=1h');
+    expect(body.data).toMatchObject([{ gifts: 7, unpricedGifts: 2, diamonds: 1_830 }]);
+  });
+
   it('lists each session once over its pages, newest first', async () => {
     const rooms: string[] = [];
     for (let cursor = ''; ;) {
@@ -78,14 +105,14 @@ describe('sessions', () => {
       if (body.next === null) break;
       cursor = body.next;
     }
-    expect(rooms).toEqual([...Array.from({ length: 12 }, (_, i) => String(921 - i)), '900']);
+    expect(rooms).toEqual(['950', ...Array.from({ length: 12 }, (_, i) => String(921 - i)), '900']);
   });
 
   it('finds sessions by creator, time and whether they are live', async () => {
     const rooms = async (query: string) =>
       (await api.call<{ data: Session[] }>('GET', `/v1/sessions?${query}`)).body.data.map(({ roomId }) => roomId);
-    expect(await rooms('creator=tester')).toEqual(['900']);
-    expect(await rooms('live=false')).toEqual(['900']);
+    expect(await rooms('creator=tester')).toEqual(['950', '900']);
+    expect(await rooms('live=false')).toEqual(['950', '900']);
     expect((await rooms('live=true')).length).toBe(12);
     expect(await rooms('since=2026-11-22T10:02:30Z')).not.toContain('900');
     expect(await rooms('until=2026-11-22T10:02:30Z')).toEqual(['900']);

@@ -3,9 +3,12 @@ import type { Pool, PoolClient } from 'pg';
 /** Numbers looked at in one transaction; a burst is worked off in several. */
 const STEP = 5_000;
 
+/** Gifts without a price; they add to `gifts`, but to no sum of diamonds. */
+const UNPRICED_GIFTS = `coalesce(sum(event_number(data, 'count')) filter (where type = 'tiktok.live.gift' and data->'unpriced' = 'true'), 0)`;
+
 const SESSIONS = `
 insert into sessions as s (room_id, creator_id, handle, started_at, ended_at, last_event_at, events, chats, likes, room_likes, diamonds,
-  gifts, follows, shares, joins, peak_viewers, viewers_sum, viewers_count, gaps, gap_ms)
+  gifts, unpriced_gifts, follows, shares, joins, peak_viewers, viewers_sum, viewers_count, gaps, gap_ms)
 select room_id,
   (array_agg(creator_id order by seq desc))[1],
   (array_agg(handle order by seq desc))[1],
@@ -18,6 +21,7 @@ select room_id,
   coalesce(max(event_number(data, 'roomLikes')) filter (where type = 'tiktok.live.like'), 0),
   coalesce(sum(event_number(data, 'totalDiamonds')) filter (where type = 'tiktok.live.gift'), 0),
   coalesce(sum(event_number(data, 'count')) filter (where type = 'tiktok.live.gift'), 0),
+  ${UNPRICED_GIFTS},
   count(*) filter (where type = 'tiktok.live.follow'),
   count(*) filter (where type = 'tiktok.live.share'),
   count(*) filter (where type = 'tiktok.live.member'),
@@ -34,26 +38,29 @@ on conflict (room_id) do update set
   last_event_at = greatest(s.last_event_at, excluded.last_event_at),
   events = s.events + excluded.events, chats = s.chats + excluded.chats, likes = s.likes + excluded.likes,
   room_likes = greatest(s.room_likes, excluded.room_likes), diamonds = s.diamonds + excluded.diamonds, gifts = s.gifts + excluded.gifts,
+  unpriced_gifts = s.unpriced_gifts + excluded.unpriced_gifts,
   follows = s.follows + excluded.follows, shares = s.shares + excluded.shares, joins = s.joins + excluded.joins,
   peak_viewers = greatest(s.peak_viewers, excluded.peak_viewers),
   viewers_sum = s.viewers_sum + excluded.viewers_sum, viewers_count = s.viewers_count + excluded.viewers_count,
   gaps = s.gaps + excluded.gaps, gap_ms = s.gap_ms + excluded.gap_ms`;
 
 const USERS = `
-insert into session_users as u (room_id, user_id, handle, nickname, chats, likes, diamonds)
+insert into session_users as u (room_id, user_id, handle, nickname, chats, likes, diamonds, unpriced_gifts)
 select room_id, user_id,
   (array_agg(user_handle order by seq desc))[1],
   (array_agg(data->'user'->>'nickname' order by seq desc))[1],
   count(*) filter (where type = 'tiktok.live.chat'),
   coalesce(sum(event_number(data, 'count')) filter (where type = 'tiktok.live.like'), 0),
-  coalesce(sum(event_number(data, 'totalDiamonds')) filter (where type = 'tiktok.live.gift'), 0)
+  coalesce(sum(event_number(data, 'totalDiamonds')) filter (where type = 'tiktok.live.gift'), 0),
+  ${UNPRICED_GIFTS}
 from events
-where seq > $1 and seq <= $2 and room_id <> '' and user_id is not null
+where seq > $1 and seq <= $2 and room_id <> '' and user_id not in ('', '0')
   and type in ('tiktok.live.chat', 'tiktok.live.like', 'tiktok.live.gift')
 group by room_id, user_id order by room_id, user_id
 on conflict (room_id, user_id) do update set
   handle = coalesce(excluded.handle, u.handle), nickname = coalesce(excluded.nickname, u.nickname),
-  chats = u.chats + excluded.chats, likes = u.likes + excluded.likes, diamonds = u.diamonds + excluded.diamonds`;
+  chats = u.chats + excluded.chats, likes = u.likes + excluded.likes, diamonds = u.diamonds + excluded.diamonds,
+  unpriced_gifts = u.unpriced_gifts + excluded.unpriced_gifts`;
 
 /** Rooms of these events whose end was confirmed or taken back. */
 const TURNS = `select distinct room_id from events

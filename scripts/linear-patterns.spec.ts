@@ -63,11 +63,11 @@ function literalsOf({ source }: RegExp): string[] {
   const plain = source
     .replace(/\[(?:\\.|[^\]\\])*\]/g, '\0')
     .replace(/\\([a-zA-Z])/g, '\0')
-    .replace(/\\(.)/g, '$1\u0001')
+    .replace(/\\(.)/g, '$1\ufffe')
     .replace(/\(\?(?:[:=!]|<[=!]|<\w+>)/g, '\0');
   return plain
-    .split(/[\0()[\]{}|*+?^$.]+(?!\u0001)/)
-    .map((text) => text.replaceAll('\u0001', ''))
+    .split(/[\0()[\]{}|*+?^$.]+(?!\ufffe)/)
+    .map((text) => text.replaceAll('\ufffe', ''))
     .filter((text) => text !== '');
 }
 

@@ -1,8 +1,8 @@
 import { finish, machine, table } from '@tributary/testing';
-import { FAULTS } from './ingest/kinds.js';
+import { FAULTS, WORKERS } from './ingest/kinds.js';
 import { readIngestOptions, usage } from './ingest/options.js';
 import { type Result, runFault } from './ingest/run.js';
-import { SILENCE_MS, WORKERS } from './ingest/scene.js';
+import { SILENCE_MS } from './parts/scene.js';
 
 /**
  * The fault table of ingest: each fault on a stack of real processes (simulator, signer, api, three workers, Redis with its

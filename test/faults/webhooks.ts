@@ -14,7 +14,7 @@ import {
 } from '@tributary/testing';
 import pg from 'pg';
 import { settled } from './parts/accounting.js';
-import { Ledger, matchingEvents, seqOf, type Subject, type Tally, type Temper } from './webhooks/ledger.js';
+import { drainEndpoints, Ledger, matchingEvents, seqOf, type Subject, type Tally, type Temper } from './parts/webhook-ledger.js';
 
 /**
  * Webhooks under faults: 200 endpoints of every kind, a fifth of them bad, live events from simulated rooms, while api and Redis
@@ -153,18 +153,8 @@ async function faults(seconds: number): Promise<Record<string, number>> {
 }
 
 /** Lets every endpoint work, hurries what waits for another attempt, and waits until nothing is missing any more. */
-async function drain(among: readonly Subject[]): Promise<Tally> {
-  ledger.healed = true;
-  for (const { id } of among) await stack.call('POST', `/v1/webhooks/${id}/resume`, {});
-  let tally = await ledger.tally(pool, among);
-  const deadline = Date.now() + 180_000;
-  for (let before = Infinity; tally.missing > 0 && Date.now() < deadline; before = tally.missing) {
-    await delay(1_000);
-    tally = await ledger.tally(pool, among);
-    // What failed once more meanwhile waits for minutes: it is hurried again.
-    if (tally.missing === before) for (const { id } of among) await stack.call('POST', `/v1/webhooks/${id}/resume`, {});
-  }
-  return tally;
+function drain(among: readonly Subject[]): Promise<Tally> {
+  return drainEndpoints({ stack, ledger, among, tally: () => ledger.tally(pool, among) });
 }
 
 /** Pauses ordered endpoints, restarts everything, and resumes them. */

@@ -19,6 +19,8 @@ export interface FaultProxy {
   slow(bytesPerSecond: number): void;
   /** Destroys every connection and each new one at once. */
   refuse(): void;
+  /** Connections that are made from now on go to another target; those that are open stay where they are. */
+  lead(target: string): void;
   /** Ends every fault. What was held back by `freeze` is delivered. */
   heal(): void;
   close(): Promise<void>;
@@ -31,15 +33,13 @@ const TICK_MS = 20;
 
 /** Starts a proxy before `target`, e.g. `redis://127.0.0.1:6379` or `http://127.0.0.1:3001`. */
 export async function startProxy(target: string): Promise<FaultProxy> {
-  const goal = new URL(target);
-  const goalPort = Number(goal.port) || DEFAULT_PORTS[goal.protocol];
-  if (!goalPort) throw new Error(`a proxy needs a port in its target: ${goal.protocol}//${goal.host}`);
+  let goal = addressOf(target);
   const pairs = new Set<Pair>();
   let mode: Mode = { kind: 'pass' };
 
   const server = createServer((client) => {
     if (mode.kind === 'refuse') return void client.destroy();
-    const pair = new Pair(client, connect({ port: goalPort, host: goal.hostname }), () => mode);
+    const pair = new Pair(client, connect(goal), () => mode);
     pairs.add(pair);
     pair.onEnd(() => pairs.delete(pair));
   });
@@ -65,12 +65,20 @@ export async function startProxy(target: string): Promise<FaultProxy> {
       mode = { kind: 'refuse' };
       cut();
     },
+    lead: (next) => void (goal = addressOf(next)),
     heal: () => void (mode = { kind: 'pass' }),
     close: async () => {
       cut();
       await new Promise((resolve) => server.close(resolve));
     },
   };
+}
+
+function addressOf(target: string): { host: string; port: number } {
+  const { protocol, host, hostname, port } = new URL(target);
+  const number = Number(port) || DEFAULT_PORTS[protocol];
+  if (!number) throw new Error(`a proxy needs a port in its target: ${protocol}//${host}`);
+  return { host: hostname, port: number };
 }
 
 /** The two sockets of one proxied connection. An end or error of either ends both, unless the line is frozen. */

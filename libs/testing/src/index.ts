@@ -1,7 +1,17 @@
 export { type FaultProxy, startProxy } from './fault-proxy.js';
 export { createDatabase, nodeFlags, type PrivateServer, startPostgres, startRedis, type SuiteServer, testServers } from './servers.js';
+export { startTunnelProxy, type TunnelProxy } from './tunnel-proxy.js';
 export { waitFor } from './wait-for.js';
-export { callJson, freePorts, type Stack, type StackOptions, type StackProcess, startStack } from './stack.js';
+export {
+  callJson,
+  canNameHosts,
+  freePorts,
+  type Stack,
+  type StackLines,
+  type StackOptions,
+  type StackProcess,
+  startStack,
+} from './stack.js';
 export * from './simulator/index.js';
 export { finish, machine, random, readOptions, type RunOptions, table } from './report.js';
 export {

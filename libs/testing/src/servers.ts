@@ -1,5 +1,7 @@
+import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import pg from 'pg';
 import {
   type PostgresOptions,
@@ -10,7 +12,14 @@ import {
   temporaryFolder,
 } from '../../../scripts/servers/index.mjs';
 
+const run = promisify(execFile);
+
 export { nodeFlags, type PrivateServer } from '../../../scripts/servers/index.mjs';
+
+interface Place {
+  /** Folder that it is put into and that stays, such as a small file system; a temporary one when missing. */
+  within?: string;
+}
 
 /** A server of one suite alone, with `kill9`, `restart`, `sigstop`; `remove` stops it and deletes its folder. */
 export type SuiteServer = PrivateServer & { remove(): Promise<void> };
@@ -19,17 +28,27 @@ export type SuiteServer = PrivateServer & { remove(): Promise<void> };
  * Starts a Redis of this suite's own, for tests that kill, flush or freeze it. Appends are flushed each second
  * unless `appendonly` says otherwise. It ends with this process at the latest.
  */
-export function startRedis(options: Omit<RedisOptions, 'dir'> = {}): Promise<SuiteServer> {
-  return inFolder('redis', (dir) => startRedisIn({ ...options, dir }));
+export function startRedis({ within, ...options }: Omit<RedisOptions, 'dir'> & Place = {}): Promise<SuiteServer> {
+  return inFolder('redis', within, (dir) => startRedisIn({ ...options, dir }));
 }
 
-/** Starts a PostgreSQL of this suite's own; `durable: false` (the default here) leaves fsync out. */
-export function startPostgres(options: Omit<PostgresOptions, 'dir'> = {}): Promise<SuiteServer> {
-  return inFolder('postgres', (dir) => startPostgresIn({ durable: false, ...options, dir }));
+/**
+ * Starts a PostgreSQL of this suite's own; `durable: false` (the default here) leaves fsync out. With `copyOf` it begins with
+ * a copy of that data folder, such as a base backup.
+ */
+export function startPostgres({
+  copyOf,
+  within,
+  ...options
+}: Omit<PostgresOptions, 'dir'> & Place & { copyOf?: string } = {}): Promise<SuiteServer> {
+  return inFolder('postgres', within, async (dir) => {
+    if (copyOf !== undefined) await run('cp', ['-a', copyOf, dir]);
+    return startPostgresIn({ durable: false, ...options, dir });
+  });
 }
 
-async function inFolder(name: string, start: (dir: string) => Promise<PrivateServer>): Promise<SuiteServer> {
-  const folder = temporaryFolder(name);
+async function inFolder(name: string, within: string | undefined, start: (dir: string) => Promise<PrivateServer>): Promise<SuiteServer> {
+  const folder = within === undefined ? temporaryFolder(name) : { path: within, remove: () => undefined };
   try {
     const server = await start(join(folder.path, name));
     return Object.assign(server, {

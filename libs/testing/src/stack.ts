@@ -1,4 +1,4 @@
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { type ChildProcess, execFile, spawn, spawnSync } from 'node:child_process';
 import { createWriteStream, mkdirSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
@@ -31,6 +31,21 @@ export interface StackOptions {
   appendonly?: 'no' | 'everysec' | 'always';
   /** Puts a fault proxy between the simulator and everybody else: pages, API and WebSockets. */
   network?: boolean;
+  /** Puts fault proxies between the processes and Redis, PostgreSQL and the signer: their addresses stay when what is behind is replaced. */
+  lines?: boolean;
+  /** Folders in which Redis, PostgreSQL and the spools are kept, such as small file systems. */
+  folders?: { redis?: string; postgres?: string; spool?: string };
+  /** All workers spool into one folder. */
+  sharedSpool?: boolean;
+  /** Each worker has a host name of its own, as in a container; only where {@link canNameHosts}. */
+  hosts?: boolean;
+}
+
+/** The fault proxies before Redis, PostgreSQL and the signer. */
+export interface StackLines {
+  readonly redis: FaultProxy;
+  readonly postgres: FaultProxy;
+  readonly signer: FaultProxy;
 }
 
 /** One process of the stack, over its restarts. */
@@ -54,6 +69,8 @@ export interface Stack {
   readonly workers: StackProcess[];
   /** What all traffic to the simulator passes, where it was asked for; `urls.simulator` leads past it. */
   readonly network?: FaultProxy;
+  /** Where they were asked for; `redis.url`, `postgres.url` and `urls.signer` lead past them. */
+  readonly lines?: StackLines;
   readonly urls: { api: string; simulator: string; signer: string; workers: string[] };
   readonly key: string;
   readonly logDir: string;
@@ -67,9 +84,9 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
   const dist = options.dist ?? join(process.cwd(), 'dist');
   const undo: (() => Promise<unknown>)[] = [];
   try {
-    const redis = await startRedis({ appendonly: options.appendonly ?? 'everysec', maxmemory: '1gb' });
+    const redis = await startRedis({ appendonly: options.appendonly ?? 'everysec', maxmemory: '1gb', within: options.folders?.redis });
     undo.push(() => redis.remove());
-    const postgres = await startPostgres();
+    const postgres = await startPostgres({ within: options.folders?.postgres });
     undo.push(() => postgres.remove());
     const logDir = options.logDir ?? redis.dir;
     const workerCount = options.workers ?? 1;
@@ -82,16 +99,18 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
     };
     const network = options.network ? await startProxy(urls.simulator) : undefined;
     if (network) undo.push(() => network.close());
+    const lines = options.lines ? await startLines(redis.url, postgres.url, urls.signer) : undefined;
+    if (lines) undo.push(() => Promise.all(Object.values(lines).map((line: FaultProxy) => line.close())));
     const tiktok = network ? `http://${network.host}:${network.port}` : urls.simulator;
     const env: Record<string, string> = {
       PATH: process.env.PATH ?? '',
       NODE_ENV: 'development',
-      REDIS_URL: redis.url,
-      DATABASE_URL: postgres.url,
+      REDIS_URL: lines?.redis.url ?? redis.url,
+      DATABASE_URL: lines?.postgres.url ?? postgres.url,
       API_PORT: String(apiPort),
       SIGNER_PORT: String(signerPort),
       SIMULATOR_PORT: String(simulatorPort),
-      SIGNER_URL: urls.signer,
+      SIGNER_URL: lines?.signer.url ?? urls.signer,
       SIGN_PROVIDERS: 'simulator',
       TIKTOK_WEB_URL: tiktok,
       TIKTOK_WEBCAST_URL: tiktok,
@@ -109,10 +128,11 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
     const processes: Process[] = [];
     // All at once: nobody is left to hand anything over to.
     undo.push(() => Promise.all(processes.map((one) => one.stop())));
-    const make = (name: string, app: string, health: string, more: Record<string, string> = {}) => {
+    const make = (name: string, app: string, health: string, more: Record<string, string> = {}, host?: string) => {
+      const node = [process.execPath, ...nodeFlags(app), '--enable-source-maps', join(dist, `apps/${app}/src/main.js`)];
       const made = new Process(
         name,
-        [...nodeFlags(app), '--enable-source-maps', join(dist, `apps/${app}/src/main.js`)],
+        host === undefined ? node : [...HOST_NAMED, host, ...node],
         { ...env, ...more },
         join(logDir, `${name}.log`),
         health,
@@ -125,10 +145,10 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
     const api = make('api', 'api', `${urls.api}/readyz`);
     const workers = urls.workers.map((url, n) => {
       const name = `ingest-${n}`;
-      const spoolDir = join(redis.dir, `${name}-spool`);
+      const spoolDir = join(options.folders?.spool ?? redis.dir, options.sharedSpool ? 'spool' : `${name}-spool`);
       mkdirSync(spoolDir, { recursive: true });
       const own = { INGEST_PORT: new URL(url).port, WORKER_ID: name, SPOOL_DIR: spoolDir };
-      return make(name, 'ingest', `${url}/healthz`, own);
+      return make(name, 'ingest', `${url}/healthz`, own, options.hosts ? name : undefined);
     });
     await simulator.start();
     await Promise.all([signer, api].map((part) => part.start()));
@@ -141,6 +161,7 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
       api,
       workers,
       ...(network ? { network } : {}),
+      ...(lines ? { lines } : {}),
       urls,
       key,
       logDir,
@@ -181,6 +202,20 @@ export async function freePorts(count: number): Promise<number[]> {
   return ports;
 }
 
+async function startLines(redisUrl: string, postgresUrl: string, signerUrl: string): Promise<StackLines> {
+  const [redis, postgres, signer] = await Promise.all([startProxy(redisUrl), startProxy(postgresUrl), startProxy(signerUrl)]);
+  return { redis, postgres, signer };
+}
+
+/** Runs a program under another host name: the process keeps its id and hears its signals. */
+const HOST_NAMED = ['unshare', '--uts', 'sh', '-c', 'hostname "$0" && exec "$@"'];
+
+/** Whether this system lets a process have a host name of its own (Linux, as root). */
+export function canNameHosts(): boolean {
+  const [command = '', ...args] = HOST_NAMED;
+  return spawnSync(command, [...args, 'probe', 'true'], { stdio: 'ignore' }).status === 0;
+}
+
 async function unwind(undo: (() => Promise<unknown>)[]): Promise<void> {
   for (const step of undo.splice(0).reverse()) await step();
 }
@@ -190,7 +225,7 @@ class Process implements StackProcess {
 
   constructor(
     readonly name: string,
-    private readonly args: readonly string[],
+    private readonly command: readonly string[],
     private readonly env: Record<string, string>,
     private readonly logFile: string,
     private readonly health: string,
@@ -203,7 +238,8 @@ class Process implements StackProcess {
   async start(): Promise<void> {
     const log = createWriteStream(this.logFile, { flags: 'a' });
     // A group of its own: the terminal's Ctrl-C is for the suite, which stops everything in order.
-    const child = spawn(process.execPath, [...this.args], {
+    const [program = '', ...args] = this.command;
+    const child = spawn(program, args, {
       env: this.env,
       detached: true,
       stdio: ['ignore', 'pipe', 'pipe'],

@@ -1,6 +1,6 @@
 import type { Pool } from 'pg';
 import type { Injection, Measure } from './kinds.js';
-import type { Scene } from './scene.js';
+import type { Scene } from '../parts/scene.js';
 
 /** How long creators were without a connection, over all injections of a fault; ms. */
 export interface Absences {

@@ -1,5 +1,7 @@
 import { Redis } from 'ioredis';
-import { type Scene, SILENCE_MS, WORKERS } from './scene.js';
+import { type Scene, SILENCE_MS } from '../parts/scene.js';
+
+export const WORKERS = 3;
 
 /** One injection, as it is measured afterwards. */
 export interface Injection {

@@ -6,9 +6,9 @@ import pg from 'pg';
 import { reasonOf } from '@tributary/runtime';
 import { account, type Accounting, settled } from '../parts/accounting.js';
 import { type Absences, absences } from './absence.js';
-import type { Fault, Injection } from './kinds.js';
+import { type Fault, type Injection, WORKERS } from './kinds.js';
 import type { IngestRunOptions } from './options.js';
-import { Scene, SILENCE_MS, WORKERS } from './scene.js';
+import { Scene, SILENCE_MS } from '../parts/scene.js';
 import { StreamWatch } from './stream-watch.js';
 
 /** What one fault did. */
@@ -75,7 +75,7 @@ export async function runFault({ fault, options, say, signal }: FaultRun): Promi
     await scene.hush();
     const window = { from, to: Date.now() };
     await settled(pool, SETTLED_MS, SETTLED_MS_MAX);
-    result.accounting = await account(stack.urls.simulator, pool, scene.handles, window);
+    result.accounting = await account(stack.urls.simulator, pool, scene.handles, { window });
     if (fault.measure) result.absences = await absences(scene, pool, injections, fault.measure);
     result.stream = { entries: watch.entries, duplicates: watch.duplicates };
     result.failures.push(...judge(fault, result, options));

@@ -14,7 +14,8 @@ interface Sent {
   gift?: { streak?: string; count: number; diamonds: number };
 }
 
-interface Gap {
+/** A recorded gap; ms since 1970. */
+export interface Gap {
   from: number;
   to: number;
   reason: string;
@@ -31,6 +32,8 @@ export interface Accounting {
   stored: number;
   /** Sent, not stored, and inside a recorded gap of their creator. */
   missingInGaps: number;
+  /** Sent, not stored, and legitimately gone with a database that was replaced: see {@link Extras.lost}. */
+  lostByBackup: number;
   /** Sent, not stored, and outside every recorded gap: must be 0. */
   missing: number;
   /** Rows of the store beyond the first of a (room, message): must be 0. */
@@ -57,6 +60,8 @@ export interface Accounting {
   diamonds: { stored: number; truth: number };
   /** Creators for which these two differ. */
   diamondsWrong: number;
+  /** The longest time from a message's sending to the moment it was first seen stored, in ms; 0 where nobody watched. */
+  storedLateMsMax: number;
   /** The first few of each kind of fault, for a look into the logs. */
   examples: { kind: string; creator: string; what: string; at?: string }[];
 }
@@ -74,19 +79,24 @@ export interface Window {
   to: number;
 }
 
+/** What an accounting takes into account beyond the simulator and the store. */
+export interface Extras {
+  window?: Window;
+  /** What was stored, confirmed and no longer in Redis when its database was replaced by an older one. */
+  lost?: { has(id: string): boolean; gapsOf(handle: string): readonly Gap[] };
+  /** When a message was first seen in the store, ms since 1970. */
+  storedAt?: (id: string) => number | undefined;
+}
+
 /** Compares what the simulator wrote to sockets with what the store holds, message by message. */
-export async function account(
-  simulatorUrl: string,
-  pool: Pool,
-  uniqueIds: string[],
-  window: Window = { from: 0, to: Infinity },
-): Promise<Accounting> {
+export async function account(simulatorUrl: string, pool: Pool, uniqueIds: string[], extras: Extras = {}): Promise<Accounting> {
   const total: Accounting = {
     rooms: uniqueIds.length,
     made: 0,
     sent: 0,
     stored: 0,
     missingInGaps: 0,
+    lostByBackup: 0,
     missing: 0,
     duplicates: 0,
     orderFaults: 0,
@@ -99,15 +109,17 @@ export async function account(
     unsentUntold: 0,
     diamonds: { stored: 0, truth: 0 },
     diamondsWrong: 0,
+    storedLateMsMax: 0,
     examples: [],
   };
   // The product asks by creator; hundreds of creators asked for by handle would each read everything.
   await pool.query('create index if not exists events_accounted on events (handle, seq)');
-  for (const uniqueId of uniqueIds) await accountOne(simulatorUrl, pool, uniqueId, total, window);
+  for (const uniqueId of uniqueIds) await accountOne(simulatorUrl, pool, uniqueId, total, extras);
   return total;
 }
 
-async function accountOne(simulatorUrl: string, pool: Pool, uniqueId: string, total: Accounting, window: Window): Promise<void> {
+async function accountOne(simulatorUrl: string, pool: Pool, uniqueId: string, total: Accounting, extras: Extras): Promise<void> {
+  const { window = { from: 0, to: Infinity }, lost, storedAt } = extras;
   const events = await pool.query<{ id: string; diamonds: number | null }>(
     `select id, case when type = 'tiktok.live.gift' then (data->>'totalDiamonds')::float8 end as diamonds
        from events where handle = $1 and type like 'tiktok.live.%' order by seq`,
@@ -126,7 +138,8 @@ async function accountOne(simulatorUrl: string, pool: Pool, uniqueId: string, to
     total.gapMsMax = Math.max(total.gapMsMax, to - from);
   }
   total.oldFences += await oldFences(pool, uniqueId);
-  const isTold = (at: number) => gaps.some(({ from, to }) => at >= from - GAP_SLACK_MS && at <= to + GAP_SLACK_MS);
+  const allGaps = [...gaps, ...(lost?.gapsOf(uniqueId) ?? [])];
+  const isTold = (at: number) => allGaps.some(({ from, to }) => at >= from - GAP_SLACK_MS && at <= to + GAP_SLACK_MS);
   const example = (kind: string, what: string, at?: number) => {
     if (total.examples.filter((one) => one.kind === kind).length >= EXAMPLES) return;
     total.examples.push({ kind, creator: uniqueId, what, ...(at === undefined ? {} : { at: new Date(at).toISOString() }) });
@@ -141,7 +154,7 @@ async function accountOne(simulatorUrl: string, pool: Pool, uniqueId: string, to
     else place.set(key, index);
   });
 
-  const takeovers = gaps.filter(({ reason }) => reason === 'takeover' || reason === 'shutdown');
+  const takeovers = allGaps.filter(({ reason }) => reason === 'takeover' || reason === 'shutdown');
   const gifts = new GiftTruth();
   const stored: { sent: Sent; index: number }[] = [];
   /** Unsent since the last that was sent; none before the first. */
@@ -161,10 +174,14 @@ async function accountOne(simulatorUrl: string, pool: Pool, uniqueId: string, to
     }
     unsent = [];
     total.sent++;
-    const index = place.get(`${entry.roomId}-${entry.msgId}`);
+    const id = `${entry.roomId}-${entry.msgId}`;
+    const index = place.get(id);
     if (index !== undefined) {
       total.stored++;
       stored.push({ sent: entry, index });
+      total.storedLateMsMax = Math.max(total.storedLateMsMax, (storedAt?.(id) ?? entry.at) - entry.at);
+    } else if (lost?.has(id)) {
+      total.lostByBackup++;
     } else if (isTold(entry.at)) {
       total.missingInGaps++;
     } else {

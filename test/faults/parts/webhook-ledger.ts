@@ -1,9 +1,15 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { decodeCursor } from '@tributary/log';
-import { type HookAnswer, hookEvents, type ReceivedHook } from '@tributary/testing';
+import { type HookAnswer, hookEvents, type ReceivedHook, type Stack } from '@tributary/testing';
 import type { Pool } from 'pg';
 
+/** A flaky endpoint thinks this long about every tenth request, and refuses it. */
+const FLAKY_EVERY = 10;
+const FLAKY_MS = 1_500;
+const DRAIN_MS_MAX = 180_000;
+
 /** What an endpoint does with what it gets, until it is healed. */
-export type Temper = 'good' | 'failing' | 'hanging' | 'throttling';
+export type Temper = 'good' | 'failing' | 'hanging' | 'throttling' | 'flaky';
 
 /** An endpoint of the suite. */
 export interface Subject {
@@ -36,12 +42,14 @@ export interface Tally {
 
 interface Arrival {
   delivery: string;
+  creatorId: string;
   /** Order of the first acknowledgement. */
   place: number;
 }
 
 interface HookEvent {
   id: string;
+  subject: string;
   receivedat: string;
 }
 
@@ -66,6 +74,7 @@ export class Ledger {
     if (!this.healed && temper === 'failing') return { status: 500, body: 'out of order' };
     if (!this.healed && temper === 'hanging') return { fault: 'hang' };
     if (!this.healed && temper === 'throttling' && nth % 2 === 1) return { status: 429, headers: { 'retry-after': '2' } };
+    if (!this.healed && temper === 'flaky' && nth % FLAKY_EVERY === 0) return { status: 500, delayMs: FLAKY_MS };
     this.enter(index, hook, temper === 'good' && !batched);
     return { status: 204 };
   }
@@ -88,8 +97,11 @@ export class Ledger {
     return this.arrivals.get(index)?.size ?? 0;
   }
 
-  /** Compares what endpoints acknowledged with what the log holds for them. */
-  async tally(pool: Pool, subjects: readonly Subject[]): Promise<Tally> {
+  /**
+   * Compares what endpoints acknowledged with what the log holds for them.
+   * @param wasStored tells of an event that a former state of the log held: its endpoints may have got it
+   */
+  async tally(pool: Pool, subjects: readonly Subject[], wasStored: (id: string) => boolean = () => false): Promise<Tally> {
     const total: Tally = {
       endpoints: 0,
       matching: 0,
@@ -109,7 +121,10 @@ export class Ledger {
       total.duplicates += duplicates.all;
       total.duplicatesOtherId += duplicates.otherId;
       const known = new Set(wanted);
-      for (const id of arrivals.keys()) if (!known.has(id)) total.foreign += 1;
+      for (const [id, { creatorId }] of arrivals) {
+        if (known.has(id) || (wasStored(id) && subject.creatorIds.includes(creatorId))) continue;
+        total.foreign += 1;
+      }
       let latest = -1;
       for (const id of wanted) {
         const arrival = arrivals.get(id);
@@ -135,7 +150,7 @@ export class Ledger {
     }
     const arrivals = this.arrivals.get(index) ?? new Map<string, Arrival>();
     this.arrivals.set(index, arrivals);
-    for (const { id, receivedat } of events) {
+    for (const { id, subject, receivedat } of events) {
       const before = arrivals.get(id);
       if (before) {
         const duplicates = this.duplicates.get(index) ?? { all: 0, otherId: 0 };
@@ -143,11 +158,40 @@ export class Ledger {
         if (before.delivery !== delivery) duplicates.otherId += 1;
         this.duplicates.set(index, duplicates);
       } else {
-        arrivals.set(id, { delivery, place: this.place++ });
+        arrivals.set(id, { delivery, creatorId: subject, place: this.place++ });
         if (timed) this.lateMs.push(hook.at - Date.parse(receivedat));
       }
     }
   }
+}
+
+/** Lets endpoints work, hurries what waits for another attempt, and waits until nothing is missing any more, at most three minutes. */
+export async function drainEndpoints(options: {
+  stack: Stack;
+  ledger: Ledger;
+  among: readonly Subject[];
+  tally: () => Promise<Tally>;
+  /** It gives up when nothing came for this long, in ms. */
+  patienceMs?: number;
+}): Promise<Tally> {
+  const { stack, ledger, among, patienceMs = DRAIN_MS_MAX } = options;
+  const resume = async () => {
+    for (const { id } of among) await stack.call('POST', `/v1/webhooks/${id}/resume`, {});
+  };
+  ledger.healed = true;
+  await resume();
+  let tally = await options.tally();
+  const deadline = Date.now() + DRAIN_MS_MAX;
+  let movedAt = Date.now();
+  while (tally.missing > 0 && Date.now() < Math.min(deadline, movedAt + patienceMs)) {
+    const before = tally.missing;
+    await delay(1_000);
+    tally = await options.tally();
+    // What failed once more meanwhile waits for minutes: it is hurried again.
+    if (tally.missing === before) await resume();
+    else movedAt = Date.now();
+  }
+  return tally;
 }
 
 /** Ids of the stored events that an endpoint should get, in log order. */

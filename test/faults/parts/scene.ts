@@ -1,7 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { callJson, type Stack, type StackProcess, waitFor } from '@tributary/testing';
 
-export const WORKERS = 3;
 /** Patience with a silent connection, in ms; the default of a minute would make each injection last minutes. */
 export const SILENCE_MS = 10_000;
 /** Of every ten rooms one is busy: what a quiet room misses it often gets back as history. */
@@ -18,6 +17,7 @@ interface RoomSummary {
 }
 
 interface CreatorSummary {
+  id: string;
   uniqueId: string;
   state: string;
   worker: string | null;
@@ -38,9 +38,14 @@ export class Scene {
   readonly random: () => number;
   readonly handles: string[] = [];
 
-  constructor(private readonly options: SceneOptions) {
+  constructor(protected readonly options: SceneOptions) {
     this.stack = options.stack;
     this.random = options.random;
+  }
+
+  /** Messages a second of an ordinary room. */
+  get rate(): number {
+    return this.options.rate;
   }
 
   /** Opens the rooms, monitors them, and waits until all are received and spread over the workers. */
@@ -55,11 +60,11 @@ export class Scene {
     this.handles.push(...(await this.rooms()).map(({ uniqueId }) => uniqueId));
     await this.stack.call('POST', '/v1/creators/batch', { creators: this.handles.map((uniqueId) => ({ uniqueId })) });
     await this.allReceived();
-    const most = Math.ceil((creators / WORKERS) * 1.15);
+    const most = Math.ceil((creators / this.stack.workers.length) * 1.15);
     await this.wait('the creators to be spread', RECOVERED_MS_MAX, async () => {
       const held = new Map<string | null, number>();
       for (const { worker } of await this.creators()) held.set(worker, (held.get(worker) ?? 0) + 1);
-      return held.size === WORKERS && Math.max(...held.values()) <= most;
+      return held.size === this.stack.workers.length && Math.max(...held.values()) <= most;
     });
   }
 
@@ -155,11 +160,12 @@ export class Scene {
     return Array.from({ length: Math.min(count, left.length) }, () => left.splice(Math.floor(this.random() * left.length), 1)[0]!);
   }
 
-  private rooms(): Promise<RoomSummary[]> {
+  protected rooms(): Promise<RoomSummary[]> {
     return this.sim('GET', '/rooms');
   }
 
-  private async creators(): Promise<CreatorSummary[]> {
+  /** Every creator, as the api shows it. */
+  async creators(): Promise<CreatorSummary[]> {
     const all: CreatorSummary[] = [];
     for (let cursor: string | null = ''; cursor !== null;) {
       const page: { data: CreatorSummary[]; next: string | null } = await this.stack.call(
@@ -172,7 +178,8 @@ export class Scene {
     return all;
   }
 
-  private async wait(what: string | (() => string), timeoutMs: number, condition: () => Promise<boolean>): Promise<void> {
+  /** Waits until `condition` gives true. @throws Error that says `what` was waited for */
+  async wait(what: string | (() => string), timeoutMs: number, condition: () => Promise<boolean>): Promise<void> {
     const { signal } = this.options;
     try {
       await waitFor(async () => signal.aborted || (await condition()), { timeoutMs, everyMs: 250, what: 'it' });

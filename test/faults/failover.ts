@@ -1,0 +1,104 @@
+import { finish, machine, table } from '@tributary/testing';
+import { FULL } from './failover/full.js';
+import { HELD_UP } from './failover/held-up.js';
+import type { Kind } from './failover/kind.js';
+import { MUTE } from './failover/mute.js';
+import { readFailoverOptions, usage } from './failover/options.js';
+import { REPLACED } from './failover/replaced.js';
+import { type Result, runKind } from './failover/run.js';
+
+/**
+ * Fail-overs, restores, silent peers and full disks on stacks of real processes, at random moments, with an account of every
+ * message, every delivery of a webhook, and everything that live readers were given.
+ */
+const KINDS: readonly Kind[] = [...REPLACED, ...MUTE, ...HELD_UP, ...FULL];
+
+async function run(): Promise<void> {
+  const options = readFailoverOptions(KINDS);
+  const startedAt = Date.now();
+  const say = (text: string) => {
+    const seconds = Math.round((Date.now() - startedAt) / 1_000);
+    const time = `${String(Math.floor(seconds / 60)).padStart(3)}:${String(seconds % 60).padStart(2, '0')}`;
+    process.stderr.write(`${time}  ${text}\n`);
+  };
+  const ending = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM'] as const)
+    process.on(signal, () => {
+      // The second time it ends at once, and the warden ends the rest.
+      if (ending.signal.aborted) process.exit(130);
+      say('stopping everything');
+      ending.abort(new Error('the run was ended'));
+    });
+
+  // The longest first, so that none of them is left for the end.
+  const waiting = [...options.kinds].sort((a, b) => b.seconds - a.seconds);
+  const results = new Map<string, Result>();
+  const next = async () => {
+    for (let kind = waiting.shift(); kind && !ending.signal.aborted; kind = waiting.shift())
+      results.set(kind.name, await runKind({ kind, options, say, signal: ending.signal }));
+  };
+  await Promise.all(Array.from({ length: options.parallel }, next));
+
+  const ordered = options.kinds.flatMap(({ name }) => results.get(name) ?? []);
+  const { creators, injections, rate, parallel, seed } = options;
+  finish(
+    options,
+    { creators, injections, rate, parallel, seed, results: ordered },
+    `${creators} creators at ${rate} messages/s (a tenth at four times that), up to ${injections} injections each, ${parallel} kinds at once, ` +
+      `seed ${seed}; ${machine()}\n\n${table(ordered.map(row))}\n\n${ordered.flatMap(details).join('\n')}`,
+    ordered.flatMap(({ kind, failures }) => failures.map((failure) => `${kind}: ${failure}`)),
+  );
+  if (ending.signal.aborted) process.exitCode = 130;
+}
+
+function row({
+  kind,
+  injections,
+  recoveredMsMax,
+  seconds,
+  accounting: a,
+  webhooks: w,
+  readers: r,
+}: Result): Record<string, string | number> {
+  return {
+    kind,
+    injections,
+    sent: a?.sent ?? '',
+    stored: a?.stored ?? '',
+    'in gaps': a?.missingInGaps ?? '',
+    'lost by backup': a?.lostByBackup ?? '',
+    missing: a?.missing ?? '',
+    twice: a?.duplicates ?? '',
+    order: a?.orderFaults ?? '',
+    late: a?.lateOverTakeover ?? '',
+    gaps: a?.gaps ?? '',
+    'hooks due': w?.matching ?? '',
+    delivered: w?.delivered ?? '',
+    'not delivered': w?.missing ?? '',
+    wrongly: w?.foreign ?? '',
+    'hooks order': w?.orderFaults ?? '',
+    'read live': r?.events ?? '',
+    'not read': r?.missing ?? '',
+    'wrong, twice': r ? r.foreign + r.twice : '',
+    'restarts told': r?.told ?? '',
+    untold: r ? r.untold + r.needless : '',
+    'stall s': a ? (a.storedLateMsMax / 1_000).toFixed(1) : '',
+    'well again s': (recoveredMsMax / 1_000).toFixed(1),
+    seconds,
+  };
+}
+
+function details({ kind, how, accounting: a, readers: r, failures, logs }: Result): string[] {
+  return [
+    ...(how ? [`${kind}: ${how}`] : []),
+    ...(a && a.gaps > 0
+      ? [`${kind}: gaps by reason ${JSON.stringify(a.gapsByReason)}, the longest ${(a.gapMsMax / 1_000).toFixed(1)} s`]
+      : []),
+    ...(a && failures.length > 0 && a.examples.length > 0 ? [`${kind}: e.g. ${JSON.stringify(a.examples)}`] : []),
+    ...(r && r.examples.length > 0 ? [`${kind}: live readers, e.g. ${JSON.stringify(r.examples)}`] : []),
+    ...(logs ? [`${kind}: logs in ${logs}`] : []),
+  ];
+}
+
+if (process.argv.includes('--help')) process.stdout.write(usage(KINDS));
+else await run();

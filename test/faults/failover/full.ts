@@ -1,0 +1,140 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Kind, Preparation } from './kind.js';
+import type { FailoverScene } from './scene.js';
+import { onRedis } from './servers.js';
+import { makeSmallDisk, type SmallDisk } from './small-disk.js';
+
+/** How long a disk stays full, in ms. */
+const FULL_MS = [8_000, 14_000] as const;
+/** Redis rewrites its file of appends beside the old one, and needs room for both. */
+const REDIS_MB = 192;
+/** 3 segments of WAL and the data of one run. */
+const POSTGRES_MB = 768;
+const SPOOL_MB = 1;
+/** What the spool keeps at most where it cannot have a small disk. */
+const SPOOL_BYTES_MAX = 262_144;
+/** Little memory, so that the spool is needed. */
+const RETAIN_BYTES_MAX = 1_048_576;
+/** Messages a second of each room while the spool is to be filled. */
+const FLOOD = 12;
+
+let disk: SmallDisk | undefined;
+
+async function onSmallDisk(
+  name: string,
+  megabytes: number,
+  stack: (path: string) => Preparation['stack'],
+  otherwise: Preparation,
+): Promise<Preparation> {
+  disk = await makeSmallDisk(name, megabytes);
+  const made = disk;
+  if (!made) return otherwise;
+  return { stack: stack(made.path), how: `a file system of ${megabytes} MB is filled`, undo: () => made.remove() };
+}
+
+async function fullFor(scene: FailoverScene, fill: () => Promise<unknown>, free: () => unknown): Promise<void> {
+  await fill();
+  try {
+    await scene.pause(...FULL_MS);
+  } finally {
+    await free();
+  }
+}
+
+/** Faults of full disks. Without the right to mount, the nearest thing is done, and the row says what. */
+export const FULL: readonly Kind[] = [
+  {
+    name: 'disk-full-redis',
+    title: 'the disk under Redis is full for 8 to 14 s',
+    seconds: 25,
+    stallMsMax: 45_000,
+    prepare: () => {
+      const spool = mkdtempSync(join(tmpdir(), 'tributary-spool-'));
+      const removeSpool = () => Promise.resolve(rmSync(spool, { recursive: true, force: true }));
+      return onSmallDisk('redis', REDIS_MB, (redis) => ({ folders: { redis, spool } }), {
+        stack: {},
+        how: 'maxmemory is set to 1 MB',
+      }).then(({ undo, ...rest }) => ({ ...rest, undo: async () => void (await Promise.all([undo?.(), removeSpool()])) }));
+    },
+    inject: async (scene) => {
+      if (disk) return fullFor(scene, disk.fill, disk.free);
+      const limit = (bytes: string) => onRedis(scene.redis, (redis) => redis.config('SET', 'maxmemory', bytes));
+      await fullFor(
+        scene,
+        () => limit('1mb'),
+        () => limit('1gb'),
+      );
+    },
+  },
+  {
+    name: 'memory-full-redis',
+    title: 'Redis has no memory left (maxmemory below what it holds) for 8 to 14 s',
+    seconds: 25,
+    stallMsMax: 45_000,
+    inject: async (scene) => {
+      const limit = (bytes: string) => onRedis(scene.redis, (redis) => redis.config('SET', 'maxmemory', bytes));
+      await fullFor(
+        scene,
+        () => limit('1mb'),
+        () => limit('1gb'),
+      );
+    },
+  },
+  {
+    name: 'disk-full-postgres',
+    title: 'the disk under PostgreSQL is full for 8 to 14 s',
+    seconds: 30,
+    stallMsMax: 60_000,
+    prepare: () =>
+      onSmallDisk('postgres', POSTGRES_MB, (postgres) => ({ folders: { postgres } }), {
+        stack: {},
+        how: 'a trigger refuses inserts with SQLSTATE 53100',
+      }),
+    inject: async (scene) => {
+      if (!disk) return refusedInserts(scene);
+      await fullFor(scene, disk.fill, disk.free);
+      // A server that could not write its log ends itself, and whoever keeps it starts it again.
+      if (scene.postgres.pid === 0) await scene.postgres.start();
+    },
+  },
+  {
+    name: 'disk-full-spool',
+    title: 'the disk under the spool is full while Redis is away for 12 to 20 s and rooms are busy',
+    seconds: 45,
+    stallMsMax: 60_000,
+    prepare: () => {
+      const env = { RETAIN_BYTES_MAX: String(RETAIN_BYTES_MAX) };
+      return onSmallDisk('spool', SPOOL_MB, (spool) => ({ env, folders: { spool } }), {
+        stack: { env: { ...env, SPOOL_BYTES_MAX: String(SPOOL_BYTES_MAX) } },
+        how: `SPOOL_BYTES_MAX=${SPOOL_BYTES_MAX}`,
+      });
+    },
+    inject: async (scene) => {
+      await scene.redis.stop();
+      try {
+        await scene.sim('PATCH', '/rooms', { rate: FLOOD });
+        await scene.sleep(3_000);
+        await disk?.fill();
+        await scene.pause(9_000, 17_000);
+      } finally {
+        await scene.sim('PATCH', '/rooms', { rate: scene.rate });
+        await scene.redis.start();
+        disk?.free();
+      }
+    },
+  },
+];
+
+async function refusedInserts(scene: FailoverScene): Promise<void> {
+  const run = (sql: string) => scene.pool.query(sql);
+  await fullFor(
+    scene,
+    () =>
+      run(`create function faults_full() returns trigger language plpgsql as $$
+             begin raise exception 'could not extend file: No space left on device' using errcode = '53100'; end $$;
+           create trigger faults_full before insert on events for each row execute function faults_full()`),
+    () => run('drop function faults_full cascade'),
+  );
+}

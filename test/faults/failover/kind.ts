@@ -1,0 +1,27 @@
+import type { StackOptions } from '@tributary/testing';
+import type { FailoverScene } from './scene.js';
+
+/** One kind of fault: a row of the table. */
+export interface Kind {
+  name: string;
+  title: string;
+  /** Rough length of one injection with its recovery, in seconds. */
+  seconds: number;
+  /** Bar of the longest time from a message's sending to its storing, in ms. */
+  stallMsMax: number;
+  /** What the stack needs beyond the others'. Called once for a run; what it made is undone by `undo`. */
+  prepare?(): Promise<Preparation>;
+  /** Called once before there is any creator. */
+  setUp?(scene: FailoverScene): Promise<void>;
+  /** Called once when all creators are received. */
+  begin?(scene: FailoverScene): Promise<void>;
+  /** Injects it for the `n`-th time (from 0) and ends it. */
+  inject(scene: FailoverScene, n: number): Promise<void>;
+}
+
+export interface Preparation {
+  stack: StackOptions;
+  /** How it is done on this machine, where that is not the same everywhere. */
+  how?: string;
+  undo?: () => Promise<void>;
+}

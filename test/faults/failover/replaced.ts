@@ -1,0 +1,117 @@
+import { LogKeys } from '@tributary/log';
+import { startPostgres, startRedis } from '@tributary/testing';
+import type { Kind } from './kind.js';
+import { followPostgres, followRedis, onRedis } from './servers.js';
+
+/** The last part of its life that a replica has not got, in ms. */
+const LAG_MS = 1_000;
+/** How far ahead of others the clock of the old Redis runs. */
+const AHEAD_MS = 4_000;
+const KEYS = new LogKeys('tributary', 8);
+const SET_AHEAD = `if redis.call('EXISTS', KEYS[1]) == 1 then
+  local now = redis.call('TIME')
+  redis.call('XSETID', KEYS[1], string.format('%.0f-0', now[1] * 1000 + ARGV[1]))
+end`;
+
+const emptyRedis = () => startRedis({ appendonly: 'everysec', maxmemory: '1gb' });
+
+/** Faults that put another server in the place of one, under the same address. */
+export const REPLACED: readonly Kind[] = [
+  {
+    name: 'postgres-replica',
+    title: 'PostgreSQL is replaced by a streaming replica that lacks its last second',
+    seconds: 30,
+    stallMsMax: 30_000,
+    inject: async (scene) => {
+      const follower = await followPostgres(scene.postgres, await scene.backup());
+      scene.atEnd(() => follower.server.remove());
+      await scene.pause(1_000, 4_000);
+      follower.link.freeze();
+      await scene.sleep(LAG_MS);
+      await scene.replacePostgres(() => follower.promote());
+    },
+  },
+  {
+    name: 'postgres-yesterday',
+    title: 'PostgreSQL is restored from an older base backup; every second time beside a Redis that was lost with it',
+    seconds: 40,
+    stallMsMax: 30_000,
+    inject: async (scene, n) => {
+      const backup = await scene.backup();
+      await scene.pause(10_000, 20_000);
+      const restore = () => startPostgres({ copyOf: backup });
+      if (n % 2 === 0) await scene.replacePostgres(restore);
+      else await scene.replacePostgres(restore, () => scene.replaceRedis(emptyRedis));
+    },
+  },
+  {
+    name: 'postgres-older-twice',
+    title: 'PostgreSQL is restored from a base backup, and then again from a still older one',
+    seconds: 50,
+    stallMsMax: 30_000,
+    inject: async (scene) => {
+      const older = await scene.backup();
+      await scene.pause(5_000, 10_000);
+      const newer = await scene.backup();
+      await scene.pause(5_000, 10_000);
+      await scene.replacePostgres(() => startPostgres({ copyOf: newer }));
+      await scene.pause(3_000, 8_000);
+      await scene.replacePostgres(() => startPostgres({ copyOf: older }));
+    },
+  },
+  {
+    name: 'redis-replica',
+    title: 'Redis is replaced by a replica that lacks its last second',
+    seconds: 20,
+    stallMsMax: 30_000,
+    inject: async (scene) => {
+      const follower = await followRedis(scene.redis);
+      scene.atEnd(() => follower.server.remove());
+      await scene.pause(1_000, 4_000);
+      follower.link.freeze();
+      await scene.sleep(LAG_MS);
+      await scene.replaceRedis(() => follower.promote());
+    },
+  },
+  {
+    name: 'redis-empty',
+    title: 'Redis is replaced by an empty one; every second time while one worker cannot reach it for 8 s',
+    seconds: 22,
+    stallMsMax: 40_000,
+    inject: async (scene, n) => {
+      const late = n % 2 === 1 ? scene.stack.workers[n % scene.stack.workers.length] : undefined;
+      late?.signal('SIGSTOP');
+      try {
+        await scene.replaceRedis(emptyRedis);
+        if (late) await scene.sleep(8_000);
+      } finally {
+        late?.signal('SIGCONT');
+      }
+    },
+  },
+  {
+    name: 'redis-clock-behind',
+    title:
+      'Redis is replaced by a replica that lacks its last second and whose clock is 4 s behind; every second time the api is paused over that',
+    seconds: 28,
+    stallMsMax: 40_000,
+    inject: async (scene, n) => {
+      const follower = await followRedis(scene.redis);
+      scene.atEnd(() => follower.server.remove());
+      await scene.pause(1_000, 3_000);
+      follower.link.freeze();
+      // Ids of entries are the time: those of the old server run ahead from here on, and its replica does not hear of it.
+      await onRedis(scene.redis, async (redis) => {
+        for (let partition = 0; partition < KEYS.partitions; partition++) await redis.eval(SET_AHEAD, 1, KEYS.inbox(partition), AHEAD_MS);
+      });
+      await scene.sleep(LAG_MS);
+      if (n % 2 === 1) scene.stack.api.signal('SIGSTOP');
+      try {
+        await scene.replaceRedis(() => follower.promote());
+        if (n % 2 === 1) await scene.sleep(AHEAD_MS + 2_000);
+      } finally {
+        scene.stack.api.signal('SIGCONT');
+      }
+    },
+  },
+];

@@ -1,0 +1,177 @@
+import { randomBytes } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { random, type Stack, startStack } from '@tributary/testing';
+import { reasonOf } from '@tributary/runtime';
+import { account, type Accounting, settled } from '../parts/accounting.js';
+import { SILENCE_MS } from '../parts/scene.js';
+import type { Tally } from '../parts/webhook-ledger.js';
+import { Endpoints } from './endpoints.js';
+import type { Kind, Preparation } from './kind.js';
+import { readLog } from './log-state.js';
+import type { FailoverOptions } from './options.js';
+import { accountReaders, type ReaderAccount } from './readers.js';
+import { FailoverScene } from './scene.js';
+
+/** What came of one kind. */
+export interface Result {
+  kind: string;
+  title: string;
+  how?: string;
+  injections: number;
+  seconds: number;
+  recoveredMsMax: number;
+  accounting?: Accounting;
+  webhooks?: Tally;
+  readers?: ReaderAccount;
+  failures: string[];
+  /** Logs of the processes, kept when a bar was not met. */
+  logs?: string;
+}
+
+export interface KindRun {
+  kind: Kind;
+  options: FailoverOptions;
+  say: (text: string) => void;
+  /** Ends the run; everything that was started is stopped. */
+  signal: AbortSignal;
+}
+
+const WORKERS = 2;
+const CALM_MS = [2_000, 6_000] as const;
+const SETTLED_MS = 5_000;
+const SETTLED_MS_MAX = 90_000;
+/** Readers that were cut off at the end come back within this. */
+const READERS_MS = 6_000;
+/** Of what was sent, the part that gaps may excuse: more is no longer a test of anything. */
+const EXCUSED_MAX = 0.5;
+
+/** Runs one kind on a stack of its own, and judges it. Never throws: what went wrong is a failure of the result. */
+export async function runKind({ kind, options, say, signal }: KindRun): Promise<Result> {
+  const result: Result = { kind: kind.name, title: kind.title, injections: 0, seconds: 0, recoveredMsMax: 0, failures: [] };
+  const logDir = mkdtempSync(join(tmpdir(), `tributary-faults-${kind.name}-`));
+  const startedAt = Date.now();
+  let prepared: Preparation = { stack: {} };
+  let stack: Stack | undefined;
+  let scene: FailoverScene | undefined;
+  try {
+    if (kind.prepare) prepared = await kind.prepare();
+    if (prepared.how) result.how = prepared.how;
+    stack = await startStack({
+      workers: WORKERS,
+      lines: true,
+      ...prepared.stack,
+      logDir,
+      env: { ...environment(), ...prepared.stack.env },
+    });
+    signal.throwIfAborted();
+    const seed = options.seed + kind.name.length * 7_919 + kind.name.charCodeAt(0);
+    scene = new FailoverScene({ stack, creators: options.creators, rate: options.rate, random: random(seed), signal });
+    await kind.setUp?.(scene);
+    await scene.populate();
+    const from = Date.now();
+    const endpoints = new Endpoints(scene);
+    await endpoints.start();
+    await addReaders(scene);
+    await scene.flowing();
+    await kind.begin?.(scene);
+    say(`${kind.name}: ${options.creators} creators are live`);
+    await inject({ kind, options, say, signal }, scene, result);
+    say(`${kind.name}: counting`);
+    // What the last injection set off must have come to its end: what is told after the end of the traffic does not count.
+    await scene.sleep(SILENCE_MS);
+    await scene.hush();
+    const window = { from, to: Date.now() };
+    await settled(scene.pool, SETTLED_MS, SETTLED_MS_MAX);
+    result.webhooks = await endpoints.drain();
+    await scene.sleep(READERS_MS);
+    const extras = { window, lost: scene.lost, storedAt: scene.watch.storedAt };
+    result.accounting = await account(stack.urls.simulator, scene.pool, scene.handles, extras);
+    result.readers = accountReaders(scene.readers, [...scene.former, await readLog(scene.postgres.url)]);
+    result.failures.push(...judge(kind, result, options));
+  } catch (error) {
+    result.failures.push(signal.aborted ? 'the run was ended' : `the run failed: ${reasonOf(error)}`);
+  } finally {
+    await scene?.leave();
+    await stack?.stop();
+    await scene?.close();
+    await prepared.undo?.();
+  }
+  if (result.failures.length === 0 || signal.aborted) rmSync(logDir, { recursive: true, force: true });
+  else result.logs = logDir;
+  result.seconds = Math.round((Date.now() - startedAt) / 1_000);
+  say(`${kind.name}: done in ${result.seconds} s, ${result.failures.length === 0 ? 'every bar was met' : result.failures.join('; ')}`);
+  return result;
+}
+
+function environment(): Record<string, string> {
+  const key = () => randomBytes(32).toString('base64');
+  return {
+    API_RATE_PER_MINUTE: '1000000',
+    SILENCE_MS: String(SILENCE_MS),
+    WEBHOOK_SECRET_KEY: key(),
+    WEBHOOK_ALLOW_CIDRS: '127.0.0.0/8',
+    CREATOR_SECRET_KEY: key(),
+  };
+}
+
+/** Readers of everything, of one creator, of some, and of one type. */
+async function addReaders(scene: FailoverScene): Promise<void> {
+  const ids = (await scene.creators()).map(({ id }) => id);
+  scene.addReader('all', {});
+  scene.addReader('all again', {});
+  scene.addReader('one creator', { creatorIds: ids.slice(0, 1) });
+  scene.addReader('four creators', { creatorIds: ids.slice(1, 5) });
+  scene.addReader('gifts', { type: 'tiktok.live.gift' });
+}
+
+/** Injects until it is enough. A system that does not recover ends it: what follows would say nothing. */
+async function inject({ kind, options, say, signal }: KindRun, scene: FailoverScene, result: Result): Promise<void> {
+  try {
+    while (result.injections < options.injections) {
+      await scene.pause(...CALM_MS);
+      const at = Date.now();
+      await kind.inject(scene, result.injections);
+      const ended = Date.now();
+      await scene.allReceived();
+      await scene.flowing();
+      result.injections += 1;
+      const recoveredMs = Date.now() - ended;
+      result.recoveredMsMax = Math.max(result.recoveredMsMax, recoveredMs);
+      const seconds = (ms: number) => (ms / 1_000).toFixed(1);
+      say(
+        `${kind.name}: ${result.injections} of ${options.injections}, ${seconds(ended - at)} s, all is well again ${seconds(recoveredMs)} s later`,
+      );
+    }
+  } catch (error) {
+    signal.throwIfAborted();
+    const reason = reasonOf(error);
+    say(`${kind.name}: no recovery: ${reason}`);
+    result.failures.push(`no recovery from injection ${result.injections + 1}: ${reason}`);
+  }
+}
+
+function judge(kind: Kind, { injections, accounting: a, webhooks: w, readers: r }: Result, options: FailoverOptions): string[] {
+  if (!a || !w || !r) return [];
+  return [
+    injections < options.injections ? `only ${injections} of ${options.injections} injections` : '',
+    a.sent === 0 ? 'nothing was sent' : '',
+    a.missingInGaps > EXCUSED_MAX * a.sent ? `gaps excuse ${a.missingInGaps} of ${a.sent} messages` : '',
+    a.missing > 0 ? `${a.missing} messages are missing outside of recorded gaps` : '',
+    a.unsentUntold > 0 ? `${a.unsentUntold} messages that no socket got are told by no gap` : '',
+    a.duplicates > 0 ? `${a.duplicates} messages are stored twice` : '',
+    a.orderFaults > 0 ? `${a.orderFaults} messages are out of order` : '',
+    a.storedLateMsMax > kind.stallMsMax ? `the longest stall is ${a.storedLateMsMax} ms, not ${kind.stallMsMax}` : '',
+    w.matching === 0 ? 'no event matched an endpoint' : '',
+    w.missing > 0 ? `webhooks: ${w.missing} events are missing` : '',
+    w.foreign > 0 ? `webhooks: ${w.foreign} events came that do not match` : '',
+    w.orderFaults > 0 ? `webhooks: ${w.orderFaults} events are out of order` : '',
+    r.events === 0 ? 'no live reader got anything' : '',
+    r.missing > 0 ? `live readers: ${r.missing} events are missing` : '',
+    r.foreign > 0 ? `live readers: ${r.foreign} events came that the log does not hold there` : '',
+    r.twice > 0 ? `live readers: ${r.twice} events came twice` : '',
+    r.untold > 0 ? `live readers: ${r.untold} positions of a lost future were honoured` : '',
+    r.needless > 0 ? `live readers: ${r.needless} good positions were not honoured` : '',
+  ].filter(Boolean);
+}

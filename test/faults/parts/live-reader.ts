@@ -1,0 +1,124 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { decodeCursor, type Position } from '@tributary/log';
+
+/** A stream that is silent for this long is dead: heartbeats come every 15 s. */
+const SILENT_MS_MAX = 40_000;
+const RETRY_MS = 250;
+/** It leaves by itself after a random time up to this. */
+const VISIT_MS_MAX = 20_000;
+
+/** Which events a live reader asks for; both missing is all. */
+export interface ReaderFilter {
+  creatorIds?: readonly string[];
+  type?: string;
+}
+
+/** What one connection brought. */
+export interface Visit {
+  /** The cursor that it was asked to go on from. */
+  cursor?: Position;
+  /** Where it began by its own word, and whether the cursor was honoured. */
+  hello: Position;
+  recovered: boolean;
+  events: { id: string; seq: number; generation: number }[];
+  /** Position up to which everything was given. */
+  upTo: Position;
+}
+
+/** Follows the live stream as a program of a user would: by server-sent events, from its last id after every end. */
+export class LiveReader {
+  readonly visits: Visit[] = [];
+  /** Frames that could not be understood. */
+  strange = 0;
+  private cursor: string | undefined;
+  private readonly stopping = new AbortController();
+  private running: Promise<void> = Promise.resolve();
+
+  constructor(
+    readonly name: string,
+    readonly filter: ReaderFilter,
+    private readonly options: { api: string; key: string; random: () => number },
+  ) {}
+
+  /** Position up to which it was given everything. */
+  get upTo(): Position | undefined {
+    return this.visits.at(-1)?.upTo;
+  }
+
+  start(): void {
+    this.running = this.run();
+  }
+
+  async stop(): Promise<void> {
+    this.stopping.abort();
+    await this.running;
+  }
+
+  private async run(): Promise<void> {
+    const { signal } = this.stopping;
+    while (!signal.aborted) {
+      await this.visit().catch(() => undefined);
+      await delay(RETRY_MS, undefined, { signal }).catch(() => undefined);
+    }
+  }
+
+  private async visit(): Promise<void> {
+    const { api, key, random } = this.options;
+    const url = new URL('/v1/stream', api);
+    for (const id of this.filter.creatorIds ?? []) url.searchParams.append('creator', id);
+    if (this.filter.type) url.searchParams.set('type', this.filter.type);
+    const leaving = new AbortController();
+    const leave = () => leaving.abort();
+    this.stopping.signal.addEventListener('abort', leave, { once: true });
+    const visit = setTimeout(leave, 1_000 + random() * VISIT_MS_MAX);
+    let silence = setTimeout(leave, SILENT_MS_MAX);
+    try {
+      const cursor = this.cursor;
+      const headers = { authorization: `Bearer ${key}`, ...(cursor === undefined ? {} : { 'last-event-id': cursor }) };
+      const answer = await fetch(url, { headers, signal: leaving.signal });
+      if (!answer.ok || !answer.body) throw new Error(`the stream answered ${answer.status}`);
+      let text = '';
+      const decoder = new TextDecoder();
+      for await (const chunk of answer.body as AsyncIterable<Uint8Array>) {
+        clearTimeout(silence);
+        silence = setTimeout(leave, SILENT_MS_MAX);
+        const frames = (text + decoder.decode(chunk, { stream: true })).split('\n\n');
+        text = frames.pop() ?? '';
+        for (const frame of frames) this.take(frame, cursor);
+      }
+    } finally {
+      clearTimeout(visit);
+      clearTimeout(silence);
+      this.stopping.signal.removeEventListener('abort', leave);
+      leaving.abort();
+    }
+  }
+
+  private take(frame: string, cursor: string | undefined): void {
+    const fields = new Map<string, string>();
+    for (const line of frame.split('\n')) {
+      const colon = line.indexOf(': ');
+      if (colon > 0) fields.set(line.slice(0, colon), line.slice(colon + 2));
+    }
+    const kind = fields.get('event');
+    const id = fields.get('id');
+    if (kind === undefined || id === undefined) return;
+    const at = decodeCursor(id);
+    const visit = this.visits.at(-1);
+    if (!at) {
+      this.strange += 1;
+    } else if (kind === 'hello') {
+      const { recovered } = JSON.parse(fields.get('data') ?? '{}') as { recovered?: boolean };
+      const asked = cursor === undefined ? undefined : decodeCursor(cursor);
+      this.visits.push({ ...(asked ? { cursor: asked } : {}), hello: at, recovered: recovered === true, events: [], upTo: at });
+      this.cursor = id;
+    } else if (visit) {
+      if (kind !== 'position') {
+        const { id: event } = JSON.parse(fields.get('data') ?? '{}') as { id?: string };
+        visit.events.push({ id: event ?? '', seq: at.seq, generation: at.generation });
+      }
+      visit.upTo = at;
+      this.cursor = id;
+    }
+  }
+}

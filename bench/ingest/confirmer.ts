@@ -56,9 +56,10 @@ function take({ id = '', creator = '', type = '', data = '{}' }: Record<string, 
 async function run(): Promise<void> {
   let positions: Positions = {};
   for (let round = 1; ; round += 1) {
-    const { entries, to } = await reader.read(positions);
+    const batch = await reader.read(positions);
+    const { entries, to } = batch;
     for (const { fields } of entries) take(fields);
-    await reader.confirm(entries);
+    await reader.confirm(batch);
     positions = to;
     if (round % TRIM_EVERY === 0) await reader.trim(positions);
     if (entries.length < BATCH / 2) await delay(POLL_MS);

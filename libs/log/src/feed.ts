@@ -11,8 +11,15 @@ export interface FeedBatch {
   events: StoredEvent[];
 }
 
+/** What may be published before the feed is weighed again, as a share of its bound, and how long it may take, in ms. */
+const GROWTH_SHARE = 1 / 8;
+const WEIGH_MS = 5_000;
+
 /** Writes commits to the feed. The feed only makes live reading fast: PostgreSQL alone decides what exists. */
 export class FeedWriter {
+  private grownBytes = 0;
+  private weighed = { at: -Infinity, bytesMax: 0 };
+
   constructor(
     private readonly redis: Redis,
     private readonly keys: LogKeys,
@@ -27,17 +34,29 @@ export class FeedWriter {
       .xadd(this.keys.feed, 'MAXLEN', '~', this.lengthMax, '*', 'generation', generation, 'after', after, 'to', to, 'events', events)
       .set(this.keys.head, `${generation} ${to}`)
       .exec();
+    this.grownBytes += Buffer.byteLength(events);
     const failed = results?.find(([error]) => error)?.[0];
     if (failed) throw failed;
   }
 
-  /** Keeps the feed within an eighth of Redis's memory: batches differ in size a hundredfold, and their number alone bounds nothing. */
+  /**
+   * Keeps the feed within an eighth of Redis's memory: batches differ in size a hundredfold, and their number alone bounds nothing.
+   * Cheap to call after each commit: it looks only when the feed may have grown by much.
+   */
   async trim(): Promise<void> {
+    const hasGrown = this.weighed.bytesMax > 0 && this.grownBytes > this.weighed.bytesMax * GROWTH_SHARE;
+    if (!hasGrown && performance.now() - this.weighed.at < WEIGH_MS) return;
     const bytesMax = Math.floor((await inboxBytes(this.redis, 0)) / 4);
-    const bytes = Number((await this.redis.memory('USAGE', this.keys.feed)) ?? 0);
-    if (bytesMax === 0 || bytes <= bytesMax) return;
-    const length = await this.redis.xlen(this.keys.feed);
-    await this.redis.xtrim(this.keys.feed, 'MAXLEN', Math.floor((length * bytesMax) / bytes / 2));
+    this.weighed = { at: performance.now(), bytesMax };
+    this.grownBytes = 0;
+    if (bytesMax === 0) return;
+    for (;;) {
+      // Samples would miss by a multiple where sizes differ; the feed has a few thousand entries.
+      const bytes = Number((await this.redis.memory('USAGE', this.keys.feed, 'SAMPLES', 0)) ?? 0);
+      const length = await this.redis.xlen(this.keys.feed);
+      if (bytes <= bytesMax || length <= 1) return;
+      await this.redis.xtrim(this.keys.feed, 'MAXLEN', Math.floor((length * bytesMax) / bytes / 2));
+    }
   }
 
   /** The newest commit this Redis has seen; undefined after a wipe. */

@@ -141,7 +141,7 @@ describe('appending to the inbox', () => {
         const batch = await reader.read(positions);
         for (const { fields } of batch.entries) seen.add(fields.id!);
         positions = batch.to;
-        await reader.confirm(batch.entries);
+        await reader.confirm(batch);
         await reader.trim(positions);
         return seen.size === 3_000;
       },
@@ -212,7 +212,7 @@ describe('what Redis acknowledged and lost', () => {
     await drained(producer);
     const reader = makeReader();
     const stored = await reader.read({});
-    await reader.confirm(stored.entries);
+    await reader.confirm(stored);
     expect(await producer.confirmed(AbortSignal.timeout(5_000))).toBe(true);
     await redis.save();
     for (let n = 6; n <= 9; n++) producer.append(draft(n), FENCE);

@@ -31,6 +31,10 @@ export class LogKeys {
   stored = (partition: number): string => this.of(partition, 'stored');
   /** String: random id of this life of the partition; gone, and so different, after a wipe. */
   epoch = (partition: number): string => this.of(partition, 'epoch');
+  /** String: entries and bytes ever appended, and the bytes before the oldest entry, as append last looked them up. */
+  appended = (partition: number): string => this.of(partition, 'appended');
+  /** Hash: producer run -> number of its last event at one moment; under '' the id of the newest entry then. */
+  checkpoint = (partition: number): string => this.of(partition, 'checkpoint');
   /** Hash: creator id -> what its next holder must know (open gift streaks, totals), written with the event that changes it. */
   carry = (partition: number): string => this.of(partition, 'carry');
   /** Hash: creator id -> ms of the last appended event's arrival: where a takeover's gap begins. */

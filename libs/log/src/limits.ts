@@ -1,11 +1,20 @@
 import type { Redis } from 'ioredis';
 import type { LogKeys } from './keys.js';
 
+/** From this share of its memory on Redis is short of it: what need not be kept goes. */
+const SHORT_SHARE = 0.9;
+
 /** Bytes the whole inbox may take: as configured, or half of Redis's maxmemory; 0 where neither sets a bound. */
 export async function inboxBytes(redis: Redis, configured: number): Promise<number> {
-  if (configured > 0) return configured;
-  const maxmemory = /^maxmemory:(\d+)/m.exec(await redis.info('memory'))?.[1];
-  return Math.floor(Number(maxmemory ?? 0) / 2);
+  return (await memoryOf(redis, configured)).inboxBytesMax;
+}
+
+/** What Redis's memory means for the log: the inbox's bound in bytes (0: none), and whether little is left. */
+export async function memoryOf(redis: Redis, configured: number): Promise<{ inboxBytesMax: number; isShort: boolean }> {
+  const info = await redis.info('memory');
+  const field = (name: string) => Number(new RegExp(`^${name}:(\\d+)`, 'm').exec(info)?.[1] ?? 0);
+  const max = field('maxmemory');
+  return { inboxBytesMax: configured > 0 ? configured : Math.floor(max / 2), isShort: max > 0 && field('used_memory') > max * SHORT_SHARE };
 }
 
 /**
@@ -14,8 +23,10 @@ export async function inboxBytes(redis: Redis, configured: number): Promise<numb
  * @returns one sentence when it differs, else undefined.
  */
 export async function disagreementOnPartitions(redis: Redis, keys: LogKeys): Promise<string | undefined> {
-  await redis.setnx(keys.partitionCount, keys.partitions);
-  const recorded = Number(await redis.get(keys.partitionCount));
+  // Written only where it is missing: a Redis out of memory refuses the command, and the store that would free it must start.
+  const known = await redis.get(keys.partitionCount);
+  if (known === null) await redis.setnx(keys.partitionCount, keys.partitions);
+  const recorded = Number(known ?? (await redis.get(keys.partitionCount)));
   if (recorded === keys.partitions) return undefined;
   return `PARTITIONS is ${keys.partitions}, but this Redis was first used with ${recorded}; set it back`;
 }

@@ -1,19 +1,30 @@
 import type { Redis } from 'ioredis';
 import type { LogKeys } from './keys.js';
-import { inboxBytes } from './limits.js';
+import { memoryOf } from './limits.js';
 import { LuaScript } from '@tributary/runtime/lua-script';
 
-const READ = new LuaScript(new URL('./read.lua', import.meta.url));
-const CONFIRM = new LuaScript(new URL('./confirm.lua', import.meta.url));
-const COUNT = new LuaScript(new URL('./count.lua', import.meta.url));
-const TRIM = new LuaScript(new URL('./trim.lua', import.meta.url));
+const POSITION = new URL('./position.lua', import.meta.url);
+const script = (name: string) => new LuaScript(new URL(`./${name}.lua`, import.meta.url), POSITION);
+const READ = script('read');
+const CONFIRM = script('confirm');
+const RECONFIRM = script('reconfirm');
+const LAG = script('lag');
+const TRIM = script('trim');
 /** A producer run that nobody confirmed for this long is over. */
 const FORGET_RUN_MS = 7 * 86_400_000;
+/** Entries removed by one command, which others wait for, and commands of one call in each partition. */
+const TRIM_ENTRIES = 1_000;
+const TRIM_STEPS_MAX = 1_000;
 
-/** Where a reader stands in one partition: an entry id, valid in one life (epoch) of it. */
+/**
+ * Where a reader stands in one partition: at an entry that a certain append call wrote, in one life (epoch) of the partition. The
+ * call tells it from another entry of that id, on a replica that was promoted without the newest entries.
+ */
 export interface PartitionPosition {
   epoch: string;
   id: string;
+  /** Missing where a version before this one wrote the entry or the position. */
+  call?: string;
 }
 
 /** Positions by partition number; a missing one is read from the beginning. */
@@ -31,6 +42,8 @@ export interface InboxBatch {
   from: Positions;
   to: Positions;
   entries: InboxEntry[];
+  /** Partitions whose position is not known any more: they are read again from their oldest entry. */
+  restarted?: number[];
 }
 
 export interface InboxReaderOptions {
@@ -52,25 +65,28 @@ export class InboxReader {
   async read(from: Positions): Promise<InboxBatch> {
     const { redis, keys, batchEntriesMax } = this.options;
     const perPartition = Math.max(1, Math.ceil(batchEntriesMax / keys.partitions));
-    const entries: InboxEntry[] = [];
-    const to: Positions = { ...from };
-    const parts = await Promise.all(
-      Array.from({ length: keys.partitions }, async (_, partition) => {
-        const position = from[partition] ?? { epoch: '', id: '0-0' };
-        const answer = await READ.run(redis, [keys.inbox(partition), keys.epoch(partition)], [position.epoch, position.id, perPartition]);
-        return answer as [string, [string, string[]][]];
-      }),
-    );
-    parts.forEach(([epoch, rows], partition) => {
-      for (const [entryId, flat] of rows) entries.push({ partition, entryId, fields: toFields(flat) });
-      const last = rows.at(-1);
-      if (last) to[partition] = { epoch, id: last[0] };
+    const batch = { from, to: { ...from }, entries: [] as InboxEntry[], restarted: [] as number[] };
+    const parts = await this.each(async (partition) => {
+      const answer = await READ.run(redis, this.placeOf(partition), [...argsOf(from[partition]), perPartition]);
+      return answer as [string, number, [string, string[]][]];
     });
-    return { from, to, entries };
+    parts.forEach(([epoch, isKnown, rows], partition) => {
+      let call: string | undefined;
+      for (const [entryId, flat] of rows) {
+        const fields = toFields(flat);
+        batch.entries.push({ partition, entryId, fields });
+        call = fields.call;
+      }
+      const last = rows.at(-1);
+      if (!last) return;
+      batch.to[partition] = { epoch, id: last[0], call };
+      if (from[partition] && !isKnown) batch.restarted.push(partition);
+    });
+    return batch;
   }
 
-  /** Tells the producers that these entries are stored. */
-  async confirm(entries: readonly InboxEntry[]): Promise<void> {
+  /** Tells the producers that the entries of a batch are stored. */
+  async confirm({ entries, to }: Pick<InboxBatch, 'entries' | 'to'>): Promise<void> {
     const { redis, keys } = this.options;
     const newest = new Map<number, Map<string, number>>();
     for (const { partition, fields } of entries) {
@@ -81,60 +97,69 @@ export class InboxReader {
       newest.set(partition, runs);
     }
     await Promise.all(
-      [...newest].map(([partition, runs]) => CONFIRM.run(redis, [keys.stored(partition)], [Date.now(), ...[...runs].flat()])),
+      [...newest].map(([partition, runs]) =>
+        CONFIRM.run(redis, [...this.placeOf(partition), keys.stored(partition)], [...argsOf(to[partition]), ...[...runs].flat()]),
+      ),
     );
   }
 
-  /** Confirms again what lies just before `positions`: a writer may have died between its commit and its confirmation. */
-  async reconfirm(positions: Positions): Promise<void> {
+  /**
+   * Confirms what is stored and was never confirmed: a writer died between the two, or Redis refused it. Call it again and again:
+   * what a call finds appended is confirmed by a later one, when `stored` has passed it, or by the same where nothing is unread.
+   */
+  async reconfirm(stored: Positions): Promise<void> {
     const { redis, keys } = this.options;
-    for (const [partition, { epoch, id }] of Object.entries(positions)) {
-      if ((await redis.get(keys.epoch(Number(partition)))) !== epoch) continue;
-      const rows = await redis.xrevrange(keys.inbox(Number(partition)), id, '-', 'COUNT', this.options.batchEntriesMax);
-      await this.confirm(rows.map(([entryId, flat]) => ({ partition: Number(partition), entryId, fields: toFields(flat) })));
-    }
+    await this.each((p) =>
+      RECONFIRM.run(
+        redis,
+        [...this.placeOf(p), keys.stored(p), keys.producers(p), keys.checkpoint(p)],
+        [...argsOf(stored[p]), FORGET_RUN_MS],
+      ),
+    );
   }
 
-  /** Trims every partition behind what is stored; returns the number of entries removed. */
+  /** Trims every partition behind what is stored, as far as its bound, its age or Redis's memory ask for; returns the number of entries removed. */
   async trim(stored: Positions): Promise<number> {
-    const { redis, keys, keepMs, inboxBytesMax } = this.options;
-    const now = Date.now();
-    const bytesMax = Math.floor((await inboxBytes(redis, inboxBytesMax)) / keys.partitions);
-    let removed = 0;
-    for (const [partition, { epoch, id }] of Object.entries(stored)) {
-      const p = Number(partition);
-      if ((await redis.get(keys.epoch(p))) !== epoch) continue;
-      const aged = `${now - keepMs}-0`;
-      const keep = now - keepMs < Number(id.split('-')[0]) ? aged : id;
-      const args = [id, keep, bytesMax, now - FORGET_RUN_MS];
-      removed += Number(await TRIM.run(redis, [keys.inbox(p), keys.producers(p), keys.stored(p)], args));
-    }
-    return removed;
-  }
-
-  /** Age in ms of the oldest entry after `positions`; 0 when there is none. */
-  async oldestMs(positions: Positions): Promise<number> {
-    const firsts = await Promise.all(
-      this.starts(positions).map(({ inbox, start }) => this.options.redis.xrange(inbox, start, '+', 'COUNT', 1)),
-    );
-    const times = firsts.flatMap(([first]) => (first ? [Number(first[0].split('-')[0])] : []));
-    return times.length === 0 ? 0 : Math.max(0, Date.now() - Math.min(...times));
-  }
-
-  /** How far the store lags behind: entries after `positions` (counted up to 10,000 in each partition), and the age of the oldest. */
-  async lag(positions: Positions): Promise<{ entries: number; oldestMs: number }> {
-    const counts = await Promise.all(
-      this.starts(positions).map(({ inbox, start }) => COUNT.run(this.options.redis, [inbox], [start, 10_000])),
-    );
-    return { entries: counts.reduce<number>((sum, count) => sum + Number(count), 0), oldestMs: await this.oldestMs(positions) };
-  }
-
-  private starts(positions: Positions): { inbox: string; start: string }[] {
-    return Array.from({ length: this.options.keys.partitions }, (_, partition) => {
-      const position = positions[partition];
-      return { inbox: this.options.keys.inbox(partition), start: position ? `(${position.id}` : '-' };
+    const { redis, keys, keepMs } = this.options;
+    const { inboxBytesMax, isShort } = await memoryOf(redis, this.options.inboxBytesMax);
+    const bytesMax = Math.floor(inboxBytesMax / keys.partitions);
+    const removed = await this.each(async (p) => {
+      const args = [...argsOf(stored[p]), keepMs, bytesMax, TRIM_ENTRIES, isShort ? 1 : 0];
+      let sum = 0;
+      for (let step = 0; step < TRIM_STEPS_MAX; step += 1) {
+        const count = Number(await TRIM.run(redis, [...this.placeOf(p), keys.appended(p)], args));
+        sum += count;
+        // Whole nodes are removed, so that a full step may be somewhat under its limit.
+        if (count < TRIM_ENTRIES / 2) break;
+      }
+      return sum;
     });
+    return removed.reduce((sum, count) => sum + count, 0);
   }
+
+  /** How far the store lags behind: entries after `positions`, and the age of the oldest in ms. Costs the same whatever the lag. */
+  async lag(positions: Positions): Promise<{ entries: number; oldestMs: number }> {
+    const { redis, keys } = this.options;
+    const parts = await this.each(async (p) => {
+      const answer = await LAG.run(redis, [...this.placeOf(p), keys.appended(p)], argsOf(positions[p]));
+      return answer as [number, number];
+    });
+    return { entries: parts.reduce((sum, [entries]) => sum + entries, 0), oldestMs: Math.max(...parts.map(([, ms]) => ms)) };
+  }
+
+  private each<T>(work: (partition: number) => Promise<T>): Promise<T[]> {
+    return Promise.all(Array.from({ length: this.options.keys.partitions }, (_, partition) => work(partition)));
+  }
+
+  /** Keys by which position.lua knows a position. */
+  private placeOf(partition: number): string[] {
+    return [this.options.keys.inbox(partition), this.options.keys.epoch(partition)];
+  }
+}
+
+/** A position as position.lua takes it. */
+function argsOf(position: PartitionPosition | undefined): string[] {
+  return position ? [position.epoch, position.id, position.call ?? ''] : ['', '0-0', ''];
 }
 
 function toFields(flat: string[]): Record<string, string> {

@@ -74,7 +74,7 @@ export class RunAppender {
   /** Creators whose lease was waited for long enough. */
   private readonly abandoned = new Set<string>();
   private readonly scriptKeys: string[][] = [];
-  private readonly epochs = randomBytes(8).toString('hex');
+  private readonly epochs = randomBytes(6).toString('base64url');
   private calls = 0;
   private complaint: Status | 'error' | undefined;
 
@@ -224,9 +224,10 @@ export class RunAppender {
       keys.epoch(partition),
       keys.carry(partition),
       keys.last(partition),
+      keys.appended(partition),
     ]);
     const first = queue.sent + 1;
-    // Differs from every other life of the partition; set only where there is none.
+    // Differs in each call, which positions rely on: the client never sends a command twice.
     const epoch = `${this.epochs}${(this.calls += 1).toString(36)}`;
     const head = [run, String(first), String(queue.confirmed), String(this.bytesPerPartition), epoch, keys.wake, String(batch.length)];
     const events = batch.map((item, at) => this.argsOf(queue, first + at, item));

@@ -87,6 +87,11 @@ export class LogTransport extends Server implements CustomTransportStrategy {
           await wake(IDLE_POLL_MS);
         } else if ((await handle(batch)) === true) {
           positions = batch.to;
+          if (batch.restarted && batch.restarted.length > 0)
+            this.options.logger.warn(
+              { partitions: batch.restarted },
+              'Redis lost entries that were read; reading from the oldest one again',
+            );
         } else {
           // Another writer has moved the head: stand back so that the two do not read everything twice.
           positions = undefined;

@@ -8,8 +8,10 @@ export class LuaScript {
   /** By which the server knows it. */
   readonly sha: string;
 
-  constructor(file: URL) {
-    this.source = readFileSync(file, 'utf8');
+  /** `shared` is put before the script, behind its `#!lua` line where it has one. */
+  constructor(file: URL, shared?: URL) {
+    const [, flags = '', body = ''] = /^(#![^\n]*\n)?([^]*)$/.exec(readFileSync(file, 'utf8')) ?? [];
+    this.source = flags + (shared ? readFileSync(shared, 'utf8') : '') + body;
     this.sha = createHash('sha1').update(this.source).digest('hex');
   }
 

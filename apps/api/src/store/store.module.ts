@@ -58,7 +58,7 @@ class StoreUpkeep implements OnApplicationBootstrap, OnApplicationShutdown {
   private async lagging(): Promise<string | undefined> {
     const head = this.writer.head;
     if (!head) return 'the database cannot be read';
-    const oldestMs = await this.reader.oldestMs(head.positions);
+    const { oldestMs } = await this.reader.lag(head.positions);
     return oldestMs > LAG_MS_MAX ? `events are stored ${Math.round(oldestMs / 1000)} s late` : undefined;
   }
 }

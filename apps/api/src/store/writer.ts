@@ -6,6 +6,10 @@ import { type Logger, Metrics, reasonOf } from '@tributary/runtime';
 import { Counter, Gauge, Histogram } from 'prom-client';
 import { LOGGER } from '../resources.js';
 import { Committer, type LogHead } from './committer.js';
+import { Paced } from './paced.js';
+
+/** Between two trimmings that follow the flow: the inbox has a fifth of its bound for what is stored meanwhile. */
+const TRIM_PAUSE_MS = 100;
 
 /** The one position of the store's reader: it lives in PostgreSQL, this is its copy between two commits. */
 @Injectable()
@@ -13,8 +17,9 @@ export class StoreWriter implements PositionSource {
   private at: LogHead | undefined;
   /** The newest commit of this process: a database that has less of this generation has lost it. */
   private newest: { generation: number; seq: number } | undefined;
-  /** Commits that Redis could not be told of; the next load or upkeep tells it. */
-  private untold = false;
+  /** Commits that Redis could not be told of, or perhaps those of a predecessor; the next load or upkeep tells it. */
+  private untold = true;
+  private readonly trimming = new Paced(TRIM_PAUSE_MS, () => this.trim());
   private readonly stored: Counter;
   private readonly duplicates: Counter;
   private readonly dead: Counter;
@@ -54,7 +59,8 @@ export class StoreWriter implements PositionSource {
     const seen = [await this.feed.newest(), this.newest];
     const head = await this.judged(await this.committer.head(), seen);
     this.at = head;
-    await this.reader.reconfirm(head.positions);
+    // A Redis that refuses it must not keep the store from committing; upkeep tries again.
+    if (this.untold) await this.reconfirm(head.positions).catch(() => undefined);
     return head.positions;
   }
 
@@ -78,18 +84,25 @@ export class StoreWriter implements PositionSource {
     if (result.dead > 0)
       this.logger.error({ entries: result.dead, position: result.to }, 'entries could not be stored; see the table dead_letters');
     await this.tell(batch, result);
+    this.trimming.request();
     return true;
   }
 
-  /** Trims the inbox behind the store, and tells Redis what an earlier failure kept from it. */
+  /** Trims behind the store, and tells Redis what an earlier failure, or another writer's end, kept from it. Trimming first: it frees memory. */
   async upkeep(): Promise<void> {
+    await this.trim();
+    if (this.at) await this.reconfirm(this.at.positions);
+  }
+
+  private async trim(): Promise<void> {
     if (!this.at) return;
-    if (this.untold) {
-      await this.reader.reconfirm(this.at.positions);
-      this.untold = false;
-    }
     await this.reader.trim(this.at.positions);
     await this.feed.trim();
+  }
+
+  private async reconfirm(positions: Positions): Promise<void> {
+    await this.reader.reconfirm(positions);
+    this.untold = false;
   }
 
   /** What is committed is committed: a Redis that fails now is told later, and readers ask PostgreSQL meanwhile. */
@@ -98,7 +111,7 @@ export class StoreWriter implements PositionSource {
     { generation, after, to, eventsJson }: { generation: number; after: number; to: number; eventsJson: string },
   ): Promise<void> {
     try {
-      await Promise.all([this.feed.publish({ generation, after, to }, eventsJson), this.reader.confirm(batch.entries)]);
+      await Promise.all([this.feed.publish({ generation, after, to }, eventsJson), this.reader.confirm(batch)]);
     } catch (error) {
       if (!this.untold) this.logger.warn({ reason: reasonOf(error) }, 'a commit could not be published yet');
       this.untold = true;

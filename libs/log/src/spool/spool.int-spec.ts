@@ -66,7 +66,7 @@ describe('while Redis does not take events', () => {
         const batch = await reader.read(positions);
         for (const { fields } of batch.entries) seen.get(fields.creator!)!.push(fields.id!);
         positions = batch.to;
-        await reader.confirm(batch.entries);
+        await reader.confirm(batch);
         await reader.trim(positions);
         return producer.stats().confirmed === 8_000;
       },

@@ -113,7 +113,7 @@ export class SpoolScene {
     for (;;) {
       const batch = await reader.read(positions);
       if (batch.entries.length === 0) return;
-      await reader.confirm(batch.entries);
+      await reader.confirm(batch);
       positions = batch.to;
     }
   }

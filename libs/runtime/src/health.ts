@@ -7,6 +7,9 @@ import { reasonOf } from './reason.js';
 /** A readiness check: undefined when ready, else one sentence that says what is wrong. */
 export type ReadinessCheck = () => string | undefined | Promise<string | undefined>;
 
+/** A check that takes longer says by that that its part does not answer. */
+const CHECK_MS_MAX = 3_000;
+
 /** Readiness checks by name, one set per process; each role adds its own. */
 @Injectable()
 export class Readiness {
@@ -17,18 +20,32 @@ export class Readiness {
     this.checks.set(name, check);
   }
 
-  /** Runs every check. A check that throws is not ready, with its message as reason. */
+  /** Runs every check, each for at most {@link CHECK_MS_MAX} ms. A check that throws is not ready, with its message as reason. */
   async judge(): Promise<{ ready: boolean; checks: Record<string, string> }> {
     const entries = await Promise.all(
       [...this.checks].map(async ([name, check]) => {
         try {
-          return [name, (await check()) ?? 'ok'] as const;
+          return [name, (await inTime(check)) ?? 'ok'] as const;
         } catch (error) {
           return [name, reasonOf(error)] as const;
         }
       }),
     );
     return { ready: entries.every(([, state]) => state === 'ok'), checks: Object.fromEntries(entries) };
+  }
+}
+
+async function inTime(check: ReadinessCheck): Promise<string | undefined> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<string>((resolve) => {
+    timer = setTimeout(resolve, CHECK_MS_MAX, `no answer within ${CHECK_MS_MAX} ms`);
+  });
+  const checked = Promise.resolve().then(check);
+  checked.catch(() => undefined);
+  try {
+    return await Promise.race([checked, late]);
+  } finally {
+    clearTimeout(timer);
   }
 }
 

@@ -6,6 +6,7 @@ export { allows, hashKey, KeyProjection, type KeyRecord, newKey, type Scope, SCO
 export { createLogger, type Logger } from './logging.js';
 export { LuaScript } from './lua-script.js';
 export { createPool, waitForPostgres } from './postgres.js';
+export { allowLong, connectClient } from './postgres-client.js';
 export { createValidationPipe, type FieldProblem, Problem, ProblemFilter } from './problem.js';
 export { createHttpAdapter, type ProcessOptions, runProcess, tellParent } from './process.js';
 export { reasonOf } from './reason.js';

@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { createDatabase, waitFor } from '@tributary/testing';
+import { createDatabase, startProxy, waitFor } from '@tributary/testing';
 import type pg from 'pg';
 import type { Logger } from './logging.js';
 import { createPool } from './postgres.js';
+import { allowLong } from './postgres-client.js';
 
 const quiet = { trace() {}, debug() {}, info() {}, warn() {}, error() {} } as unknown as Logger;
 
@@ -31,4 +32,50 @@ describe('a pool', () => {
     await waitFor(async () => (await pool.query<{ one: number }>('select 1 as one')).rows[0]?.one === 1);
     expect(pool.totalCount).toBeLessThanOrEqual(2);
   });
+
+  it('keeps the connection of a statement that is slow: the server ends it in time', async () => {
+    const client = await pool.connect();
+    try {
+      const pid = async () => (await client.query<{ pid: number }>('select pg_backend_pid() as pid')).rows[0]?.pid;
+      const before = await pid();
+      await client.query('begin');
+      await allowLong(client, 200);
+      await expect(client.query('select pg_sleep(5)')).rejects.toMatchObject({ code: '57014' });
+      await client.query('rollback');
+      expect(await pid()).toBe(before);
+    } finally {
+      client.release();
+    }
+  });
+
+  it('gives up an attempt to connect to a peer that stays mute', async () => {
+    const proxy = await startProxy(database.url);
+    const other = createPool(proxy.url, quiet, { name: 'mute', max: 2 });
+    try {
+      proxy.freeze();
+      await expect(other.query('select 1')).rejects.toThrow(/time/);
+      proxy.heal();
+      await expect(other.query('select 1')).resolves.toMatchObject({ rowCount: 1 });
+    } finally {
+      await other.end();
+      await proxy.close();
+    }
+  }, 20_000);
+
+  it('lets the server end the transaction of a client that vanished, so that its locks are free', async () => {
+    await pool.query('create table locked (n int)');
+    await pool.query('insert into locked values (1)');
+    const proxy = await startProxy(database.url);
+    const other = createPool(proxy.url, quiet, { name: 'vanished', max: 1 });
+    const client = await other.connect();
+    try {
+      await client.query('begin');
+      await client.query('update locked set n = 2');
+      proxy.strand();
+      await expect(pool.query('update locked set n = 3')).resolves.toMatchObject({ rowCount: 1 });
+    } finally {
+      client.release(new Error('vanished'));
+      await proxy.close();
+    }
+  }, 20_000);
 });

@@ -2,21 +2,67 @@ import pg from 'pg';
 import { reasonOf } from './reason.js';
 import { backoffMs, pause } from './backoff.js';
 import type { Logger } from './logging.js';
+import { DeadlineClient, STATEMENT_MS, Stranded } from './postgres-client.js';
 
-/** Makes a PostgreSQL pool. bigint columns come as strings; ask for `::float8` or parse where a number is safe. */
+/** Between two questions to a connection that nobody uses, and what it may take to answer. */
+const IDLE_CHECK_MS = 4_000;
+/** Between two log lines about lost connections of one pool. */
+const SAY_EVERY_MS = 10_000;
+
+/**
+ * Makes a PostgreSQL pool. bigint columns come as strings; ask for `::float8` or parse where a number is safe. The server ends
+ * an ordinary statement after {@link STATEMENT_MS} ms, and {@link allowLong} allows more. A connection whose server stays
+ * silent beyond that is destroyed, with all idle ones beside it, for their peer is probably gone too.
+ */
 export function createPool(url: string, logger: Logger, options: { name: string; max: number }): pg.Pool {
   const pool = new pg.Pool({
+    Client: DeadlineClient,
     connectionString: url,
     max: options.max,
     application_name: `tributary-${options.name}`,
     connectionTimeoutMillis: 5_000,
     idleTimeoutMillis: 30_000,
-    statement_timeout: 30_000,
   });
-  // One that is lost while it is checked out says so here, and without a listener that ends the process; its next query fails.
-  pool.on('connect', (client) => client.on('error', () => undefined));
-  pool.on('error', (error) => logger.warn({ reason: error.message }, 'an idle PostgreSQL connection was lost'));
+  const idle = new Set<DeadlineClient>();
+  let saidAt = -Infinity;
+  const say = (reason: string) => {
+    if (performance.now() - saidAt < SAY_EVERY_MS) return;
+    saidAt = performance.now();
+    logger.warn({ pool: options.name, reason }, 'a PostgreSQL connection was lost; others replace it');
+  };
+  pool.on('connect', (client) => {
+    // One that is lost while it is checked out says so here, and without a listener that ends the process; its next query fails.
+    client.on('error', (error) => {
+      if (!(error instanceof Stranded)) return;
+      say(error.message);
+      for (const other of idle) other.strand(error);
+    });
+  });
+  pool.on('acquire', (client) => void (client instanceof DeadlineClient && idle.delete(client)));
+  pool.on('remove', (client) => void (client instanceof DeadlineClient && idle.delete(client)));
+  pool.on('release', (_, client) => {
+    if (!(client instanceof DeadlineClient)) return;
+    client.allow(STATEMENT_MS);
+    idle.add(client);
+  });
+  pool.on('error', (error) => say(error.message));
+  const checking = setInterval(() => {
+    if (pool.ending) clearInterval(checking);
+    else if (pool.idleCount > 0) void checkIdle(pool);
+  }, IDLE_CHECK_MS);
+  checking.unref();
   return pool;
+}
+
+/** Asks one idle connection whether its server is there: whoever needs one next shall not have to find out. */
+async function checkIdle(pool: pg.Pool): Promise<void> {
+  const client = await pool.connect().catch(() => undefined);
+  if (!client) return;
+  if (client instanceof DeadlineClient) client.allow(IDLE_CHECK_MS, 0);
+  await client.query('select 1').then(
+    () => client.release(),
+    (error: Error) => client.release(error),
+  );
 }
 
 /** Resolves when PostgreSQL answers; says at first and then every 10 s or so that it waits. False when aborted. */

@@ -2,9 +2,17 @@ import { Redis, type RedisOptions } from 'ioredis';
 import { backoffMs, pause } from './backoff.js';
 import type { Logger } from './logging.js';
 
+/** A server that owes an answer and sends nothing for this long is taken for gone: half of a lease's time, so that leases outlive it. */
+const SILENCE_MS = 5_000;
+/** How often a client asks whether its server is there: a subscriber, or one that is idle, would never find out. */
+const PING_MS = 3_000;
+/** What TCP waits before it asks the peer's machine whether it is there. */
+const KEEPALIVE_MS = 5_000;
+
 /**
  * Makes a Redis client that reconnects for ever with capped, jittered backoff and says once that it lost and found
- * its server. `use: 'command'` fails commands while the server is away, so that callers decide (the default);
+ * its server. A connection on which an answer is due and nothing comes for {@link SILENCE_MS} ms is replaced, so a blocking
+ * command may block for less than that. `use: 'command'` fails commands while the server is away, so that callers decide (the default);
  * `use: 'blocking'` is for a client of its own that runs blocking reads.
  */
 export function createRedis(
@@ -18,6 +26,8 @@ export function createRedis(
     enableOfflineQueue: false,
     maxRetriesPerRequest: options.use === 'blocking' ? null : 0,
     connectTimeout: 5_000,
+    socketTimeout: SILENCE_MS,
+    keepAlive: KEEPALIVE_MS,
     commandTimeout: options.use === 'blocking' ? undefined : 10_000,
     retryStrategy: (times) => backoffMs(times, { firstMs: 50, maxMs: 2_000 }),
     reconnectOnError: (error) => /^(READONLY|LOADING|MASTERDOWN|CLUSTERDOWN)/.test(error.message),
@@ -32,6 +42,11 @@ export function createRedis(
     if (lost) logger.info({ client: options.name }, 'Redis is back');
     lost = false;
   });
+  const pinging = setInterval(() => {
+    if (client.status === 'ready') client.ping().catch(() => undefined);
+  }, PING_MS);
+  pinging.unref();
+  client.on('end', () => clearInterval(pinging));
   return client;
 }
 

@@ -1,5 +1,9 @@
 import { fileURLToPath } from 'node:url';
+import { connectClient } from '@tributary/runtime';
 import { runner } from 'node-pg-migrate';
+
+/** One statement of a migration, or the wait for another process that migrates: an index over a hundred million rows takes a while. */
+const STATEMENT_MS = 3_600_000;
 
 /** What {@link migrate} says while it works. */
 export interface MigrationLogger {
@@ -8,16 +12,22 @@ export interface MigrationLogger {
 
 /** Brings the database to this version's schema; safe to run by several processes at once (advisory lock). Returns the names applied. */
 export async function migrate(databaseUrl: string, logger?: MigrationLogger): Promise<string[]> {
-  const applied = await runner({
-    databaseUrl,
-    dir: fileURLToPath(new URL('./migrations', import.meta.url)),
-    direction: 'up',
-    migrationsTable: 'migrations',
-    singleTransaction: true,
-    log: () => undefined,
-    lockValue: 7_241_906_533,
-    advisoryLockMode: 'wait',
-  });
+  const client = await connectClient(databaseUrl, { name: 'migrate', statementMs: STATEMENT_MS });
+  let applied: Awaited<ReturnType<typeof runner>>;
+  try {
+    applied = await runner({
+      dbClient: client,
+      dir: fileURLToPath(new URL('./migrations', import.meta.url)),
+      direction: 'up',
+      migrationsTable: 'migrations',
+      singleTransaction: true,
+      log: () => undefined,
+      lockValue: 7_241_906_533,
+      advisoryLockMode: 'wait',
+    });
+  } finally {
+    await client.end();
+  }
   const names = applied.map(({ name }) => name);
   if (names.length > 0) logger?.info({ migrations: names }, 'database brought up to date');
   return names;

@@ -1,7 +1,10 @@
+import { allowLong } from '@tributary/runtime';
 import type { Pool, PoolClient } from 'pg';
 
 /** Numbers looked at in one transaction; a burst is worked off in several. */
 const STEP = 5_000;
+/** What one statement of a step may take, in ms. */
+const STATEMENT_MS = 60_000;
 
 /** Gifts without a price; they add to `gifts`, but to no sum of diamonds. */
 const UNPRICED_GIFTS = `coalesce(sum(event_number(data, 'count')) filter (where type = 'tiktok.live.gift' and data->'unpriced' = 'true'), 0)`;
@@ -89,6 +92,7 @@ export class SessionsAggregate {
     let broken: Error | undefined;
     try {
       await client.query('begin');
+      await allowLong(client, STATEMENT_MS);
       const passed = await this.count(client);
       await client.query('commit');
       return passed;

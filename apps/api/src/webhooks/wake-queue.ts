@@ -16,6 +16,8 @@ const QUEUE = 'webhook-wakes';
 /** Wakes of one endpoint within this time are one: a lost job holds nothing back for longer. */
 const DEDUPE_MS = 2_000;
 const CONCURRENCY = 20;
+/** How long the worker blocks, in seconds: less than a Redis client takes a silent server for gone. */
+const BLOCK_S = 2;
 
 /**
  * Spreads wake-ups of endpoints over the processes that run webhooks, with BullMQ. A wake-up is a hint: it may be lost
@@ -59,6 +61,7 @@ export class WakeQueue {
       connection: this.options.blocking,
       prefix: this.prefix,
       concurrency: CONCURRENCY,
+      drainDelay: BLOCK_S,
       skipVersionCheck: true,
     });
     this.worker.on('error', (error) => this.said(error));

@@ -44,6 +44,42 @@ describe('a creator that goes live', () => {
   });
 });
 
+describe('a connection whose frames cannot be read', () => {
+  it('is replaced, with a gap from the last message before them, and its frames are counted', async () => {
+    const scene = new Scene();
+    await scene.liveSession();
+    scene.link.receive(message());
+    const before = scene.clock.now();
+    await scene.clock.advance(20_000);
+    scene.link.stats.badFrames = 9;
+    // One of the frames between them was read.
+    scene.link.receive(message());
+    scene.link.drop('unreadable', 1006, { unreadSince: before });
+    await scene.clock.advance(30_000);
+    expect(scene.log.all('monitor.disconnected')).toMatchObject([{ reason: 'unreadable' }]);
+    expect(scene.log.all('monitor.gap')).toMatchObject([{ reason: 'disconnect', from: new Date(before).toISOString() }]);
+    expect(scene.services.totals.unreadFrames).toBe(9);
+  });
+
+  it('is replaced ever more slowly while the next ones are no better', async () => {
+    const scene = new Scene();
+    await scene.liveSession();
+    let connections = 0;
+    for (let minute = 0; minute < 10; minute += 1) {
+      for (let second = 0; second < 60; second += 1) {
+        if (scene.link.isOpen) {
+          connections += 1;
+          await scene.clock.advance(500);
+          scene.link.drop('unreadable', 1006, { unreadSince: scene.clock.now() });
+        }
+        await scene.clock.advance(1_000);
+      }
+    }
+    expect(connections).toBeGreaterThan(3);
+    expect(connections).toBeLessThan(30);
+  });
+});
+
 describe('a connection that breaks', () => {
   it('leaves a gap from its last message to the reconnect, with an estimate', async () => {
     const scene = new Scene();

@@ -105,12 +105,13 @@ export class IngestMetrics {
     const registers = [this.metrics];
     new Gauge({
       name: 'tributary_ingest_events',
-      help: 'Messages received (of these undecodable), events decoded of them, taken and turned away by memory, appended to the inbox, confirmed by the store, refused for their fence, sent again, lost on disk',
+      help: 'Messages received (of these undecodable), frames that could not be read, events decoded of them, taken and turned away by memory, appended to the inbox, confirmed by the store, refused for their fence, sent again, lost on disk',
       labelNames: ['stage'],
       registers,
       collect() {
         const { taken, turnedAway, appended, confirmed, refused, resent, lost } = producer.stats();
-        const stages = { ...totals, taken, turned_away: turnedAway, appended, confirmed, refused, resent, lost };
+        const { unreadFrames: frames_unreadable, ...messages } = totals;
+        const stages = { ...messages, frames_unreadable, taken, turned_away: turnedAway, appended, confirmed, refused, resent, lost };
         for (const [stage, value] of Object.entries(stages)) this.set({ stage }, value);
       },
     });

@@ -37,7 +37,9 @@ export interface Normaliser {
 export interface WorkerTotals {
   /** Messages out of sockets. */
   received: number;
-  /** Of these, the ones that are not what TikTok's definitions say. */
+  /** Frames that could not be read: nobody knows how many messages they held. */
+  unreadFrames: number;
+  /** Of the messages, the ones that are not what TikTok's definitions say. */
   undecodable: number;
   /** Events made of them. */
   decoded: number;
@@ -79,6 +81,8 @@ export interface ConnectionEnd {
   messages: number;
   events: number;
   lastMessageAt: number;
+  /** ms since 1970 of the last message before frames that could not be read, where there were many. */
+  unreadSince?: number;
   /** From its opening to its last message, in ms: a connection that brought only its first messages has next to none. */
   activeMs: number;
   /** Messages per second at its end. */
@@ -94,6 +98,7 @@ export class RoomConnection {
   private rate = new RateMeter(0);
   private events = 0;
   private framesSeen = 0;
+  private unreadSeen = 0;
   private streamEndedAt: number | undefined;
 
   constructor(private readonly options: RoomConnectionOptions) {
@@ -195,12 +200,14 @@ export class RoomConnection {
   }
 
   private countFrames(): void {
-    const { frames } = this.link.stats;
+    const { frames, badFrames } = this.link.stats;
     this.options.counters.frames += frames - this.framesSeen;
+    this.options.totals.unreadFrames += badFrames - this.unreadSeen;
     this.framesSeen = frames;
+    this.unreadSeen = badFrames;
   }
 
-  private close({ reason, code, message, durationMs }: SessionEnd): void {
+  private close({ reason, code, message, durationMs, unreadSince }: SessionEnd): void {
     this.countFrames();
     const { stats } = this.link;
     this.settle({
@@ -212,6 +219,7 @@ export class RoomConnection {
       messages: stats.messages,
       events: this.events,
       lastMessageAt: stats.lastMessageAt,
+      ...(unreadSince === undefined ? {} : { unreadSince }),
       activeMs: Math.max(0, stats.lastMessageAt - stats.openedAt),
       rate: this.rate.perSecond(this.options.clock.now()),
     });

@@ -303,11 +303,12 @@ export class RoomLife {
   private closed(connection: RoomConnection, end: ConnectionEnd): void {
     const { services, status, voice } = this.options;
     const reason = this.stopReason ?? end.reason;
-    const isGood = end.activeMs >= services.timing.stableMs;
+    const isGood = end.activeMs >= services.timing.stableMs && end.reason !== 'unreadable';
     this.failures = isGood ? 0 : this.failures + 1;
     this.silences = (isGood ? 0 : this.silences) + (end.reason === 'silence' ? 1 : 0);
     this.isStreamEnded = end.reason === 'stream-end';
-    this.gap = { from: end.lastMessageAt, reason: gapReasonOf(reason), rate: end.rate };
+    const from = Math.min(end.lastMessageAt, end.unreadSince ?? Infinity);
+    this.gap = { from, reason: gapReasonOf(reason), rate: end.rate };
     const { handing } = this;
     const idsMax = Math.min(HANDED_IDS_MAX, (handing?.messages ?? 0) + CARRIED_IDS_MAX);
     voice.note({ gap: this.gap, ids: this.normaliser.recentIds().slice(-idsMax), handedTo: handing?.token });

@@ -53,7 +53,7 @@ export class Worker {
   private readonly producer: InboxProducer;
   private readonly pressure: BackPressure;
   private readonly drift = new Drift();
-  private readonly totals = { received: 0, undecodable: 0, decoded: 0 };
+  private readonly totals = { received: 0, unreadFrames: 0, undecodable: 0, decoded: 0 };
   private sampler: NodeJS.Timeout | undefined;
 
   constructor(private readonly options: WorkerOptions) {

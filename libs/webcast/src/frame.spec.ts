@@ -1,4 +1,4 @@
-import { gzipSync } from 'node:zlib';
+import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib';
 import { describe, expect, it } from '@jest/globals';
 import { type BaseProtoMessage, ProtoMessageFetchResult, WebcastPushFrame } from 'tiktok-live-proto/v3';
 import { readFetchResult, readFrame } from './frame.js';
@@ -101,6 +101,38 @@ describe('reading a push frame', () => {
     ['ones', Buffer.alloc(100, 0xff)],
   ])('calls %s bad', (_name, bytes) => {
     expect(readFrame(bytes, limits).kind).toBe('bad');
+  });
+
+  it.each([
+    ['plain', (bytes: Buffer) => bytes],
+    ['gzip', gzipSync],
+    ['zlib', deflateSync],
+    ['brotli', brotliCompressSync],
+  ] as const)('reads a %s payload by its bytes, whatever the frame says of its encoding', (_name, pack) => {
+    const messages = [message({}), message({ method: 'WebcastLikeMessage', payload: Buffer.alloc(5_000, 7) })];
+    for (const few of [messages, messages.slice(1), []]) {
+      const payload = pack(fetchResult({ messages: few }));
+      for (const payloadEncoding of ['pb', '', 'gzip', 'zlib', 'deflate', 'br', 'something new'])
+        expect(readFrame(pushFrame(payload, { payloadEncoding }), limits)).toMatchObject({
+          kind: 'result',
+          result: { cursor: 'c1', messages: few.map(({ method, msgId }) => ({ method, msgId })) },
+        });
+    }
+    const nameless = pushFrame(pack(fetchResult({ messages })), { payloadEncoding: '', payloadType: '' });
+    expect(readFrame(nameless, limits)).toMatchObject({ kind: 'result', result: { messages: [{}, {}] } });
+  });
+
+  it.each([
+    ['gzip', gzipSync],
+    ['zlib', deflateSync],
+    ['brotli', brotliCompressSync],
+  ] as const)('calls a broken or enormous %s payload bad', (_name, pack) => {
+    const packed = pack(
+      fetchResult({ messages: [message({ payload: Buffer.from(Array.from({ length: 900 }, (_, n) => (n * n) % 251)) })] }),
+    );
+    expect(readFrame(pushFrame(packed.subarray(0, packed.length - 30)), limits).kind).toBe('bad');
+    const bomb = pack(fetchResult({ messages: [message({ payload: Buffer.alloc(2_000_000) })] }));
+    expect(readFrame(pushFrame(bomb, { payloadEncoding: '' }), limits).kind).toBe('bad');
   });
 
   it('bounds what a small frame may inflate to', () => {

@@ -1,11 +1,11 @@
-import { gunzipSync } from 'node:zlib';
+import { brotliDecompressSync, gunzipSync, inflateSync } from 'node:zlib';
 import { reasonOf } from '@tributary/runtime/reason';
 import { FieldReader } from './field-reader.js';
 import type { WireMessage } from './wire.js';
 
 /** Bounds of what one frame may unfold into. */
 export interface FrameLimits {
-  /** Bytes of a gzip payload once inflated. */
+  /** Bytes of a payload once it is unpacked. */
   inflatedBytesMax: number;
   /** Entries of `ProtoMessageFetchResult.messages`. */
   messagesPerFrameMax: number;
@@ -30,7 +30,8 @@ export type Frame =
 
 /** Payload types that answer our own frames and carry no messages. */
 const ANSWERS = new Set(['hb', 'ack', 'im_enter_room_resp', 'close']);
-const MESSAGE_NAME = /^Webcast\w+$/;
+/** Names of messages; one of 61 is no `Webcast..`. */
+const MESSAGE_NAME = /^(?:Webcast|Room)\w+$/;
 const INFLATE_CHUNK_BYTES_MIN = 1_024;
 const INFLATE_CHUNK_BYTES_MAX = 262_144;
 const ROUTE_PARAMS_MAX = 64;
@@ -110,25 +111,51 @@ function readPushFrame(bytes: Uint8Array, { inflatedBytesMax, messagesPerFrameMa
         skip(reader, tag);
     }
   }
-  if (payloadEncoding === '' && payloadType === '') throw new Error('not a push frame');
+  if (payload === undefined && payloadEncoding === '' && payloadType === '') throw new Error('not a push frame');
+  if (ANSWERS.has(payloadType) || (payload === undefined && payloadType !== 'msg')) return { kind: 'other', payloadType };
+  const result = openPayload(payload ?? bytes.subarray(0, 0), { inflatedBytesMax, messagesPerFrameMax });
   if (payloadType === 'msg') {
-    if (payloadEncoding !== 'pb') throw new Error(`payload encoding ${JSON.stringify(payloadEncoding.slice(0, 20))} is not known`);
-    const result = readFetchResult(inflate(payload ?? bytes.subarray(0, 0), inflatedBytesMax), messagesPerFrameMax);
+    if (result instanceof Error) throw result;
     return { kind: 'result', payloadType, logId, result };
   }
-  if (payloadEncoding !== 'pb' || payload === undefined || ANSWERS.has(payloadType)) return { kind: 'other', payloadType };
-  return readUnnamed(payload, payloadType, logId, { inflatedBytesMax, messagesPerFrameMax });
+  // A payload type nobody has described may hold messages: it counts as such only when it reads as nothing else.
+  const isMessages = !(result instanceof Error) && result.messages.length > 0 && hasWebcastNames(result);
+  if (isMessages) return { kind: 'result', payloadType, logId, result };
+  if (payloadType === '') throw new Error('neither a payload type nor messages');
+  return { kind: 'other', payloadType };
 }
 
-/** A payload type nobody has described may hold messages: it counts as such only when it reads as nothing else. */
-function readUnnamed(payload: Uint8Array, payloadType: string, logId: string, limits: FrameLimits): Frame {
-  try {
-    const result = readFetchResult(inflate(payload, limits.inflatedBytesMax), limits.messagesPerFrameMax);
-    const isMessages = result.messages.length > 0 && result.messages.every(({ method }) => MESSAGE_NAME.test(method));
-    return isMessages ? { kind: 'result', payloadType, logId, result } : { kind: 'other', payloadType };
-  } catch {
-    return { kind: 'other', payloadType };
+/**
+ * Reads a payload by its own bytes: what the frame says of its encoding is at times missing or wrong. Brotli has no mark, so it
+ * is tried last.
+ */
+function openPayload(payload: Uint8Array, { inflatedBytesMax, messagesPerFrameMax }: FrameLimits): FetchResult | Error {
+  const read = (unpack: () => Uint8Array): FetchResult | Error => {
+    try {
+      return readFetchResult(unpack(), messagesPerFrameMax);
+    } catch (error) {
+      return error instanceof Error ? error : new Error(String(error));
+    }
+  };
+  if (isGzip(payload)) return read(() => gunzip(payload, inflatedBytesMax));
+  if (isZlib(payload)) {
+    const inflated = read(() => inflateSync(payload, { maxOutputLength: inflatedBytesMax }));
+    if (!(inflated instanceof Error)) return inflated;
   }
+  const plain = read(() => payload);
+  if (payload.length === 0 || isFetchResult(plain)) return plain;
+  const unpacked = read(() => brotliDecompressSync(payload, { maxOutputLength: inflatedBytesMax }));
+  return isFetchResult(unpacked) ? unpacked : plain;
+}
+
+/** Whether bytes that read as protobuf are a fetch result: packed bytes may read as one with nothing in it. */
+function isFetchResult(result: FetchResult | Error): result is FetchResult {
+  if (result instanceof Error) return false;
+  return result.messages.length > 0 ? hasWebcastNames(result) : result.cursor !== '' || result.internalExt !== '';
+}
+
+function hasWebcastNames({ messages }: FetchResult): boolean {
+  return messages.every(({ method }) => MESSAGE_NAME.test(method));
 }
 
 function readMessage(reader: FieldReader): WireMessage {
@@ -176,8 +203,17 @@ function skip(reader: FieldReader, tag: number): void {
   reader.skip(tag & 7);
 }
 
-function inflate(payload: Uint8Array, maxOutputLength: number): Uint8Array {
-  if (payload.length < 18 || payload[0] !== 0x1f || payload[1] !== 0x8b || payload[2] !== 0x08) return payload;
+function isGzip(bytes: Uint8Array): boolean {
+  return bytes.length >= 18 && bytes[0] === 0x1f && bytes[1] === 0x8b && bytes[2] === 0x08;
+}
+
+/** RFC 1950: deflate with a window, and a header that is a multiple of 31. */
+function isZlib(bytes: Uint8Array): boolean {
+  const [method = 0, flags = 0] = bytes;
+  return bytes.length >= 6 && (method & 0x0f) === 8 && method >> 4 <= 7 && ((method << 8) | flags) % 31 === 0;
+}
+
+function gunzip(payload: Uint8Array, maxOutputLength: number): Uint8Array {
   // gzip ends in its inflated size: one buffer of that size instead of 16 KiB ones that are joined. Only a hint.
   const hint = new DataView(payload.buffer, payload.byteOffset + payload.length - 4, 4).getUint32(0, true) + 64;
   const chunkSize = Math.min(Math.max(hint, INFLATE_CHUNK_BYTES_MIN), INFLATE_CHUNK_BYTES_MAX);

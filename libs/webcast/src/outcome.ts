@@ -19,10 +19,10 @@ export type ConnectFailure = Extract<ConnectResult, { ok: false }>;
 
 /**
  * How an open connection ended. `disconnect`: the server or the network ended it; `refused`: the server closed it as a
- * policy violation (1008); `protocol`: a frame was too large or broken as WebSocket, or the server read nothing;
+ * policy violation (1008); `unreadable`: too many of its frames could not be read; `protocol`: a frame was too large or broken as WebSocket, or the server read nothing;
  * `silence` and `closed-by-us`: the caller closed it.
  */
-export type EndReason = 'disconnect' | 'refused' | 'protocol' | 'silence' | 'closed-by-us';
+export type EndReason = 'disconnect' | 'refused' | 'protocol' | 'unreadable' | 'silence' | 'closed-by-us';
 
 /** The end of a connection that was open. */
 export interface SessionEnd {
@@ -31,6 +31,8 @@ export interface SessionEnd {
   code: number;
   message: string;
   durationMs: number;
+  /** ms since 1970 of the last message before frames that could not be read; absent where all were, or nearly all. */
+  unreadSince?: number;
 }
 
 const MESSAGE_LENGTH_MAX = 200;

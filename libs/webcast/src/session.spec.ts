@@ -3,6 +3,7 @@ import { gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { waitFor } from '@tributary/testing';
 import { HeartBeatMessage, WebcastImEnterRoomMessage } from 'tiktok-live-proto/v3';
+import type { SessionEnd } from './outcome.js';
 import { SESSION_LIMITS } from './session.js';
 import { frame, message, messages, never, PushServer, result, ROOM, USER_AGENT } from './testing/push-server.js';
 
@@ -85,6 +86,32 @@ describe('what a session reads', () => {
     expect(session.stats).toMatchObject({ frames: 6, badFrames: 5, messages: 1 });
     expect(logged).toHaveLength(1);
     expect(logged[0]).toMatchObject({ level: 'warn', fields: { uniqueId: 'name', roomId: ROOM, bytes: 500 } });
+  });
+
+  it('gives up a connection whose frames cannot be read, and says since when', async () => {
+    const ends: SessionEnd[] = [];
+    const { peer, session, seen } = await server.open({ onClose: (end) => void ends.push(end) });
+    peer.socket.send(frame(gzipSync(result({ messages: messages(1) }))));
+    await waitFor(() => seen.length === 1);
+    const { lastMessageAt } = session.stats;
+    for (let n = 0; n < SESSION_LIMITS.unreadFramesMax; n++) {
+      expect(ends).toEqual([]);
+      peer.socket.send(frame(Buffer.alloc(0), { payloadType: 'hb' }));
+      peer.socket.send(frame(Buffer.from([0x1f, 0x8b, 0x08, ...randomBytes(50)])));
+      await waitFor(() => session.stats.badFrames === n + 1);
+    }
+    await waitFor(() => ends.length === 1);
+    expect(ends[0]).toMatchObject({ reason: 'unreadable', unreadSince: lastMessageAt });
+  });
+
+  it('keeps a connection of which a frame here and there cannot be read', async () => {
+    const { peer, session, seen } = await server.open();
+    for (let n = 0; n < 40; n++) {
+      peer.socket.send(frame(randomBytes(200), { payloadEncoding: '' }));
+      for (let m = 0; m < 8; m++) peer.socket.send(frame(result({ messages: messages(8 * n + m) })));
+    }
+    await waitFor(() => seen.length === 320);
+    expect(session.stats).toMatchObject({ badFrames: 40, messages: 320 });
   });
 
   it('reads nothing while paused, and goes on in order', async () => {

@@ -5,6 +5,7 @@ import type { SocketLocale } from './device.js';
 import { type FetchResult, type FrameLimits, readFrame } from './frame.js';
 import { type ConnectFailure, type ConnectResult, type EndReason, refusalOf, type SessionEnd } from './outcome.js';
 import { openSocket, type RoomSocket } from './socket.js';
+import { UnreadFrames } from './unread-frames.js';
 import type { WireMessage } from './wire.js';
 
 /** What a session writes to. */
@@ -22,6 +23,8 @@ export interface SessionLimits extends FrameLimits {
   heartbeatMs: number;
   /** Bytes of one frame on the wire. Measured on TikTok: 60 KB for a bundle, 50 KB for a payload at most. */
   frameBytesMax: number;
+  /** Frames in a row that cannot be read, at which the connection is given up; more where others are between them. */
+  unreadFramesMax: number;
   /** Answers the server has not read, in bytes; beyond it the connection is dead in that direction. */
   unsentBytesMax: number;
 }
@@ -34,6 +37,7 @@ export const SESSION_LIMITS: Readonly<SessionLimits> = Object.freeze({
   frameBytesMax: 4_194_304,
   inflatedBytesMax: 16_777_216,
   messagesPerFrameMax: 10_000,
+  unreadFramesMax: 8,
   unsentBytesMax: 1_048_576,
 });
 
@@ -100,6 +104,7 @@ export class RoomSession {
     entered: false,
   };
   private readonly limits: Readonly<SessionLimits>;
+  private readonly unread: UnreadFrames;
   private readonly options: Omit<RoomSessionOptions, 'bundle'>;
   private readonly roomId: string;
   private state: 'new' | 'connecting' | 'open' | 'closing' | 'ended' = 'new';
@@ -118,6 +123,7 @@ export class RoomSession {
     this.roomId = bundle.roomId;
     this.options = options;
     this.limits = options.limits ?? SESSION_LIMITS;
+    this.unread = new UnreadFrames(this.limits.unreadFramesMax);
   }
 
   /**
@@ -259,7 +265,9 @@ export class RoomSession {
       reason: code === 1008 ? ('refused' as const) : ('disconnect' as const),
       message: said === '' ? 'the server ended the connection' : `the server ended the connection: ${said}`,
     };
-    this.call(() => this.options.onClose({ reason, code, message, durationMs: Date.now() - this.stats.openedAt }));
+    const { since } = this.unread;
+    const unreadSince = since === undefined ? {} : { unreadSince: since };
+    this.call(() => this.options.onClose({ reason, code, message, durationMs: Date.now() - this.stats.openedAt, ...unreadSince }));
   }
 
   private receive(bytes: Buffer): void {
@@ -270,6 +278,7 @@ export class RoomSession {
     this.stats.lastFrameAt = now;
     const frame = readFrame(bytes, this.limits);
     if (frame.kind === 'result') {
+      this.unread.read();
       if (frame.result.needAck) this.acknowledge(frame.logId, frame.result);
       if (frame.result.messages.length > 0) this.deliver(frame.result.messages, now);
     } else if (frame.kind === 'other') {
@@ -282,6 +291,7 @@ export class RoomSession {
           { ...this.who(), bytes: bytes.length, problem: frame.problem },
           'a frame could not be read; it is skipped, further ones are counted only',
         );
+      if (this.unread.unread(this.stats.lastMessageAt)) this.drop('unreadable', `too many frames could not be read: ${frame.problem}`);
     }
   }
 

@@ -105,10 +105,10 @@ export class FakeLink implements RoomLink {
   }
 
   /** The server or the network ends it. */
-  drop(reason: SessionEnd['reason'] = 'disconnect', code = 1006): void {
+  drop(reason: SessionEnd['reason'] = 'disconnect', code = 1006, parts: Partial<SessionEnd> = {}): void {
     if (!this.isOpen) return;
     this.isOpen = false;
-    this.options.onClose({ reason, code, message: reason, durationMs: this.clock.now() - this.stats.openedAt });
+    this.options.onClose({ reason, code, message: reason, durationMs: this.clock.now() - this.stats.openedAt, ...parts });
   }
 
   async close(reason: 'closed-by-us' | 'silence' = 'closed-by-us'): Promise<void> {
@@ -256,7 +256,7 @@ export class Scene {
       signs: new SignDesk({ signer, perMinuteMax: 600, clock, secrets }),
       secrets,
       appender: { append: (draft, fence, carry) => this.log.append(draft, fence, carry) },
-      totals: { received: 0, undecodable: 0, decoded: 0 },
+      totals: { received: 0, unreadFrames: 0, undecodable: 0, decoded: 0 },
       link: (options) => {
         const link = new FakeLink(options, clock, this.connectResult, this.initial());
         this.links.push(link);

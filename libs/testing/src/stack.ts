@@ -9,7 +9,8 @@ import { startPostgres, startRedis, type SuiteServer } from './servers.js';
 import { waitFor } from './wait-for.js';
 
 const run = promisify(execFile);
-const START_MS_MAX = 30_000;
+/** A bound of hope on a busy machine: several stacks may start at once. */
+const START_MS_MAX = 90_000;
 const STOP_MS_MAX = 10_000;
 /** Should this process die, the stack's go before its databases. */
 const STAGE = 1;

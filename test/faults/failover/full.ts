@@ -20,19 +20,27 @@ const RETAIN_BYTES_MAX = 1_048_576;
 /** Messages a second of each room while the spool is to be filled. */
 const FLOOD = 12;
 
-let disk: SmallDisk | undefined;
+/** The small file system of one kind, where it can have one. */
+class KindDisk {
+  disk: SmallDisk | undefined;
 
-async function onSmallDisk(
-  name: string,
-  megabytes: number,
-  stack: (path: string) => Preparation['stack'],
-  otherwise: Preparation,
-): Promise<Preparation> {
-  disk = await makeSmallDisk(name, megabytes);
-  const made = disk;
-  if (!made) return otherwise;
-  return { stack: stack(made.path), how: `a file system of ${megabytes} MB is filled`, undo: () => made.remove() };
+  constructor(
+    private readonly name: string,
+    private readonly megabytes: number,
+  ) {}
+
+  async prepare(stack: (path: string) => Preparation['stack'], otherwise: Preparation): Promise<Preparation> {
+    const { name, megabytes } = this;
+    const disk = await makeSmallDisk(name, megabytes);
+    this.disk = disk;
+    if (!disk) return otherwise;
+    return { stack: stack(disk.path), how: `a file system of ${megabytes} MB is filled`, undo: () => disk.remove() };
+  }
 }
+
+const ofRedis = new KindDisk('redis', REDIS_MB);
+const ofPostgres = new KindDisk('postgres', POSTGRES_MB);
+const ofSpool = new KindDisk('spool', SPOOL_MB);
 
 async function fullFor(scene: FailoverScene, fill: () => Promise<unknown>, free: () => unknown): Promise<void> {
   await fill();
@@ -49,16 +57,20 @@ export const FULL: readonly Kind[] = [
     name: 'disk-full-redis',
     title: 'the disk under Redis is full for 8 to 14 s',
     seconds: 25,
+    losesNothing: true,
     stallMsMax: 45_000,
     prepare: () => {
       const spool = mkdtempSync(join(tmpdir(), 'tributary-spool-'));
       const removeSpool = () => Promise.resolve(rmSync(spool, { recursive: true, force: true }));
-      return onSmallDisk('redis', REDIS_MB, (redis) => ({ folders: { redis, spool } }), {
-        stack: {},
-        how: 'maxmemory is set to 1 MB',
-      }).then(({ undo, ...rest }) => ({ ...rest, undo: async () => void (await Promise.all([undo?.(), removeSpool()])) }));
+      return ofRedis
+        .prepare((redis) => ({ folders: { redis, spool } }), {
+          stack: {},
+          how: 'maxmemory is set to 1 MB',
+        })
+        .then(({ undo, ...rest }) => ({ ...rest, undo: async () => void (await Promise.all([undo?.(), removeSpool()])) }));
     },
     inject: async (scene) => {
+      const { disk } = ofRedis;
       if (disk) return fullFor(scene, disk.fill, disk.free);
       const limit = (bytes: string) => onRedis(scene.redis, (redis) => redis.config('SET', 'maxmemory', bytes));
       await fullFor(
@@ -72,6 +84,7 @@ export const FULL: readonly Kind[] = [
     name: 'memory-full-redis',
     title: 'Redis has no memory left (maxmemory below what it holds) for 8 to 14 s',
     seconds: 25,
+    losesNothing: true,
     stallMsMax: 45_000,
     inject: async (scene) => {
       const limit = (bytes: string) => onRedis(scene.redis, (redis) => redis.config('SET', 'maxmemory', bytes));
@@ -86,13 +99,15 @@ export const FULL: readonly Kind[] = [
     name: 'disk-full-postgres',
     title: 'the disk under PostgreSQL is full for 8 to 14 s',
     seconds: 30,
+    losesNothing: true,
     stallMsMax: 60_000,
     prepare: () =>
-      onSmallDisk('postgres', POSTGRES_MB, (postgres) => ({ folders: { postgres } }), {
+      ofPostgres.prepare((postgres) => ({ folders: { postgres } }), {
         stack: {},
         how: 'a trigger refuses inserts with SQLSTATE 53100',
       }),
     inject: async (scene) => {
+      const { disk } = ofPostgres;
       if (!disk) return refusedInserts(scene);
       await fullFor(scene, disk.fill, disk.free);
       // A server that could not write its log ends itself, and whoever keeps it starts it again.
@@ -106,12 +121,13 @@ export const FULL: readonly Kind[] = [
     stallMsMax: 60_000,
     prepare: () => {
       const env = { RETAIN_BYTES_MAX: String(RETAIN_BYTES_MAX) };
-      return onSmallDisk('spool', SPOOL_MB, (spool) => ({ env, folders: { spool } }), {
+      return ofSpool.prepare((spool) => ({ env, folders: { spool } }), {
         stack: { env: { ...env, SPOOL_BYTES_MAX: String(SPOOL_BYTES_MAX) } },
         how: `SPOOL_BYTES_MAX=${SPOOL_BYTES_MAX}`,
       });
     },
     inject: async (scene) => {
+      const { disk } = ofSpool;
       await scene.redis.stop();
       try {
         await scene.sim('PATCH', '/rooms', { rate: FLOOD });

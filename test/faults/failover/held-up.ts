@@ -1,9 +1,13 @@
 import { canNameHosts } from '@tributary/testing';
 import pg from 'pg';
-import type { Kind } from './kind.js';
+import type { Kind, Preparation } from './kind.js';
 import type { FailoverScene } from './scene.js';
 
 const FROZEN_MS = 30_000;
+/** Rooms are so busy (messages a second each) for so long that more is spooled than memory holds. */
+const FLOOD = 12;
+const FLOOD_MS = 8_000;
+const RETAIN_BYTES_MAX = 1_048_576;
 const OLD_EVENTS = 20_000;
 const OLD_DAY = Date.UTC(2024, 0, 1);
 const DAY_MS = 86_400_000;
@@ -15,29 +19,39 @@ const DROPPED_MS_MAX = 90_000;
 export const HELD_UP: readonly Kind[] = [
   {
     name: 'worker-frozen',
-    title: 'a worker is stopped for 30 s while Redis is away for 12 to 22 s of them; all workers spool into one folder',
+    title: 'a worker is stopped for 30 s while Redis is away; all workers spool into one folder, and what is on disk leaves their memory',
+    seconds: 60,
+    losesNothing: true,
+    stallMsMax: 75_000,
+    prepare: sharedSpool,
+    inject: async (scene) => {
+      const thaw = await freezeAmidOutage(scene);
+      try {
+        await scene.sleep(FROZEN_MS);
+        thaw();
+        await scene.pause(500, 3_000);
+      } finally {
+        thaw();
+        await scene.redis.start();
+      }
+    },
+  },
+  {
+    name: 'worker-replaced',
+    title: 'the same, but Redis is back after 12 to 20 s: others take the creators of the worker before it goes on',
     seconds: 60,
     // It wakes up with 30 s of messages in its sockets, which it may still have to give.
     stallMsMax: 75_000,
-    prepare: () => {
-      const hosts = canNameHosts();
-      return Promise.resolve({
-        stack: { sharedSpool: true, hosts, env: { SILENCE_MS: String(2 * FROZEN_MS) } },
-        how: hosts ? 'each worker has a host name of its own' : 'all workers are on one host',
-      });
-    },
+    prepare: sharedSpool,
     inject: async (scene) => {
-      await scene.redis.stop();
-      await scene.pause(1_500, 4_000);
-      const victim = scene.stack.workers[Math.floor(scene.random() * scene.stack.workers.length)];
-      const end = Date.now() + FROZEN_MS;
-      victim?.signal('SIGSTOP');
+      const end = Date.now() + FLOOD_MS + FROZEN_MS;
+      const thaw = await freezeAmidOutage(scene);
       try {
-        await scene.pause(10_000, 18_000);
+        await scene.pause(4_000, 12_000);
         await scene.redis.start();
         await scene.sleep(Math.max(0, end - Date.now()));
       } finally {
-        victim?.signal('SIGCONT');
+        thaw();
       }
     },
   },
@@ -45,6 +59,7 @@ export const HELD_UP: readonly Kind[] = [
     name: 'retention',
     title: 'retention drops a day while a transaction that has read every table is open for 15 to 25 s, as pg_dump has one',
     seconds: 45,
+    losesNothing: true,
     stallMsMax: 15_000,
     prepare: () => Promise.resolve({ stack: { env: { RETENTION_DAYS: '7' } } }),
     // The head moves up before anything is stored, so that old events can have numbers below those of all others.
@@ -73,6 +88,27 @@ export const HELD_UP: readonly Kind[] = [
     },
   },
 ];
+
+/** One spool for all, on hosts of their own where that can be: there a process id of another says nothing. */
+function sharedSpool(): Promise<Preparation> {
+  const hosts = canNameHosts();
+  const env = { SILENCE_MS: String(2 * FROZEN_MS), RETAIN_BYTES_MAX: String(RETAIN_BYTES_MAX) };
+  return Promise.resolve({
+    stack: { sharedSpool: true, hosts, env },
+    how: hosts ? 'each worker has a host name of its own' : 'all workers are on one host',
+  });
+}
+
+/** Stops Redis, lets the rooms be busy until spools are in use, and stops a worker; the function lets it go on. */
+async function freezeAmidOutage(scene: FailoverScene): Promise<() => void> {
+  await scene.redis.stop();
+  await scene.sim('PATCH', '/rooms', { rate: FLOOD });
+  await scene.sleep(FLOOD_MS);
+  await scene.sim('PATCH', '/rooms', { rate: scene.rate });
+  const victim = scene.stack.workers[Math.floor(scene.random() * scene.stack.workers.length)];
+  victim?.signal('SIGSTOP');
+  return () => victim?.signal('SIGCONT');
+}
 
 /** A day long past its retention with some thousand events; its name. */
 async function addOldDay(scene: FailoverScene, n: number): Promise<string> {

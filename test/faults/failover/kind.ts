@@ -7,6 +7,8 @@ export interface Kind {
   title: string;
   /** Rough length of one injection with its recovery, in seconds. */
   seconds: number;
+  /** No connection is lost and no holder changes: nothing may be missing, gap or not. */
+  losesNothing?: boolean;
   /** Bar of the longest time from a message's sending to its storing, in ms. */
   stallMsMax: number;
   /** What the stack needs beyond the others'. Called once for a run; what it made is undone by `undo`. */

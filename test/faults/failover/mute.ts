@@ -46,6 +46,7 @@ export const MUTE: readonly Kind[] = [
     name: 'mute-postgres',
     title: 'PostgreSQL falls silent: open connections are stranded; every second time new ones are mute for 6 to 14 s too',
     seconds: 30,
+    losesNothing: true,
     stallMsMax: 45_000,
     inject: (scene, n) => mute(scene, scene.lines.postgres, n),
   },

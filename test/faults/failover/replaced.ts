@@ -21,6 +21,7 @@ export const REPLACED: readonly Kind[] = [
     name: 'postgres-replica',
     title: 'PostgreSQL is replaced by a streaming replica that lacks its last second',
     seconds: 30,
+    losesNothing: true,
     stallMsMax: 30_000,
     inject: async (scene) => {
       const follower = await followPostgres(scene.postgres, await scene.backup());
@@ -48,6 +49,7 @@ export const REPLACED: readonly Kind[] = [
     name: 'postgres-older-twice',
     title: 'PostgreSQL is restored from a base backup, and then again from a still older one',
     seconds: 50,
+    losesNothing: true,
     stallMsMax: 30_000,
     inject: async (scene) => {
       const older = await scene.backup();
@@ -63,6 +65,7 @@ export const REPLACED: readonly Kind[] = [
     name: 'redis-replica',
     title: 'Redis is replaced by a replica that lacks its last second',
     seconds: 20,
+    losesNothing: true,
     stallMsMax: 30_000,
     inject: async (scene) => {
       const follower = await followRedis(scene.redis);
@@ -94,6 +97,7 @@ export const REPLACED: readonly Kind[] = [
     title:
       'Redis is replaced by a replica that lacks its last second and whose clock is 4 s behind; every second time the api is paused over that',
     seconds: 28,
+    losesNothing: true,
     stallMsMax: 40_000,
     inject: async (scene, n) => {
       const follower = await followRedis(scene.redis);

@@ -159,6 +159,9 @@ function judge(kind: Kind, { injections, accounting: a, webhooks: w, readers: r 
     a.sent === 0 ? 'nothing was sent' : '',
     a.missingInGaps > EXCUSED_MAX * a.sent ? `gaps excuse ${a.missingInGaps} of ${a.sent} messages` : '',
     a.missing > 0 ? `${a.missing} messages are missing outside of recorded gaps` : '',
+    kind.losesNothing && a.missingInGaps + a.gaps > 0
+      ? `${a.missingInGaps} messages are missing in ${a.gaps} gaps although no connection was lost`
+      : '',
     a.unsentUntold > 0 ? `${a.unsentUntold} messages that no socket got are told by no gap` : '',
     a.duplicates > 0 ? `${a.duplicates} messages are stored twice` : '',
     a.orderFaults > 0 ? `${a.orderFaults} messages are out of order` : '',

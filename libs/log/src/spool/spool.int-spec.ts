@@ -19,8 +19,11 @@ describe('in good times', () => {
   it('makes no file, however much passes through', async () => {
     await scene.hold();
     const producer = scene.producer();
-    for (let n = 1; n <= 5_000; n += 1) for (const id of CREATORS) producer.append(draft(n, id), FENCE);
-    expect(await producer.drain(AbortSignal.timeout(20_000))).toBe(true);
+    for (let n = 1; n <= 5_000; n += 1) {
+      for (const id of CREATORS) producer.append(draft(n, id), FENCE);
+      // No event may wait for a second, on a busy machine neither.
+      if (n % 200 === 0) expect(await producer.drain(AbortSignal.timeout(20_000))).toBe(true);
+    }
     await scene.store();
     expect(await producer.confirmed(AbortSignal.timeout(5_000))).toBe(true);
     expect(readdirSync(scene.dir)).toEqual([]);

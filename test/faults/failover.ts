@@ -88,13 +88,14 @@ function row({
   };
 }
 
-function details({ kind, how, accounting: a, readers: r, failures, logs }: Result): string[] {
+function details({ kind, how, accounting: a, webhooks: w, readers: r, failures, logs }: Result): string[] {
   return [
     ...(how ? [`${kind}: ${how}`] : []),
     ...(a && a.gaps > 0
       ? [`${kind}: gaps by reason ${JSON.stringify(a.gapsByReason)}, the longest ${(a.gapMsMax / 1_000).toFixed(1)} s`]
       : []),
     ...(a && failures.length > 0 && a.examples.length > 0 ? [`${kind}: e.g. ${JSON.stringify(a.examples)}`] : []),
+    ...(w && w.examples.length > 0 ? [`${kind}: webhooks, e.g. ${JSON.stringify(w.examples)}`] : []),
     ...(r && r.examples.length > 0 ? [`${kind}: live readers, e.g. ${JSON.stringify(r.examples)}`] : []),
     ...(logs ? [`${kind}: logs in ${logs}`] : []),
   ];

@@ -12,8 +12,8 @@ const PAGE = 5_000;
 export interface LogState {
   generation: number;
   seq: number;
-  /** Number up to which the database that came in its place had the same. */
-  survived?: number;
+  /** Of a former one: when another came in its place, ms since 1970, and up to which number that has the same. */
+  replaced?: { at: number; survived: number };
   bySeq: Map<number, { id: string; creatorId: string; type: string }>;
   ids: Set<string>;
   gaps: { id: string; handle: string; gap: Gap }[];

@@ -1,3 +1,4 @@
+import type { Position } from '@tributary/log';
 import type { LiveReader } from '../parts/live-reader.js';
 import type { LogState } from './log-state.js';
 
@@ -12,7 +13,7 @@ export interface ReaderAccount {
   foreign: number;
   /** Given twice within one generation: must be 0. */
   twice: number;
-  /** Times a position of another generation was honoured: must be 0. */
+  /** Times a position was honoured behind which the log is another, or that was not gone on from: must be 0. */
   untold: number;
   /** Times a position of the same generation was not honoured: must be 0. */
   needless: number;
@@ -22,6 +23,8 @@ export interface ReaderAccount {
 }
 
 const EXAMPLES = 5;
+/** A database takes its place a moment before its readers come. */
+const SLACK_MS = 100;
 
 /**
  * Compares each reader with the log of each generation: `states` are the former databases at the moment they were replaced,
@@ -42,34 +45,32 @@ export function accountReaders(readers: readonly LiveReader[], states: readonly 
   };
   // A generation that went on in a younger database has there all that it had.
   const logs = new Map(states.map((state) => [state.generation, state]));
-  const present = states.at(-1);
-  for (const reader of readers) accountReader(reader, logs, present, total);
+  for (const reader of readers) accountReader(reader, states, logs, total);
   return total;
 }
 
-function accountReader(reader: LiveReader, logs: Map<number, LogState>, present: LogState | undefined, total: ReaderAccount): void {
+function accountReader(reader: LiveReader, states: readonly LogState[], logs: Map<number, LogState>, total: ReaderAccount): void {
   const example = (what: string) => {
     if (total.examples.length < EXAMPLES) total.examples.push(`${reader.name}: ${what}`);
   };
   const given = new Set<string>();
   total.foreign += reader.strange;
-  for (const { cursor, hello, recovered, events, upTo } of reader.visits) {
+  for (const { at, cursor, hello, recovered, events, upTo } of reader.visits) {
     total.visits += 1;
     total.events += events.length;
-    if (cursor && !recovered) {
-      const log = logs.get(cursor.generation);
-      if (cursor.generation === hello.generation && cursor.seq <= (log?.survived ?? log?.seq ?? 0)) {
-        total.needless += 1;
-        example(`position ${cursor.generation}/${cursor.seq} was not honoured`);
-      } else total.told += 1;
-      // It begins anew, and may get again what it had.
-      given.clear();
-    }
-    if (cursor && recovered && (cursor.generation !== hello.generation || cursor.seq !== hello.seq)) {
-      total.untold += 1;
-      example(
-        `asked to go on from ${cursor.generation}/${cursor.seq}, went on from ${hello.generation}/${hello.seq} as if nothing was lost`,
-      );
+    if (cursor) {
+      const known = cursor.seq <= reach(cursor, at, states);
+      const goesOn = cursor.seq === hello.seq;
+      if (recovered ? !known || !goesOn : known && cursor.generation === hello.generation) {
+        total[recovered ? 'untold' : 'needless'] += 1;
+        example(
+          `asked to go on from ${cursor.generation}/${cursor.seq}, went on from ${hello.generation}/${hello.seq}, recovered: ${recovered}`,
+        );
+      } else if (!recovered) {
+        total.told += 1;
+        // It begins anew, and may get again what it had.
+        given.clear();
+      }
     }
     const log = logs.get(hello.generation);
     const wanted = new Map(log ? matching(reader, log, hello.seq, upTo.seq) : []);
@@ -89,12 +90,21 @@ function accountReader(reader: LiveReader, logs: Map<number, LogState>, present:
       );
   }
   const { upTo } = reader;
+  const present = states.at(-1);
   if (!present || !upTo) return;
   const after = upTo.generation === present.generation ? upTo.seq : 0;
   const left = matching(reader, present, after, present.seq).length;
   total.missing += left;
   if (left > 0)
     example(`the last ${left} events were not given; it stands at ${upTo.generation}/${upTo.seq} of ${present.generation}/${present.seq}`);
+}
+
+/** Up to which number the log of the moment had the same as that of a position's generation: further on it was lost. */
+function reach({ generation }: Position, at: number, states: readonly LogState[]): number {
+  const last = states.findLastIndex((state) => state.generation === generation);
+  if (last === -1) return 0;
+  const gone = states.slice(last).flatMap(({ replaced }) => (replaced && replaced.at <= at + SLACK_MS ? [replaced.survived] : []));
+  return Math.min(Infinity, ...gone);
 }
 
 function matching({ filter }: LiveReader, log: LogState, after: number, upTo: number): [seq: number, id: string][] {

@@ -72,7 +72,7 @@ export class FailoverScene extends Scene {
     const server = await next();
     const after = await readLog(server.url);
     this.lost.add(before, after, inbox, beside === undefined);
-    this.former.push({ ...before, survived: after.seq });
+    this.former.push({ ...before, replaced: { at: Date.now(), survived: after.seq } });
     this.postgres = server;
     this.atEnd(() => server.remove());
     const pool = this.pool;

@@ -15,6 +15,8 @@ export interface ReaderFilter {
 
 /** What one connection brought. */
 export interface Visit {
+  /** When it was opened, ms since 1970. */
+  at: number;
   /** The cursor that it was asked to go on from. */
   cursor?: Position;
   /** Where it began by its own word, and whether the cursor was honoured. */
@@ -110,7 +112,14 @@ export class LiveReader {
     } else if (kind === 'hello') {
       const { recovered } = JSON.parse(fields.get('data') ?? '{}') as { recovered?: boolean };
       const asked = cursor === undefined ? undefined : decodeCursor(cursor);
-      this.visits.push({ ...(asked ? { cursor: asked } : {}), hello: at, recovered: recovered === true, events: [], upTo: at });
+      this.visits.push({
+        at: Date.now(),
+        ...(asked ? { cursor: asked } : {}),
+        hello: at,
+        recovered: recovered === true,
+        events: [],
+        upTo: at,
+      });
       this.cursor = id;
     } else if (visit) {
       if (kind !== 'position') {

@@ -6,6 +6,7 @@ import type { Pool } from 'pg';
 /** A flaky endpoint thinks this long about every tenth request, and refuses it. */
 const FLAKY_EVERY = 10;
 const FLAKY_MS = 1_500;
+const EXAMPLES = 3;
 const DRAIN_MS_MAX = 180_000;
 
 /** What an endpoint does with what it gets, until it is healed. */
@@ -38,6 +39,8 @@ export interface Tally {
   duplicatesOtherId: number;
   /** Events of ordered endpoints that were first acknowledged after a later one: must be 0. */
   orderFaults: number;
+  /** The first few that came to an endpoint and do not match. */
+  examples: string[];
 }
 
 interface Arrival {
@@ -111,6 +114,7 @@ export class Ledger {
       duplicates: 0,
       duplicatesOtherId: 0,
       orderFaults: 0,
+      examples: [],
     };
     for (const subject of subjects) {
       const wanted = await matchingEvents(pool, subject);
@@ -124,6 +128,10 @@ export class Ledger {
       for (const [id, { creatorId }] of arrivals) {
         if (known.has(id) || (wasStored(id) && subject.creatorIds.includes(creatorId))) continue;
         total.foreign += 1;
+        if (total.examples.length < EXAMPLES)
+          total.examples.push(
+            `endpoint ${subject.index} of ${subject.creatorIds.join(' ')} got ${id} of ${creatorId}${wasStored(id) ? '' : ', never stored'}`,
+          );
       }
       let latest = -1;
       for (const id of wanted) {

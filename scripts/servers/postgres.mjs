@@ -94,13 +94,24 @@ class PostgresProcess extends ServerProcess {
   /** Freezes the server and all its backends, which are processes of their own. @override */
   sigstop() {
     super.sigstop();
-    for (const pid of this.#backends()) process.kill(pid, 'SIGSTOP');
+    this.#signalBackends('SIGSTOP');
   }
 
   /** @override */
   sigcont() {
-    for (const pid of this.#backends()) process.kill(pid, 'SIGCONT');
+    this.#signalBackends('SIGCONT');
     super.sigcont();
+  }
+
+  /** A backend whose client has just gone may end between the list and the signal. */
+  #signalBackends(/** @type {NodeJS.Signals} */ signal) {
+    for (const pid of this.#backends()) {
+      try {
+        process.kill(pid, signal);
+      } catch (error) {
+        if (/** @type {NodeJS.ErrnoException} */ (error).code !== 'ESRCH') throw error;
+      }
+    }
   }
 
   #backends() {

@@ -10,8 +10,8 @@ export const POOL = Symbol('PostgreSQL pool');
 export const STORE_POOL = Symbol('PostgreSQL pool of the store role');
 export const REDIS = Symbol('Redis client for commands');
 
-/** The writer, the aggregates and the upkeep, one each. */
-const STORE_CONNECTIONS = 3;
+/** The writer, the aggregates, the day partitions and the building of indexes, one each. */
+const STORE_CONNECTIONS = 4;
 
 @Injectable()
 class Closing implements OnApplicationShutdown {

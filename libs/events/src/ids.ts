@@ -2,7 +2,8 @@ import { createHash } from 'node:crypto';
 
 /** First day that a TikTok message can be of; older seconds in an id are not a date. */
 const EARLIEST_MS = Date.UTC(2016, 0, 1);
-const DAY_MS = 86_400_000;
+/** Fixed, like the first: a bound that moved with a clock would give one id two days. */
+const END_MS = Date.UTC(2100, 0, 1);
 
 /** The day of events whose id carries no believable time: one partition of the store, outside every real day. */
 export const UNDATED = '0001-01-01';
@@ -30,15 +31,15 @@ export function monitorEventId(creatorId: string, fence: string, n: number): str
 
 /**
  * The day (UTC, `YYYY-MM-DD`) under which an event is stored, found from its id alone, so that a late duplicate always
- * meets its original. {@link UNDATED} for ids outside 2016 to tomorrow.
+ * meets its original. {@link UNDATED} for ids outside 2016 to 2099.
  */
-export function dayOfEvent(id: string, now = Date.now()): string {
+export function dayOfEvent(id: string): string {
   const [first = '', second = ''] = id.split('-');
   const time = first.startsWith('cr_')
     ? Math.floor(Number(second) / 1000)
     : second.startsWith('h')
       ? snowflakeTime(first)
       : snowflakeTime(second);
-  if (time === undefined || !(time >= EARLIEST_MS && time < now + DAY_MS)) return UNDATED;
+  if (time === undefined || !(time >= EARLIEST_MS && time < END_MS)) return UNDATED;
   return new Date(time).toISOString().slice(0, 10);
 }

@@ -1,6 +1,10 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type pg from 'pg';
 import { POOL } from '../resources.js';
+import { inDaysOrFar } from '../store/log-ranges.js';
+
+/** Partitions that the timeline of one session may read. */
+const SESSION_DAYS_MAX = 64;
 
 /** A session (a room) with its totals. Times are dates, durations ms. */
 export interface StoredSession {
@@ -117,6 +121,13 @@ export class SessionStore {
     const count = (type: string) => `count(*) filter (where type = 'tiktok.live.${type}')::int`;
     const sum = (type: string, field: string) =>
       `coalesce(sum(event_number(data, '${field}')) filter (where type = 'tiktok.live.${type}'), 0)::float8`;
+    // What is received while the session lasts lies in few days; the day's margin is for events that are not counted yet.
+    const days = await this.pool.query<{ day: string }>(
+      `select distinct r.day::text from sessions s join event_ranges r
+         on r.received_to >= s.started_at - interval '1 day' and r.received_from <= s.last_event_at + interval '1 day'
+       where s.room_id = $1 order by 1 limit ${SESSION_DAYS_MAX}`,
+      [roomId],
+    );
     const { rows } = await this.pool.query<TimelinePoint>(
       `select date_bin(make_interval(secs => $2), time, timestamptz '2000-01-01') as at,
               count(*) filter (where type like 'tiktok.live.%')::int as events,
@@ -124,8 +135,8 @@ export class SessionStore {
               ${count('chat')} as chats, ${sum('like', 'count')} as likes, ${sum('gift', 'count')} as gifts,
               coalesce(sum(event_number(data, 'count')) filter (where type = 'tiktok.live.gift' and data->'unpriced' = 'true'), 0)::float8 as "unpricedGifts",
               ${sum('gift', 'totalDiamonds')} as diamonds, ${count('follow')} as follows, ${count('share')} as shares, ${count('member')} as joins
-       from events where room_id = $1 group by 1 order by 1 limit $3`,
-      [roomId, BUCKETS[bucket], most],
+       from events where room_id = $1 and ${inDaysOrFar('$4')} group by 1 order by 1 limit $3`,
+      [roomId, BUCKETS[bucket], most, days.rows.map(({ day }) => day)],
     );
     return rows;
   }

@@ -38,10 +38,11 @@ interface DeadEntry {
 const MOVE_HEAD = `update log_head set seq = $1, positions = $2 where seq = $3 and generation = $4 and life = log_life()`;
 
 const INSERT = `insert into events (seq, day, id, type, creator_id, handle, room_id, time, received_at, user_id, user_handle, data, raw)
-  select seq, day::date, id, type, creator_id, handle, room_id, to_timestamp(ts / 1000), to_timestamp(at / 1000),
+  select seq, case when far.day is null then row.day else overlay(row.day placing '01' from 1 for 2) end::date, id, type, creator_id, handle, room_id, to_timestamp(ts / 1000), to_timestamp(at / 1000),
          nullif(nullif(data->'user'->>'id', ''), '0'), lower(data->'user'->>'uniqueId'), data, decode(raw, 'base64')
   from unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::float8[], $9::float8[], $10::jsonb[], $11::text[])
        as row (seq, day, id, type, creator_id, handle, room_id, ts, at, data, raw)
+       left join event_far_days far on far.day = row.day::date
   order by seq
   on conflict (day, id) do nothing
   returning seq::float8`;

@@ -1,7 +1,11 @@
 import { dayOfEvent, type StoredEvent, UNDATED } from '@tributary/events';
 import type { Pool } from 'pg';
-import { type EventFilter, toSql } from './filter.js';
+import { isSearch, selectEvents } from './event-select.js';
+import { type EventFilter, typesLike } from './filter.js';
 import { type GenerationStart, type Head, reachOf } from './generations.js';
+import { LogRanges } from './log-ranges.js';
+import { farDay } from './partition-names.js';
+import { WINDOW_DAYS_MAX, type Window } from './windows.js';
 
 /** One page of events, ordered by position. */
 export interface EventPage {
@@ -23,24 +27,15 @@ export interface PageOptions {
   raw?: boolean;
 }
 
-const COLUMNS = `seq::float8 as seq, id, type, creator_id as "creatorId", handle, room_id as "roomId", time, received_at as "receivedAt", data`;
+const COLUMNS = `e.seq::float8 as seq, e.id, e.type, e.creator_id as "creatorId", e.handle, e.room_id as "roomId", e.time,
+  e.received_at as "receivedAt", e.data`;
 const EXPORT_PAGE = 1_000;
-const QUERY_CANCELED = '57014';
 /** A search grows its stretches after a quick one and shrinks them after a slow one; the longest stays far below any statement timeout. */
 const SEARCH_QUICK_MS = 200;
 const SEARCH_SLOW_MS = 600;
 const STRETCH_NUMBERS_MAX = 320_000;
-const NARROW_MS_MAX = 500;
 
 type Row = Omit<StoredEvent, 'time' | 'receivedAt' | 'raw'> & { time: Date; receivedAt: Date; raw?: Buffer | null };
-
-/** A part of the log: `from` < seq <= `until`. */
-interface Stretch {
-  from: number;
-  until: number;
-  order: 'asc' | 'desc';
-  limit: number;
-}
 
 /** How a filter that lets little through is looked for: numbers in the first stretch, and time for one page in ms. */
 export interface SearchBounds {
@@ -54,6 +49,7 @@ export class EventStore {
   private readonly searchMsMax: number;
   /** Of the generation it ends with: what led to one never changes. */
   private history: readonly GenerationStart[] = [];
+  private readonly ranges: LogRanges;
 
   constructor(
     private readonly pool: Pool,
@@ -61,6 +57,7 @@ export class EventStore {
   ) {
     this.searchNumbers = numbers;
     this.searchMsMax = msMax;
+    this.ranges = new LogRanges(pool);
   }
 
   async head(): Promise<Head> {
@@ -83,28 +80,45 @@ export class EventStore {
 
   /**
    * Matching events between two positions. The head is read first: numbers up to it are complete, later ones are left out.
-   * A filter that lets little through is looked for in one stretch of the log after another, and for a bounded time: the page
-   * may then hold fewer events than `limit`, even none, with `more: true`; go on from `reached`.
+   * The log is looked through in one stretch after another, and for a bounded time: the page may then hold fewer events than
+   * `limit`, even none, with `more: true`; go on from `reached`.
    */
   async query(filter: EventFilter, { after, before, order, limit, raw }: PageOptions): Promise<EventPage> {
-    const { seq: head } = await this.head();
-    const from = after ?? 0;
-    const until = Math.min(head, (before ?? Infinity) - 1);
-    const columns = raw ? `${COLUMNS}, raw` : COLUMNS;
-    const page = await (isSelective(filter)
-      ? this.search(filter, columns, { from, until, order, limit })
-      : this.fetch(filter, columns, { from, until, order, limit: limit + 1 }).then((rows) => ({ rows, stoppedAt: undefined })));
-    const events = page.rows.slice(0, limit).map(toEvent);
-    const end = order === 'asc' ? Math.max(until, from) : from + 1;
-    if (page.rows.length > limit) return { events, head, reached: events.at(-1)!.seq, more: true };
-    return { events, head, reached: page.stoppedAt ?? end, more: page.stoppedAt !== undefined };
+    const deadline = performance.now() + this.searchMsMax;
+    const asc = order === 'asc';
+    let span = { from: after ?? 0, until: (before ?? Infinity) - 1, order, since: filter.since, before: filter.until, goingOn: false };
+    let look = await this.ranges.look(span);
+    const head = look.head.seq;
+    const [from, until] = [span.from, Math.min(head, span.until)];
+    const exact = { ...filter, types: await this.exactTypes(filter.types) };
+    if (exact.types?.length === 0 || exact.creatorIds?.length === 0) look = { ...look, windows: [], reached: asc ? until : from };
+    const columns = raw ? `${COLUMNS}, e.raw` : COLUMNS;
+    const pace = { numbers: isSearch(exact) ? this.searchNumbers : Infinity };
+    const rows: Row[] = [];
+    for (;;) {
+      for (const window of look.windows) {
+        for (const stretch of this.stretches(window, order, pace)) {
+          rows.push(...(await this.fetch(exact, columns, stretch, { order, limit: limit + 1 - rows.length })));
+          if (rows.length > limit) {
+            const events = rows.slice(0, limit).map(toEvent);
+            return { events, head, reached: events.at(-1)!.seq, more: true };
+          }
+          const [reached, rest] = asc ? [stretch.until, until - stretch.until] : [stretch.from + 1, stretch.from - from];
+          if (rest > 0 && performance.now() >= deadline) return { events: rows.map(toEvent), head, reached, more: true };
+        }
+      }
+      if (asc ? look.reached >= until : look.reached <= from) break;
+      span = { ...span, ...(asc ? { from: look.reached, until } : { until: look.reached }), goingOn: true };
+      look = await this.ranges.look(span);
+    }
+    return { events: rows.map(toEvent), head, reached: asc ? Math.max(until, from) : from + 1, more: false };
   }
 
-  /** The event of an id. It can only be in the day that its id names, or among the undated. */
+  /** The event of an id. It can only be in the day that its id names, in the place of far days, or among the undated. */
   async byId(id: string, { raw = false } = {}): Promise<StoredEvent | undefined> {
     const { rows } = await this.pool.query<Row>(
-      `select ${COLUMNS}${raw ? ', raw' : ''} from events where day = any($2::date[]) and id = $1 limit 1`,
-      [id, [dayOfEvent(id), UNDATED]],
+      `select ${COLUMNS}${raw ? ', e.raw' : ''} from events e where e.day = any($2::date[]) and e.id = $1 limit 1`,
+      [id, [dayOfEvent(id), farDay(dayOfEvent(id)), UNDATED]],
     );
     return rows[0] ? toEvent(rows[0]) : undefined;
   }
@@ -142,92 +156,50 @@ export class EventStore {
     return rows;
   }
 
-  /** Up to `limit` matching rows with `from` < seq <= `until`. */
-  private async fetch(filter: EventFilter, columns: string, { from, until, order, limit }: Stretch): Promise<Row[]> {
-    const params: unknown[] = [from, until];
-    const conditions = ['seq > $1', 'seq <= $2', ...toSql(filter, params)];
-    const { rows } = await this.pool.query<Row>(
-      `select ${columns} from events where ${conditions.join(' and ')} order by seq ${order} limit $${params.push(limit)}`,
-      params,
-    );
-    return rows;
-  }
-
-  /** Looks through stretches that grow while they are quick. `stoppedAt` is how far it came when time ran out before the end. */
-  private async search(
+  /** Up to `limit` matching rows of a window. Days in which too many lie over each other are read in groups. */
+  private async fetch(
     filter: EventFilter,
     columns: string,
-    { order, limit, ...bounds }: Stretch,
-  ): Promise<{ rows: Row[]; stoppedAt?: number }> {
-    const deadline = performance.now() + this.searchMsMax;
+    { days, ...bounds }: Window,
+    page: { order: 'asc' | 'desc'; limit: number },
+  ): Promise<Row[]> {
     const rows: Row[] = [];
-    let { from, until } = await this.narrow(filter, bounds);
-    let numbers = this.searchNumbers;
+    for (let i = 0; i < days.length; i += WINDOW_DAYS_MAX) {
+      const group = selectEvents(columns, filter, { ...bounds, days: days.slice(i, i + WINDOW_DAYS_MAX) }, page);
+      rows.push(...(await this.pool.query<Row>(group)).rows);
+    }
+    if (days.length <= WINDOW_DAYS_MAX) return rows;
+    return rows.sort((a, b) => (page.order === 'asc' ? a.seq - b.seq : b.seq - a.seq)).slice(0, page.limit);
+  }
+
+  /** Cuts a window into stretches that grow while they are quick. */
+  private *stretches({ from, until, days }: Window, order: 'asc' | 'desc', pace: { numbers: number }): Generator<Window> {
     while (from < until) {
       const startedAt = performance.now();
-      const stretch = order === 'asc' ? { from, until: Math.min(until, from + numbers) } : { from: Math.max(from, until - numbers), until };
-      rows.push(...(await this.fetch(filter, columns, { ...stretch, order, limit: limit + 1 - rows.length })));
-      if (rows.length > limit) break;
-      if (order === 'asc') from = stretch.until;
-      else until = stretch.from;
-      const now = performance.now();
-      if (now >= deadline && from < until) return { rows, stoppedAt: order === 'asc' ? from : until + 1 };
-      if (now - startedAt < SEARCH_QUICK_MS) numbers = Math.min(numbers * 2, STRETCH_NUMBERS_MAX);
-      else if (now - startedAt > SEARCH_SLOW_MS) numbers = Math.max(Math.ceil(numbers / 2), this.searchNumbers);
-    }
-    return { rows };
-  }
-
-  /**
-   * Leaves out what retention has dropped, and what was not received in the time asked for: exactly, but only when that is
-   * found quickly, for the order of the log is not quite that of reception.
-   */
-  private async narrow(filter: EventFilter, { from, until }: { from: number; until: number }): Promise<{ from: number; until: number }> {
-    const { rows } = await this.pool.query<{ first: number | null }>(
-      'select min(seq)::float8 as first from events where seq > $1 and seq <= $2',
-      [from, until],
-    );
-    const first = rows[0]?.first ?? null;
-    if (first === null) return { from: until, until };
-    const bounds = { from: first - 1, until };
-    if (!filter.since && !filter.until) return bounds;
-    const found = await this.receivedBetween(filter, bounds);
-    if (found === 'slow') return bounds;
-    return found ? { from: found.first - 1, until: found.last } : { from: until, until };
-  }
-
-  /** First and last number received in the filter's time; 'slow' when there are too many to look at. */
-  private async receivedBetween(
-    { since, until: before }: EventFilter,
-    { from, until }: { from: number; until: number },
-  ): Promise<{ first: number; last: number } | 'slow' | undefined> {
-    const params: unknown[] = [from, until];
-    const times = toSql({ since, until: before }, params);
-    const client = await this.pool.connect();
-    let broken: Error | undefined;
-    try {
-      await client.query(`begin read only; set local statement_timeout = ${NARROW_MS_MAX}`);
-      // The sums keep the planner from walking the index on seq in search of the first that matches.
-      const { rows } = await client.query<{ first: number | null; last: number | null }>(
-        `select min(seq + 0)::float8 as first, max(seq + 0)::float8 as last from events where seq > $1 and seq <= $2 and ${times.join(' and ')}`,
-        params,
-      );
-      await client.query('commit');
-      const { first = null, last = null } = rows[0] ?? {};
-      return first === null || last === null ? undefined : { first, last };
-    } catch (error) {
-      await client.query('rollback').catch((failure: Error) => (broken = failure));
-      if ((error as { code?: unknown }).code === QUERY_CANCELED) return 'slow';
-      throw error;
-    } finally {
-      client.release(broken);
+      if (order === 'asc') {
+        const next = Math.min(until, from + pace.numbers);
+        yield { from, until: next, days };
+        from = next;
+      } else {
+        const next = Math.max(from, until - pace.numbers);
+        yield { from: next, until, days };
+        until = next;
+      }
+      if (pace.numbers === Infinity) continue;
+      const ms = performance.now() - startedAt;
+      if (ms < SEARCH_QUICK_MS) pace.numbers = Math.min(pace.numbers * 2, STRETCH_NUMBERS_MAX);
+      else if (ms > SEARCH_SLOW_MS) pace.numbers = Math.max(Math.ceil(pace.numbers / 2), this.searchNumbers);
     }
   }
-}
 
-/** Whether most events may fail the filter, so that a page of matches can lie far apart. Creators and rooms have indexes that find theirs in order. */
-function isSelective({ q, userId, types }: EventFilter): boolean {
-  return q !== undefined || userId !== undefined || (types !== undefined && !types.includes('*'));
+  /** The stored types that patterns stand for. Read after the head: no event up to it has a type that is not listed. */
+  private async exactTypes(types: string[] | undefined): Promise<string[] | undefined> {
+    if (!types || types.includes('*')) return undefined;
+    if (!types.some((type) => type.endsWith('*'))) return [...new Set(types)];
+    const params: unknown[] = [];
+    const { rows } = await this.pool.query<{ type: string }>(`select type from event_types where ${typesLike(types, params)}`, params);
+    return rows.map(({ type }) => type);
+  }
 }
 
 function toEvent({ raw, ...row }: Row): StoredEvent {

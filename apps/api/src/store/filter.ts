@@ -22,16 +22,12 @@ const TEXT_FIELDS = ['comment', 'question', 'text'] as const;
 export function toSql(filter: EventFilter, params: unknown[]): string[] {
   const conditions: string[] = [];
   const bind = (value: unknown) => `$${params.push(value)}`;
-  if (filter.creatorIds) conditions.push(`creator_id = any(${bind(filter.creatorIds)})`);
+  const [creatorId, ...others] = filter.creatorIds ?? [];
+  // One through `=`: rows of one value of an index are in order already.
+  if (creatorId !== undefined && others.length === 0) conditions.push(`creator_id = ${bind(creatorId)}`);
+  else if (filter.creatorIds) conditions.push(`creator_id = any(${bind(filter.creatorIds)})`);
   if (filter.roomId) conditions.push(`room_id = ${bind(filter.roomId)}`);
-  if (filter.types && !filter.types.includes('*')) {
-    const exact = filter.types.filter((type) => !type.endsWith('*'));
-    const prefixes = filter.types.filter((type) => type.endsWith('*')).map((type) => `${escapeLike(type.slice(0, -1))}%`);
-    const either = [];
-    if (exact.length > 0) either.push(`type = any(${bind(exact)})`);
-    if (prefixes.length > 0) either.push(`type like any(${bind(prefixes)})`);
-    conditions.push(either.length > 0 ? `(${either.join(' or ')})` : 'false');
-  }
+  if (filter.types && !filter.types.includes('*')) conditions.push(typesLike(filter.types, params));
   if (filter.userId) {
     const user = bind(filter.userId);
     conditions.push(`(user_id = ${user} or user_handle = lower(${user}))`);
@@ -44,6 +40,17 @@ export function toSql(filter: EventFilter, params: unknown[]): string[] {
   if (filter.since) conditions.push(`received_at >= ${bind(filter.since)}`);
   if (filter.until) conditions.push(`received_at < ${bind(filter.until)}`);
   return conditions;
+}
+
+/** The condition for types and patterns of types; `params` grows by what it uses. */
+export function typesLike(types: readonly string[], params: unknown[]): string {
+  const bind = (value: unknown) => `$${params.push(value)}`;
+  const exact = types.filter((type) => !type.endsWith('*'));
+  const prefixes = types.filter((type) => type.endsWith('*')).map((type) => `${escapeLike(type.slice(0, -1))}%`);
+  const either = [];
+  if (exact.length > 0) either.push(`type = any(${bind(exact)})`);
+  if (prefixes.length > 0) either.push(`type like any(${bind(prefixes)})`);
+  return either.length > 0 ? `(${either.join(' or ')})` : 'false';
 }
 
 /** Whether a live event passes the filter; the same verdict as {@link toSql}. */

@@ -1,6 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import { connectClient } from '@tributary/runtime';
 import { runner } from 'node-pg-migrate';
+import { fillRanges } from './fill-ranges.js';
 
 /** One statement of a migration, or the wait for another process that migrates: an index over a hundred million rows takes a while. */
 const STATEMENT_MS = 3_600_000;
@@ -28,6 +29,7 @@ export async function migrate(databaseUrl: string, logger?: MigrationLogger): Pr
   } finally {
     await client.end();
   }
+  await fillRanges(databaseUrl);
   const names = applied.map(({ name }) => name);
   if (names.length > 0) logger?.info({ migrations: names }, 'database brought up to date');
   return names;

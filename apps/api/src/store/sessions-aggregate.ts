@@ -1,10 +1,13 @@
 import { allowLong } from '@tributary/runtime';
 import type { Pool, PoolClient } from 'pg';
+import { daysBetween, inDaysOrFar } from './log-ranges.js';
 
 /** Numbers looked at in one transaction; a burst is worked off in several. */
 const STEP = 5_000;
 /** What one statement of a step may take, in ms. */
 const STATEMENT_MS = 60_000;
+/** Partitions that one step may read: where days are small, 5,000 numbers are many of them. */
+const DAYS_MAX = 32;
 
 /** Gifts without a price; they add to `gifts`, but to no sum of diamonds. */
 const UNPRICED_GIFTS = `coalesce(sum(event_number(data, 'count')) filter (where type = 'tiktok.live.gift' and data->'unpriced' = 'true'), 0)`;
@@ -33,7 +36,7 @@ select room_id,
   count(*) filter (where type = 'tiktok.live.roomUser'),
   count(*) filter (where type = 'monitor.gap'),
   coalesce(sum(gap_duration(data)) filter (where type = 'monitor.gap'), 0)
-from events where seq > $1 and seq <= $2 and room_id <> '' group by room_id
+from events where seq > $1 and seq <= $2 and ${inDaysOrFar('$4')} and room_id <> '' group by room_id
 on conflict (room_id) do update set
   creator_id = excluded.creator_id, handle = excluded.handle,
   started_at = least(s.started_at, excluded.started_at),
@@ -57,7 +60,7 @@ select room_id, user_id,
   coalesce(sum(event_number(data, 'totalDiamonds')) filter (where type = 'tiktok.live.gift'), 0),
   ${UNPRICED_GIFTS}
 from events
-where seq > $1 and seq <= $2 and room_id <> '' and user_id not in ('', '0')
+where seq > $1 and seq <= $2 and ${inDaysOrFar('$3')} and room_id <> '' and user_id not in ('', '0')
   and type in ('tiktok.live.chat', 'tiktok.live.like', 'tiktok.live.gift')
 group by room_id, user_id order by room_id, user_id
 on conflict (room_id, user_id) do update set
@@ -67,7 +70,7 @@ on conflict (room_id, user_id) do update set
 
 /** Rooms of these events whose end was confirmed or taken back. */
 const TURNS = `select distinct room_id from events
-  where seq > $1 and seq <= $2 and room_id <> '' and type in ('monitor.offline', 'monitor.live', 'monitor.connected')`;
+  where seq > $1 and seq <= $2 and ${inDaysOrFar('$3')} and room_id <> '' and type in ('monitor.offline', 'monitor.live', 'monitor.connected')`;
 
 /**
  * Sessions (one per room) and their people, counted from stored events only. The position moves in the transaction of the
@@ -111,10 +114,15 @@ export class SessionsAggregate {
     );
     const { seq = 0, head = 0 } = rows[0] ?? {};
     if (head <= seq) return 0;
-    const to = Math.min(head, seq + STEP);
-    const turns = await client.query<{ room_id: string }>(TURNS, [seq, to]);
-    await client.query(SESSIONS, [seq, to, turns.rows.map(({ room_id }) => room_id)]);
-    await client.query(USERS, [seq, to]);
+    let to = Math.min(head, seq + STEP);
+    let days = await daysBetween(client, seq, to);
+    while (days.length > DAYS_MAX && to > seq + 1) {
+      to = seq + Math.ceil((to - seq) / 2);
+      days = await daysBetween(client, seq, to);
+    }
+    const turns = await client.query<{ room_id: string }>(TURNS, [seq, to, days]);
+    await client.query(SESSIONS, [seq, to, turns.rows.map(({ room_id }) => room_id), days]);
+    await client.query(USERS, [seq, to, days]);
     await client.query(`update aggregate_positions set seq = $1 where name = 'sessions'`, [to]);
     return to - seq;
   }

@@ -345,7 +345,8 @@ describe('queries and live reading', () => {
           if (!more) expect(page.reached).toBe(order === 'asc' ? page.head : 1);
         }
         expect({ filter, order, found }).toEqual({ filter, order, found: order === 'asc' ? rare : rare.toReversed() });
-        expect(empty).toBeGreaterThan(5);
+        // A viewer's events are found by index, however rare they are.
+        if (!('userId' in filter)) expect(empty).toBeGreaterThan(5);
       }
     }
     const streamed: number[] = [];
@@ -356,25 +357,18 @@ describe('queries and live reading', () => {
   });
 
   it('leaves out what was not received in the time asked for before it searches', async () => {
-    await startWriter();
-    for (const n of upTo(200)) producer.append(draft(n, { receivedAt: n * 1_000 }), '1');
-    await producer.confirmed(AbortSignal.timeout(10_000));
-    const store = new EventStore(pool, { numbers: 20, msMax: 0 });
-    const filter = { q: 'text', since: new Date(150_000), until: new Date(155_000) };
-    const page = await store.query(filter, { order: 'asc', limit: 10 });
-    expect(page).toMatchObject({ more: false, reached: 200, events: { length: 5 } });
-  });
-
-  it('finds a viewer by id and by handle over indexes', async () => {
-    const client = await pool.connect();
-    await client.query('set enable_seqscan = off');
-    const { rows } = await client.query<Record<string, string>>(
-      `explain select seq from events where seq > 0 and (user_id = '5' or user_handle = lower('Viewer.Five'))`,
-    );
-    client.release();
-    const plan = rows.map((row) => row['QUERY PLAN']).join('\n');
-    expect(plan).toMatch(/BitmapOr/);
-    expect(plan).toMatch(/user_id_seq_idx[^]*user_handle_seq_idx/);
+    await new DayPartitions(pool).ensureLive();
+    // 40 hours of the log, one event each four minutes, 4,000 numbers apart.
+    await pool.query(`insert into events (seq, day, id, type, creator_id, handle, room_id, time, received_at, data)
+      select n * 4000, current_date, 'n' || n, 't', 'c', 'h', 'r', now(), to_timestamp(n * 240), '{"comment":"text"}' from generate_series(1, 600) n`);
+    await pool.query('update log_head set seq = 2400000');
+    const store = new EventStore(pool, { numbers: 20_000, msMax: 0 });
+    const filter = { q: 'text', since: new Date(400 * 240_000), until: new Date(402 * 240_000) };
+    for (const order of ['asc', 'desc'] as const) {
+      const page = await store.query(filter, { order, limit: 10 });
+      const found = page.events.map(({ seq }) => seq / 4_000);
+      expect(found).toEqual(order === 'asc' ? [400, 401] : [401, 400]);
+    }
   });
 
   it('gives a follower everything after its position once, over feed, database and lost feed batches', async () => {

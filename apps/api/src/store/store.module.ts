@@ -8,11 +8,13 @@ import { LOGGER, POOL, REDIS, STORE_POOL } from '../resources.js';
 import { Committer } from './committer.js';
 import { DayPartitions } from './days.js';
 import { EventStore } from './event-store.js';
+import { buildIndexes } from './index-builder.js';
 import { SessionsAggregate } from './sessions-aggregate.js';
 import { StoreController, StoreWriter } from './writer.js';
 
 const TRIM_EVERY_MS = 5_000;
 const DAYS_EVERY_MS = 3_600_000;
+const INDEXES_EVERY_MS = 600_000;
 const AGGREGATE_EVERY_MS = 1_000;
 /** Stored this much later than appended, the store role is not ready. */
 const LAG_MS_MAX = 30_000;
@@ -30,13 +32,18 @@ class StoreUpkeep implements OnApplicationBootstrap, OnApplicationShutdown {
     @Inject(DayPartitions) private readonly days: DayPartitions,
     @Inject(SessionsAggregate) private readonly sessions: SessionsAggregate,
     @Inject(Readiness) private readonly readiness: Readiness,
+    @Inject(STORE_POOL) private readonly pool: Pool,
   ) {}
 
   onApplicationBootstrap(): void {
     const { logger } = this;
     this.loops = [
       startLoop({ name: 'inbox trimming', everyMs: TRIM_EVERY_MS, logger }, () => this.writer.upkeep()),
-      startLoop({ name: 'day partitions', everyMs: DAYS_EVERY_MS, logger }, () => this.keepDays()),
+      startLoop({ name: 'day partitions', everyMs: DAYS_EVERY_MS, logger }, (signal) => this.keepDays(signal)),
+      startLoop({ name: 'index building', everyMs: INDEXES_EVERY_MS, logger }, async (signal) => {
+        const built = await buildIndexes(this.pool, signal);
+        if (built.length > 0) logger.info({ indexes: built.length }, 'missing indexes were built');
+      }),
       startLoop({ name: 'session counts', everyMs: AGGREGATE_EVERY_MS, logger }, async (signal) => {
         await this.sessions.catchUp(signal);
       }),
@@ -48,10 +55,10 @@ class StoreUpkeep implements OnApplicationBootstrap, OnApplicationShutdown {
     await Promise.all(this.loops.map((loop) => loop.stop()));
   }
 
-  private async keepDays(): Promise<void> {
+  private async keepDays(signal: AbortSignal): Promise<void> {
     await this.days.ensureLive();
     if (this.config.retentionDays === 0) return;
-    const dropped = await this.days.dropOlderThan(this.config.retentionDays);
+    const dropped = await this.days.dropOlderThan(this.config.retentionDays, signal);
     if (dropped.length > 0) this.logger.info({ days: dropped.length }, 'days past their retention were dropped');
   }
 

@@ -3,7 +3,9 @@ import type { SecretBox } from '@tributary/runtime';
 import type { Pool, PoolClient } from 'pg';
 import { newId } from '../ids.js';
 import { inTransaction } from '../projections/versions.js';
-import { toSql } from '../store/filter.js';
+import { selectEvents } from '../store/event-select.js';
+import type { EventFilter } from '../store/filter.js';
+import { LogRanges } from '../store/log-ranges.js';
 import type { Endpoint, EndpointSettings, EndpointState, SealedPart } from './endpoint.js';
 import { filterOf } from './endpoint.js';
 import { ENDPOINT_COLUMNS, type EndpointRow, settingColumns, toEndpoint } from './endpoint-row.js';
@@ -53,9 +55,8 @@ const STATUS_FROM = `webhook_endpoints e join webhook_readers r on r.id = e.id
     from (select count(*) as n, count(*) filter (where attempt > 0) as retrying, min(seq) filter (where not test and replay_id is null) as seq
       from webhook_deliveries where endpoint_id = e.id and state = 'open') d,
     (select count(*) as n, min(seq) filter (where replay_id is null) as seq from webhook_unattempted where endpoint_id = e.id) u) o
-  left join lateral (
-    select received_at as at from events
-    where seq >= least(o.seq, case when r.position < (select seq from log_head) then r.position + 1 end) order by seq limit 1) l on true
+  cross join lateral (
+    select received_from_seq(least(o.seq, case when r.position < (select seq from log_head) then r.position + 1 end)) as at) l
   cross join lateral (
     with newest as (
       select id, state, attempt, attempts from webhook_deliveries
@@ -238,27 +239,22 @@ export class EndpointStore {
 
   /** What an endpoint has not got yet; bounded in what it counts and in time. */
   async backlog(endpoint: EndpointStatus): Promise<Backlog> {
-    const params: unknown[] = [endpoint.position];
-    const conditions = ['seq > $1', ...toSql(filterOf(endpoint), params)].join(' and ');
     const client = await this.pool.connect();
     let broken: Error | undefined;
     try {
       await client.query('begin');
       await client.query(`set local statement_timeout = ${COUNT_MS_MAX}`);
       const open = await client.query<{ at: Date | null }>(
-        `select received_at as at from events where seq = least(
+        `select received_at as at from events_by_seq(array[least(
            (select min(seq) from webhook_deliveries where endpoint_id = $1 and state = 'open' and not test),
-           (select min(seq) from webhook_unattempted where endpoint_id = $1))`,
+           (select min(seq) from webhook_unattempted where endpoint_id = $1))])`,
         [endpoint.id],
       );
-      const waiting = await client.query<{ n: number; at: Date | null }>(
-        `select count(*)::int as n, (array_agg(received_at order by seq))[1] as at
-         from (select seq, received_at from events where ${conditions} order by seq limit ${COUNTED_MAX + 1}) as next`,
-        params,
-      );
+      const waiting = await countFrom(client, filterOf(endpoint), endpoint.position);
       await client.query('commit');
-      const { n, at } = waiting.rows[0]!;
-      return { events: Math.min(n, COUNTED_MAX), more: n > COUNTED_MAX, oldestAt: open.rows[0]?.at ?? at };
+      const oldestAt = open.rows[0]?.at ?? waiting.at;
+      if (!waiting.complete) return { events: null, more: true, oldestAt };
+      return { events: Math.min(waiting.n, COUNTED_MAX), more: waiting.n > COUNTED_MAX, oldestAt };
     } catch (error) {
       await client.query('rollback').catch((rollbackError: Error) => (broken = rollbackError));
       if ((error as { code?: string }).code !== QUERY_CANCELED) throw error;
@@ -286,5 +282,32 @@ export class EndpointStore {
     const { lastCategory, dead, ...endpoint } = rest;
     const reader = { position, failingSince, succeededAt, failedAt, throttledUntil };
     return { ...toEndpoint(endpoint, this.box), ...reader, open, retrying, oldestAt, delivered, failed, lastCategory, dead };
+  }
+}
+
+/** How many events after a position match, up to one more than {@link COUNTED_MAX}, and when the first of them was received. */
+async function countFrom(
+  client: PoolClient,
+  filter: EventFilter,
+  after: number,
+): Promise<{ n: number; at: Date | null; complete: boolean }> {
+  const deadline = performance.now() + COUNT_MS_MAX;
+  const ranges = new LogRanges(client);
+  const found: { n: number; at: Date | null } = { n: 0, at: null };
+  for (let from = after; ;) {
+    const { head, windows, reached } = await ranges.look({ from, until: Infinity, order: 'asc' });
+    for (const window of windows) {
+      const select = selectEvents('e.seq, e.received_at', filter, window, { order: 'asc', limit: COUNTED_MAX + 1 - found.n });
+      const { rows } = await client.query<{ n: number; at: Date | null }>(
+        `select count(*)::int as n, (array_agg(received_at order by seq))[1] as at from (${select.text}) as next`,
+        select.values,
+      );
+      found.n += rows[0]?.n ?? 0;
+      found.at ??= rows[0]?.at ?? null;
+      if (found.n > COUNTED_MAX) return { ...found, complete: true };
+      if (performance.now() > deadline) return { ...found, complete: false };
+    }
+    if (reached >= head.seq) return { ...found, complete: true };
+    from = reached;
   }
 }

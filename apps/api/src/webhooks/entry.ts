@@ -1,7 +1,9 @@
 import { EnvelopeWriter, type StoredEvent, toEnvelope } from '@tributary/events';
 import { encodeCursor } from '@tributary/log';
 import type { Pool } from 'pg';
-import { type EventFilter, toSql } from '../store/filter.js';
+import { selectEvents } from '../store/event-select.js';
+import type { EventFilter } from '../store/filter.js';
+import { LogRanges } from '../store/log-ranges.js';
 
 /** A stored event on its way to receivers. Its JSON is made once, however many endpoints get it. */
 export class Entry {
@@ -51,22 +53,33 @@ type Row = Omit<StoredEvent, 'data' | 'raw'> & { data: string };
 
 /** Reads stored events for deliveries; their data stays text from the database to the receiver. */
 export class EntryReader {
-  constructor(private readonly pool: Pool) {}
+  private readonly ranges: LogRanges;
 
-  /** Matching events after `after` and up to `to`, or the head of the log where that is before; at most `limit` (1 or more) of them. */
+  constructor(private readonly pool: Pool) {
+    this.ranges = new LogRanges(pool);
+  }
+
+  /**
+   * Matching events after `after` and up to `to`, or the head of the log where that is before; at most `limit` (1 or more) of
+   * them. It looks at a few days at most: go on from `reached`.
+   */
   async page(filter: EventFilter, { after, to: wanted, limit }: { after: number; to: number; limit: number }): Promise<EntryPage> {
-    const params: unknown[] = [after, wanted, limit];
-    const conditions = ['e.seq > $1', 'e.seq <= least(h.seq, $2)', ...toSql(filter, params)].join(' and ');
+    const look = await this.ranges.look({ from: after, until: wanted, order: 'asc' });
+    const [window] = look.windows;
+    if (!window) return { entries: [], reached: look.reached, oldest: look.head.oldestSeq };
+    const select = selectEvents('*', filter, window, { order: 'asc', limit });
     // One snapshot: what the head says is complete is there.
     const { rows } = await this.pool.query<Row & { log: string }>(
-      `select ${LOG}, ${COLUMNS}
-       from log_head h left join lateral (select * from events e where ${conditions} order by e.seq limit $3) e on true`,
-      params,
+      `with e as materialized (${select.text}) select ${LOG}, ${COLUMNS} from log_head h left join e on true order by e.seq`,
+      select.values,
     );
-    const [head = after, generation = 0, oldest = 0] = rows[0]?.log.split(' ').map(Number) ?? [];
+    const [, generation = 0, oldest = 0] = rows[0]?.log.split(' ').map(Number) ?? [];
+    // The days were those of a log that is gone meanwhile.
+    if (generation !== look.head.generation) return { entries: [], reached: after, oldest };
     const entries = rows.filter((row) => row.id !== null).map((row) => storedEntry(row, generation));
-    const reached = entries.length === limit ? entries.at(-1)!.seq : Math.max(after, Math.min(head, wanted));
-    return { entries, reached, oldest };
+    // Behind the last window there is nothing up to `look.reached`.
+    const end = look.windows.length === 1 ? look.reached : window.until;
+    return { entries, reached: entries.length === limit ? entries.at(-1)!.seq : end, oldest };
   }
 
   /**
@@ -75,12 +88,12 @@ export class EntryReader {
    */
   async ofDeliveries(wanted: readonly { endpointId: string; id: string; seqs?: readonly number[] }[]): Promise<Map<string, Entry[]>> {
     const { rows } = await this.pool.query<Row & { delivery: string; generation: number; known: boolean }>(
-      `select w.id as delivery, s.seqs is not null as known, h.generation::float8 as generation, ${COLUMNS}
-       from jsonb_to_recordset($1::jsonb) as w ("endpointId" text, id text, seqs bigint[])
-       cross join log_head h
-       left join webhook_deliveries d on w.seqs is null and d.endpoint_id = w."endpointId" and d.id = w.id
-       cross join lateral (select coalesce(w.seqs, d.seqs) as seqs) s
-       left join events e on e.seq = any(s.seqs)
+      `with w as materialized (
+         select w.id, coalesce(w.seqs, d.seqs) as seqs from jsonb_to_recordset($1::jsonb) as w ("endpointId" text, id text, seqs bigint[])
+         left join webhook_deliveries d on w.seqs is null and d.endpoint_id = w."endpointId" and d.id = w.id)
+       select w.id as delivery, w.seqs is not null as known, h.generation::float8 as generation, ${COLUMNS}
+       from w cross join log_head h
+       left join events_by_seq(array(select distinct n from w, unnest(w.seqs) as n)) e on e.seq = any(w.seqs)
        order by e.seq`,
       [JSON.stringify(wanted.map(({ endpointId, id, seqs }) => ({ endpointId, id, seqs })))],
     );

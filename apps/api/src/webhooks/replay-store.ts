@@ -1,5 +1,6 @@
 import type { Pool } from 'pg';
 import { newId } from '../ids.js';
+import { LogRanges } from '../store/log-ranges.js';
 import { inTransaction } from '../projections/versions.js';
 
 export const REPLAY_STATES = ['running', 'done', 'cancelled'] as const;
@@ -97,11 +98,7 @@ export class ReplayStore {
   }
 
   /** The position before the first event received at or after `since`; the head of the log when there is none. */
-  async positionAt(since: Date): Promise<number> {
-    const { rows } = await this.pool.query<{ seq: number }>(
-      `select coalesce((select min(seq) - 1 from events where received_at >= $1), (select seq from log_head))::float8 as seq`,
-      [since],
-    );
-    return rows[0]!.seq;
+  positionAt(since: Date): Promise<number> {
+    return new LogRanges(this.pool).positionAt(since);
   }
 }

@@ -1,14 +1,16 @@
 -- Appends a batch of one producer run to one partition of the inbox: all of it that is new, or nothing.
--- KEYS  1 events  2 leases  3 producers  4 stored  5 epoch  6 carry  7 last  8 appended      (one hash tag)
+-- KEYS  1 events  2 leases  3 producers  4 stored  5 epoch  6 carry  7 last  8 appended  9 taker of this run      (one hash tag)
 -- ARGV  1 run  2 number of the first event  3 number up to which the run knows its events are stored
 --       4 bytes this partition may take (0: no bound)  5 epoch to set if there is none; differs in each call  6 wake channel  7 count
+--       8 who appends: '' the run itself, else the process that replays its spool
 --       then for each event 11: creator, fence ('' accepted before, '!' refused before: neither is judged again), carry ('' unchanged), id, type, handle, room, ts, at, data, raw ('' none)
--- Returns {status, appended up to, stored up to, refused numbers}
+-- Returns {status, appended up to, stored up to, refused numbers, epoch}
 --   OK       everything is in the stream, or was before
 --   HOLE     events between are missing here: send again from the oldest that is not stored; nothing was changed
 --   FULL     the partition has reached its bound; nothing was changed
 --   NOLEASE  no lease is recorded at all for a creator of events never sent before (a wipe): renew first; nothing was changed,
 --            and in place of numbers these creators are named
+--   TAKEN    another process has taken over the spool of this run: go on under a new run; nothing was changed
 -- What was accepted once belongs to the log, whoever holds its creator by now: only Redis has lost it.
 -- Each entry carries 'call' (no two calls have the same: an entry of equal id and call has the same past on any server)
 -- and 'before', the entries and bytes appended before it, so that what is in the stream is a difference.
@@ -16,16 +18,21 @@
 -- More than a batch takes: nearer to the bound it is weighed.
 local BATCH_BYTES_MAX = 2000000
 local run, first, confirmed = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
-local count = tonumber(ARGV[7])
+local count, holder = tonumber(ARGV[7]), ARGV[8]
 local last = tonumber(redis.call('HGET', KEYS[3], run) or '-1')
 local stored = tonumber(string.match(redis.call('HGET', KEYS[4], run) or '0', '^%d+'))
 
+-- Before everything else: two that append one run would take each other's numbers for events that are there.
+local taker = redis.call('GET', KEYS[9])
+if taker and taker ~= holder then return { 'TAKEN', math.max(last, 0), stored, {}, '' } end
+-- A wipe takes the mark too; the one who replays puts it back, for a week.
+if holder ~= '' and not taker then redis.call('SET', KEYS[9], holder, 'EX', 604800) end
+
 if first > last + 1 and first ~= confirmed + 1 then
-  return { 'HOLE', math.max(last, 0), stored, {} }
+  return { 'HOLE', math.max(last, 0), stored, {}, '' }
 end
 if last < first - 1 then last = first - 1 end
-if count == 0 then return { 'OK', last, stored, {} } end
-if first + count - 1 <= last then return { 'OK', last, stored, {} } end
+if count == 0 or first + count - 1 <= last then return { 'OK', last, stored, {}, redis.call('GET', KEYS[5]) or '' } end
 
 -- Entries and bytes ever appended, and the bytes before the oldest entry that remains, as last looked up.
 local entries, bytes, gone = string.match(redis.call('GET', KEYS[8]) or '', '^(%d+) (%d+) (%d+)$')
@@ -47,7 +54,7 @@ end
 local function isFull(bytesMax)
   local used = bytes - gone
   if used + BATCH_BYTES_MAX <= bytesMax or used <= bytesMax / 2 then return false end
-  for i = math.max(0, last + 1 - first), count - 1 do used = used + costOf(8 + i * 11) end
+  for i = math.max(0, last + 1 - first), count - 1 do used = used + costOf(9 + i * 11) end
   return used > bytesMax
 end
 local bytesMax = tonumber(ARGV[4])
@@ -57,12 +64,12 @@ if bytesMax > 0 and isFull(bytesMax) then
   for i = 1, oldest and #oldest[2] or 0, 2 do
     if oldest[2][i] == 'before' then gone = tonumber(string.match(oldest[2][i + 1], '%d+$')) end
   end
-  if isFull(bytesMax) then return { 'FULL', last, stored, {} } end
+  if isFull(bytesMax) then return { 'FULL', last, stored, {}, '' } end
 end
 
 local fences, leaseless = {}, {}
 for i = 0, count - 1 do
-  local creator, fence = ARGV[8 + i * 11], ARGV[9 + i * 11]
+  local creator, fence = ARGV[9 + i * 11], ARGV[10 + i * 11]
   if first + i > last and fence ~= '' and fence ~= '!' and fences[creator] == nil then
     local lease = redis.call('HGET', KEYS[2], creator)
     if lease then
@@ -73,14 +80,14 @@ for i = 0, count - 1 do
     end
   end
 end
-if #leaseless > 0 then return { 'NOLEASE', last, stored, leaseless } end
+if #leaseless > 0 then return { 'NOLEASE', last, stored, leaseless, '' } end
 
 redis.call('SETNX', KEYS[5], ARGV[5])
 local refused, seen = {}, {}
 for i = 0, count - 1 do
   local n = first + i
   if n > last then
-    local a = 8 + i * 11
+    local a = 9 + i * 11
     local creator = ARGV[a]
     local fence = ARGV[a + 1]
     if fence ~= '' and fence ~= fences[creator] then
@@ -104,4 +111,4 @@ local upTo = first + count - 1
 redis.call('HSET', KEYS[3], run, string.format('%.0f', upTo))
 redis.call('SET', KEYS[8], string.format('%d %d %d', entries, bytes, gone))
 redis.call('PUBLISH', ARGV[6], '1')
-return { 'OK', upTo, stored, refused }
+return { 'OK', upTo, stored, refused, redis.call('GET', KEYS[5]) }

@@ -27,6 +27,8 @@ export class LogKeys {
   leases = (partition: number): string => this.of(partition, 'leases');
   /** Hash: producer run -> number of its last appended event. */
   producers = (partition: number): string => this.of(partition, 'producers');
+  /** String: the process that replays the spool of a run, whose own appends are refused from then on; a week long. */
+  taker = (partition: number, run: string): string => this.of(partition, `taker:${run}`);
   /** Hash: producer run -> number up to which the store has committed. */
   stored = (partition: number): string => this.of(partition, 'stored');
   /** String: random id of this life of the partition; gone, and so different, after a wipe. */

@@ -56,6 +56,8 @@ export class PartitionQueue implements Verdicts {
   readonly refused: Set<number>;
   busy = false;
   failures = 0;
+  /** Differs once the numbers of its events have changed: an answer about the old ones says nothing about the new ones. */
+  generation = 0;
   /** Redis failed or was full at the last try. */
   isStuck = false;
   /** ms since 1970 when the oldest event that is on disk alone and not in Redis was taken, about. */
@@ -142,5 +144,25 @@ export class PartitionQueue implements Verdicts {
     this.confirmed = next - 1;
     this.sent = next - 1;
     this.judged = Math.max(this.judged, next - 1);
+  }
+
+  /**
+   * Goes on as another run, which numbers what is in memory from 1 on; verdicts stay. What is on disk alone belongs to
+   * whoever has the old run now.
+   * @returns how many those are: not yet judged, and not yet confirmed
+   */
+  renumber(): { unjudged: number; unconfirmed: number } {
+    const { base } = this;
+    const left = { unjudged: Math.max(0, base - this.judged), unconfirmed: base - this.confirmed };
+    const refused = [...this.refused];
+    this.refused.clear();
+    for (const n of refused) if (n > base) this.refused.add(n - base);
+    this.judged = Math.max(0, this.judged - base);
+    this.base = 0;
+    this.confirmed = 0;
+    this.sent = 0;
+    this.diskOldestAt = 0;
+    this.generation += 1;
+    return left;
   }
 }

@@ -71,6 +71,8 @@ export class InboxProducer {
   private readonly lowBytes: number;
   private isHigh = false;
   private isStopped = false;
+  /** New runs that this process has begun. */
+  private runs = 0;
   private flushTimer: NodeJS.Timeout | undefined;
   private probeTimer: NodeJS.Timeout | undefined;
 
@@ -88,6 +90,7 @@ export class InboxProducer {
         memoryBytes: () => this.counts.bytes,
         evictBytes: retainBytesMax * EVICT_SHARE,
         onEvicted: onFreed,
+        onTaken: () => this.leaveRun(),
       });
     }
     const readBack = this.spool?.readBack;
@@ -98,6 +101,7 @@ export class InboxProducer {
       readBack,
       onFreed,
       onStuck: () => this.spool?.wake(),
+      onTaken: () => this.leaveRun(),
     });
   }
 
@@ -197,6 +201,30 @@ export class InboxProducer {
   private probe(): void {
     this.appender.probe();
     this.spool?.wake();
+  }
+
+  /**
+   * Another process has the spool of this run, and may append under it alone. What is in memory goes on as a new run, from
+   * the oldest event that is not stored: what both bring is known by its id. What is on disk alone comes from there.
+   */
+  private leaveRun(): void {
+    const { logger, run } = this.options;
+    this.runs += 1;
+    const next = `${run}.${this.runs}`;
+    const left = this.spool?.succeed(next) ?? { run, onDisk: this.queues.map(() => 0) };
+    const unconfirmed = this.queues.map((queue) => {
+      const { unjudged, unconfirmed: events } = queue.renumber();
+      this.appender.counts.appended += unjudged;
+      this.appender.counts.confirmed += events;
+      return { events, unjudged };
+    });
+    const events = unconfirmed.reduce((sum, part) => sum + part.events, 0);
+    logger.warn(
+      { run: left.run, next, events },
+      'another process has taken over the spool of this run; its events come from there, and a new run begins',
+    );
+    this.spool?.wake();
+    void this.appender.succeed(next, left);
   }
 
   private free(bytes: number): void {

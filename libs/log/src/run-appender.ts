@@ -6,6 +6,7 @@ import { reasonOf } from '@tributary/runtime/reason';
 import { sendEncoded } from './encoded-command.js';
 import type { LogKeys } from './keys.js';
 import {
+  ACCEPTED,
   CREATOR_ARG,
   FENCE_ARG,
   type Item,
@@ -23,6 +24,11 @@ const NOLEASE_WAIT_MS = 200;
 const FULL_WAIT_MS = 500;
 /** Wait for the store to confirm what comes before events that are lost. */
 const SKIP_WAIT_MS = 250;
+/** For so long a fence that was given up is not asked for; then one question shows whether its lease is back. */
+const ABANDONED_MS = 5_000;
+const TAKEN_WAIT_MS = 200;
+/** A taker that brings no event of a run nearer for this long is not waited for: the order of a creator's events is worth no more. */
+const TAKER_PATIENCE_MS = 10_000;
 
 export interface LogLogger {
   info(fields: object, message: string): void;
@@ -30,13 +36,27 @@ export interface LogLogger {
   error(fields: object, message: string): void;
 }
 
-/** Reads a run's events back that are on disk alone: consecutive ones from number `n` on, or where the next ones are. */
-export type ReadBack = (partition: number, n: number, eventsMax: number) => Promise<{ events: { args: string[] }[] } | { next: number }>;
+/** Events read back from disk: consecutive ones, the number of the next ones there are, or the word that another process has them. */
+export type ReadEvents = { events: { args: string[] }[] } | { next: number } | { isTaken: true };
+/** Reads a run's events back that are on disk alone, from number `n` on. */
+export type ReadBack = (partition: number, n: number, eventsMax: number) => Promise<ReadEvents>;
+
+/** A run that was left to whoever took its spool: what is to be in Redis of it before its successor goes on. */
+export interface LeftRun {
+  run: string;
+  /** By partition: number of the last event on disk. */
+  onDisk: readonly number[];
+}
+
+/** By partition: the number up to which events of a run that was left are in Redis, or on the way there; Infinity: all. */
+export type LeftRunFate = number[];
 
 export interface RunAppenderOptions {
   redis: Redis;
   keys: LogKeys;
   run: string;
+  /** Of a run that ended: the process that replays it, to which alone its numbers belong. */
+  holder?: string;
   /** Bytes the whole inbox may take in Redis; 0: no bound. */
   inboxBytesMax: number;
   /** One for each partition. */
@@ -50,9 +70,11 @@ export interface RunAppenderOptions {
   onFreed(bytes: number): void;
   /** Redis failed or is full: what waits now waits longer. */
   onStuck?(): void;
+  /** Another process has the run. */
+  onTaken?(): void;
 }
 
-type Status = 'OK' | 'HOLE' | 'FULL' | 'NOLEASE';
+type Status = 'OK' | 'HOLE' | 'FULL' | 'NOLEASE' | 'TAKEN';
 interface Answer {
   status: Status;
   upTo: number;
@@ -71,14 +93,18 @@ export class RunAppender {
   private readonly bytesPerPartition: number;
   /** Creators without a lease, and since when, by the monotonic clock in ms. */
   private readonly leaseless = new Map<string, number>();
-  /** Creators whose lease was waited for long enough. */
-  private readonly abandoned = new Set<string>();
+  /** Creators whose lease was waited for long enough: the fence that is given up, and until when, by the monotonic clock in ms. */
+  private readonly abandoned = new Map<string, { fence: number; until: number }>();
   private readonly scriptKeys: string[][] = [];
   private readonly epochs = randomBytes(6).toString('base64url');
   private calls = 0;
   private complaint: Status | 'error' | undefined;
+  private run: string;
+  /** Runs that were left and that come to Redis first: until then nothing is sent. */
+  private holds = 0;
 
   constructor(private readonly options: RunAppenderOptions) {
+    this.run = options.run;
     this.bytesPerPartition = Math.floor(options.inboxBytesMax / options.keys.partitions);
   }
 
@@ -87,7 +113,7 @@ export class RunAppender {
     const { stream } = this.options.redis;
     stream?.cork();
     this.options.queues.forEach((queue, partition) => {
-      if (queue.unsent > 0) void this.pump(queue, partition);
+      if (queue.unsent > 0 && this.holds === 0) void this.pump(queue, partition);
     });
     // After the batches are put together, which takes turns of the microtask queue, and before anything else.
     queueMicrotask(() => process.nextTick(() => stream?.uncork()));
@@ -96,7 +122,7 @@ export class RunAppender {
   /** Asks what the store has confirmed, and sends what waits. */
   probe(): void {
     this.options.queues.forEach((queue, partition) => {
-      if (queue.unconfirmed > 0) void this.pump(queue, partition, true);
+      if (queue.unconfirmed > 0 && this.holds === 0) void this.pump(queue, partition, true);
     });
   }
 
@@ -104,12 +130,50 @@ export class RunAppender {
     this.stopped.abort();
   }
 
+  /**
+   * Goes on as another run, whose queues were renumbered just now, once whoever took the old one has brought it to Redis,
+   * so that a creator's events stay in order; or once that does not come nearer.
+   */
+  async succeed(run: string, left: LeftRun): Promise<LeftRunFate> {
+    this.run = run;
+    this.scriptKeys.length = 0;
+    this.holds += 1;
+    const fate = await Promise.all(left.onDisk.map((upTo, partition) => this.follow(left.run, partition, upTo)));
+    this.holds -= 1;
+    this.flush();
+    return fate;
+  }
+
+  /** Waits until events up to `upTo` of another run are in Redis. */
+  private async follow(run: string, partition: number, upTo: number): Promise<number> {
+    let appended = upTo === 0 ? 0 : -1;
+    let isTaken = false;
+    for (let patienceMs = TAKER_PATIENCE_MS; appended < upTo && patienceMs > 0 && !this.stopped.signal.aborted;) {
+      try {
+        const [status, known] = (await this.ask(run, partition)) as [Status, number];
+        isTaken ||= status === 'TAKEN';
+        patienceMs = known > appended ? TAKER_PATIENCE_MS : patienceMs - TAKEN_WAIT_MS;
+        appended = known;
+      } catch (error) {
+        // Nobody brings anything to a Redis that is away, so that this time does not count.
+        this.complain('error', partition, reasonOf(error));
+      }
+      if (appended < upTo) await pause(TAKEN_WAIT_MS, this.stopped.signal);
+    }
+    return isTaken ? Infinity : appended;
+  }
+
+  /** How far a run is in a partition; appends nothing. */
+  private ask(run: string, partition: number): Promise<unknown> {
+    return APPEND.run(this.options.redis, this.keysOf(partition, run), [run, '1', '0', '0', '', '', '0', '']);
+  }
+
   private async pump(queue: PartitionQueue, partition: number, isProbe = false): Promise<void> {
     if (queue.busy) return;
     queue.busy = true;
     try {
       let again = isProbe || queue.unsent > 0;
-      while (again && !this.stopped.signal.aborted) {
+      while (again && this.holds === 0 && !this.stopped.signal.aborted) {
         const waitMs = await this.send(queue, partition);
         if (waitMs > 0) await pause(waitMs, this.stopped.signal);
         again = queue.unsent > 0;
@@ -125,14 +189,17 @@ export class RunAppender {
     let answer: Answer;
     let first: number;
     let waitMs = 0;
+    const { generation } = queue;
     try {
       const next = await this.nextBatch(queue, partition);
+      if (queue.generation !== generation) return 0;
       batch = next ?? [];
       if (!next) waitMs = SKIP_WAIT_MS;
       first = queue.sent + 1;
       answer = await this.call(queue, partition, batch);
+      if (queue.generation !== generation) return 0;
     } catch (error) {
-      if (this.stopped.signal.aborted) return 0;
+      if (this.stopped.signal.aborted || queue.generation !== generation) return 0;
       queue.isStuck = true;
       this.complain('error', partition, reasonOf(error));
       this.options.onStuck?.();
@@ -143,7 +210,7 @@ export class RunAppender {
     queue.isStuck = status === 'FULL';
     if (status === 'OK') {
       this.accepted(queue, batch, first, Math.min(upTo, first - 1 + batch.length), about.map(Number));
-      if (this.complaint) this.options.logger.info({ run: this.options.run, partition }, 'the inbox takes events again');
+      if (this.complaint) this.options.logger.info({ run: this.run, partition }, 'the inbox takes events again');
       this.complaint = undefined;
     } else if (status === 'HOLE') {
       const resending = queue.sent - queue.confirmed;
@@ -151,10 +218,13 @@ export class RunAppender {
       this.counts.resent += resending;
       queue.sent = queue.confirmed;
       waitMs = 1;
+    } else if (status === 'TAKEN') {
+      this.options.onTaken?.();
+      return TAKEN_WAIT_MS;
     } else {
       this.complain(status, partition);
       if (status === 'FULL') this.options.onStuck?.();
-      waitMs = status === 'FULL' ? FULL_WAIT_MS : this.missLeases(about);
+      waitMs = status === 'FULL' ? FULL_WAIT_MS : this.missLeases(about, batch);
     }
     const before = queue.confirmed;
     this.options.onFreed(queue.confirm(stored));
@@ -166,7 +236,13 @@ export class RunAppender {
   private async nextBatch(queue: PartitionQueue, partition: number): Promise<Item[] | undefined> {
     const { readBack } = this.options;
     while (queue.sent < queue.base && readBack) {
+      const { generation } = queue;
       const read = await readBack(partition, queue.sent + 1, Math.min(BATCH_EVENTS_MAX, queue.base - queue.sent));
+      if (queue.generation !== generation) return undefined;
+      if ('isTaken' in read) {
+        this.options.onTaken?.();
+        return undefined;
+      }
       if ('events' in read) {
         queue.diskOldestAt = receivedAt(read.events[0]!.args);
         return read.events.map(({ args }) => ({ args, bytes: 0, takenAt: receivedAt(args) }));
@@ -177,7 +253,7 @@ export class RunAppender {
       const next = Math.min(read.next, queue.base + 1);
       this.counts.lost += next - 1 - queue.sent;
       this.options.logger.error(
-        { run: this.options.run, partition, from: queue.sent + 1, to: next - 1 },
+        { run: this.run, partition, from: queue.sent + 1, to: next - 1 },
         'spooled events cannot be read back; they are lost',
       );
       queue.skipTo(next);
@@ -190,17 +266,31 @@ export class RunAppender {
     // Events sent again were counted when they were appended first.
     this.counts.appended += Math.max(0, upTo - Math.max(queue.judged, first - 1));
     queue.sent = Math.max(queue.sent, upTo);
+    const judged = Math.max(queue.judged, first - 1);
     for (const n of queue.judge(upTo, refused)) {
       this.counts.refused += 1;
       const { args } = batch[n - first]!;
-      if (this.abandoned.has(args[CREATOR_ARG]!)) this.counts.abandoned += 1;
+      if (this.isAbandoned(args, 0)) this.counts.abandoned += 1;
       this.options.onRefused(nameOf(args));
     }
-    if (this.leaseless.size > 0) for (const { args } of batch) this.leaseless.delete(args[CREATOR_ARG]!);
+    if (this.leaseless.size === 0) return;
+    // Their leases are there.
+    for (let n = judged + 1; n <= upTo; n += 1) {
+      if (queue.refused.has(n)) continue;
+      const creator = batch[n - first]!.args[CREATOR_ARG]!;
+      this.leaseless.delete(creator);
+      this.abandoned.delete(creator);
+    }
+  }
+
+  /** Whether an event is of a fence that was given up, at `now`. A later fence of its creator is judged anew, and in a while this one too. */
+  private isAbandoned(args: readonly string[], now = performance.now()): boolean {
+    const given = this.abandoned.get(args[CREATOR_ARG]!);
+    return given !== undefined && now < given.until && args[FENCE_ARG] !== ACCEPTED && Number(args[FENCE_ARG]) <= given.fence;
   }
 
   /** Remembers since when creators have no lease; returns how long to wait, in ms. */
-  private missLeases(creators: readonly (number | string)[]): number {
+  private missLeases(creators: readonly (number | string)[], batch: readonly Item[]): number {
     const { noLeaseMsMax } = this.options;
     if (noLeaseMsMax === undefined) return NOLEASE_WAIT_MS;
     const now = performance.now();
@@ -208,28 +298,24 @@ export class RunAppender {
     for (const creator of creators.map(String)) {
       const since = this.leaseless.get(creator) ?? now;
       this.leaseless.set(creator, since);
-      if (now - since >= noLeaseMsMax) this.abandoned.add(creator);
-      else waitMs = NOLEASE_WAIT_MS;
+      if (now - since >= noLeaseMsMax) {
+        const fences = batch.map(({ args }) => (args[CREATOR_ARG] === creator ? Number(args[FENCE_ARG]) || 0 : 0));
+        const fence = Math.max(...fences);
+        this.abandoned.set(creator, { fence, until: now + ABANDONED_MS });
+      } else waitMs = NOLEASE_WAIT_MS;
     }
     return waitMs;
   }
 
   private async call(queue: PartitionQueue, partition: number, batch: Item[]): Promise<Answer> {
-    const { keys, run, redis } = this.options;
-    const scriptKeys = (this.scriptKeys[partition] ??= [
-      keys.inbox(partition),
-      keys.leases(partition),
-      keys.producers(partition),
-      keys.stored(partition),
-      keys.epoch(partition),
-      keys.carry(partition),
-      keys.last(partition),
-      keys.appended(partition),
-    ]);
+    const { keys, redis, holder = '' } = this.options;
+    const { run } = this;
+    const scriptKeys = (this.scriptKeys[partition] ??= this.keysOf(partition, run));
     const first = queue.sent + 1;
     // Differs in each call, which positions rely on: the client never sends a command twice.
     const epoch = `${this.epochs}${(this.calls += 1).toString(36)}`;
-    const head = [run, String(first), String(queue.confirmed), String(this.bytesPerPartition), epoch, keys.wake, String(batch.length)];
+    const numbers = [String(first), String(queue.confirmed), String(this.bytesPerPartition)];
+    const head = [run, ...numbers, epoch, keys.wake, String(batch.length), holder];
     const events = batch.map((item, at) => this.argsOf(queue, first + at, item));
     const [status, upTo, stored, about] = (await this.append(redis, scriptKeys, [head, ...events])) as [
       Status,
@@ -240,10 +326,25 @@ export class RunAppender {
     return { status, upTo, stored, about };
   }
 
+  private keysOf(partition: number, run: string): string[] {
+    const { keys } = this.options;
+    return [
+      keys.inbox(partition),
+      keys.leases(partition),
+      keys.producers(partition),
+      keys.stored(partition),
+      keys.epoch(partition),
+      keys.carry(partition),
+      keys.last(partition),
+      keys.appended(partition),
+      keys.taker(partition, run),
+    ];
+  }
+
   /** An event's arguments with the verdict that is known of it in place of its fence. */
   private argsOf(queue: PartitionQueue, n: number, { args }: Item): string[] {
     const fence = args[FENCE_ARG]!;
-    const known = n > queue.judged && this.abandoned.has(args[CREATOR_ARG]!) ? REFUSED : queue.fenceOf(n, fence);
+    const known = n > queue.judged && this.isAbandoned(args) ? REFUSED : queue.fenceOf(n, fence);
     return known === fence ? args : args.with(FENCE_ARG, known);
   }
 
@@ -260,6 +361,6 @@ export class RunAppender {
   private complain(what: Status | 'error', partition: number, reason?: string): void {
     if (this.complaint === what) return;
     this.complaint = what;
-    this.options.logger.warn({ run: this.options.run, partition, status: what, reason }, 'the inbox does not take events; they wait');
+    this.options.logger.warn({ run: this.run, partition, status: what, reason }, 'the inbox does not take events; they wait');
   }
 }

@@ -1,7 +1,7 @@
 import { readdir, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { reasonOf } from '@tributary/runtime/reason';
-import { type OwnerMark, isGone } from './owner.js';
+import { type OwnerMark, isGone, OwnerWatch } from './owner.js';
 import type { OpenSegment, SpoolDamage } from './partition-log.js';
 import { Replay, type ReplayOptions } from './replay.js';
 import { readMark, RunFolder } from './run-folder.js';
@@ -9,8 +9,8 @@ import { readMark, RunFolder } from './run-folder.js';
 export interface OrphansOptions extends Omit<ReplayOptions, 'folder' | 'damage'> {
   dir: string;
   self: OwnerMark;
-  /** The living run. */
-  run: string;
+  /** The run that this process writes now. */
+  livingRun(): string;
   segmentBytesMax: number;
   openSegment: OpenSegment;
 }
@@ -33,6 +33,7 @@ export class Orphans {
   private readonly paths = new Set<string>();
   private readonly told = new Set<string>();
   private complaint: string | undefined;
+  private readonly watch = new OwnerWatch(1.5 * SCAN_MS);
 
   constructor(private readonly options: OrphansOptions) {}
 
@@ -72,7 +73,7 @@ export class Orphans {
   }
 
   private async scan(): Promise<void> {
-    const { dir, self, run, keys, logger } = this.options;
+    const { dir, self, holder, livingRun, keys, logger, redis } = this.options;
     let names: string[];
     try {
       names = (await readdir(dir, { withFileTypes: true })).filter((entry) => entry.isDirectory()).map(({ name }) => name);
@@ -80,6 +81,7 @@ export class Orphans {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
       throw error;
     }
+    this.watch.keep(names);
     for (const name of names.sort()) {
       if (this.isStopped || this.replays.size >= REPLAYS_MAX) return;
       const found = await readMark(join(dir, name));
@@ -87,12 +89,15 @@ export class Orphans {
         this.tellOnce(name, 'a folder in SPOOL_DIR has no mark that can be read; it is left alone');
         continue;
       }
-      const { mark, silentMs } = found;
-      const path = join(dir, `${name.split('@')[0]}@${run}`);
+      const { mark, beat } = found;
+      const silentMs = this.watch.look(name, beat);
+      const path = join(dir, `${name.split('@')[0]}@${holder}`);
       // Taken before, and its replay failed: it is tried again.
       const isOurs = join(dir, name) === path;
-      if (mark.run === run || this.paths.has(path)) continue;
-      if (!isOurs && !mark.isLeft && !isGone(mark.owner, self, silentMs)) continue;
+      if (mark.run === livingRun() || this.paths.has(path)) continue;
+      // One that is only silent may be stopped. While Redis is away nothing is won by taking its folder.
+      const isFree = isOurs || mark.isLeft || isGone(mark.owner, self, 0);
+      if (!isFree && !(isGone(mark.owner, self, silentMs) && redis.status === 'ready')) continue;
       if (mark.prefix !== keys.prefix || mark.partitions !== keys.partitions) {
         this.tellOnce(name, 'a folder in SPOOL_DIR belongs to another REDIS_PREFIX or number of PARTITIONS; it is left alone');
         continue;

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { describe, expect, it } from '@jest/globals';
-import { isGone, OWNER_SILENCE_MS, type OwnerMark, thisProcess } from './owner.js';
+import { isGone, OWNER_SILENCE_MS, type OwnerMark, OwnerWatch, thisProcess } from './owner.js';
 
 const self = thisProcess();
 const silent = OWNER_SILENCE_MS + 1;
@@ -37,5 +37,28 @@ describe('the owner of a spool', () => {
       expect(isGone(owner, self, OWNER_SILENCE_MS - 1)).toBe(false);
       expect(isGone(owner, self, silent)).toBe(true);
     }
+  });
+});
+
+describe('how long an owner is silent', () => {
+  it('is what this process has watched itself, whatever time a mark shows', () => {
+    const watch = new OwnerWatch(1_500);
+    expect(watch.look('a', 'long ago', 1_000)).toBe(0);
+    expect(watch.look('a', 'long ago', 2_000)).toBe(1_000);
+    expect(watch.look('a', 'longer ago', 3_000)).toBe(0);
+    expect(watch.look('a', 'longer ago', 4_000)).toBe(1_000);
+  });
+
+  it('does not include time in which this process was stopped itself', () => {
+    const watch = new OwnerWatch(1_500);
+    watch.look('a', 'same', 0);
+    expect(watch.look('a', 'same', 60_000)).toBe(1_500);
+  });
+
+  it('begins anew for a folder that was away', () => {
+    const watch = new OwnerWatch(1_500);
+    watch.look('a', 'same', 0);
+    watch.keep(['b']);
+    expect(watch.look('a', 'same', 1_000)).toBe(0);
   });
 });

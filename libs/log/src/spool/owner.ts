@@ -14,10 +14,36 @@ export interface OwnerMark {
 }
 
 /**
- * An owner that cannot be looked at is gone when its mark was not touched for this long, in ms; a living one touches it each second.
+ * An owner that cannot be looked at counts as gone when its mark did not change for this long, in ms; a living one changes it each second.
  * Below the shortest usual lease, so that its events still come before its creators are taken over.
  */
 export const OWNER_SILENCE_MS = 5_000;
+
+/**
+ * For how long marks of owners have not changed, by this process' own clock. The time in a mark is another machine's: it is compared with
+ * what it was before, and with nothing else.
+ */
+export class OwnerWatch {
+  private readonly seen = new Map<string, { beat: string; at: number; silentMs: number }>();
+
+  /** `lookMs`: longest time between two looks that counts. A process that was stopped itself has watched nothing. */
+  constructor(private readonly lookMs: number) {}
+
+  /** Notes what the mark of a folder is at `now` (monotonic, ms); returns for how long it is known to be the same. */
+  look(folder: string, beat: string, now = performance.now()): number {
+    const before = this.seen.get(folder);
+    const isSame = before?.beat === beat;
+    const silentMs = isSame ? before.silentMs + Math.min(now - before.at, this.lookMs) : 0;
+    this.seen.set(folder, { beat, at: now, silentMs });
+    return silentMs;
+  }
+
+  /** Forgets all folders but these. */
+  keep(folders: readonly string[]): void {
+    const kept = new Set(folders);
+    for (const folder of this.seen.keys()) if (!kept.has(folder)) this.seen.delete(folder);
+  }
+}
 
 /** This process. */
 export function thisProcess(): OwnerMark {
@@ -32,7 +58,8 @@ export function thisProcess(): OwnerMark {
 
 /**
  * Whether the process behind a mark has ended. Where its process id means the same to both, the id and the start time
- * decide; elsewhere (another machine, another container) the time since the mark was touched does.
+ * decide; elsewhere (another machine, another container) the time for which its mark did not change does. That may be wrong of a
+ * process that was stopped: so nothing is replayed before the run is fenced in Redis.
  */
 export function isGone(owner: OwnerMark, self: OwnerMark, silentMs: number): boolean {
   const isSilent = silentMs > OWNER_SILENCE_MS;

@@ -41,6 +41,8 @@ export interface PartitionLogOptions {
   segmentBytesMax: number;
   openSegment: OpenSegment;
   onDamage(damage: SpoolDamage): void;
+  /** Throws when somebody else has the folder: then a write has not happened, and a missing file is not lost. */
+  verify?(): Promise<void>;
 }
 
 /** Enough for about one batch of append.lua. */
@@ -116,6 +118,8 @@ export class PartitionLog {
         segment = { file, first, last: first - 1, bytes: SEGMENT_HEAD.length, readable: 0 };
       }
       await this.file!.write(records);
+      // A file of a folder that was taken can still be written to; whoever took it may have read it by then.
+      await this.options.verify?.();
     } catch (error) {
       // What was written of it is a torn end, which the next segment makes good.
       await this.closeFile(false);
@@ -180,8 +184,9 @@ export class PartitionLog {
     try {
       handle = await open(join(this.options.folder, segment.file), 'r');
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return damaged('missing');
-      throw error;
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+      await this.options.verify?.();
+      return damaged('missing');
     }
     try {
       if (offset === 0) {

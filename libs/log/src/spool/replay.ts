@@ -10,6 +10,8 @@ export interface ReplayOptions {
   folder: RunFolder;
   redis: Redis;
   keys: LogKeys;
+  /** This process, as others know it that take the folder. */
+  holder: string;
   inboxBytesMax: number;
   /** How long events wait for a lease that is not recorded at all, in ms. */
   noLeaseMsMax: number;
@@ -23,16 +25,21 @@ export interface ReplayOptions {
 /** Between two looks at how far it is, in ms. */
 const TEND_MS = 100;
 const PROBE_MS = 250;
+/** How long Redis remembers who replays a run; append.lua knows it too. */
+const TAKER_S = 604_800;
 
 /**
  * Brings the events of a run that ended to the inbox, under the run, numbers and fences they were recorded with, beside
- * everything that the living run does. What is in Redis already is skipped there; what has a new holder is refused.
+ * everything that the living run does. What is in Redis already is skipped there; what has a new holder is refused. Before its
+ * first event the run is fenced in Redis: its owner may live, and appends nothing more under it from then on.
  */
 export class Replay {
   private queues: PartitionQueue[] = [];
   private appender: RunAppender | undefined;
   private taken = 0;
   private isTold = false;
+  private isFenced = false;
+  private fencing: Promise<void> | undefined;
   private readonly stopped = new AbortController();
 
   constructor(private readonly options: ReplayOptions) {}
@@ -57,11 +64,12 @@ export class Replay {
     this.queues = folder.logs.map((log, partition) => new PartitionQueue(verdicts[partition], log.to));
     this.taken = this.queues.reduce((sum, { unconfirmed }) => sum + unconfirmed, 0);
     const readBack: ReadBack = (partition, n, eventsMax) => this.options.reading(() => folder.logs[partition]!.read(n, eventsMax));
-    const { redis, keys, inboxBytesMax, noLeaseMsMax } = this.options;
+    const { redis, keys, inboxBytesMax, noLeaseMsMax, holder } = this.options;
     this.appender = new RunAppender({
       redis,
       keys,
       run: folder.mark.run,
+      holder,
       inboxBytesMax,
       queues: this.queues,
       logger,
@@ -69,14 +77,17 @@ export class Replay {
       noLeaseMsMax,
       onRefused: () => undefined,
       onFreed: () => undefined,
+      // Fenced by one who had the folder before, or by one who has it now: then it is not there any more.
+      onTaken: () => (this.isFenced = false),
     });
     logger.info({ run: folder.mark.run, events: this.taken, bytes: folder.bytes }, 'replaying the spool of a run that ended');
     try {
       for (let probedAt = 0; !this.stopped.signal.aborted;) {
-        this.appender.flush();
+        if (this.isFenced) this.appender.flush();
         this.tell(startedAt);
-        if ((await folder.tend(this.queues)) === 'gone') break;
-        if (performance.now() - probedAt >= PROBE_MS) {
+        if ((await folder.tend(this.queues)) !== 'kept') break;
+        if (!this.isFenced) this.fencing ??= this.fence().finally(() => (this.fencing = undefined));
+        else if (performance.now() - probedAt >= PROBE_MS) {
           this.appender.probe();
           probedAt = performance.now();
         }
@@ -86,12 +97,26 @@ export class Replay {
       this.appender.stop();
     }
     if (this.stopped.signal.aborted) await folder.leave(this.queues);
-    else this.tell(startedAt);
+    else if (this.counts.waiting === 0) this.tell(startedAt);
   }
 
   stop(): void {
     this.stopped.abort();
     this.appender?.stop();
+  }
+
+  /** Makes the run this process' own in Redis. Only while it has the folder; tried again where Redis does not answer. */
+  private async fence(): Promise<void> {
+    const { folder, redis, keys, holder } = this.options;
+    try {
+      await folder.verify();
+      for (let partition = 0; partition < keys.partitions; partition += 1) {
+        await redis.set(keys.taker(partition, folder.mark.run), holder, 'EX', TAKER_S);
+      }
+      this.isFenced = true;
+    } catch {
+      await pause(PROBE_MS, this.stopped.signal);
+    }
   }
 
   /** Once, when nothing waits any more. */

@@ -1,4 +1,4 @@
-import { mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { access, mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Verdicts } from '../partition-queue.js';
 import type { OwnerMark } from './owner.js';
@@ -25,7 +25,7 @@ export interface RunFolderOptions {
 
 const MARK = 'owner.json';
 const PROGRESS = 'progress.json';
-/** A process that cannot be looked at counts as ended when it does not touch its mark for some of these. */
+/** A process that cannot be looked at counts as ended when its mark does not change for some of these. */
 const BEAT_MS = 1_000;
 const PROGRESS_MS = 250;
 const FULL = new Set(['ENOSPC', 'EDQUOT']);
@@ -34,19 +34,25 @@ const VERSION = 1;
 /** More refused events in a row than any spool holds: the file is not what was written. */
 const RANGE_MAX = 100_000_000;
 
+/** Somebody else has the folder: what is written into its open files may never be read. */
+export class FolderTakenError extends Error {}
+
 /** The folder of one run: a segment log for each partition, its owner's mark, and what the next owner must know. */
 export class RunFolder {
   readonly logs: readonly PartitionLog[];
   private isMade = false;
-  private beatAt = 0;
-  private savedAt = 0;
+  private isTaken = false;
+  /** By the monotonic clock, in ms. */
+  private beatAt = -BEAT_MS;
+  private savedAt = -PROGRESS_MS;
+  private beatTime = 0;
   private saved = '';
 
   constructor(private readonly options: RunFolderOptions) {
     const { path: folder, mark, segmentBytesMax, openSegment, onDamage } = options;
     this.logs = Array.from(
       { length: mark.partitions },
-      (_, partition) => new PartitionLog({ folder, partition, segmentBytesMax, openSegment, onDamage }),
+      (_, partition) => new PartitionLog({ folder, partition, segmentBytesMax, openSegment, onDamage, verify: () => this.verify() }),
     );
   }
 
@@ -95,9 +101,10 @@ export class RunFolder {
 
   /**
    * Deletes what is stored, says that the owner lives, and writes down how far it is. Call it at least once a second.
-   * @returns `gone` where nothing is left, and the folder with it, or where somebody has taken the folder away
+   * @returns `gone` where nothing is left, and the folder with it; `taken` where somebody else has the folder
    */
-  async tend(queues: readonly Verdicts[]): Promise<'kept' | 'gone'> {
+  async tend(queues: readonly Verdicts[]): Promise<'kept' | 'gone' | 'taken'> {
+    if (this.isTaken) return 'taken';
     for (const [partition, log] of this.logs.entries()) await log.release(queues[partition]!.confirmed);
     if (!this.isMade) return 'gone';
     if (this.isEmpty) {
@@ -106,22 +113,54 @@ export class RunFolder {
     }
     try {
       await this.beat();
-      if (Date.now() - this.savedAt >= PROGRESS_MS) await this.saveProgress(queues);
+      if (performance.now() - this.savedAt >= PROGRESS_MS) await this.saveProgress(queues);
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-      this.isMade = false;
-      // What is written next begins new segments, in a new folder.
-      for (const log of this.logs) await log.close();
-      return 'gone';
+      if (!(await this.isGone(error))) throw error;
+      return 'taken';
     }
     return 'kept';
   }
 
+  /**
+   * Makes sure that what was written up to now will be found by whoever has the folder, now or later.
+   * @throws FolderTakenError when somebody else has it already
+   */
+  async verify(): Promise<void> {
+    if (!this.isMade) return;
+    try {
+      await access(join(this.options.path, MARK));
+    } catch (error) {
+      if (!(await this.isGone(error))) throw error;
+    }
+    if (this.isTaken) throw new FolderTakenError('another process has this folder');
+  }
+
+  /** Whether an error of the file system comes of a folder that somebody else has. */
+  async isGone(error: unknown): Promise<boolean> {
+    if (this.isTaken || error instanceof FolderTakenError) return true;
+    if (!this.isMade || (error as NodeJS.ErrnoException).code !== 'ENOENT') return false;
+    try {
+      await access(join(this.options.path, MARK));
+    } catch (missing) {
+      this.isTaken = (missing as NodeJS.ErrnoException).code === 'ENOENT';
+    }
+    return this.isTaken;
+  }
+
+  /** Lets go of it for good: whoever has it, or finds it, brings what is in it to Redis. */
+  async abandon(): Promise<void> {
+    for (const log of this.logs) await log.close();
+    if (this.isMade && !this.isTaken) await this.writeMark(true);
+    this.isTaken = true;
+  }
+
   /** Says that the owner lives; needs no room on the disk. */
   async beat(): Promise<void> {
-    const now = Date.now();
+    const now = performance.now();
     if (!this.isMade || now - this.beatAt < BEAT_MS) return;
-    await utimes(join(this.options.path, MARK), now / 1000, now / 1000);
+    // Others look for a change alone, and see one even where this clock was put back to where it stood.
+    this.beatTime = Math.max(Date.now(), this.beatTime + 1);
+    await utimes(join(this.options.path, MARK), this.beatTime / 1000, this.beatTime / 1000);
     this.beatAt = now;
   }
 
@@ -129,8 +168,12 @@ export class RunFolder {
   async leave(queues: readonly Verdicts[]): Promise<void> {
     if (!this.isMade) return;
     for (const log of this.logs) await log.close();
-    await this.saveProgress(queues);
-    await this.writeMark(true);
+    try {
+      await this.saveProgress(queues);
+      await this.writeMark(true);
+    } catch (error) {
+      if (!(await this.isGone(error))) throw error;
+    }
   }
 
   private async remove(): Promise<void> {
@@ -145,7 +188,7 @@ export class RunFolder {
       return log.isEmpty ? [] : [{ partition, confirmed, judged, refused: ranges(refused) }];
     });
     const text = JSON.stringify({ version: VERSION, partitions });
-    this.savedAt = Date.now();
+    this.savedAt = performance.now();
     if (text === this.saved) return;
     await this.ifThereIsRoom(async () => {
       await this.replace(PROGRESS, text);
@@ -176,7 +219,7 @@ export class RunFolder {
 
   private async writeMark(isLeft: boolean): Promise<void> {
     await this.replace(MARK, JSON.stringify({ version: VERSION, ...this.options.mark, isLeft }));
-    this.beatAt = Date.now();
+    this.beatAt = performance.now();
   }
 
   /** A file that is either the old one or the new one, whenever the process ends. */
@@ -187,8 +230,8 @@ export class RunFolder {
   }
 }
 
-/** Reads the mark of a folder, and how long ago its owner touched it, in ms; undefined when there is none that can be read. */
-export async function readMark(path: string): Promise<{ mark: RunMark; silentMs: number } | undefined> {
+/** Reads the mark of a folder, and a text that differs whenever its owner has touched it; undefined when there is none that can be read. */
+export async function readMark(path: string): Promise<{ mark: RunMark; beat: string } | undefined> {
   const file = join(path, MARK);
   const value = await readJson(file);
   if (!value) return undefined;
@@ -196,7 +239,8 @@ export async function readMark(path: string): Promise<{ mark: RunMark; silentMs:
   if (typeof run !== 'string' || typeof prefix !== 'string' || typeof partitions !== 'number' || typeof owner !== 'object')
     return undefined;
   try {
-    return { mark: { run, prefix, partitions, owner, isLeft }, silentMs: Date.now() - (await stat(file)).mtimeMs };
+    const { mtimeNs, ino } = await stat(file, { bigint: true });
+    return { mark: { run, prefix, partitions, owner, isLeft }, beat: `${ino} ${mtimeNs}` };
   } catch {
     return undefined;
   }

@@ -4,11 +4,11 @@ import type { Redis } from 'ioredis';
 import { reasonOf } from '@tributary/runtime/reason';
 import type { LogKeys } from '../keys.js';
 import type { PartitionQueue } from '../partition-queue.js';
-import type { LogLogger, ReadBack } from '../run-appender.js';
+import type { LeftRun, LogLogger, ReadBack } from '../run-appender.js';
 import { Orphans } from './orphans.js';
 import { thisProcess } from './owner.js';
 import { type OpenSegment, openSegmentFile } from './partition-log.js';
-import { RunFolder } from './run-folder.js';
+import { FolderTakenError, RunFolder } from './run-folder.js';
 import { aborted, type SpoolProblem, SpoolWriter } from './writer.js';
 
 /** Where events go that Redis does not take, and how much. */
@@ -35,6 +35,8 @@ export interface SpoolOptions extends SpoolSettings {
   evictBytes: number;
   logger: LogLogger;
   onEvicted(bytes: number): void;
+  /** Another process has the folder of this run: {@link Spool.succeed}. */
+  onTaken(): void;
 }
 
 /** What is on disk and what became of it. Events unless it says bytes. */
@@ -66,42 +68,44 @@ const PATIENCE_MS = 1_000;
  */
 export class Spool {
   readonly readBack: ReadBack;
-  private readonly folder: RunFolder;
-  private readonly writer: SpoolWriter;
+  private run: string;
+  private folder: RunFolder;
+  private writer: SpoolWriter;
+  private writtenBefore = 0;
+  private isSecuring = false;
   private readonly orphans: Orphans;
   private readonly damage = { torn: 0, corrupt: 0, missing: 0 };
+  private readonly self = thisProcess();
   private unusable: string | undefined;
   /** One read at a time: a disk that hangs holds one thread of the process, not all of them. */
   private lastRead: Promise<unknown> = Promise.resolve();
 
   constructor(private readonly options: SpoolOptions) {
-    const { dir, run, keys, bytesMax, logger, openSegment = openSegmentFile, segmentBytesMax = SEGMENT_BYTES_MAX } = options;
-    const self = thisProcess();
-    this.folder = new RunFolder({
-      path: join(dir, run),
-      mark: { run, prefix: keys.prefix, partitions: keys.partitions, owner: self, isLeft: false },
-      segmentBytesMax,
-      openSegment,
-      onDamage: ({ kind, ...where }) => {
-        this.damage[kind] += 1;
-        logger.error({ damage: kind, ...where }, 'a segment of this run is damaged; the rest of it is not used');
-      },
-    });
+    const { openSegment = openSegmentFile, segmentBytesMax = SEGMENT_BYTES_MAX } = options;
+    this.run = options.run;
+    this.folder = this.newFolder();
     this.orphans = new Orphans({
       ...options,
-      self,
+      holder: options.run,
+      livingRun: () => this.run,
+      self: this.self,
       segmentBytesMax,
       openSegment,
       noLeaseMsMax: options.noLeaseMsMax ?? NOLEASE_MS_MAX,
       reading: (read) => this.reading(read),
     });
-    this.writer = new SpoolWriter({
-      ...options,
-      folder: this.folder,
-      patienceMs: PATIENCE_MS,
-      roomBytes: () => bytesMax - this.bytes,
-    });
-    this.readBack = (partition, n, eventsMax) => this.reading(() => this.folder.logs[partition]!.read(n, eventsMax));
+    this.writer = this.newWriter();
+    this.readBack = (partition, n, eventsMax) => {
+      const log = this.folder.logs[partition]!;
+      return this.reading(async () => {
+        try {
+          return await log.read(n, eventsMax);
+        } catch (error) {
+          if (error instanceof FolderTakenError) return { isTaken: true };
+          throw error;
+        }
+      });
+    };
   }
 
   /** Begins to look for what dead processes left. Says so when the folder cannot be used. */
@@ -122,12 +126,32 @@ export class Spool {
 
   /** From now on everything that is not confirmed is written. */
   secure(): void {
+    this.isSecuring = true;
     this.writer.secure();
+  }
+
+  /**
+   * Leaves everything on disk to whoever has taken it, and goes on under another run, in a folder of its own; the queues
+   * are renumbered in the same turn.
+   */
+  succeed(run: string): LeftRun {
+    const { folder, writer } = this;
+    const left = { run: this.run, onDisk: folder.logs.map((log) => log.to) };
+    this.writtenBefore += writer.written;
+    this.run = run;
+    this.folder = this.newFolder();
+    this.writer = this.newWriter();
+    if (this.isSecuring) this.writer.secure();
+    void writer
+      .abandon()
+      .then(() => folder.abandon())
+      .catch((error: unknown) => this.options.logger.warn({ run: left.run, reason: reasonOf(error) }, 'the folder of a run that was left'));
+    return left;
   }
 
   /** Ends, with everything that the store has not confirmed on disk for the next start; bounded by `signal`. */
   async stop(signal: AbortSignal): Promise<void> {
-    const [missing] = await Promise.all([this.writer.stop(signal), Promise.race([this.orphans.stop(), aborted(signal)])]);
+    const [missing] = await Promise.all([this.stopWriter(signal), Promise.race([this.orphans.stop(), aborted(signal)])]);
     const events = this.options.queues.reduce((sum, { unconfirmed }) => sum + unconfirmed, 0);
     if (missing > 0)
       this.options.logger.error({ events, missing }, 'events that Redis has not taken could not all be spooled; these are lost');
@@ -140,7 +164,7 @@ export class Spool {
     return {
       ...rest,
       bytes: this.bytes,
-      written: this.writer.written,
+      written: this.writtenBefore + this.writer.written,
       torn: torn + this.damage.torn,
       corrupt: corrupt + this.damage.corrupt + this.damage.missing,
     };
@@ -151,6 +175,39 @@ export class Spool {
     const problem: SpoolProblem | undefined = this.unusable ? { kind: 'failing', reason: this.unusable } : this.writer.problem;
     if (!problem) return undefined;
     return problem.kind === 'full' ? `the spool is full (${this.bytes} bytes)` : `the spool cannot be used: ${problem.reason}`;
+  }
+
+  /** Where its folder is taken from it in this very moment, another writer goes on. */
+  private async stopWriter(signal: AbortSignal): Promise<number> {
+    for (;;) {
+      const { writer } = this;
+      const missing = await writer.stop(signal);
+      if (this.writer === writer) return missing;
+    }
+  }
+
+  private newFolder(): RunFolder {
+    const { dir, keys, logger, openSegment = openSegmentFile, segmentBytesMax = SEGMENT_BYTES_MAX } = this.options;
+    const { run, self } = this;
+    return new RunFolder({
+      path: join(dir, run),
+      mark: { run, prefix: keys.prefix, partitions: keys.partitions, owner: self, isLeft: false },
+      segmentBytesMax,
+      openSegment,
+      onDamage: ({ kind, ...where }) => {
+        this.damage[kind] += 1;
+        logger.error({ damage: kind, ...where }, 'a segment of this run is damaged; the rest of it is not used');
+      },
+    });
+  }
+
+  private newWriter(): SpoolWriter {
+    return new SpoolWriter({
+      ...this.options,
+      folder: this.folder,
+      patienceMs: PATIENCE_MS,
+      roomBytes: () => this.options.bytesMax - this.bytes,
+    });
   }
 
   private get bytes(): number {

@@ -16,6 +16,8 @@ export interface SpoolWriterOptions {
   patienceMs: number;
   logger: LogLogger;
   onEvicted(bytes: number): void;
+  /** Somebody else has the folder. The queues are another writer's from then on. */
+  onTaken(): void;
 }
 
 /** About how much one write takes: small enough to encode in a millisecond. */
@@ -40,6 +42,7 @@ export class SpoolWriter {
   private loop: Promise<void> | undefined;
   private failures = 0;
   private isFlushing = false;
+  private isAbandoned = false;
   private readonly stopped = new AbortController();
   private readonly roundMs: number;
 
@@ -59,6 +62,13 @@ export class SpoolWriter {
     this.wake();
   }
 
+  /** Ends at once, with what a write under way may still do to files that are somebody else's. */
+  async abandon(): Promise<void> {
+    this.isAbandoned = true;
+    this.stopped.abort();
+    await this.loop;
+  }
+
   /**
    * Ends; with whatever the store has not confirmed on disk.
    * @returns events that are neither on disk nor in Redis, when the disk is full or `signal` aborts first
@@ -68,11 +78,12 @@ export class SpoolWriter {
     this.stopped.abort();
     const flush = async () => {
       await this.loop;
-      while (this.pending() > 0 && !signal.aborted) {
+      while (this.pending() > 0 && !signal.aborted && !this.isAbandoned) {
         if (await this.guarded(() => this.round())) continue;
         if (this.problem?.kind === 'full') break;
         if (this.problem) await pause(RETRY.firstMs);
       }
+      if (this.isAbandoned) return;
       if (this.options.queues.every(({ unconfirmed }) => unconfirmed === 0)) await this.options.folder.tend(this.options.queues);
       else await this.options.folder.leave(this.options.queues);
     };
@@ -107,6 +118,7 @@ export class SpoolWriter {
     let isMore = false;
     let isFull = false;
     for (const [partition, queue] of queues.entries()) {
+      if (this.isAbandoned) return false;
       if (!this.isDue(queue)) continue;
       const log = folder.logs[partition]!;
       const from = this.nextOf(partition);
@@ -120,6 +132,7 @@ export class SpoolWriter {
       // All of it was stored meanwhile: a new stretch begins.
       if (!log.isEmpty && log.to < from - 1) await log.release(log.to);
       await folder.make();
+      if (this.isAbandoned) return false;
       await log.append(
         from,
         items.map(({ args: [creator, fence, ...rest] }, at) => [creator!, queue.fenceOf(from + at, fence!), ...rest]),
@@ -129,7 +142,7 @@ export class SpoolWriter {
       this.evict();
     }
     this.evict();
-    await folder.tend(queues);
+    if (!this.isAbandoned && (await folder.tend(queues)) === 'taken') this.taken();
     if (isFull) this.fail({ kind: 'full' });
     else this.fine();
     return isMore && !isFull;
@@ -148,6 +161,7 @@ export class SpoolWriter {
   /** Lets go of events in memory that are on disk, until enough is free. */
   private evict(): void {
     const { options } = this;
+    if (this.isAbandoned) return;
     for (const [partition, queue] of options.queues.entries()) {
       if (options.memoryBytes() <= options.evictBytes) return;
       options.onEvicted(queue.drop(options.folder.logs[partition]!.to));
@@ -159,12 +173,24 @@ export class SpoolWriter {
     try {
       return await work();
     } catch (error) {
+      if (this.isAbandoned) return undefined;
+      if (await this.options.folder.isGone(error)) {
+        this.taken();
+        return undefined;
+      }
       this.failures += 1;
       this.fail({ kind: 'failing', reason: reasonOf(error) });
-      // A disk that takes nothing does not mean that the owner is dead. A folder that is gone is found by the next round.
+      // A disk that takes nothing does not mean that the owner is dead. A folder that was taken is found by the next round.
       await this.options.folder.beat().catch(() => undefined);
       return undefined;
     }
+  }
+
+  private taken(): void {
+    if (this.isAbandoned) return;
+    this.isAbandoned = true;
+    this.stopped.abort();
+    this.options.onTaken();
   }
 
   private fail(problem: SpoolProblem): void {

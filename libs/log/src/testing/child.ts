@@ -1,4 +1,5 @@
 import { createInterface } from 'node:readline';
+import { setTimeout as delay } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { LogKeys } from '../keys.js';
 import { InboxProducer } from '../producer.js';
@@ -12,6 +13,7 @@ export interface ChildSetup {
   run: string;
   dir: string;
   segmentBytesMax?: number;
+  retainBytesMax?: number;
 }
 
 export type ChildCommand = { do: 'append'; creators: string[]; from: number; to: number; fence: string } | { do: 'stats' } | { do: 'stop' };
@@ -30,7 +32,7 @@ const producer = new InboxProducer({
   keys: new LogKeys(setup.prefix, setup.partitions),
   run: setup.run,
   flushMs: 1,
-  retainBytesMax: 50_000_000,
+  retainBytesMax: setup.retainBytesMax ?? 50_000_000,
   inboxBytesMax: 0,
   spool: { dir: setup.dir, bytesMax: 1_000_000_000, segmentBytesMax: setup.segmentBytesMax },
   logger: { info: silent, warn: silent, error: silent },
@@ -43,7 +45,8 @@ answer({ pid: process.pid });
 for await (const line of createInterface({ input: process.stdin })) {
   const command = JSON.parse(line) as ChildCommand;
   if (command.do === 'append') {
-    for (let n = command.from; n <= command.to; n += 1) for (const id of command.creators) producer.append(draft(n, id), command.fence);
+    for (let n = command.from; n <= command.to; n += 1)
+      for (const id of command.creators) while (!producer.append(draft(n, id), command.fence)) await delay(5);
   }
   if (command.do === 'stop') {
     await producer.stop();

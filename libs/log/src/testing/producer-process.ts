@@ -65,6 +65,15 @@ export class ProducerProcess {
     return JSON.parse(String(value)) as ProducerStats;
   }
 
+  /** Stops it in the middle of whatever it does, or lets it go on. */
+  freeze(): void {
+    this.child.kill('SIGSTOP');
+  }
+
+  thaw(): void {
+    this.child.kill('SIGCONT');
+  }
+
   async kill9(): Promise<void> {
     this.child.kill('SIGKILL');
     await this.ended;

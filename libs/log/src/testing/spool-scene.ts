@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createRedis } from '@tributary/runtime';
@@ -84,9 +84,9 @@ export class SpoolScene {
     return producer;
   }
 
-  async child(run: string, segmentBytesMax?: number): Promise<ProducerProcess> {
+  async child(run: string, segmentBytesMax?: number, retainBytesMax?: number): Promise<ProducerProcess> {
     const { prefix, partitions } = this.keys;
-    const setup = { redisUrl: this.server.url, prefix, partitions, run, dir: this.dir, segmentBytesMax };
+    const setup = { redisUrl: this.server.url, prefix, partitions, run, dir: this.dir, segmentBytesMax, retainBytesMax };
     const child = new ProducerProcess(this.program, setup);
     this.children.push(child);
     await child.ready();
@@ -116,6 +116,13 @@ export class SpoolScene {
       await reader.confirm(batch);
       positions = batch.to;
     }
+  }
+
+  /** Makes the owner of a spool one that cannot be looked at, as a process of another container is. */
+  moveAway(folder: string): void {
+    const path = join(this.dir, folder, 'owner.json');
+    const mark = JSON.parse(readFileSync(path, 'utf8')) as { owner: object };
+    writeFileSync(path, JSON.stringify({ ...mark, owner: { ...mark.owner, pidSpace: 'pid:[another container]' } }));
   }
 
   /** Segments on disk, below the spool folder. */

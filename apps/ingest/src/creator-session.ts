@@ -127,6 +127,12 @@ export class CreatorSession {
     this.voice.settle();
   }
 
+  /** Events that this holder received between these times may be lost: said as a gap where a room was received. */
+  lostOnDisk(from: number, to: number): void {
+    const { live, roomId } = this.voice.carried;
+    if (live) this.voice.gap({ handle: this.current.uniqueId, roomId }, { from, reason: 'buffer-full' }, to);
+  }
+
   /** The lease was restored after a wipe: what stood beside it and on the board is written again. */
   restored(): void {
     this.voice.noteAgain();
@@ -207,11 +213,14 @@ export class CreatorSession {
 
 /**
  * What the previous holder left; one that died left no beginning of the gap. Where a wipe took what it left, its standby
- * still knows the room.
+ * still knows the room, and the store the last event that it has.
  */
-function inheritedFrom({ carry: text, lastAt }: Lease, standby: Standby | undefined): CreatorCarry | undefined {
+function inheritedFrom({ carry: text, lastAt, seen }: Lease, standby: Standby | undefined): CreatorCarry | undefined {
   const carry = decodeCreatorCarry(text);
-  if (!carry && standby) return { roomId: standby.offer.roomId, live: true, gap: { from: standby.takenAt, reason: 'takeover' } };
+  if (!carry && (standby || seen)) {
+    const from = Math.min(standby?.takenAt ?? Infinity, seen?.at ?? Infinity);
+    return { roomId: standby?.offer.roomId ?? seen?.roomId ?? '', live: true, gap: { from, reason: 'takeover' } };
+  }
   if (!carry?.live || carry.gap || lastAt === undefined) return carry;
   return { ...carry, gap: { from: lastAt, reason: 'takeover' } };
 }

@@ -1,5 +1,4 @@
 import {
-  type CreatorProjection,
   type CreatorRecord,
   type CreatorState,
   type Lease,
@@ -7,7 +6,6 @@ import {
   movesNow,
   type OfferBoard,
   type Share,
-  type StatusBoard,
   type WorkerBoard,
   type WorkerCounters,
 } from '@tributary/creators';
@@ -17,13 +15,14 @@ import { reasonOf } from '@tributary/runtime';
 import { within } from './clock.js';
 import { CreatorSession } from './creator-session.js';
 import { Fleet } from './fleet.js';
+import { Forgetter, type ForgetterOptions } from './forgetter.js';
 import { HandOvers, type HandOverStats } from './hand-over.js';
 import type { Standby } from './standby.js';
 import { publishStatuses } from './status-publisher.js';
 import { Standbys, type StandbyStats } from './standbys.js';
-import type { SessionLogger, SessionServices, StopReason } from './session-services.js';
+import type { SessionServices, StopReason } from './session-services.js';
 
-export interface SupervisorOptions {
+export interface SupervisorOptions extends ForgetterOptions {
   worker: string;
   /** The name that it holds leases under. */
   run: string;
@@ -31,17 +30,12 @@ export interface SupervisorOptions {
   capacity: number;
   leaseTtlMs: number;
   leases: LeaseManager;
-  projection: CreatorProjection;
-  statuses: StatusBoard;
   workers: WorkerBoard;
   offers: OfferBoard;
   /** A client that does nothing else: hears of offers at once. Without it they are found by the second. */
   wake?: Redis;
-  /** Forgets what Redis keeps of creators that are not monitored; answers their ids. */
-  forget(isMonitored: (creatorId: string) => boolean): Promise<string[]>;
   producer: Pick<InboxProducer, 'drain' | 'stats'>;
   services: SessionServices;
-  logger: SessionLogger;
 }
 
 const TICK_MS = 1_000;
@@ -56,8 +50,8 @@ const TAKES_MAX = 64;
 const TAKES_REST_MS = 30;
 /** All of a stop's hand-overs; each has a bound of its own, but Redis may hang. */
 const HAND_OVERS_MS_MAX = 5_500;
-/** Between two looks for removed creators that nobody holds any more. */
-const FORGET_EVERY_MS = 600_000;
+/** After a wipe what the store knows of the creators is waited for this long before others' are taken without it. */
+const UNKNOWN_MS_MAX = 15_000;
 /** What a leaving creator's last events may take to reach Redis. */
 const DRAIN_MS = 2_000;
 
@@ -77,7 +71,9 @@ export class Supervisor {
   private watch: NodeJS.Timeout | undefined;
   private loop: Promise<void> | undefined;
   private movedAt = 0;
-  private forgetAt: number;
+  /** Since when there is no projection. */
+  private unknownSince: number | undefined;
+  private readonly forgetter: Forgetter;
   private unlisten: (() => void) | undefined;
   private isTaking = false;
   private areOffersDue = false;
@@ -87,7 +83,7 @@ export class Supervisor {
   constructor(private readonly options: SupervisorOptions) {
     const { services, offers, leases, logger, run, leaseTtlMs, statuses } = options;
     this.startedAt = services.clock.now();
-    this.forgetAt = this.startedAt + Math.random() * FORGET_EVERY_MS;
+    this.forgetter = new Forgetter(options, this.startedAt);
     this.fleet = new Fleet(options);
     this.handOvers = new HandOvers({
       offers,
@@ -147,6 +143,11 @@ export class Supervisor {
     if (session?.lease.fence !== lease.fence) return;
     this.sessions.delete(lease.creatorId);
     void session.stop('lost');
+  }
+
+  /** Spooled events of some creators were lost: those that are live may miss some. */
+  lostOnDisk(isConcerned: (creatorId: string) => boolean, from: number, to: number): void {
+    for (const [id, session] of this.sessions) if (isConcerned(id)) session.lostOnDisk(from, to);
   }
 
   /** A lease came back after a wipe. */
@@ -217,6 +218,7 @@ export class Supervisor {
   /** Follows the projection. Where it is missing, what was last known goes on. */
   private async readCreators(): Promise<void> {
     const version = await this.options.projection.version();
+    this.unknownSince = version === null ? (this.unknownSince ?? this.options.services.clock.now()) : undefined;
     if (version === null || version === this.version) return;
     const read = await this.options.projection.read();
     if (!read) return;
@@ -253,6 +255,7 @@ export class Supervisor {
     const { leases, services } = this.options;
     const max = Math.min(CLAIMS_MAX, share.claimUpTo - leases.size - this.standbys.size);
     if (max <= 0 || active.length === 0) return;
+    if (this.unknownSince !== undefined && services.clock.now() - this.unknownSince < UNKNOWN_MS_MAX) return;
     // Workers begin at different creators, so that they do not race for the same ones.
     const from = Math.floor(Math.random() * active.length);
     const free = [...active.slice(from), ...active.slice(0, from)].filter(
@@ -377,13 +380,8 @@ export class Supervisor {
   }
 
   private async forget(): Promise<void> {
-    const { services, statuses, logger } = this.options;
     const { creators } = this;
-    if (!creators || services.clock.now() < this.forgetAt) return;
-    this.forgetAt = services.clock.now() + FORGET_EVERY_MS;
-    const forgotten = await this.options.forget((id) => creators.has(id));
-    await statuses.remove(forgotten);
-    if (forgotten.length > 0) logger.info({ creators: forgotten.length }, 'removed creators are forgotten');
+    if (creators) await this.forgetter.round((id) => creators.has(id), this.options.services.clock.now());
   }
 
   private active(): CreatorRecord[] {

@@ -10,6 +10,7 @@ import { BackPressure } from './back-pressure.js';
 import { systemClock } from './clock.js';
 import { Drift } from './drift.js';
 import { IngestMetrics } from './ingest-metrics.js';
+import { LostEvents } from './lost-events.js';
 import { PollDesk } from './poll-desk.js';
 import { SESSION_TIMING, type SessionServices } from './session-services.js';
 import { SignDesk } from './sign-desk.js';
@@ -52,6 +53,7 @@ export class Worker {
   private readonly polls: PollDesk;
   private readonly producer: InboxProducer;
   private readonly pressure: BackPressure;
+  private readonly lost: LostEvents;
   private readonly drift = new Drift();
   private readonly totals = { received: 0, unreadFrames: 0, undecodable: 0, decoded: 0 };
   private sampler: NodeJS.Timeout | undefined;
@@ -77,22 +79,29 @@ export class Worker {
       spool: config.spoolDir === '' ? undefined : { dir: config.spoolDir, bytesMax: config.spoolBytesMax },
       logger,
       onPressure: (isHigh) => pressure.press(isHigh),
-      onRefused: ({ id, creatorId, type }) =>
-        logger.debug({ id, creator: creatorId, type }, 'an event was refused: its creator has a new holder'),
+      onRefused: (event, isUntold) => {
+        if (isUntold && event.roomId !== '') this.lost.add(event);
+        const { id, creatorId, type } = event;
+        logger.debug({ id, creator: creatorId, type, isUntold }, 'an event was refused: its creator has a new holder');
+      },
+      onLost: (partition, from, to) => this.supervisor.lostOnDisk((id) => keys.partitionOf(id) === partition, from, to),
     });
+    this.lost = new LostEvents({ appender: producer, now: () => systemClock.now() });
     const observed = new IngestMetrics(metrics);
     const services = this.services(producer, observed);
     this.polls = services.polls;
+    const place = { redis, prefix: config.redisPrefix };
+    const projection = new CreatorProjection(place);
     const leases = new LeaseManager({
       redis,
       keys,
       worker: run,
       ttlMs: config.leaseTtlMs,
       logger,
+      lastSeen: (ids) => projection.lastSeen(ids),
       onLost: (lease) => this.supervisor.lost(lease),
       onRestored: (lease) => this.supervisor.restored(lease),
     });
-    const place = { redis, prefix: config.redisPrefix };
     this.producer = producer;
     this.supervisor = new Supervisor({
       worker: this.name,
@@ -100,7 +109,7 @@ export class Worker {
       capacity: config.workerCapacity,
       leaseTtlMs: config.leaseTtlMs,
       leases,
-      projection: new CreatorProjection(place),
+      projection,
       statuses: new StatusBoard(place),
       workers: new WorkerBoard({ ...place, leaseTtlMs: config.leaseTtlMs }),
       offers: new OfferBoard({ redis, keys, worker: run, leaseTtlMs: config.leaseTtlMs, channel: `${config.redisPrefix}:offers` }),
@@ -141,6 +150,7 @@ export class Worker {
     this.pressure.stop();
     await this.supervisor.stop();
     await this.polls.stop();
+    this.lost.tell();
     const isConfirmed = await this.producer.confirmed(AbortSignal.timeout(CONFIRM_MS));
     clearTimeout(secure);
     clearInterval(this.sampler);
@@ -153,6 +163,8 @@ export class Worker {
   }
 
   private sample(): void {
+    const told = this.lost.tell();
+    if (told > 0) this.options.logger.warn({ gaps: told }, 'events were refused that no new holder knows of; recorded as gaps');
     const { taken, appended, confirmed, turnedAway } = this.producer.stats();
     const { received, undecodable } = this.totals;
     this.drift.sample({ received, undecodable, turnedAway, taken, appended, confirmed }, Date.now());

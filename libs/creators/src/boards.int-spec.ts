@@ -124,4 +124,12 @@ describe('WorkerBoard', () => {
     await board.leave('a');
     expect((await board.list()).map(({ worker: name }) => name)).toEqual(['b']);
   });
+
+  it('takes a dead worker off within three lease times of watching, though a server before this one had a clock that was ahead', async () => {
+    const board = new WorkerBoard({ redis, prefix, leaseTtlMs: 100 });
+    const [seconds] = await redis.time();
+    await redis.hset(`${prefix}:workers`, 'dead', `${(Number(seconds) + 3_600) * 1000} ${JSON.stringify(worker('dead'))}`);
+    await waitFor(async () => (await board.list()).every(({ worker: name }) => name !== 'dead'), { timeoutMs: 3_000 });
+    expect(await redis.hexists(`${prefix}:workers`, 'dead')).toBe(0);
+  });
 });

@@ -38,11 +38,16 @@ export interface SeenWorker extends WorkerRecord {
 
 const heartbeat = new LuaScript(new URL('./heartbeat.lua', import.meta.url));
 
-/** Hash `<prefix>:workers`: worker -> heartbeat. A worker silent for three lease times is dead and taken off. */
+/**
+ * Hash `<prefix>:workers`: worker -> heartbeat. A worker silent for three lease times is dead and taken off. Its silence is
+ * measured by the clock of whoever looks, from the moment it was first seen: Redis' clock is another one after a fail-over.
+ */
 export class WorkerBoard {
   private readonly redis: Redis;
   private readonly hash: string;
   private readonly deadAfterMs: number;
+  /** Heartbeats as they were last seen: the stamp, how old it was then, and when that was by the monotonic clock. */
+  private readonly seen = new Map<string, { stamp: string; ageMs: number; at: number }>();
 
   constructor({ redis, prefix, leaseTtlMs }: { redis: Redis; prefix: string; leaseTtlMs: number }) {
     this.redis = redis;
@@ -61,12 +66,23 @@ export class WorkerBoard {
     const now = Number(seconds) * 1000 + Math.floor(Number(micros) / 1000);
     const workers = Object.entries(fields).map(([worker, text]) => {
       const space = text.indexOf(' ');
-      const beatAgeMs = Math.max(0, now - Number(text.slice(0, space)));
+      const beatAgeMs = this.ageMs(worker, text.slice(0, space), now);
       return { ...(JSON.parse(text.slice(space + 1)) as WorkerRecord), worker, beatAgeMs };
     });
+    for (const worker of this.seen.keys()) if (!(worker in fields)) this.seen.delete(worker);
     const dead = workers.filter(({ beatAgeMs }) => beatAgeMs > this.deadAfterMs);
     if (dead.length > 0) await this.redis.hdel(this.hash, ...dead.map(({ worker }) => worker));
     return workers.filter(({ beatAgeMs }) => beatAgeMs <= this.deadAfterMs).sort((a, b) => (a.worker < b.worker ? -1 : 1));
+  }
+
+  /** How old a heartbeat is: one that is known already as old as then and the time since, a new one no older than that time. */
+  private ageMs(worker: string, stamp: string, now: number): number {
+    const at = performance.now();
+    const before = this.seen.get(worker);
+    if (before?.stamp === stamp) return before.ageMs + at - before.at;
+    const ageMs = Math.min(Math.max(0, now - Number(stamp)), before ? at - before.at : Infinity);
+    this.seen.set(worker, { stamp, ageMs, at });
+    return ageMs;
   }
 
   /** Takes a worker that stops off the board, so that the others share its creators at once. */

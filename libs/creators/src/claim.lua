@@ -10,11 +10,19 @@ local time = redis.call('TIME')
 local micros = tonumber(time[1]) * 1000000 + tonumber(time[2])
 local now = math.floor(micros / 1000)
 redis.call('SET', KEYS[4], string.format('%.0f', now), 'NX')
-local settled = now - tonumber(redis.call('GET', KEYS[4])) >= tonumber(ARGV[3])
+local first = tonumber(redis.call('GET', KEYS[4]))
+-- A fail-over to a server whose clock is behind: times in the future are of another clock, and say nothing.
+if first > now then
+  first = now
+  redis.call('SET', KEYS[4], string.format('%.0f', now))
+end
+local settled = now - first >= tonumber(ARGV[3])
 local since, last = string.match(redis.call('GET', KEYS[5]) or '', '^(%d+) (%d+)$')
 local ttl = tonumber(ARGV[2])
 -- Leases that expired under another worker may be taken only when renewals have worked for a whole lease time.
-local may_take_over = since and now - tonumber(since) >= ttl and now - tonumber(last) <= ttl / 2
+local may_take_over = since and now - tonumber(since) >= ttl and math.abs(now - tonumber(last)) <= ttl / 2
+-- Whoever lives has renewed since, by this server's clock: no lease of a living holder ends as late as this.
+local too_late = now + 3 * ttl
 local expires = string.format('%.0f', now + ttl)
 local left = tonumber(ARGV[4])
 local taken = {}
@@ -30,7 +38,7 @@ for i = 5, #ARGV do
     previous = tonumber(fence)
     if worker == '-' then from = 'released'
     elseif worker == ARGV[1] then from = 'own'
-    elseif tonumber(until_ms) <= now and may_take_over then from = 'expired' end
+    elseif may_take_over and (tonumber(until_ms) <= now or tonumber(until_ms) > too_late) then from = 'expired' end
   end
   if from then
     fence = string.format('%.0f', math.max(previous + 1, micros))

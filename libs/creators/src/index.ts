@@ -22,6 +22,7 @@ export {
   type CreatorState,
   type CreatorStatus,
   emptyCounters,
+  type LastSeen,
   type WorkerCounters,
   type WorkerRecord,
 } from './types.js';

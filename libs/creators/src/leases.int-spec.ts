@@ -166,6 +166,64 @@ describe('a worker that stops', () => {
   });
 });
 
+describe('a fail-over to a server whose clock is an hour behind', () => {
+  it('delays no takeover by that hour, and takes nothing from those who live', async () => {
+    const keys = keysOf();
+    const id = 'cr_1';
+    const partition = keys.partitionOf(id);
+    const future = Date.now() + 3_600_000;
+    await admin.hset(keys.leases(partition), id, `${future * 1_000} dead ${future + TTL_MS}`);
+    await admin.set(`${keys.leases(partition)}:since`, future - 60_000);
+    await admin.set(`${keys.leases(partition)}:beat`, `${future - 60_000} ${future}`);
+    const living = await workerOf(keys, 'living');
+    await waitFor(async () => (await living.manager.claim([id, 'cr_3'], 2), living.manager.size === 2), {
+      timeoutMs: 10 * TTL_MS,
+      what: 'the creator of the dead one, and one that was never held',
+    });
+    const other = await workerOf(keys, 'other');
+    const endAt = performance.now() + 2 * TTL_MS;
+    await waitFor(
+      async () => {
+        expect(await other.manager.claim([id, 'cr_3'], 2)).toEqual([]);
+        return performance.now() > endAt;
+      },
+      { timeoutMs: 10 * TTL_MS },
+    );
+    expect(living.lost).toEqual([]);
+  });
+});
+
+describe('a creator that Redis knows nothing of', () => {
+  it('comes with what the store knows of it, and is given back where that cannot be read', async () => {
+    const keys = keysOf();
+    const redis = new Redis(server.url);
+    clients.push(redis);
+    let isBroken = true;
+    const manager = new LeaseManager({
+      redis,
+      keys,
+      worker: 'a',
+      ttlMs: TTL_MS,
+      logger: silent,
+      lastSeen: async (ids) => {
+        if (isBroken) throw new Error('Redis is away');
+        return new Map(ids.includes('cr_1') ? [['cr_1', { roomId: '7', at: 5 }]] : []);
+      },
+      onLost: () => undefined,
+    });
+    managers.push(manager);
+    manager.start();
+    await admin.hset(keys.last(keys.partitionOf('cr_3')), 'cr_3', '9');
+    const ids = ['cr_1', 'cr_3', 'cr_5'];
+    await waitFor(async () => (await recorded(keys)).size === 3 || (await manager.claim(ids, 3)).length > 3);
+    expect([...manager.held()].map(({ creatorId }) => creatorId)).toEqual(['cr_3']);
+    isBroken = false;
+    await waitFor(async () => (await manager.claim(ids, 3), manager.size === 3));
+    expect(manager.get('cr_1')?.seen).toEqual({ roomId: '7', at: 5 });
+    expect([manager.get('cr_3')?.seen, manager.get('cr_5')?.seen]).toEqual([undefined, undefined]);
+  });
+});
+
 describe('a release that Redis did not hear', () => {
   it('is said again when Redis is back, even after a wipe, so that no event of that creator waits for a lease for ever', async () => {
     const keys = keysOf();

@@ -1,6 +1,7 @@
 import type { Redis } from 'ioredis';
 import { LuaScript } from '@tributary/runtime/lua-script';
 import { reasonOf } from '@tributary/runtime/reason';
+import type { LastSeen } from './types.js';
 
 /** Where the leases of a partition live. The log's keys have this shape. */
 export interface LeaseKeys {
@@ -22,6 +23,8 @@ export interface Lease {
   carry?: string;
   /** ms since 1970 when the last event that reached the inbox had arrived. */
   lastAt?: number;
+  /** Where Redis knows neither (a wipe): what the store knew. */
+  seen?: LastSeen;
 }
 
 export interface LeaseManagerOptions {
@@ -35,6 +38,8 @@ export interface LeaseManagerOptions {
   logger: { info(fields: object, message: string): void; warn(fields: object, message: string): void };
   /** Somebody else holds this creator now: stop at once, append nothing more under its fence. */
   onLost(lease: Lease): void;
+  /** What the store knows of creators that Redis knows nothing of. A lease for which this fails is given back. */
+  lastSeen?(creatorIds: readonly string[]): Promise<ReadonlyMap<string, LastSeen>>;
   /** The lease was gone (wipe) and is back under its own fence; what Redis knew beside it is not. */
   onRestored?(lease: Lease): void;
 }
@@ -157,7 +162,7 @@ export class LeaseManager {
       const asked = ids.filter((id) => !shard.claiming.has(id) && !shard.held.has(id));
       for (const id of asked) shard.claiming.add(id);
       try {
-        taken.push(...(await this.claimIn(shard, asked, max - taken.length)));
+        taken.push(...(await this.remembered(await this.claimIn(shard, asked, max - taken.length))));
       } catch (error) {
         this.failed(shard, error);
       } finally {
@@ -257,6 +262,27 @@ export class LeaseManager {
       if (from === 'expired') this.totals.takenOver += 1;
     }
     return taken;
+  }
+
+  /** With what the store knows of those that Redis knows nothing of: their events since then are missing, and nobody else would say so. */
+  private async remembered(leases: Lease[]): Promise<Lease[]> {
+    const unknown = leases.filter(({ carry, lastAt }) => carry === undefined && lastAt === undefined).map(({ creatorId }) => creatorId);
+    if (unknown.length === 0 || !this.options.lastSeen) return leases;
+    try {
+      const seen = await this.options.lastSeen(unknown);
+      for (const lease of leases) {
+        const known = seen.get(lease.creatorId);
+        if (known && lease.carry === undefined && lease.lastAt === undefined) lease.seen = known;
+      }
+      return leases;
+    } catch (error) {
+      await this.release(unknown);
+      this.options.logger.warn(
+        { creators: unknown.length, reason: reasonOf(error) },
+        'what the store knows of them cannot be read; given back',
+      );
+      return leases.filter(({ creatorId }) => !unknown.includes(creatorId));
+    }
   }
 
   private async flushReleases(shard: Shard): Promise<void> {

@@ -1,7 +1,9 @@
 import type { Redis } from 'ioredis';
-import type { CreatorRecord } from './types.js';
+import type { CreatorRecord, LastSeen } from './types.js';
 
 const FIELDS_PER_COMMAND = 500;
+/** What the store knew at a wipe says nothing of later times: by then holders have written what they leave behind. */
+const SEEN_S = 86_400;
 
 /**
  * Projection of the creators in Redis, for workers that have no PostgreSQL. The version is removed first and written
@@ -11,11 +13,13 @@ export class CreatorProjection {
   private readonly redis: Redis;
   private readonly hash: string;
   private readonly versionKey: string;
+  private readonly seenKey: string;
 
   constructor({ redis, prefix }: { redis: Redis; prefix: string }) {
     this.redis = redis;
     this.hash = `${prefix}:creators`;
     this.versionKey = `${prefix}:creators:version`;
+    this.seenKey = `${prefix}:creators:seen`;
   }
 
   /** The version in force; null when the projection is not there (wiped, or being written). */
@@ -23,9 +27,19 @@ export class CreatorProjection {
     return this.redis.get(this.versionKey);
   }
 
-  /** Replaces the whole projection. `version` differs at every write. One writer at a time. */
-  async write(creators: readonly CreatorRecord[], version: string): Promise<void> {
+  /**
+   * Replaces the whole projection. `version` differs at every write. One writer at a time. `seen`: creators that the store
+   * knows as live, by id; given where Redis was wiped, whose leases and what stood beside them are gone too.
+   */
+  async write(creators: readonly CreatorRecord[], version: string, seen?: ReadonlyMap<string, LastSeen>): Promise<void> {
     const batch = this.redis.pipeline().del(this.versionKey).del(this.hash);
+    if (seen) batch.del(this.seenKey);
+    const known = [...(seen ?? [])];
+    for (let at = 0; at < known.length; at += FIELDS_PER_COMMAND) {
+      const fields = known.slice(at, at + FIELDS_PER_COMMAND).flatMap(([id, last]) => [id, JSON.stringify(last)]);
+      batch.hset(this.seenKey, ...fields);
+    }
+    if (known.length > 0) batch.expire(this.seenKey, SEEN_S);
     for (let at = 0; at < creators.length; at += FIELDS_PER_COMMAND) {
       const fields = creators.slice(at, at + FIELDS_PER_COMMAND).flatMap((creator) => [creator.id, JSON.stringify(creator)]);
       batch.hset(this.hash, ...fields);
@@ -34,6 +48,18 @@ export class CreatorProjection {
     const failed = (await batch.exec())?.find(([error]) => error)?.[0];
     if (failed) throw failed;
     await this.redis.set(this.versionKey, version);
+  }
+
+  /** Of these creators, those that the store knew as live when Redis was last wiped. */
+  async lastSeen(ids: readonly string[]): Promise<Map<string, LastSeen>> {
+    if (ids.length === 0) return new Map();
+    const texts = await this.redis.hmget(this.seenKey, ...ids);
+    return new Map(ids.flatMap((id, at) => (texts[at] ? [[id, JSON.parse(texts[at]) as LastSeen] as const] : [])));
+  }
+
+  /** Forgets what the store knew of creators that are no longer monitored. */
+  async forgetSeen(ids: readonly string[]): Promise<void> {
+    if (ids.length > 0) await this.redis.hdel(this.seenKey, ...ids);
   }
 
   /** Every creator with the version they belong to; undefined when there is none or it changed while it was read. */

@@ -9,7 +9,8 @@ local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 redis.call('SET', KEYS[2], string.format('%.0f', now), 'NX')
 local since, last = string.match(redis.call('GET', KEYS[3]) or '', '^(%d+) (%d+)$')
 -- A break of half a lease time proves nothing about the time between: nobody's lease could have been renewed.
-if not since or now - tonumber(last) > tonumber(ARGV[2]) / 2 then since = string.format('%.0f', now) end
+-- So does a clock that is another one since (a fail-over).
+if not since or tonumber(since) > now or math.abs(now - tonumber(last)) > tonumber(ARGV[2]) / 2 then since = string.format('%.0f', now) end
 redis.call('SET', KEYS[3], since .. ' ' .. string.format('%.0f', now))
 local tail = ' ' .. ARGV[1] .. ' ' .. string.format('%.0f', now + tonumber(ARGV[2]))
 local answers = {}

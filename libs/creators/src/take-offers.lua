@@ -11,7 +11,8 @@ for i = 1, #offers, 2 do
   local creator = offers[i]
   local fence, room, urgent, until_ms, from, state = string.match(offers[i + 1], '^(%d+) (%S+) (%d) (%d+) (%S+) (%S+) ')
   local held = string.match(redis.call('HGET', KEYS[1], creator) or '', '^%d+')
-  if not fence or fence ~= held or tonumber(until_ms) <= now then
+  -- None stands for two minutes: a later end is of a server whose clock was ahead of this one's.
+  if not fence or fence ~= held or tonumber(until_ms) <= now or tonumber(until_ms) > now + 120000 then
     redis.call('HDEL', KEYS[2], creator)
   elseif left > 0 and state == 'open' and from ~= ARGV[1] and (urgent == '1' or ARGV[3] == '1') then
     redis.call('HSET', KEYS[2], creator, fence .. ' ' .. room .. ' ' .. urgent .. ' ' .. until_ms .. ' ' .. from .. ' taken ' .. ARGV[1])

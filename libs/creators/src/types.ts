@@ -24,6 +24,13 @@ export interface CreatorRecord {
   changedAt?: number;
 }
 
+/** What the store knows of a creator that was live when it last heard of it. */
+export interface LastSeen {
+  roomId: string;
+  /** ms since 1970 when its newest stored event had arrived. */
+  at: number;
+}
+
 export const CREATOR_STATES = ['offline', 'connecting', 'live', 'reconnecting', 'gated', 'blocked', 'error'] as const;
 export type CreatorState = (typeof CREATOR_STATES)[number];
 

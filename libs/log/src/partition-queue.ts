@@ -11,6 +11,8 @@ export const CREATOR_ARG = 0;
 export const FENCE_ARG = 1;
 const ID_ARG = 3;
 const TYPE_ARG = 4;
+const HANDLE_ARG = 5;
+const ROOM_ARG = 6;
 const RECEIVED_ARG = 8;
 /** What append.lua reads in place of a fence once an event was judged. */
 export const ACCEPTED = '';
@@ -20,12 +22,24 @@ export const REFUSED = '!';
 export interface RefusedEvent {
   id: string;
   creatorId: string;
+  /** The fence it was received under. */
+  fence: string;
   type: string;
+  handle: string;
+  roomId: string;
   receivedAt: number;
 }
 
 export function nameOf(args: readonly string[]): RefusedEvent {
-  return { id: args[ID_ARG]!, creatorId: args[CREATOR_ARG]!, type: args[TYPE_ARG]!, receivedAt: receivedAt(args) };
+  return {
+    id: args[ID_ARG]!,
+    creatorId: args[CREATOR_ARG]!,
+    fence: args[FENCE_ARG]!,
+    type: args[TYPE_ARG]!,
+    handle: args[HANDLE_ARG]!,
+    roomId: args[ROOM_ARG]!,
+    receivedAt: receivedAt(args),
+  };
 }
 
 export function receivedAt(args: readonly string[]): number {
@@ -56,6 +70,9 @@ export class PartitionQueue implements Verdicts {
   readonly refused: Set<number>;
   busy = false;
   failures = 0;
+  /** Epoch of the partition at the last append, and the number of the newest event when it was seen to be another one: a wipe. */
+  epoch = '';
+  wipedUpTo = 0;
   /** Differs once the numbers of its events have changed: an answer about the old ones says nothing about the new ones. */
   generation = 0;
   /** Redis failed or was full at the last try. */
@@ -158,6 +175,7 @@ export class PartitionQueue implements Verdicts {
     this.refused.clear();
     for (const n of refused) if (n > base) this.refused.add(n - base);
     this.judged = Math.max(0, this.judged - base);
+    this.wipedUpTo = Math.max(0, this.wipedUpTo - base);
     this.base = 0;
     this.confirmed = 0;
     this.sent = 0;

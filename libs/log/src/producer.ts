@@ -32,8 +32,13 @@ export interface InboxProducerOptions {
   /** Disk behind the memory; without it what memory holds ends with the process. */
   spool?: SpoolSettings;
   logger: LogLogger;
-  /** The event's fence is no longer its creator's: somebody else holds the creator, and its events come from there. */
-  onRefused(event: RefusedEvent): void;
+  /**
+   * The event's fence is no longer its creator's: somebody else holds the creator, and its events come from there.
+   * `isUntold`: it is in no gap that its new holder tells, because Redis was wiped or nobody holds it.
+   */
+  onRefused(event: RefusedEvent, isUntold: boolean): void;
+  /** Spooled events that had arrived between these times (ms since 1970) are lost, of creators of this partition. */
+  onLost?(partition: number, from: number, to: number): void;
   /** Memory fills up (true): take less in. There is room again (false). */
   onPressure?(isHigh: boolean): void;
 }
@@ -211,7 +216,8 @@ export class InboxProducer {
     const { logger, run } = this.options;
     this.runs += 1;
     const next = `${run}.${this.runs}`;
-    const left = this.spool?.succeed(next) ?? { run, onDisk: this.queues.map(() => 0) };
+    const none = this.queues.map(() => 0);
+    const left = this.spool?.succeed(next) ?? { run, onDisk: none, onDiskAlone: none };
     const unconfirmed = this.queues.map((queue) => {
       const { unjudged, unconfirmed: events } = queue.renumber();
       this.appender.counts.appended += unjudged;

@@ -5,6 +5,7 @@ import type { Redis } from 'ioredis';
 import { reasonOf } from '@tributary/runtime/reason';
 import { sendEncoded } from './encoded-command.js';
 import type { LogKeys } from './keys.js';
+import { inRedisOf, type LeftRun } from './left-run.js';
 import {
   ACCEPTED,
   CREATOR_ARG,
@@ -27,8 +28,6 @@ const SKIP_WAIT_MS = 250;
 /** For so long a fence that was given up is not asked for; then one question shows whether its lease is back. */
 const ABANDONED_MS = 5_000;
 const TAKEN_WAIT_MS = 200;
-/** A taker that brings no event of a run nearer for this long is not waited for: the order of a creator's events is worth no more. */
-const TAKER_PATIENCE_MS = 10_000;
 
 export interface LogLogger {
   info(fields: object, message: string): void;
@@ -40,16 +39,6 @@ export interface LogLogger {
 export type ReadEvents = { events: { args: string[] }[] } | { next: number } | { isTaken: true };
 /** Reads a run's events back that are on disk alone, from number `n` on. */
 export type ReadBack = (partition: number, n: number, eventsMax: number) => Promise<ReadEvents>;
-
-/** A run that was left to whoever took its spool: what is to be in Redis of it before its successor goes on. */
-export interface LeftRun {
-  run: string;
-  /** By partition: number of the last event on disk. */
-  onDisk: readonly number[];
-}
-
-/** By partition: the number up to which events of a run that was left are in Redis, or on the way there; Infinity: all. */
-export type LeftRunFate = number[];
 
 export interface RunAppenderOptions {
   redis: Redis;
@@ -65,7 +54,13 @@ export interface RunAppenderOptions {
   readBack?: ReadBack;
   /** How long events wait for a lease of their creator that is not recorded at all, in ms; for ever when it is not given. */
   noLeaseMsMax?: number;
-  onRefused(event: RefusedEvent): void;
+  /**
+   * `isUntold`: no gap of a new holder includes it. Either nobody holds its creator, or Redis was wiped since: its new
+   * holder does not know when the last event before it came.
+   */
+  onRefused(event: RefusedEvent, isUntold: boolean): void;
+  /** Events of this partition are lost that had arrived between these times (ms since 1970). */
+  onLost?(partition: number, from: number, to: number): void;
   /** Memory that became free, in bytes. */
   onFreed(bytes: number): void;
   /** Redis failed or is full: what waits now waits longer. */
@@ -81,6 +76,8 @@ interface Answer {
   stored: number;
   /** Numbers refused; with NOLEASE the creators without a lease. */
   about: (number | string)[];
+  /** Of the partition; empty when nothing was looked at. */
+  epoch: string;
 }
 
 /**
@@ -96,6 +93,9 @@ export class RunAppender {
   /** Creators whose lease was waited for long enough: the fence that is given up, and until when, by the monotonic clock in ms. */
   private readonly abandoned = new Map<string, { fence: number; until: number }>();
   private readonly scriptKeys: string[][] = [];
+  /** By partition: when the newest event sent had arrived, and since when events are lost that nobody was told of. */
+  private readonly lastAt: (number | undefined)[] = [];
+  private readonly losing: (number | undefined)[] = [];
   private readonly epochs = randomBytes(6).toString('base64url');
   private calls = 0;
   private complaint: Status | 'error' | undefined;
@@ -134,33 +134,31 @@ export class RunAppender {
    * Goes on as another run, whose queues were renumbered just now, once whoever took the old one has brought it to Redis,
    * so that a creator's events stay in order; or once that does not come nearer.
    */
-  async succeed(run: string, left: LeftRun): Promise<LeftRunFate> {
+  async succeed(run: string, left: LeftRun): Promise<void> {
     this.run = run;
     this.scriptKeys.length = 0;
     this.holds += 1;
-    const fate = await Promise.all(left.onDisk.map((upTo, partition) => this.follow(left.run, partition, upTo)));
+    const fate = await Promise.all(
+      left.onDisk.map((upTo, partition) =>
+        inRedisOf(upTo, () => this.ask(left.run, partition), {
+          signal: this.stopped.signal,
+          onAway: (reason) => this.complain('error', partition, reason),
+        }),
+      ),
+    );
     this.holds -= 1;
+    for (const [partition, upTo] of fate.entries()) this.loseOnDisk(left, partition, upTo);
     this.flush();
-    return fate;
   }
 
-  /** Waits until events up to `upTo` of another run are in Redis. */
-  private async follow(run: string, partition: number, upTo: number): Promise<number> {
-    let appended = upTo === 0 ? 0 : -1;
-    let isTaken = false;
-    for (let patienceMs = TAKER_PATIENCE_MS; appended < upTo && patienceMs > 0 && !this.stopped.signal.aborted;) {
-      try {
-        const [status, known] = (await this.ask(run, partition)) as [Status, number];
-        isTaken ||= status === 'TAKEN';
-        patienceMs = known > appended ? TAKER_PATIENCE_MS : patienceMs - TAKEN_WAIT_MS;
-        appended = known;
-      } catch (error) {
-        // Nobody brings anything to a Redis that is away, so that this time does not count.
-        this.complain('error', partition, reasonOf(error));
-      }
-      if (appended < upTo) await pause(TAKEN_WAIT_MS, this.stopped.signal);
-    }
-    return isTaken ? Infinity : appended;
+  /** Events on disk alone whose folder nobody has taken are gone with it: somebody deleted it. */
+  private loseOnDisk({ run, onDiskAlone }: LeftRun, partition: number, inRedis: number): void {
+    const lost = onDiskAlone[partition]! - Math.max(0, inRedis);
+    if (lost <= 0 || this.stopped.signal.aborted) return;
+    this.counts.lost += lost;
+    this.losing[partition] ??= this.lastAt[partition] ?? Date.now();
+    this.options.logger.error({ run, partition, lost }, 'the folder of spooled events is gone, and nobody has taken it; they are lost');
+    if (this.options.queues[partition]!.unsent === 0) this.noted(partition, []);
   }
 
   /** How far a run is in a partition; appends nothing. */
@@ -206,9 +204,11 @@ export class RunAppender {
       return backoffMs(queue.failures++, { firstMs: 50, maxMs: 1_000 });
     }
     queue.failures = 0;
-    const { status, upTo, stored, about } = answer;
+    const { status, upTo, stored, about, epoch } = answer;
     queue.isStuck = status === 'FULL';
     if (status === 'OK') {
+      if (epoch !== '' && queue.epoch !== '' && epoch !== queue.epoch) queue.wipedUpTo = queue.taken;
+      if (epoch !== '') queue.epoch = epoch;
       this.accepted(queue, batch, first, Math.min(upTo, first - 1 + batch.length), about.map(Number));
       if (this.complaint) this.options.logger.info({ run: this.run, partition }, 'the inbox takes events again');
       this.complaint = undefined;
@@ -245,13 +245,17 @@ export class RunAppender {
       }
       if ('events' in read) {
         queue.diskOldestAt = receivedAt(read.events[0]!.args);
-        return read.events.map(({ args }) => ({ args, bytes: 0, takenAt: receivedAt(args) }));
+        return this.noted(
+          partition,
+          read.events.map(({ args }) => ({ args, bytes: 0, takenAt: receivedAt(args) })),
+        );
       }
       // Redis takes a jump in the numbers only from a run all of whose earlier events are stored.
       if (queue.confirmed < queue.sent) return undefined;
       // What is damaged on disk may still be in memory.
       const next = Math.min(read.next, queue.base + 1);
       this.counts.lost += next - 1 - queue.sent;
+      this.losing[partition] ??= this.lastAt[partition] ?? (queue.diskOldestAt || Date.now());
       this.options.logger.error(
         { run: this.run, partition, from: queue.sent + 1, to: next - 1 },
         'spooled events cannot be read back; they are lost',
@@ -259,7 +263,19 @@ export class RunAppender {
       queue.skipTo(next);
     }
     queue.diskOldestAt = 0;
-    return queue.slice(queue.sent + 1, BATCH_EVENTS_MAX, BATCH_BYTES_MAX);
+    return this.noted(partition, queue.slice(queue.sent + 1, BATCH_EVENTS_MAX, BATCH_BYTES_MAX));
+  }
+
+  /** Remembers when the events of a batch had arrived; those that were lost before it lie between it and the batch before. */
+  private noted(partition: number, batch: Item[]): Item[] {
+    const from = this.losing[partition];
+    if (from !== undefined) {
+      this.losing[partition] = undefined;
+      this.options.onLost?.(partition, from, batch[0]?.takenAt ?? Date.now());
+    }
+    const last = batch.at(-1);
+    if (last) this.lastAt[partition] = last.takenAt;
+    return batch;
   }
 
   private accepted(queue: PartitionQueue, batch: Item[], first: number, upTo: number, refused: number[]): void {
@@ -270,8 +286,9 @@ export class RunAppender {
     for (const n of queue.judge(upTo, refused)) {
       this.counts.refused += 1;
       const { args } = batch[n - first]!;
-      if (this.isAbandoned(args, 0)) this.counts.abandoned += 1;
-      this.options.onRefused(nameOf(args));
+      const isAbandoned = this.isAbandoned(args, 0);
+      if (isAbandoned) this.counts.abandoned += 1;
+      this.options.onRefused(nameOf(args), isAbandoned || n <= queue.wipedUpTo);
     }
     if (this.leaseless.size === 0) return;
     // Their leases are there.
@@ -317,13 +334,14 @@ export class RunAppender {
     const numbers = [String(first), String(queue.confirmed), String(this.bytesPerPartition)];
     const head = [run, ...numbers, epoch, keys.wake, String(batch.length), holder];
     const events = batch.map((item, at) => this.argsOf(queue, first + at, item));
-    const [status, upTo, stored, about] = (await this.append(redis, scriptKeys, [head, ...events])) as [
+    const [status, upTo, stored, about, of] = (await this.append(redis, scriptKeys, [head, ...events])) as [
       Status,
       number,
       number,
       Answer['about'],
+      string,
     ];
-    return { status, upTo, stored, about };
+    return { status, upTo, stored, about, epoch: of };
   }
 
   private keysOf(partition: number, run: string): string[] {

@@ -7,6 +7,7 @@ import { newId } from '../ids.js';
 import { ProjectionKeeper } from '../projections/projection-keeper.js';
 import { bumpVersion, inTransaction } from '../projections/versions.js';
 import { LOGGER, POOL, REDIS } from '../resources.js';
+import { readLastSeen } from './last-seen.js';
 import { CreatorOptionsKeeper, type NewOptions } from './creator-options.js';
 
 /** A monitored creator as PostgreSQL holds it. */
@@ -59,7 +60,11 @@ export class CreatorRegistry {
     keeper.add({
       name: 'creators',
       copiedVersion: () => projection.version(),
-      copy: async (client, version) => projection.write(await readRecords(client), version),
+      copy: async (client, version) => {
+        // Where there is no copy at all, what stood beside the leases is gone too.
+        const isWiped = (await projection.version()) === null;
+        await projection.write(await readRecords(client), version, isWiped ? await readLastSeen(client) : undefined);
+      },
     });
   }
 

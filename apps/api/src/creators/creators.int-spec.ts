@@ -257,4 +257,39 @@ describe('creators', () => {
     await waitFor(async () => (await names()) === 'projected', { timeoutMs: 5_000 });
     await waitFor(async () => typeof (await keys.lookup(api.adminKey)) === 'object', { timeoutMs: 5_000 });
   });
+
+  it('tells workers after a wipe which creators the store knows as live, and since when nothing of them is stored', async () => {
+    const creators = new CreatorProjection({ redis: api.redis, prefix: api.config.redisPrefix });
+    const ids = new Map<string, string>();
+    for (const name of ['seen.live', 'seen.ended', 'seen.never']) ids.set(name, (await add(name)).id);
+    const second = Math.floor(Date.now() / 1000);
+    const event = (name: string, type: string, at: number, n: number) => ({
+      id: `${ids.get(name)}-${second}000000-${n}`,
+      type,
+      creatorId: ids.get(name)!,
+      handle: name,
+      roomId: `7${name.length}`,
+      time: at,
+      receivedAt: at,
+      data: {},
+    });
+    const at = second * 1000;
+    await api.commit([
+      event('seen.live', 'monitor.live', at - 5_000, 1),
+      event('seen.ended', 'monitor.live', at - 5_000, 1),
+      event('seen.live', 'tiktok.live.chat', at - 1_000, 2),
+      event('seen.ended', 'monitor.offline', at - 1_000, 2),
+    ]);
+    const seen = () => creators.lastSeen([...ids.values()]);
+    await api.redis.del(...(await api.redis.keys(`${api.config.redisPrefix}:*`)));
+    await waitFor(async () => (await creators.version()) !== null, { timeoutMs: 5_000 });
+    expect(await seen()).toEqual(new Map([[ids.get('seen.live'), { roomId: '79', at: at - 1_000 }]]));
+    // Counted by then.
+    await waitFor(async () => (await api.pool.query('select from sessions')).rowCount === 2, { timeoutMs: 5_000 });
+    await api.redis.del(...(await api.redis.keys(`${api.config.redisPrefix}:*`)));
+    await waitFor(async () => (await creators.version()) !== null, { timeoutMs: 5_000 });
+    expect(await seen()).toEqual(new Map([[ids.get('seen.live'), { roomId: '79', at: at - 1_000 }]]));
+    await creators.forgetSeen([ids.get('seen.live')!]);
+    expect((await seen()).size).toBe(0);
+  });
 });

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { CreatorProjection, type CreatorRecord, type CreatorStatus, StatusBoard } from '@tributary/creators';
+import { CreatorProjection, type CreatorRecord, type CreatorStatus, type LastSeen, StatusBoard } from '@tributary/creators';
 import { LogKeys } from '@tributary/log';
 import { Config, createRedis, Metrics, Readiness } from '@tributary/runtime';
 import { type LedgerEntry, Simulator } from '@tributary/testing';
@@ -77,6 +77,20 @@ export class House {
   async publish(): Promise<void> {
     this.version += 1;
     await this.projection.write(this.creators, String(this.version));
+  }
+
+  /** Redis loses everything. The api writes its copy anew, with what a store that had read the whole inbox knows. */
+  async wipe(): Promise<void> {
+    const seen = new Map<string, LastSeen>();
+    for (const { id, uniqueId } of this.creators) {
+      const entries = await this.inbox(uniqueId);
+      const turn = entries.findLast(({ type }) => ['monitor.live', 'monitor.connected', 'monitor.offline'].includes(type));
+      const last = entries.at(-1);
+      if (last && turn && turn.type !== 'monitor.offline') seen.set(id, { roomId: turn.room, at: last.at });
+    }
+    await this.redis.flushall();
+    this.version += 1;
+    await this.projection.write(this.creators, String(this.version), seen);
   }
 
   /** Starts a worker; `redisUrl` may lead through a proxy. */

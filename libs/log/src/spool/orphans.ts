@@ -73,7 +73,7 @@ export class Orphans {
   }
 
   private async scan(): Promise<void> {
-    const { dir, self, holder, livingRun, keys, logger, redis } = this.options;
+    const { dir, self, holder, keys, logger, redis } = this.options;
     let names: string[];
     try {
       names = (await readdir(dir, { withFileTypes: true })).filter((entry) => entry.isDirectory()).map(({ name }) => name);
@@ -94,7 +94,7 @@ export class Orphans {
       const path = join(dir, `${name.split('@')[0]}@${holder}`);
       // Taken before, and its replay failed: it is tried again.
       const isOurs = join(dir, name) === path;
-      if (mark.run === livingRun() || this.paths.has(path)) continue;
+      if (mark.run === this.options.livingRun() || this.paths.has(path)) continue;
       // One that is only silent may be stopped. While Redis is away nothing is won by taking its folder.
       const isFree = isOurs || mark.isLeft || isGone(mark.owner, self, 0);
       if (!isFree && !(isGone(mark.owner, self, silentMs) && redis.status === 'ready')) continue;

@@ -3,8 +3,9 @@ import { join } from 'node:path';
 import type { Redis } from 'ioredis';
 import { reasonOf } from '@tributary/runtime/reason';
 import type { LogKeys } from '../keys.js';
+import type { LeftRun } from '../left-run.js';
 import type { PartitionQueue } from '../partition-queue.js';
-import type { LeftRun, LogLogger, ReadBack } from '../run-appender.js';
+import type { LogLogger, ReadBack } from '../run-appender.js';
 import { Orphans } from './orphans.js';
 import { thisProcess } from './owner.js';
 import { type OpenSegment, openSegmentFile } from './partition-log.js';
@@ -136,7 +137,8 @@ export class Spool {
    */
   succeed(run: string): LeftRun {
     const { folder, writer } = this;
-    const left = { run: this.run, onDisk: folder.logs.map((log) => log.to) };
+    const onDiskAlone = this.options.queues.map(({ base, sent }) => (base > sent ? base : 0));
+    const left = { run: this.run, onDisk: folder.logs.map((log) => log.to), onDiskAlone };
     this.writtenBefore += writer.written;
     this.run = run;
     this.folder = this.newFolder();

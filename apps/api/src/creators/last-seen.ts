@@ -1,0 +1,28 @@
+import type { LastSeen } from '@tributary/creators';
+import type pg from 'pg';
+
+/** Newest events that are looked at beyond what sessions count: they are behind by a second, or stand still. */
+const TAIL = 20_000;
+
+const LAST_SEEN = `
+with tail as (
+  select creator_id,
+    (array_agg(room_id order by seq desc))[1] as room_id,
+    max(received_at) as at,
+    (array_agg(type order by seq desc) filter (where type in ('monitor.offline', 'monitor.live', 'monitor.connected')))[1] as turn
+  from events
+  where seq > greatest((select seq from aggregate_positions where name = 'sessions'), (select seq from log_head) - $1) and room_id <> ''
+  group by creator_id)
+select c.id, coalesce(t.room_id, s.room_id) as "roomId",
+  (extract(epoch from greatest(s.last_event_at, t.at)) * 1000)::float8 as at
+from creators c
+left join lateral (
+  select room_id, ended_at, last_event_at from sessions where creator_id = c.id order by started_at desc limit 1) s on true
+left join tail t on t.creator_id = c.id
+where c.deleted_at is null and case when t.turn is null then s.room_id is not null and s.ended_at is null else t.turn <> 'monitor.offline' end`;
+
+/** Creators whose last stored word is that they are live, with the room and the arrival of their newest stored event. */
+export async function readLastSeen(client: pg.PoolClient): Promise<Map<string, LastSeen>> {
+  const { rows } = await client.query<{ id: string; roomId: string; at: number }>(LAST_SEEN, [TAIL]);
+  return new Map(rows.map(({ id, roomId, at }) => [id, { roomId, at: Math.floor(at) }]));
+}

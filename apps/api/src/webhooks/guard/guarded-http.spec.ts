@@ -88,6 +88,59 @@ describe('a guarded request', () => {
     expect(await send(receiver.url('/big-head'))).toMatchObject({ category: 'response' });
   });
 
+  it('takes the final answer after any number of interim ones, however they are cut, and keeps the connection', async () => {
+    const interim = [
+      'HTTP/1.1 100 Continue\r\n\r\n',
+      'HTTP/1.1 102 Processing\r\n\r\n',
+      'HTTP/1.1 103 Early Hints\r\nlink: </a>; rel=preload\r\n\r\n',
+    ];
+    const body = 'HTTP/1.1 100 Continue\r\n\r\n is no answer ...';
+    const final = `HTTP/1.1 200 OK\r\ncontent-length: ${body.length}\r\n\r\n${body}`;
+    const answers = [
+      [interim[0]!, final],
+      [interim.join('') + final],
+      [...interim.join('').repeat(5), final],
+      [interim[0]! + final.slice(0, 20), final.slice(20)],
+      [interim.join('').repeat(20).slice(0, 333), interim.join('').repeat(20).slice(333) + final],
+      [final],
+    ];
+    let connections = 0;
+    const server = createTcpServer((socket) => {
+      connections += 1;
+      socket.setNoDelay(true).on('error', () => undefined);
+      socket.on('data', (chunk) => {
+        // Head and body of a request may come apart.
+        if (!chunk.includes('{"a":1}')) return;
+        const parts = answers.shift() ?? [];
+        const next = () => {
+          const part = parts.shift();
+          if (part !== undefined) socket.write(part, () => setImmediate(next));
+        };
+        next();
+      });
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
+    for (let left = answers.length; left > 0; left -= 1) {
+      expect(await send(url)).toMatchObject({ status: 200, body });
+    }
+    expect(connections).toBeLessThanOrEqual(2);
+    server.close();
+  });
+
+  it('does not wait for the end of interim answers that have none', async () => {
+    const server = createTcpServer((socket) => {
+      socket.on('error', () => undefined);
+      const again = () => void (socket.writable && socket.write('HTTP/1.1 100 Continue\r\n\r\n'.repeat(10), () => setImmediate(again)));
+      socket.once('data', again);
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const outcome = await send(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`);
+    expect(outcome).toMatchObject({ category: 'response' });
+    expect(outcome.latencyMs).toBeLessThan(1_500);
+    server.close();
+  });
+
   it('gives up a connection that is never answered', async () => {
     // 192.0.2.0/24 is documentation: nothing answers there, unless the machine says at once that there is no way.
     const lonely = new GuardedHttp({

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import { Agent, buildConnector, type Dispatcher } from 'undici';
+import { skipInterimAnswers } from './interim-answers.js';
 import { categoryOfStatus, type FailureCategory, type Outcome, printable, readRetryAfter, shownHeaders } from './outcome.js';
 import type { Gate, Target, Vetted } from './target.js';
 
@@ -136,7 +137,10 @@ export class GuardedHttp {
 
   /** A last look at where the connection ended, whatever made it. */
   private checkEnd(socket: Socket, port: number, callback: buildConnector.Callback): void {
-    if (this.options.gate.admits(socket.remoteAddress, port)) return callback(null, socket);
+    if (this.options.gate.admits(socket.remoteAddress, port)) {
+      skipInterimAnswers(socket);
+      return callback(null, socket);
+    }
     socket.destroy();
     callback(new GuardError('blocked_address'), null);
   }
@@ -168,7 +172,6 @@ class Exchange implements Dispatcher.DispatchHandler {
   }
 
   onResponseStart(_: Dispatcher.DispatchController, status: number, headers: Record<string, string | string[] | undefined>): void {
-    if (status < 200) return;
     this.status = status;
     this.headers = headers;
   }

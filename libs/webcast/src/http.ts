@@ -2,7 +2,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import { promisify } from 'node:util';
 import { brotliDecompress, gunzip, inflate } from 'node:zlib';
 import { type Dispatcher, request } from 'undici';
-import { onAbort } from './abort.js';
+import { onAbort, untilAborted } from './abort.js';
 
 /** An answer of whatever status, or why there is none. */
 export type HttpAnswer =
@@ -25,7 +25,7 @@ const unpackers: Record<string, ((data: Buffer, options: { maxOutputLength: numb
   br: promisify(brotliDecompress),
 };
 
-/** GETs `url` as text (UTF-8). Never throws. */
+/** GETs `url` as text (UTF-8). Never throws, and ends at its time-out and its abort, whatever the server or a proxy does. */
 export async function get(url: URL, options: HttpRequestOptions, signal: AbortSignal): Promise<HttpAnswer> {
   const controller = new AbortController();
   let timedOut = false;
@@ -37,7 +37,7 @@ export async function get(url: URL, options: HttpRequestOptions, signal: AbortSi
   const ignoreAbort = onAbort(signal, abort);
   if (signal.aborted) abort();
   try {
-    return await exchange(url, options, controller.signal);
+    return await untilAborted(exchange(url, options, controller.signal), controller.signal);
   } catch (error) {
     if (signal.aborted) return { ok: false, reason: 'aborted', message: 'aborted' };
     if (timedOut) return { ok: false, reason: 'timeout', message: `no answer within ${options.timeoutMs} ms` };

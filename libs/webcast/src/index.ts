@@ -1,3 +1,4 @@
+export { untilAborted } from './abort.js';
 export { type SocketBundle } from './bundle.js';
 export { type ConnectFailure, type ConnectResult, type EndReason, type Refusal, type SessionEnd } from './outcome.js';
 export { RoomSession, type RoomSessionOptions, type SessionLimits, type SessionStats } from './session.js';

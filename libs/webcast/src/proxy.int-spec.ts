@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, type Server } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
-import { type AddressInfo, connect, type Socket } from 'node:net';
+import { type AddressInfo, connect, createServer as createTcpServer, type Socket } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { selfSignedCertificate, waitFor } from '@tributary/testing';
 import { WebSocket, WebSocketServer } from 'ws';
@@ -157,6 +157,73 @@ describe('a connection through a proxy', () => {
     } finally {
       web.closeAllConnections();
       await new Promise((resolve) => web.close(resolve));
+    }
+  });
+});
+
+const BEHAVIOURS: [string, (socket: Socket) => void][] = [
+  ['accepts and closes', (socket) => void socket.end()],
+  ['accepts, reads the request and closes', (socket) => void socket.once('data', () => socket.destroy())],
+  ['stays mute', () => undefined],
+  [
+    'sends a byte now and then',
+    (socket) => {
+      const timer = setInterval(() => socket.write('H'), 50);
+      socket.on('close', () => clearInterval(timer));
+    },
+  ],
+];
+describe.each(BEHAVIOURS)('a proxy that %s', (_, behave) => {
+  let url: string;
+  let connections = 0;
+  let stop: () => Promise<unknown>;
+  beforeEach(async () => {
+    connections = 0;
+    const sockets = new Set<Socket>();
+    const server = createTcpServer((socket) => {
+      connections += 1;
+      sockets.add(socket.on('error', () => undefined));
+      behave(socket);
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    stop = () => {
+      for (const socket of sockets) socket.destroy();
+      return new Promise((resolve) => server.close(resolve));
+    };
+  });
+  afterEach(() => stop());
+
+  it('ends a request at its time-out or before, is dialled once for it, and not again afterwards', async () => {
+    const dispatcher = proxyDispatcher(url);
+    const options = { headers: {}, timeoutMs: 500, bodyBytesMax: 100, dispatcher };
+    const began = performance.now();
+    for (const target of ['http://a.test/', 'https://a.test/']) {
+      expect(await get(new URL(target), options, never)).toMatchObject({ ok: false });
+    }
+    expect(performance.now() - began).toBeLessThan(2_000);
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    expect(connections).toBe(2);
+    await dispatcher.destroy();
+  });
+
+  it('ends a request and a WebSocket at their abort', async () => {
+    const server = await new PushServer().start();
+    const dispatcher = proxyDispatcher(url);
+    try {
+      const controller = new AbortController();
+      const options = { headers: {}, timeoutMs: 60_000, bodyBytesMax: 100, dispatcher };
+      const asking = get(new URL('https://a.test/'), options, controller.signal);
+      const connecting = server.make({ proxy: url }).session.connect(controller.signal);
+      await waitFor(() => connections === 2);
+      controller.abort();
+      const began = performance.now();
+      expect(await asking).toMatchObject({ ok: false });
+      expect(await connecting).toMatchObject({ ok: false });
+      expect(performance.now() - began).toBeLessThan(500);
+    } finally {
+      await dispatcher.destroy();
+      await server.stop();
     }
   });
 });

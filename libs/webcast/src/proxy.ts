@@ -3,14 +3,14 @@ import { request as httpsRequest } from 'node:https';
 import { isIP, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { connect as tlsConnect, type ConnectionOptions } from 'node:tls';
-import { type Dispatcher, ProxyAgent } from 'undici';
+import { Agent as HttpAgent, buildConnector, type Dispatcher } from 'undici';
 
 /** A proxy as it was given, ready for use; `shown` has no user name and no password. */
 export type ProxyResult = { ok: true; url: string; shown: string } | { ok: false; reason: string };
 
 const LENGTH_MAX = 1_024;
-/** What the proxy may take to open a tunnel. */
-const TUNNEL_MS_MAX = 15_000;
+/** What the proxy may take to open a tunnel, from dialling on; and TLS inside it as long again. */
+const TUNNEL_MS_MAX = 5_000;
 /** In place of the user name and password of a proxy. */
 export const HIDDEN = '***';
 
@@ -32,9 +32,27 @@ export function readProxy(text: string): ProxyResult {
   return { ok: true, url: url.href, shown: `${url.protocol}//${hidden}${url.host}` };
 }
 
-/** HTTP requests through a proxy, by tunnel, so that it sees no cookie and no answer. Close it when it is no longer used. */
+/**
+ * HTTP requests through a proxy, by tunnel, so that it sees no cookie and no answer. A tunnel that fails ends the request that
+ * wanted it: undici's own ProxyAgent dials again and again, without pause or end, where a proxy accepts and closes. Each
+ * request that finds no idle connection opens one, so the caller bounds how many run. Close it when it is no longer used.
+ */
 export function proxyDispatcher(url: string): Dispatcher {
-  return new ProxyAgent({ uri: url, connections: 4, keepAliveTimeout: 4_000 });
+  const secure = buildConnector({ timeout: TUNNEL_MS_MAX });
+  const connect: buildConnector.connector = (to, callback) => {
+    const isSecure = to.protocol === 'https:';
+    // undici takes errors with certain codes for ones to dial again after.
+    const fail = (message: string) => callback(new TunnelError(message), null);
+    openTunnel(url, authorityOf(to.hostname, to.port, isSecure), fail, (socket) => {
+      if (!isSecure) return callback(null, socket);
+      secure({ ...to, httpSocket: socket }, (...[error, secured]: Parameters<buildConnector.Callback>) => {
+        if (error === null) return callback(null, secured);
+        socket.destroy();
+        fail(`no TLS through the proxy: ${(error as NodeJS.ErrnoException).code ?? error.message}`);
+      });
+    });
+  };
+  return new HttpAgent({ connect, keepAliveTimeout: 4_000 });
 }
 
 /** WebSockets through a proxy: each connection is a tunnel of its own, made with CONNECT, and TLS inside it for `wss://`. */
@@ -52,42 +70,69 @@ export class TunnelAgent extends Agent {
 
   override createConnection(options: ClientRequestArgs, callback?: (error: Error | null, stream: Duplex) => void): Duplex | undefined {
     const host = options.host ?? 'localhost';
-    const fail = (message: string) => callback?.(Object.assign(new Error(message), { code: 'EPROXY' }), undefined as unknown as Duplex);
-    const authority = `${host.includes(':') ? `[${host}]` : host}:${options.port ?? (this.isSecure ? 443 : 80)}`;
-    const url = new URL(this.proxy);
-    const credentials = credentialsOf(url);
-    const connect = (url.protocol === 'https:' ? httpsRequest : httpRequest)({
-      host: url.hostname.replace(/^\[|\]$/g, ''),
-      port: url.port || (url.protocol === 'https:' ? 443 : 80),
-      method: 'CONNECT',
-      path: authority,
-      agent: false,
-      timeout: TUNNEL_MS_MAX,
-      headers: {
-        host: authority,
-        ...(credentials === undefined ? {} : { 'proxy-authorization': `Basic ${Buffer.from(credentials).toString('base64')}` }),
-      },
-    });
-    connect.once('connect', (answer, socket: Socket, head: Buffer) => {
-      socket.setTimeout(0);
-      if (answer.statusCode !== 200) {
-        socket.destroy();
-        return fail(`the proxy answered ${answer.statusCode}`);
-      }
-      if (head.length > 0) socket.unshift(head);
-      callback?.(null, this.isSecure ? secured(socket, host, options as ConnectionOptions) : socket);
-    });
-    // A proxy that does not know CONNECT answers like any server.
-    connect.once('response', (answer) => {
-      answer.resume();
-      connect.destroy();
-      fail(`the proxy answered ${answer.statusCode}`);
-    });
-    connect.once('timeout', () => connect.destroy(new Error(`no answer within ${TUNNEL_MS_MAX} ms`)));
-    connect.once('error', (error: NodeJS.ErrnoException) => fail(`the proxy cannot be reached: ${error.code ?? error.message}`));
-    connect.end();
+    openTunnel(
+      this.proxy,
+      authorityOf(host, options.port, this.isSecure),
+      (message) => callback?.(new TunnelError(message), undefined as unknown as Duplex),
+      (socket) => callback?.(null, this.isSecure ? secured(socket, host, options as ConnectionOptions) : socket),
+    );
     return undefined;
   }
+}
+
+/** The proxy opened no way to the server. */
+class TunnelError extends Error {
+  override name = 'TunnelError';
+  readonly code = 'EPROXY';
+}
+
+function authorityOf(host: string, port: string | number | null | undefined, isSecure: boolean): string {
+  return `${host.includes(':') && !host.startsWith('[') ? `[${host}]` : host}:${port || (isSecure ? 443 : 80)}`;
+}
+
+/** Asks a proxy for a tunnel. Exactly one of `fail` and `open` is called, within {@link TUNNEL_MS_MAX} ms whatever the proxy does. */
+function openTunnel(proxy: string, authority: string, fail: (message: string) => void, open: (socket: Socket) => void): void {
+  const url = new URL(proxy);
+  const credentials = credentialsOf(url);
+  const request = (url.protocol === 'https:' ? httpsRequest : httpRequest)({
+    host: url.hostname.replace(/^\[|\]$/g, ''),
+    port: url.port || (url.protocol === 'https:' ? 443 : 80),
+    method: 'CONNECT',
+    path: authority,
+    agent: false,
+    headers: {
+      host: authority,
+      ...(credentials === undefined ? {} : { 'proxy-authorization': `Basic ${Buffer.from(credentials).toString('base64')}` }),
+    },
+  });
+  let isOver = false;
+  const end = (message: string) => {
+    if (isOver) return;
+    isOver = true;
+    clearTimeout(timer);
+    request.destroy();
+    fail(message);
+  };
+  // Of the whole attempt: a proxy that sends a byte now and then would never be idle.
+  const timer = setTimeout(() => end(`the proxy cannot be reached: no tunnel within ${TUNNEL_MS_MAX} ms`), TUNNEL_MS_MAX).unref();
+  request.once('connect', (answer, socket: Socket, head: Buffer) => {
+    if (isOver || answer.statusCode !== 200) {
+      socket.on('error', () => undefined).destroy();
+      return end(`the proxy answered ${answer.statusCode}`);
+    }
+    isOver = true;
+    clearTimeout(timer);
+    if (head.length > 0) socket.unshift(head);
+    open(socket);
+  });
+  // A proxy that does not know CONNECT answers like any server.
+  request.once('response', (answer) => {
+    answer.resume();
+    end(`the proxy answered ${answer.statusCode}`);
+  });
+  request.on('error', (error: NodeJS.ErrnoException) => end(`the proxy cannot be reached: ${error.code ?? error.message}`));
+  request.once('close', () => end('the proxy cannot be reached: it closed the connection'));
+  request.end();
 }
 
 function secured(socket: Socket, host: string, { ca, rejectUnauthorized, servername }: ConnectionOptions): Duplex {

@@ -1,4 +1,5 @@
 import { backoffMs, type Logger } from '@tributary/runtime';
+import { untilAborted } from '@tributary/webcast';
 import { existsSync } from 'node:fs';
 import { type Browser, chromium } from 'playwright-core';
 import type { Failure, Outcome } from '../providers/provider.js';
@@ -126,7 +127,13 @@ export class BrowserHost {
         handleSIGHUP: false,
       });
       this.running = browser;
-      this.pid = (await this.processes()).find(({ type }) => type === 'browser')?.pid;
+      // One that was launched and then answers nothing must not keep everybody waiting.
+      const processes = await untilAborted(this.processes(), AbortSignal.timeout(CHECK_MS_MAX)).catch((error: unknown) => {
+        this.running = undefined;
+        browser.close().catch(() => undefined);
+        throw error;
+      });
+      this.pid = processes.find(({ type }) => type === 'browser')?.pid;
       this.launches += 1;
       this.failures = 0;
       browser.once('disconnected', () => {

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, createServer as createTcpServer, type Socket } from 'node:net';
 import { brotliCompressSync, gzipSync } from 'node:zlib';
 import { Hosts, isTikTok } from './hosts.js';
 import { Upstream, type UpstreamAnswer } from './upstream.js';
@@ -50,6 +50,27 @@ describe('Upstream', () => {
     answer = redirect(to);
     expect(await ask('/begin')).toMatchObject({ ok: false, reason: 'bad-answer' });
     expect(seen).toHaveLength(1);
+  });
+
+  it('ends at its abort, and dials once, where its proxy accepts and closes, or says nothing', async () => {
+    for (const isMute of [true, false]) {
+      let connections = 0;
+      const sockets: Socket[] = [];
+      const proxy = createTcpServer((socket) => {
+        connections += 1;
+        sockets.push(socket.on('error', () => undefined));
+        if (!isMute) socket.end();
+      });
+      await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
+      const { port } = proxy.address() as AddressInfo;
+      const through = new Upstream(new Hosts([url]), { bodyBytesMax: 10_000, connectionsMax: 4, proxy: `http://127.0.0.1:${port}` });
+      const answered = await through.ask(new URL(url), { signal: AbortSignal.timeout(300) });
+      expect(answered).toMatchObject({ ok: false, reason: isMute ? 'timeout' : 'connect' });
+      expect(connections).toBe(1);
+      await through.close();
+      for (const socket of sockets) socket.destroy();
+      proxy.close();
+    }
   });
 
   it('follows a redirect within the host, keeps its cookies, and follows no circle', async () => {

@@ -1,7 +1,8 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { promisify } from 'node:util';
 import { brotliDecompress, gunzip, inflate } from 'node:zlib';
-import { Agent, type Dispatcher, ProxyAgent, request as send } from 'undici';
+import { proxyDispatcher, untilAborted } from '@tributary/webcast';
+import { Agent, type Dispatcher, request as send } from 'undici';
 import { type Failure, reasonOfStatus } from '../providers/provider.js';
 import { type Hosts, isTikTok } from './hosts.js';
 
@@ -39,10 +40,9 @@ const UNPACKERS: Record<string, Unpack | undefined> = {
   br: promisify(brotliDecompress),
 };
 
-/** Connections to the outside, straight or by way of a proxy. */
+/** Connections to the outside, straight or by way of a proxy: then as many as there are requests at once, which lanes bound. */
 export function makeDispatcher(connections: number, proxy: string | undefined): Dispatcher {
-  const bounds = { connections, keepAliveTimeout: 10_000, connect: { timeout: 5_000 } };
-  return proxy === undefined ? new Agent(bounds) : new ProxyAgent({ uri: proxy, ...bounds });
+  return proxy === undefined ? new Agent({ connections, keepAliveTimeout: 10_000, connect: { timeout: 5_000 } }) : proxyDispatcher(proxy);
 }
 
 /** HTTP to TikTok and the simulator, and to nobody else: every address is checked, redirects too, and every answer is bounded. */
@@ -79,42 +79,48 @@ export class Upstream {
     await this.dispatcher.destroy();
   }
 
-  private async once(url: URL, { method = 'GET', headers, body, signal }: UpstreamRequest): Promise<UpstreamAnswer | Failure> {
-    const { dispatcher } = this;
-    const { bodyBytesMax } = this.options;
-    const tooLarge = (): Failure => ({ ok: false, reason: 'bad-answer', message: `${url.host} answers more than ${bodyBytesMax} bytes` });
+  private async once(url: URL, request: UpstreamRequest): Promise<UpstreamAnswer | Failure> {
+    const { signal } = request;
     try {
-      const response = await send(url, {
-        method,
-        headers: { 'accept-encoding': 'gzip, deflate, br', ...headers },
-        body,
-        signal,
-        dispatcher,
-      });
-      const chunks: Buffer[] = [];
-      let bytes = 0;
-      for await (const chunk of response.body as AsyncIterable<Buffer>) {
-        bytes += chunk.length;
-        if (bytes > bodyBytesMax) return tooLarge();
-        chunks.push(chunk);
-      }
-      const packed = chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks);
-      const unpacked = await unpack(packed, response.headers, bodyBytesMax);
-      if (unpacked === 'too-large') return tooLarge();
-      if (unpacked === 'unreadable')
-        return { ok: false, reason: 'bad-answer', message: `${url.host} answers in an encoding that cannot be read` };
-      return {
-        ok: true,
-        status: response.statusCode,
-        headers: reader(response.headers),
-        body: unpacked,
-        setCookies: cookieLines(response.headers),
-      };
+      return await untilAborted(this.exchange(url, request), signal);
     } catch (error) {
       if (signal.aborted) return { ok: false, reason: 'timeout', message: `${url.host} did not answer in time` };
       const { code, message } = error as NodeJS.ErrnoException;
-      return { ok: false, reason: 'connect', message: `${url.host} cannot be reached: ${code ?? message}` };
+      return { ok: false, reason: 'connect', message: `${url.host} cannot be reached: ${code === 'EPROXY' ? message : (code ?? message)}` };
     }
+  }
+
+  /** @throws whatever the network does */
+  private async exchange(url: URL, { method = 'GET', headers, body, signal }: UpstreamRequest): Promise<UpstreamAnswer | Failure> {
+    const { dispatcher } = this;
+    const { bodyBytesMax } = this.options;
+    const tooLarge = (): Failure => ({ ok: false, reason: 'bad-answer', message: `${url.host} answers more than ${bodyBytesMax} bytes` });
+    const response = await send(url, {
+      method,
+      headers: { 'accept-encoding': 'gzip, deflate, br', ...headers },
+      body,
+      signal,
+      dispatcher,
+    });
+    const chunks: Buffer[] = [];
+    let bytes = 0;
+    for await (const chunk of response.body as AsyncIterable<Buffer>) {
+      bytes += chunk.length;
+      if (bytes > bodyBytesMax) return tooLarge();
+      chunks.push(chunk);
+    }
+    const packed = chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks);
+    const unpacked = await unpack(packed, response.headers, bodyBytesMax);
+    if (unpacked === 'too-large') return tooLarge();
+    if (unpacked === 'unreadable')
+      return { ok: false, reason: 'bad-answer', message: `${url.host} answers in an encoding that cannot be read` };
+    return {
+      ok: true,
+      status: response.statusCode,
+      headers: reader(response.headers),
+      body: unpacked,
+      setCookies: cookieLines(response.headers),
+    };
   }
 }
 

@@ -106,7 +106,7 @@ describe('an offline creator', () => {
     expect([0, 2, 4, 9].map((n) => hours.isUsual(startedAt + WEEK + n * HOUR))).toEqual([true, true, true, false]);
   });
 
-  it('whose room is prepared is asked for in a batch between polls, and taken as soon as that room is on air', async () => {
+  it('whose room is prepared is asked for in a batch between polls, and polled at once where that calls it alive', async () => {
     const scene = new Scene();
     scene.found = { kind: 'offline', roomId: ROOM, userId: '42', isOpen: true };
     const session = scene.session();
@@ -116,8 +116,28 @@ describe('an offline creator', () => {
     scene.found = live();
     await scene.clock.advance(38_000);
     expect(session.state).toBe('live');
-    expect({ polls: scene.polls, checks: scene.checks }).toEqual({ polls: 1, checks: [[ROOM]] });
+    expect({ polls: scene.polls, checks: scene.checks }).toEqual({ polls: 2, checks: [[ROOM]] });
     expect(session.takeStatus(scene.clock.now())).toMatchObject({ roomId: ROOM, userId: '42' });
+  });
+
+  it('that ended is no storm of false broadcasts while TikTok calls every room alive, and is found when it is live', async () => {
+    const scene = new Scene();
+    const session = await scene.liveSession();
+    scene.link.receive(message('end'));
+    scene.found = { kind: 'offline', roomId: ROOM };
+    scene.isAlwaysAlive = true;
+    await scene.clock.advance(10_000, (now) => session.tick(now));
+    const before = { events: scene.log.types().length, signCalls: scene.signCalls, polls: scene.polls };
+    await scene.clock.advance(25 * MINUTE, (now) => session.tick(now));
+    expect({ events: scene.log.types().length, signCalls: scene.signCalls }).toEqual({
+      events: before.events,
+      signCalls: before.signCalls,
+    });
+    // The batch is not believed a second time: no more polls than without it.
+    expect(scene.polls - before.polls).toBeLessThan(60);
+    scene.found = live('7000000000000000002');
+    await scene.clock.advance(40_000, (now) => session.tick(now));
+    expect(session.state).toBe('live');
   });
 
   it('whose last room ended long ago is not asked for by that room: a new broadcast has another', async () => {
@@ -160,7 +180,7 @@ describe('an offline creator', () => {
 });
 
 describe('a room that is looked at again', () => {
-  it('after a drop or a hand-over costs one batched request, and no page', async () => {
+  it('after a drop or a hand-over is polled, for a batch may call every room alive', async () => {
     const scene = new Scene();
     const session = await scene.liveSession();
     for (let second = 0; second < 20; second += 1) {
@@ -170,14 +190,39 @@ describe('a room that is looked at again', () => {
     scene.link.drop();
     await scene.clock.advance(2_000);
     expect(session.state).toBe('live');
-    expect({ polls: scene.polls, checks: scene.checks }).toEqual({ polls: 1, checks: [[ROOM]] });
+    expect({ polls: scene.polls, checks: scene.checks }).toEqual({ polls: 2, checks: [] });
 
     const next = new Scene();
     next.found = live();
     const carry = encodeCreatorCarry({ roomId: ROOM, live: true });
     next.session({ from: 'released', carry, lastAt: next.clock.now() }).start();
     await settle();
-    expect({ polls: next.polls, checks: next.checks, links: next.links.length }).toEqual({ polls: 0, checks: [[ROOM]], links: 1 });
+    expect({ polls: next.polls, checks: next.checks, links: next.links.length }).toEqual({ polls: 1, checks: [], links: 1 });
+  });
+
+  it('while many wait for their poll goes by the batch, but only where it was received a moment ago', async () => {
+    const crowd = (scene: Scene) => {
+      for (let n = 0; n < 80; n += 1) void scene.services.polls.poll(`other${n}`, true, new AbortController().signal);
+    };
+    const scene = new Scene();
+    const session = await scene.liveSession();
+    for (let second = 0; second < 20; second += 1) {
+      scene.link.receive(message());
+      await scene.clock.advance(1_000);
+    }
+    scene.link.drop();
+    crowd(scene);
+    await scene.clock.advance(4_000);
+    expect({ state: session.state, checks: scene.checks }).toEqual({ state: 'live', checks: [[ROOM]] });
+
+    const next = new Scene();
+    next.found = { kind: 'offline', roomId: ROOM };
+    next.isAlwaysAlive = true;
+    crowd(next);
+    const carry = encodeCreatorCarry({ roomId: ROOM, live: true });
+    next.session({ from: 'expired', carry, lastAt: next.clock.now() - 2 * MINUTE }).start();
+    await next.clock.advance(MINUTE);
+    expect({ signCalls: next.signCalls, offline: next.log.all('monitor.offline').length }).toEqual({ signCalls: 0, offline: 1 });
   });
 
   it('while it is paused has not ended, and costs few sign calls until it goes on', async () => {

@@ -52,7 +52,8 @@ export function pollFactor(hours: LiveHours, changedAt: number, now: number): nu
 /**
  * Waits until an offline creator is live. A new broadcast has a new room id that only its page or the room API tells, so
  * these are polled at an adaptive pace. Whether a KNOWN room is on air is asked in batches of 50, between two polls,
- * where it may come back: it is prepared or paused, or ended minutes ago.
+ * where it may come back: it is prepared or paused, or ended minutes ago. At times TikTok calls every room alive, so that
+ * answer only hastens the next poll, which decides.
  */
 export class LiveWatch {
   private readonly hours: LiveHours;
@@ -62,6 +63,10 @@ export class LiveWatch {
   private failures = 0;
   private refusals = 0;
   private told: string | undefined;
+  /** The room for which a batched check has hastened the poll that is due. */
+  private hastened: string | undefined;
+  /** The room that a batched check called alive and a poll did not: the batch is not asked for it again. */
+  private contradicted: string | undefined;
   private napping: AbortController | undefined;
   /** The record changed since the last poll began. */
   private isWoken = false;
@@ -105,36 +110,37 @@ export class LiveWatch {
       }
       const found = await services.polls.poll(record().uniqueId, false, signal, opened.secrets.proxy);
       if (!found) return undefined;
-      const room = found.kind === 'live' ? found : await this.rest(found, opened.secrets, signal);
-      if (!room) continue;
+      if (found.kind !== 'live') {
+        await this.rest(found, opened.secrets, signal);
+        continue;
+      }
       this.calm();
+      this.hastened = undefined;
+      this.contradicted = undefined;
       // The first event of its room carries the hour on.
       this.notedAt = 0;
       this.liveAt(services.clock.now());
-      return { roomId: room.roomId, userId: room.userId, title: room.title };
+      return { roomId: found.roomId, userId: found.userId, title: found.title };
     }
     return undefined;
   }
 
-  /** Waits for the next poll. Returns a room that came back meanwhile. */
-  private async rest(
-    found: Exclude<ResolveResult, { kind: 'live' }>,
-    { proxy }: CreatorSecrets,
-    signal: AbortSignal,
-  ): Promise<LiveRoom | undefined> {
+  /** Waits for the next poll: half as long where a batched check says meanwhile that its room is back. */
+  private async rest(found: Exclude<ResolveResult, { kind: 'live' }>, { proxy }: CreatorSecrets, signal: AbortSignal): Promise<void> {
     const waitMs = this.notLive(found);
     const { services } = this.options;
     const now = services.clock.now();
     const mayComeBack = found.kind === 'offline' && (found.isOpen || now - (this.hours.lastLiveAt ?? 0) < COMES_BACK_MS);
-    if (!mayComeBack || found.roomId === undefined) {
+    const roomId = mayComeBack ? found.roomId : undefined;
+    if (found.kind === 'offline' && found.roomId === this.hastened) this.contradicted = this.hastened;
+    this.hastened = undefined;
+    if (roomId === undefined || roomId === this.contradicted) {
       await this.nap(waitMs, signal);
-      return undefined;
+      return;
     }
-    const { roomId, userId } = found;
-    if (!(await this.nap(waitMs / 2, signal)) || this.isWoken) return undefined;
-    if (await services.polls.isAlive(roomId, false, signal, proxy)) return { roomId, userId };
-    await this.nap(waitMs / 2, signal);
-    return undefined;
+    if (!(await this.nap(waitMs / 2, signal)) || this.isWoken) return;
+    if (await services.polls.isAlive(roomId, false, signal, proxy)) this.hastened = roomId;
+    else await this.nap(waitMs / 2, signal);
   }
 
   /** Shows why there is nothing to connect to; returns how long to wait before the next poll, in ms. */

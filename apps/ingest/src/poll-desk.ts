@@ -8,6 +8,7 @@ const IDLE_MS = 600_000;
 /** Proxies known at a time before unused ones are looked for. */
 const EGRESSES_TIDY = 64;
 const OWN = '';
+const CROWDED_S = 2;
 
 /** What finds rooms. */
 export interface Resolver {
@@ -38,6 +39,11 @@ export class PollDesk {
   /** Polls that wait for their turn. */
   get waiting(): number {
     return [...this.egresses.values()].reduce((sum, { queue }) => sum + queue.waiting, 0);
+  }
+
+  /** Whether a poll through this address would wait for {@link CROWDED_S} seconds or more. */
+  isCrowded(proxy?: string): boolean {
+    return this.egress(proxy).queue.waiting >= CROWDED_S * this.options.perSecondMax;
   }
 
   /** Addresses in use, and those of them that rest. */

@@ -51,6 +51,8 @@ const PATIENCE_DOUBLINGS_MAX = 4;
 const LATE_MS = 10_000;
 /** Failures in a row to connect to a room that is said to be paused, before it counts as ended. */
 const PAUSED_FAILURES_MAX = 6;
+/** A room that was received this long ago is likely to be on air still. */
+const RECEIVED_MS = 60_000;
 /** Failures in a row before one is told as an event. */
 const FAILURES_TOLD = 3;
 
@@ -173,13 +175,16 @@ export class RoomLife {
     const { polls, clock, timing } = this.options.services;
     const opened = this.options.services.secrets(this.options.record());
     if (!opened.ok) return { kind: 'live' };
-    // One request for up to 50 rooms instead of a page each; only where nothing contradicts it.
-    const isQuick = !this.isStreamEnded && this.failures === 0;
-    if (isQuick && (await polls.isAlive(this.options.room.roomId, true, signal, opened.secrets.proxy))) return { kind: 'live' };
+    const { proxy } = opened.secrets;
+    // One request for up to 50 rooms, where pages would keep all of them waiting. It may call every room alive, so it counts
+    // only beside what we ourselves received a moment ago.
+    const isRecent = this.gap !== undefined && clock.now() - this.gap.from < RECEIVED_MS;
+    const isQuick = isRecent && !this.isStreamEnded && this.failures === 0 && polls.isCrowded(proxy);
+    if (isQuick && (await polls.isAlive(this.options.room.roomId, true, signal, proxy))) return { kind: 'live' };
     let offline = 0;
     for (let tries = 0; tries < LOOKS_MAX; tries += 1) {
       if (tries > 0 && !(await clock.sleep(timing.confirmMs * (1 + Math.random()), signal))) return { kind: 'stopped' };
-      const found = await polls.poll(this.options.record().uniqueId, true, signal, opened.secrets.proxy);
+      const found = await polls.poll(this.options.record().uniqueId, true, signal, proxy);
       if (!found) return { kind: 'stopped' };
       if (found.kind === 'live') {
         if (found.roomId !== this.options.room.roomId) return { kind: 'moved', room: found };

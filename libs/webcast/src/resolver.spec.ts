@@ -107,9 +107,19 @@ describe('the room resolver', () => {
     expect(requests).toHaveLength(2);
   });
 
-  it('maps code 19881007, and the sign server’s word, to not-found', async () => {
-    routes['/api-live/user/room/'] = answer(JSON.stringify({ statusCode: 19881007 }));
+  it('takes code 19881007 for an answer beside a page without the creator, and asks on beside one that is unclear', async () => {
+    const unknown = answer(JSON.stringify({ statusCode: 19881007 }));
+    routes['/api-live/user/room/'] = unknown;
+    routes['/@name/live'] = answer('<script id="SIGI_STATE">{"LiveRoom":{"liveRoomStatus":4}}</script>');
     expect(await resolve()).toEqual({ kind: 'not-found' });
+    for (const page of [answer(''), answer('<html>captcha</html>'), answer('', 403), answer('', 500)]) {
+      routes['/@name/live'] = page;
+      expect((await resolve()).kind).not.toBe('not-found');
+      expect(await resolve({ signRoomId: signed({ ok: true, live: true, roomId: ROOM }) })).toMatchObject({ kind: 'live', roomId: ROOM });
+    }
+    expect(await resolve({ signRoomId: signed({ ok: false, reason: 'not-found', message: 'no such user' }) })).toEqual({
+      kind: 'not-found',
+    });
     routes = {};
     expect(await resolve({ signRoomId: signed({ ok: false, reason: 'not-found', message: 'no such user' }) })).toEqual({
       kind: 'not-found',

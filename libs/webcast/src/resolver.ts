@@ -83,18 +83,26 @@ export class RoomResolver {
 
   /**
    * Finds out whether `uniqueId` (a handle, lower case) is live, by three methods until one decides: live page, room API,
-   * sign server. A 429 ends the first two at once: the next request from the same address would make it worse.
+   * sign server. A 429 ends the first two at once: the next request from the same address would make it worse. The room API
+   * has called live creators unknown, so its word is taken only beside a page that does not have them either.
    */
   async resolve(uniqueId: string, signal: AbortSignal, asker: Asker = {}): Promise<ResolveResult> {
     const errors: string[] = [];
     let block: Extract<Fetched, { kind: 'blocked' }> | undefined;
+    let isMissing = false;
     for (const { name, url, read } of this.methods(uniqueId, asker)) {
       if (signal.aborted || block?.status === 429) break;
       const fetched = await this.fetch(url, asker, signal);
       if (fetched.kind === 'body') {
         const answer = read(fetched.body);
-        if (answer.kind !== 'unclear') return decided(answer, name, uniqueId, errors, block);
-        errors.push(`${name}: ${answer.problem}`);
+        if (answer.kind === 'not-found' && !isMissing) {
+          errors.push(`${name}: no such user, but no other answer says so`);
+        } else if (answer.kind !== 'unclear') {
+          return decided(answer, name, uniqueId, errors, block);
+        } else {
+          isMissing ||= answer.isMissing === true;
+          errors.push(`${name}: ${answer.problem}`);
+        }
       } else if (fetched.kind === 'blocked') {
         errors.push(`${name}: blocked with ${fetched.status}`);
         block = longerBlock(block, fetched);

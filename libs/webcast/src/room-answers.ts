@@ -1,12 +1,13 @@
 /**
- * What TikTok's page or room API says of a creator. `unclear`: the answer cannot be used, and why. `isOpen`: the room is
+ * What TikTok's page or room API says of a creator. `unclear`: the answer cannot be used, and why; `isMissing` where it is in
+ * order, and has nothing of this creator. `isOpen`: the room is
  * neither on air nor ended, but prepared or paused, and may be on air at any moment under this very id.
  */
 export type RoomAnswer =
   | { kind: 'live'; roomId: string; userId?: string; uniqueId?: string; title?: string }
   | { kind: 'offline'; roomId?: string; userId?: string; isOpen?: true }
   | { kind: 'not-found' }
-  | { kind: 'unclear'; problem: string };
+  | { kind: 'unclear'; problem: string; isMissing?: true };
 
 /** What room info says. */
 export type RoomInfoAnswer =
@@ -34,8 +35,8 @@ const STATUS_ENDED = 4;
 const CODE_NO_SUCH_USER = 19881007;
 const CODE_BAD_PARAMETER = 19881005;
 const CODE_FINISHED = 30003;
-/** Login needed; two forms of the age gate. Such a room can still be connected to. */
-const CODES_GATED = new Set([20003, 4003182, 10011]);
+/** Login needed; three forms of the age gate. Such a room can still be connected to. */
+const CODES_GATED = new Set([20003, 4003182, 4003110, 10011]);
 const TITLE_LENGTH_MAX = 500;
 /** Of a page, in UTF-16 units; TikTok's have 300 KB. Over HTTP the body is bounded already, a page out of a browser is not. */
 const PAGE_LENGTH_MAX = 4_194_304;
@@ -49,8 +50,11 @@ export function readLivePage(page: string): RoomAnswer {
   const end = html.indexOf('</script>', start);
   const state = parse(html.slice(start, end < 0 ? undefined : end));
   if (state === undefined) return unclear('SIGI_STATE is not JSON');
-  const info = member(member(state, 'LiveRoom'), 'liveRoomUserInfo');
-  return typeof info !== 'object' || info === null ? unclear('SIGI_STATE has no live room of this creator') : readLiveRoom(info);
+  const liveRoom = member(state, 'LiveRoom');
+  const info = member(liveRoom, 'liveRoomUserInfo');
+  if (typeof info === 'object' && info !== null) return readLiveRoom(info);
+  const isMissing = typeof liveRoom === 'object' && liveRoom !== null;
+  return { ...unclear('SIGI_STATE has no live room of this creator'), ...(isMissing ? { isMissing } : {}) };
 }
 
 /** Reads the answer of `api-live/user/room/`. */

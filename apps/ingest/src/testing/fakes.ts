@@ -208,6 +208,8 @@ export class Scene {
   /** Rooms of each batched check. */
   readonly checks: string[][] = [];
   signCalls = 0;
+  /** TikTok calls every room alive in batched checks. */
+  isAlwaysAlive = false;
   found: ResolveResult = { kind: 'offline' };
   bundle: (roomId: string) => BundleResult = (roomId) => ({
     ok: true,
@@ -239,7 +241,7 @@ export class Scene {
         this.checks.push([...roomIds]);
         const { found } = this;
         if (found.kind === 'blocked') return Promise.resolve(found);
-        const alive = new Map(roomIds.map((id) => [id, found.kind === 'live' && found.roomId === id]));
+        const alive = new Map(roomIds.map((id) => [id, this.isAlwaysAlive || (found.kind === 'live' && found.roomId === id)]));
         return Promise.resolve(found.kind === 'failed' ? found : { kind: 'ok', alive });
       },
       roomInfo: () => Promise.resolve(this.isGated ? { kind: 'gated', code: 20_003 } : { kind: 'finished' }),

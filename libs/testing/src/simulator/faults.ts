@@ -6,7 +6,17 @@ export const INSTANT = ['drop', 'garbage', 'truncated', 'duplicate', 'huge', 'of
 /** Faults that last, and bend what a room writes. */
 export const ROOM_LASTING = ['silence', 'slow', 'order'] as const;
 /** Faults that last, and bend what requests and upgrades are answered. */
-export const REQUEST_LASTING = ['hang', 'http403', 'http429', 'http500', 'empty200', 'deviceBlocked', 'slowHttp'] as const;
+export const REQUEST_LASTING = [
+  'hang',
+  'http403',
+  'http429',
+  'http500',
+  'empty200',
+  'deviceBlocked',
+  'slowHttp',
+  'alwaysAlive',
+  'userNotFound',
+] as const;
 export const FAULT_KINDS = [...INSTANT, ...ROOM_LASTING, ...REQUEST_LASTING] as const;
 
 export type InstantKind = (typeof INSTANT)[number];
@@ -19,7 +29,8 @@ export type FaultKind = (typeof FAULT_KINDS)[number];
  * - At a moment (`drop`, `garbage`, `truncated`, `duplicate`, `huge`, `offlineWithoutEnd`): at once, `count` times; with
  *   `ratePerMinute` at random times for each room, until `durationMs` is over or it is removed.
  * - Lasting: for `durationMs`, or until removed; request faults end after `count` hits, and hit once when neither is given.
- *   With `ratePerMinute` episodes of `durationMs` begin at random times until it is removed.
+ *   With `ratePerMinute` episodes of `durationMs` begin at random times until it is removed. `alwaysAlive`: the batched check
+ *   calls every room alive; `userNotFound`: the room API knows nobody. They meet their own route only.
  */
 export interface FaultSpec {
   kind: FaultKind;
@@ -66,6 +77,12 @@ export interface RoomMood {
   bytesPerSecond?: number;
 }
 
+/** Faults that meet one kind of request only. */
+const OWN_ROUTES: { [kind in RequestKind]?: RegExp } = {
+  deviceBlocked: /\/ws_reuse_supplement\/|\/im\/push\//,
+  alwaysAlive: /^\/webcast\/room\/check_alive\b/,
+  userNotFound: /^\/api-live\/user\/room\b/,
+};
 const CALM: RoomMood = { silent: false, shuffled: false };
 const LOG_MAX = 20_000;
 const FAULTS_MAX = 1_000;
@@ -165,7 +182,7 @@ export class Faults {
     for (const fault of this.active) {
       const { kind } = fault;
       if (!isRequestKind(kind) || (fault.path !== undefined && !path.startsWith(fault.path))) continue;
-      if (kind === 'deviceBlocked' && !/\/ws_reuse_supplement\/|\/im\/push\//.test(path)) continue;
+      if (OWN_ROUTES[kind]?.test(path) === false) continue;
       if (fault.uniqueId !== undefined && fault.uniqueId !== uniqueId) continue;
       if (!this.inForce(fault, fault.uniqueId ?? '', now) || (fault.count !== undefined && fault.fired >= fault.count)) continue;
       fault.fired++;

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { randomBytes } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
+import type { RequestKind } from './faults.js';
 import { pathOf, queryOf } from './request.js';
 import { LIVE_SCRIPT, sdkScript } from './page-sdk.js';
 import { checkAlive, giftList, homePage, livePage, roomInfo, userRoom } from './pages.js';
@@ -43,7 +44,7 @@ export async function handleRequest(simulator: Simulator, request: IncomingMessa
       const given = parseCookies(request.headers.cookie).get('ttwid');
       const isNew = (route === 'home' || route === 'page') && !simulator.secrets.knowsTtwid(given, now);
       const ttwid = isNew ? simulator.secrets.issueTtwid(now) : given;
-      const answer = answerFor(simulator, request, route, path, query, room, ttwid ?? '', now);
+      const answer = answerFor(simulator, request, route, path, query, room, ttwid ?? '', now, fault?.kind);
       if (isNew) answer.headers = { 'set-cookie': `ttwid=${ttwid}; Path=/; Max-Age=31536000; HttpOnly`, ...answer.headers };
       if (fault?.kind === 'slowHttp') return trickle(response, answer, fault.bytesPerSecond);
       return send(response, answer);
@@ -60,6 +61,7 @@ function answerFor(
   room: Room | undefined,
   ttwid: string,
   now: number,
+  fault: RequestKind | undefined,
 ): Answer {
   const html = (body: string): Answer => ({ status: 200, type: 'text/html; charset=utf-8', body });
   switch (route) {
@@ -72,13 +74,14 @@ function answerFor(
     case 'sdk/live':
       return { status: 200, type: 'text/javascript', body: LIVE_SCRIPT, headers: { 'cache-control': 'max-age=3600' } };
     case 'user/room':
-      return json(200, userRoom(query.get('uniqueId'), room));
+      return json(200, userRoom(query.get('uniqueId'), fault === 'userNotFound' ? undefined : room));
     case 'room/info':
       return json(200, roomInfo(query.get('room_id') ?? '', room, now));
     case 'room/check_alive': {
       const roomIds = (query.get('room_ids') ?? '').split(',').filter((id) => /^\d{1,20}$/.test(id));
       const alive = (roomId: string) => {
         const found = simulator.roomOfId(roomId);
+        if (fault === 'alwaysAlive') return true;
         return found !== undefined && found.live && found.roomId === roomId;
       };
       return { status: 200, type: 'application/json', body: checkAlive(roomIds.slice(0, ROOM_IDS_MAX), alive, now) };

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { matchesType } from '@tributary/events';
 import type { EventFilter } from '../store/filter.js';
 import type { SecretPair, SignatureScheme } from './signature.js';
 
@@ -56,6 +57,15 @@ export interface SealedPart {
 /** Which events an endpoint wants. */
 export function filterOf({ creatorIds, types }: Pick<EndpointSettings, 'creatorIds' | 'types'>): EventFilter {
   return { ...(creatorIds ? { creatorIds } : {}), ...(types ? { types } : {}) };
+}
+
+/** The verdict of an endpoint's filter on one event, as quick for many creators as for one. */
+export function judgeOf({
+  creatorIds,
+  types,
+}: Pick<EndpointSettings, 'creatorIds' | 'types'>): (event: { creatorId: string; type: string }) => boolean {
+  const creators = creatorIds && new Set(creatorIds);
+  return (event) => (!creators || creators.has(event.creatorId)) && (!types || matchesType(types, event.type));
 }
 
 const CROCKFORD = '0123456789abcdefghjkmnpqrstvwxyz';

@@ -42,6 +42,18 @@ export interface EntryPage {
   reached: number;
   /** The oldest number that retention has left. */
   oldest: number;
+  /** The generation of the log that was read. */
+  generation: number;
+}
+
+/** A delivery whose events are read. */
+export interface WantedDelivery {
+  endpointId: string;
+  id: string;
+  /** Where it has no row of its own yet. */
+  seqs?: readonly number[];
+  /** What `seqs` are numbers of. */
+  generation: number;
 }
 
 /** Head, generation and oldest number in one column: they come with every row. */
@@ -66,7 +78,7 @@ export class EntryReader {
   async page(filter: EventFilter, { after, to: wanted, limit }: { after: number; to: number; limit: number }): Promise<EntryPage> {
     const look = await this.ranges.look({ from: after, until: wanted, order: 'asc' });
     const [window] = look.windows;
-    if (!window) return { entries: [], reached: look.reached, oldest: look.head.oldestSeq };
+    if (!window) return { entries: [], reached: look.reached, oldest: look.head.oldestSeq, generation: look.head.generation };
     const select = selectEvents('*', filter, window, { order: 'asc', limit });
     // One snapshot: what the head says is complete is there.
     const { rows } = await this.pool.query<Row & { log: string }>(
@@ -75,27 +87,30 @@ export class EntryReader {
     );
     const [, generation = 0, oldest = 0] = rows[0]?.log.split(' ').map(Number) ?? [];
     // The days were those of a log that is gone meanwhile.
-    if (generation !== look.head.generation) return { entries: [], reached: after, oldest };
+    if (generation !== look.head.generation) return { entries: [], reached: after, oldest, generation };
     const entries = rows.filter((row) => row.id !== null).map((row) => storedEntry(row, generation));
     // Behind the last window there is nothing up to `look.reached`.
     const end = look.windows.length === 1 ? look.reached : window.until;
-    return { entries, reached: entries.length === limit ? entries.at(-1)!.seq : end, oldest };
+    return { entries, reached: entries.length === limit ? entries.at(-1)!.seq : end, oldest, generation };
   }
 
   /**
-   * The events of these deliveries that still exist, in log order, by delivery; `seqs` where it has no row of its own yet.
-   * A delivery of which nothing is known is missing in the result: that is not the same as one whose events were erased.
+   * The events of these deliveries that still exist, in log order, by delivery; `seqs`, numbers of `generation`, where it has no
+   * row of its own yet. A delivery of which the database knows nothing, or whose numbers name other events by now, is missing in
+   * the result: that is not the same as one whose events were erased.
    */
-  async ofDeliveries(wanted: readonly { endpointId: string; id: string; seqs?: readonly number[] }[]): Promise<Map<string, Entry[]>> {
+  async ofDeliveries(wanted: readonly WantedDelivery[]): Promise<Map<string, Entry[]>> {
     const { rows } = await this.pool.query<Row & { delivery: string; generation: number; known: boolean }>(
       `with w as materialized (
-         select w.id, coalesce(w.seqs, d.seqs) as seqs from jsonb_to_recordset($1::jsonb) as w ("endpointId" text, id text, seqs bigint[])
+         select w.id, case when w.seqs is null then d.seqs
+           when w.generation = h.generation or (select max(n) from unnest(w.seqs) n) <= log_reach(w.generation) then w.seqs end as seqs
+         from jsonb_to_recordset($1::jsonb) as w ("endpointId" text, id text, seqs bigint[], generation bigint) cross join log_head h
          left join webhook_deliveries d on w.seqs is null and d.endpoint_id = w."endpointId" and d.id = w.id)
        select w.id as delivery, w.seqs is not null as known, h.generation::float8 as generation, ${COLUMNS}
        from w cross join log_head h
        left join events_by_seq(array(select distinct n from w, unnest(w.seqs) as n)) e on e.seq = any(w.seqs)
        order by e.seq`,
-      [JSON.stringify(wanted.map(({ endpointId, id, seqs }) => ({ endpointId, id, seqs })))],
+      [JSON.stringify(wanted.map(({ endpointId, id, seqs, generation }) => ({ endpointId, id, seqs, generation })))],
     );
     const found = new Map<string, Entry[]>();
     for (const row of rows) {

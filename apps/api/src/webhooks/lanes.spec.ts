@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { type OpenDelivery, OrderedLane, ParallelLane } from './lanes.js';
 
-const delivery = (id: string, nextAt = 0, attempt = 0): OpenDelivery => ({ id, attempt, nextAt, since: 0 });
+const delivery = (id: string, nextAt = 0, attempt = 0): OpenDelivery => ({ id, attempt, nextAt, since: 0, generation: 1 });
 const ids = (deliveries: readonly OpenDelivery[]) => deliveries.map(({ id }) => id);
 
 describe('an ordered lane', () => {

@@ -9,6 +9,8 @@ export interface OpenDelivery {
   nextAt: number;
   /** When it was cut, or its first event received: what it is late by counts from here. */
   since: number;
+  /** What the numbers in `cut` belong to. */
+  generation: number;
   /** Set until it has had an attempt: then it has a row of its own. */
   cut?: CutPart;
   /** Its events, kept from the cut to the first attempt; later attempts read them anew. */

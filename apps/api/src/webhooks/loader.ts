@@ -1,25 +1,23 @@
-import type { Entry, EntryReader } from './entry.js';
+import type { Entry, EntryReader, WantedDelivery } from './entry.js';
 
 const DELIVERIES_MAX = 20;
 
+interface Waiting {
+  wanted: WantedDelivery;
+  resolve: (entries: Entry[] | undefined) => void;
+  reject: (error: unknown) => void;
+}
+
 /** Reads the events of deliveries that are tried again: those asked for at the same time, in one query. */
 export class DeliveryLoader {
-  private waiting: {
-    endpointId: string;
-    id: string;
-    seqs?: readonly number[];
-    resolve: (entries: Entry[]) => void;
-    reject: (error: unknown) => void;
-  }[] = [];
+  private waiting: Waiting[] = [];
   private running = false;
 
   constructor(private readonly entries: Pick<EntryReader, 'ofDeliveries'>) {}
 
-  /** The events of an open delivery that still exist, in log order; `seqs` where it has no row of its own yet. */
-  load(endpointId: string, id: string, seqs?: readonly number[]): Promise<Entry[]> {
-    const loaded = new Promise<Entry[]>((resolve, reject) =>
-      this.waiting.push({ endpointId, id, ...(seqs ? { seqs } : {}), resolve, reject }),
-    );
+  /** The events of an open delivery that still exist, in log order; undefined when the database does not know it. */
+  load(wanted: WantedDelivery): Promise<Entry[] | undefined> {
+    const loaded = new Promise<Entry[] | undefined>((resolve, reject) => this.waiting.push({ wanted, resolve, reject }));
     if (!this.running) {
       this.running = true;
       setImmediate(() => void this.run());
@@ -31,12 +29,8 @@ export class DeliveryLoader {
     while (this.waiting.length > 0) {
       const group = this.waiting.splice(0, DELIVERIES_MAX);
       try {
-        const found = await this.entries.ofDeliveries(group);
-        for (const { id, resolve, reject } of group) {
-          const entries = found.get(id);
-          if (entries) resolve(entries);
-          else reject(new Error(`the delivery ${id} is not in the database`));
-        }
+        const found = await this.entries.ofDeliveries(group.map(({ wanted }) => wanted));
+        for (const { wanted, resolve } of group) resolve(found.get(wanted.id));
       } catch (error) {
         for (const { reject } of group) reject(error);
       }

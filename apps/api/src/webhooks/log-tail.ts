@@ -8,6 +8,8 @@ import { type Entry, entryOf } from './entry.js';
 /** Who wants new events as they are stored. */
 export interface TailFollower {
   readonly filter: EventFilter;
+  /** What its position is a number of. */
+  readonly generation: number;
   /** Takes an event; false when there is no room, which ends the following. */
   offer(entry: Entry): boolean;
   /** Called once after a batch in which something was offered. */
@@ -15,9 +17,13 @@ export interface TailFollower {
 }
 
 export interface LogTailOptions {
-  hub: { head(): number; follow(filter: EventFilter, after: number, signal: AbortSignal): AsyncIterable<LiveBatch> };
-  /** The generation that cursors are made with. */
-  generation: () => number;
+  hub: {
+    head(): number;
+    readonly generation: number;
+    follow(filter: EventFilter, after: number, signal: AbortSignal, generation: number): AsyncIterable<LiveBatch>;
+  };
+  /** Called when another generation of the log began: nobody follows any more, and every reader must judge its position anew. */
+  renewed(): void;
   /** Newest events kept, so that a reader that comes from the database finds the place where it goes on. */
   recentEntriesMax?: number;
   logger: Logger;
@@ -31,10 +37,12 @@ const RETRY = { firstMs: 100, maxMs: 2_000 };
  */
 export class LogTail {
   private position = 0;
+  /** What `position` is a number of, and all that is remembered belongs to. */
+  private of = 0;
   private recent: Entry[] = [];
   /** `recent` holds everything after this. */
   private recentAfter = 0;
-  private readonly followers = new FilterIndex<TailFollower>();
+  private followers = new FilterIndex<TailFollower>();
   private readonly stopping = new AbortController();
   private running: Promise<void> | undefined;
   private readonly recentEntriesMax: number;
@@ -43,9 +51,10 @@ export class LogTail {
     this.recentEntriesMax = options.recentEntriesMax ?? 5_000;
   }
 
-  /** @param at the head of the log; what came before is read from the database */
-  start(at: number): void {
-    this.position = at;
+  /** @param head of the log; what came before is read from the database */
+  start({ generation, seq }: { generation: number; seq: number }): void {
+    this.of = generation;
+    this.position = seq;
     this.recentAfter = this.position;
     this.running = this.run();
   }
@@ -60,9 +69,17 @@ export class LogTail {
     return this.position;
   }
 
-  /** Follows from after `after` on, what is in memory first; false when the memory does not reach back that far. */
+  /** What {@link at} is a number of. */
+  get generation(): number {
+    return this.of;
+  }
+
+  /**
+   * Follows from after `after` on, what is in memory first; false when the memory does not reach back that far, or is of another
+   * generation than the position.
+   */
   join(follower: TailFollower, after: number): boolean {
-    if (after < this.recentAfter) return false;
+    if (follower.generation !== this.of || after < this.recentAfter) return false;
     let offered = false;
     for (let i = this.indexAfter(after); i < this.recent.length; i++) {
       const entry = this.recent[i]!;
@@ -80,25 +97,23 @@ export class LogTail {
   }
 
   private async run(): Promise<void> {
-    const { hub, generation, logger } = this.options;
+    const { hub, logger } = this.options;
     const { signal } = this.stopping;
     for (let failures = 0; !signal.aborted;) {
-      if (this.farBehind()) this.skipTo(hub.head());
+      if (this.farBehind()) this.skipToHead();
       try {
-        for await (const { events, seq } of hub.follow({}, this.position, signal)) {
+        for await (const { events, seq, generation } of hub.follow({}, this.position, signal, this.of)) {
           failures = 0;
-          const now = generation();
+          if (generation !== this.of) this.renew(generation);
           this.take(
-            events.map((event) => entryOf(event, now)),
+            events.map((event) => entryOf(event, generation)),
             seq,
           );
           if (this.farBehind()) break;
         }
         if (signal.aborted) return;
-        // The database was restored from a backup: what is remembered belongs to a log that is gone.
-        this.position = hub.head();
-        this.recent = [];
-        this.recentAfter = this.position;
+        // It ended, because what was passed is in the log no more, or there is too much that nobody here wants.
+        if (hub.generation !== this.of) this.skipToHead();
       } catch (error) {
         if (failures === 0) logger.warn({ reason: reasonOf(error) }, 'the log cannot be followed for webhooks; trying again');
         await pause(backoffMs(failures++, RETRY), signal);
@@ -111,10 +126,21 @@ export class LogTail {
     return this.followers.size === 0 && this.options.hub.head() - this.position > this.recentEntriesMax;
   }
 
-  private skipTo(position: number): void {
+  private skipToHead(): void {
+    const { hub } = this.options;
+    this.position = hub.head();
+    if (hub.generation !== this.of) this.renew(hub.generation);
     this.recent = [];
-    this.recentAfter = position;
-    this.position = position;
+    this.recentAfter = this.position;
+  }
+
+  /** What is remembered, and whoever follows, belongs to the generation before. */
+  private renew(generation: number): void {
+    this.of = generation;
+    this.recent = [];
+    this.recentAfter = this.position;
+    this.followers = new FilterIndex();
+    this.options.renewed();
   }
 
   private take(entries: Entry[], seq: number): void {

@@ -59,13 +59,13 @@ class FakeLog {
         (!filter.types || filter.types.includes(type)),
     );
     const entries = found.slice(0, limit).map((one) => new Entry(one, () => ''));
-    return { entries, reached: found.length > limit ? entries.at(-1)!.seq : Math.max(after, upTo), oldest: 1 };
+    return { entries, reached: found.length > limit ? entries.at(-1)!.seq : Math.max(after, upTo), oldest: 1, generation: 1 };
   };
 }
 
 function start(more: Partial<LogReaderOptions> = {}, log = new FakeLog()) {
-  const tail = new LogTail({ hub: log, generation: () => 1, recentEntriesMax: 20, logger: silent });
-  tail.start(log.head());
+  const tail = new LogTail({ hub: log, renewed: () => undefined, recentEntriesMax: 20, logger: silent });
+  tail.start({ generation: 1, seq: log.head() });
   const reader: LogReader = new LogReader({
     id: 'wh_1',
     position: 0,
@@ -75,6 +75,8 @@ function start(more: Partial<LogReaderOptions> = {}, log = new FakeLog()) {
     ids: new DeliveryIds(),
     wake: () => void reader.fill(),
     expired: () => undefined,
+    outdated: () => undefined,
+    generation: 1,
     ...more,
   });
   void reader.fill();

@@ -23,6 +23,8 @@ export interface LogReaderOptions {
   /** Set for the reader of a replay. */
   replayId?: string;
   position: number;
+  /** What `position` is a number of. */
+  generation: number;
   /** The last number that is read; a replay has one. */
   end?: number;
   filter: EventFilter;
@@ -34,6 +36,8 @@ export interface LogReaderOptions {
   wake(): void;
   /** Called when retention has taken events that were not looked at; nothing is read before somebody has seen to it. */
   expired(oldest: number): void;
+  /** Called when the log is in another generation than the position: nothing is read before it was judged anew. */
+  outdated(): void;
 }
 
 /** Events read ahead: few, and more for an endpoint that takes them quickly. */
@@ -52,6 +56,8 @@ export class LogReader implements TailFollower {
   readonly replayId: string | undefined;
   readonly filter: EventFilter;
   readonly end: number | undefined;
+  /** What every number here belongs to: in another generation the position is read from the database again, by another reader. */
+  readonly generation: number;
   /** As the database has it: everything up to here is cut or did not match. */
   position: number;
   /** While a move of the position is under way, no other begins. */
@@ -60,6 +66,8 @@ export class LogReader implements TailFollower {
   private readTo: number;
   private following = false;
   private reading = false;
+  /** It has caught up with the database, and the tail is still in the generation before; what follows is read after {@link LogTail} is renewed. */
+  private parked = false;
   private closed = false;
   private range = RANGE.min;
   private filledAt = 0;
@@ -71,6 +79,7 @@ export class LogReader implements TailFollower {
     this.replayId = options.replayId;
     this.filter = options.filter;
     this.end = options.end;
+    this.generation = options.generation;
     this.position = options.position;
     this.readTo = options.position;
     this.pendingMin = Math.max(PENDING.min, 2 * (options.batch?.maxEvents ?? 0));
@@ -131,7 +140,9 @@ export class LogReader implements TailFollower {
   /** Whether the database has to be asked for what comes next. */
   get hungry(): boolean {
     const enough = this.pending.length >= this.pendingMax / 2;
-    return !this.closed && !this.following && !this.reading && !enough && !(this.end !== undefined && this.readTo >= this.end);
+    return (
+      !this.closed && !this.parked && !this.following && !this.reading && !enough && !(this.end !== undefined && this.readTo >= this.end)
+    );
   }
 
   /** Reads on from the database, or joins the tail when it has caught up. */
@@ -151,6 +162,10 @@ export class LogReader implements TailFollower {
       const to = Math.min(this.end ?? Infinity, this.readTo + this.range);
       const page = await entries.page(this.filter, { after: this.readTo, to, limit });
       if (this.closed) return;
+      if (page.generation !== this.generation) {
+        this.close();
+        return this.options.outdated();
+      }
       // A replay goes on with what is left: it was asked for what there is.
       if (this.end === undefined && this.readTo < page.oldest - 1) return this.options.expired(page.oldest);
       const at = Date.now();
@@ -162,7 +177,8 @@ export class LogReader implements TailFollower {
       this.reading = false;
     }
     if (this.end !== undefined || this.readTo < tail.at) return this.options.wake();
-    if (!this.join() || this.pending.length > 0) this.options.wake();
+    if (!this.join() && tail.generation !== this.generation) this.parked = true;
+    if (!this.following || this.pending.length > 0) this.options.wake();
   }
 
   /**

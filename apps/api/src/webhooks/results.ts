@@ -15,6 +15,8 @@ export class Results {
   constructor(
     private readonly store: Pick<RunnerStore, 'results' | 'forget'>,
     logger: Logger,
+    /** Called with endpoints of which the database did not take every result: it may not know their deliveries. */
+    private readonly refused: (endpointIds: ReadonlySet<string>) => void,
   ) {
     this.group = new GroupCommit({ name: 'results of webhook attempts', ...GROUP, commit: (results) => this.write(results), logger });
   }
@@ -50,8 +52,9 @@ export class Results {
   }
 
   private async write(group: readonly Result[]): Promise<void> {
-    for (const part of withoutRepeats(group)) {
-      await this.store.results(part);
+    for (const part of parts(group)) {
+      const written = await this.store.results(part);
+      if (written < part.length) this.refused(new Set(part.map(({ endpointId }) => endpointId)));
       for (const { endpointId, delivery } of part) {
         const { cut } = delivery;
         // From here on its row says what it holds.
@@ -65,12 +68,12 @@ export class Results {
   }
 }
 
-/** Parts in which no delivery comes twice: one statement changes a row once. */
-function* withoutRepeats(group: readonly Result[]): Generator<readonly Result[]> {
+/** Parts in which no delivery comes twice, for one statement changes a row once, and all are of one generation. */
+function* parts(group: readonly Result[]): Generator<readonly Result[]> {
   let part: Result[] = [];
   let seen = new Set<string>();
   for (const result of group) {
-    if (seen.has(result.id)) {
+    if (seen.has(result.id) || (part[0] && part[0].delivery.generation !== result.delivery.generation)) {
       yield part;
       part = [];
       seen = new Set();

@@ -12,7 +12,7 @@ export interface Result {
   id: string;
   /** Attempts made, this one included. */
   attempt: number;
-  state: 'open' | 'delivered' | 'dead' | 'erased';
+  state: 'open' | 'delivered' | 'dead' | 'erased' | 'cancelled';
   /** ms since 1970. */
   nextAt: number;
   /** The attempt as it is kept; missing where nothing was sent. */
@@ -43,6 +43,8 @@ export interface OpenRow extends OpenDelivery {
 export interface EndpointLoad {
   endpoint: Endpoint;
   position: number;
+  /** What `position` is a number of. */
+  generation: number;
   health: Health;
   replay?: { id: string; position: number; to: number; ratePerSecond: number };
   /** In log order. */
@@ -58,12 +60,14 @@ export interface HeldRow {
 
 const ATTEMPTS_KEPT = 20;
 
+/** A position moves within one generation, and never beyond the log: what was planned in a log that is gone does not happen. */
 const CUT = `
 with wanted as (
-  select * from jsonb_to_recordset($1::jsonb) as w (reader text, endpoint text, version bigint, "from" bigint, "to" bigint)),
+  select * from jsonb_to_recordset($1::jsonb) as w (reader text, endpoint text, version bigint, "from" bigint, "to" bigint, generation bigint)),
 moved as (
   update webhook_readers r set position = w."to"
   from wanted w join webhook_readers own on own.id = w.endpoint join webhook_endpoints e on e.id = w.endpoint
+    join log_head h on h.generation = w.generation and h.seq >= w."to"
   where r.id = w.reader and r.position = w."from" and own.claimed_by = $2
     and e.version = w.version and e.state = 'enabled' and e.deleted_at is null
   returning r.id as reader),
@@ -77,7 +81,8 @@ select reader from moved`;
 /**
  * A first attempt makes the row of its delivery, a further one changes it if nobody else has, or if it succeeded: an open
  * delivery that arrived is delivered, whoever else was trying. What was cancelled meanwhile
- * keeps that state; a failed first attempt of a replay that is over is not left open.
+ * keeps that state; a failed first attempt of a replay that is over is not left open. Numbers that name other events by now are not
+ * written: the position is before them again, and they are cut anew.
  */
 const RESULTS = `
 insert into webhook_deliveries as d (endpoint_id, id, replay_id, seqs, seq, state, attempt, next_attempt_at, created_at, ended_at, attempts)
@@ -88,7 +93,7 @@ from unnest(string_to_array($1, ','), string_to_array($2, ','), string_to_array(
   $6::smallint[], $7::float8[], $8::float8[], string_to_array($9, E'\x1e'), $10::smallint[]) as r (endpoint, id, replay, seqs, state, attempt, next, created, record, same)
 cross join lateral (select case when r.state = 'open' and r.replay <> '' and r.seqs is not null and not exists (
   select from webhook_replays p where p.id = r.replay and p.state = 'running') then 'cancelled' else r.state end as state) f
-where r.seqs is not null or exists (select from webhook_deliveries x where x.endpoint_id = r.endpoint and x.id = r.id)
+where (r.seqs::bigint[])[cardinality(r.seqs::bigint[])] <= (select log_reach($12)) or r.seqs is null and exists (select from webhook_deliveries x where x.endpoint_id = r.endpoint and x.id = r.id)
 on conflict (endpoint_id, id) do update
 set state = case when d.state = 'open' then excluded.state else d.state end, attempt = greatest(d.attempt, excluded.attempt), next_attempt_at = excluded.next_attempt_at,
   ended_at = case when d.state = 'open' then excluded.ended_at else d.ended_at end,
@@ -118,7 +123,7 @@ where e.state = 'enabled' and e.deleted_at is null
 order by e.id limit $1`;
 
 /** Prepared on each connection: to plan these costs as much as to run them on a few rows. */
-const prepared = { cut: { name: 'tributary-webhook-cut', text: CUT }, results: { name: 'tributary-webhook-results', text: RESULTS } };
+const prepared = { cut: { name: 'tributary-webhook-cut-2', text: CUT }, results: { name: 'tributary-webhook-results-2', text: RESULTS } };
 
 /** What runners read and write. Every statement is one round trip for all endpoints of the process. */
 export class RunnerStore {
@@ -136,6 +141,7 @@ export class RunnerStore {
       version,
       from: move.from,
       to: move.to,
+      generation: move.reader.generation,
     }));
     const cuts = moves
       .filter(({ move }) => move.deliveries.length > 0)
@@ -153,8 +159,11 @@ export class RunnerStore {
     return new Set(rows.map(({ reader }) => reader));
   }
 
-  /** Writes what attempts came to. A row that another attempt has changed meanwhile is left as it is. */
-  async results(unsorted: readonly Result[]): Promise<void> {
+  /**
+   * Writes what attempts came to; all deliveries are of one generation. A row that another attempt has changed meanwhile is left as
+   * it is. @returns how many were written
+   */
+  async results(unsorted: readonly Result[]): Promise<number> {
     // Whoever changes several rows of an endpoint takes them in this order, or two statements could wait for each other.
     const results = [...unsorted].sort((a, b) =>
       a.endpointId === b.endpointId ? compare(a.id, b.id) : compare(a.endpointId, b.endpointId),
@@ -175,8 +184,10 @@ export class RunnerStore {
       column(({ record }) => record?.own ?? '', '\x1e'),
       `{${column(({ record }) => (record ? same.get(record.same)! : 0))}}`,
       [...same.keys()].join('\x1e'),
+      results[0]?.delivery.generation ?? 0,
     ];
-    await this.pool.query({ ...prepared.results, values });
+    const { rowCount } = await this.pool.query({ ...prepared.results, values });
+    return rowCount ?? 0;
   }
 
   /** Removes cuts whose deliveries all have rows of their own. */
@@ -263,14 +274,15 @@ export class RunnerStore {
     const [endpoints, readers, open, unattempted] = await Promise.all([
       this.pool.query<EndpointRow>(`select ${ENDPOINT_COLUMNS} from webhook_endpoints e where e.id = $1 and e.deleted_at is null`, [id]),
       this.pool.query<ReaderRow>(
-        `select r.id, r.position::float8 as position, r.failing_since as failing, r.succeeded_at as succeeded, r.failed_at as failed,
+        `select r.id, r.position::float8 as position, h.generation::float8 as generation, r.failing_since as failing, r.succeeded_at as succeeded, r.failed_at as failed,
            r.throttled_until as throttled, p.to_seq::float8 as "to", p.rate_per_second as rate
-         from webhook_readers r left join webhook_replays p on p.id = r.id and p.state = 'running'
+         from webhook_readers r cross join log_head h left join webhook_replays p on p.id = r.id and p.state = 'running'
          where r.endpoint_id = $1 and (r.id = $1 or p.id is not null)`,
         [id],
       ),
       this.pool.query<Omit<OpenRow, 'nextAt' | 'since'> & { next: Date; created: Date }>(
-        `select id, seq::float8 as seq, attempt, next_attempt_at as next, created_at as created, replay_id as "replayId", again from webhook_deliveries
+        `select id, seq::float8 as seq, attempt, next_attempt_at as next, created_at as created, replay_id as "replayId", again,
+           (select generation from log_head)::float8 as generation from webhook_deliveries
          where endpoint_id = $1 and state = 'open' and not test order by seq, id`,
         [id],
       ),
@@ -284,6 +296,7 @@ export class RunnerStore {
     return {
       endpoint: toEndpoint(row, this.box),
       position: own.position,
+      generation: own.generation,
       health: {
         failingSince: ms(own.failing),
         succeededAt: ms(own.succeeded),
@@ -304,9 +317,10 @@ export class RunnerStore {
       cut: string;
       replayId: string | null;
       createdAt: number;
+      generation: number;
       deliveries: [string, number[]][] | null;
     }>(
-      `select c.id as cut, c.replay_id as "replayId", (extract(epoch from c.created_at) * 1000)::float8 as "createdAt",
+      `select c.id as cut, (select generation from log_head)::float8 as generation, c.replay_id as "replayId", (extract(epoch from c.created_at) * 1000)::float8 as "createdAt",
          (select jsonb_agg(d.value) from jsonb_array_elements(c.deliveries) as d (value)
           where not exists (select from webhook_deliveries x where x.endpoint_id = c.endpoint_id and x.id = d.value ->> 0)) as deliveries
        from webhook_cuts c where c.endpoint_id = $1`,
@@ -314,7 +328,7 @@ export class RunnerStore {
     );
     const through = rows.filter(({ deliveries }) => deliveries === null);
     if (through.length > 0) await this.forget(through.map(({ cut }) => ({ endpointId: id, id: cut })));
-    return rows.flatMap(({ cut, replayId, createdAt, deliveries }) => {
+    return rows.flatMap(({ cut, replayId, createdAt, generation, deliveries }) => {
       const of: Cut = { id: cut, createdAt, left: deliveries?.length ?? 0 };
       return (deliveries ?? []).map(([delivery, seqs]) => ({
         id: delivery,
@@ -322,6 +336,7 @@ export class RunnerStore {
         attempt: 0,
         nextAt: createdAt,
         since: createdAt,
+        generation,
         replayId,
         again: false,
         cut: { seqs, of },
@@ -344,7 +359,8 @@ export class RunnerStore {
   /** What a paused or slow endpoint lost to the retention of events: its position goes behind it, and a notice says so. */
   async skipExpired(id: string, from: number, to: number, data: object): Promise<boolean> {
     const { rowCount } = await this.pool.query(
-      `with moved as (update webhook_readers set position = $3 where id = $1 and position = $2 and claimed_by = $4 returning endpoint_id)
+      `with moved as (update webhook_readers set position = $3 where id = $1 and position = $2 and claimed_by = $4
+         and $3 <= (select seq from log_head) returning endpoint_id)
        insert into webhook_notices (endpoint_id, data) select endpoint_id, $5 from moved`,
       [id, from, to, this.runner, JSON.stringify(data)],
     );
@@ -371,6 +387,7 @@ function compare(a: string, b: string): number {
 interface ReaderRow {
   id: string;
   position: number;
+  generation: number;
   failing: Date | null;
   succeeded: Date | null;
   failed: Date | null;

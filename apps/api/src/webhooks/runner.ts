@@ -2,8 +2,8 @@ import { type Logger, reasonOf } from '@tributary/runtime';
 import { type Attempt, Sender } from './attempt.js';
 import type { Cutter } from './cutter.js';
 import { Conduct } from './conduct.js';
-import type { DeliveryIds, DisabledReason, Endpoint } from './endpoint.js';
-import type { Entry, EntryReader } from './entry.js';
+import { type DeliveryIds, type DisabledReason, type Endpoint, judgeOf } from './endpoint.js';
+import type { Entry, EntryReader, WantedDelivery } from './entry.js';
 import type { GuardedHttp } from './guard/guarded-http.js';
 import type { Outcome } from './guard/outcome.js';
 import type { Cut, OpenDelivery } from './lanes.js';
@@ -30,8 +30,10 @@ export interface RunnerParts {
   cutter: Cutter;
   /** Runs `work`, with few others at a time. */
   read(work: () => Promise<void>): Promise<void>;
-  /** The events of an open delivery that still exist. */
-  load(endpointId: string, id: string, seqs?: readonly number[]): Promise<Entry[]>;
+  /** The events of an open delivery that still exist; undefined when the database does not know it. */
+  load(wanted: WantedDelivery): Promise<Entry[] | undefined>;
+  /** What the runner knows is not what the database says: reads the endpoint anew. */
+  outdated(runner: EndpointRunner): void;
   /** Disables the endpoint in the database; never throws. */
   disable(runner: EndpointRunner, reason: DisabledReason, since: number): Promise<void>;
   /** Retention has taken events that the endpoint had not got: those before the number `oldest`. */
@@ -54,6 +56,7 @@ export class EndpointRunner {
   endpoint: Endpoint;
   private sources: Sources;
   private sender: Sender;
+  private wants: ReturnType<typeof judgeOf>;
   private bucket: TokenBucket | undefined;
   private onWire = 0;
   private frozen = false;
@@ -77,6 +80,7 @@ export class EndpointRunner {
     this.endpoint = load.endpoint;
     this.conduct = new Conduct(load.health, placesOf(load.endpoint), parts.policy);
     this.sender = new Sender(load.endpoint, parts.http);
+    this.wants = judgeOf(load.endpoint);
     this.bucket = bucketOf(load.endpoint.ratePerSecond);
     this.sources = sourcesOf(load, this.sourceParts());
     this.pump();
@@ -150,6 +154,7 @@ export class EndpointRunner {
       attempt: 0,
       nextAt: now,
       since: entries[0]!.event.receivedAt,
+      generation: move.reader.generation,
       cut: { seqs: entries.map(({ seq }) => seq), of },
       entries,
     }));
@@ -177,6 +182,7 @@ export class EndpointRunner {
       for (const { reader } of this.readers()) reader.close();
       this.endpoint = load.endpoint;
       this.sender = new Sender(load.endpoint, this.parts.http);
+      this.wants = judgeOf(load.endpoint);
       this.bucket = bucketOf(load.endpoint.ratePerSecond);
       this.conduct.reset(placesOf(load.endpoint), load.health);
       this.sources = sourcesOf(load, this.sourceParts(), { sources: before, finished: this.finished });
@@ -206,7 +212,14 @@ export class EndpointRunner {
 
   private sourceParts(): SourceParts {
     const { tail, entries, ids } = this.parts;
-    return { tail, entries, ids, wake: this.wake, expired: (oldest) => this.parts.expired(this, oldest) };
+    return {
+      tail,
+      entries,
+      ids,
+      wake: this.wake,
+      expired: (oldest) => this.parts.expired(this, oldest),
+      outdated: () => this.parts.outdated(this),
+    };
   }
 
   private readers(): (Source & { reader: LogReader })[] {
@@ -300,7 +313,11 @@ export class EndpointRunner {
       if (sent === 'unprepared') {
         delivery.nextAt = Date.now() + LOAD_RETRY_MS;
         source.lane.again(delivery);
-      } else if (sent === 'erased') this.finish(source, delivery, { state: 'erased', nextAt: Date.now() });
+      } else if (sent === 'unknown') {
+        // A delivery of a log that is gone: if the database has it after all, it is read with everything else.
+        source.lane.done(delivery);
+        this.parts.outdated(this);
+      } else if (sent === 'erased' || sent === 'cancelled') this.finish(source, delivery, { state: sent, nextAt: Date.now() });
       else await this.conclude(source, delivery, sent);
     }
     this.parts.gate.leave(this);
@@ -310,16 +327,26 @@ export class EndpointRunner {
     this.wake();
   }
 
-  /** `unprepared`: its events cannot be read now. `erased`: none of them exists any more. */
-  private async attempt(source: Source, delivery: OpenDelivery): Promise<Attempt | 'unprepared' | 'erased'> {
+  /**
+   * `unprepared`: its events cannot be read now. `unknown`: the database knows nothing of it. `erased`: none of its events exists any
+   * more. `cancelled`: the endpoint's filter leaves all of them out by now.
+   */
+  private async attempt(source: Source, delivery: OpenDelivery): Promise<Attempt | 'unprepared' | 'unknown' | 'erased' | 'cancelled'> {
     try {
       const kept = delivery.entries;
       delete delivery.entries;
-      const entries =
-        kept && Date.now() - delivery.nextAt < ENTRIES_FRESH_MS ? kept : await this.parts.load(this.id, delivery.id, delivery.cut?.seqs);
-      if (entries.length === 0) return 'erased';
+      const { id, generation, cut } = delivery;
+      const found =
+        kept && Date.now() - delivery.nextAt < ENTRIES_FRESH_MS
+          ? kept
+          : await this.parts.load({ endpointId: this.id, id, generation, ...(cut ? { seqs: cut.seqs } : {}) });
+      if (!found) return 'unknown';
+      if (found.length === 0) return 'erased';
+      // Whatever its numbers name: what the endpoint did not ask for is never sent to it.
+      const entries = found.filter(({ event }) => this.wants(event));
+      if (entries.length === 0) return 'cancelled';
       const replayId = source.reader?.replayId;
-      return await this.sender.send({ id: delivery.id, entries, ...(replayId ? { replayId } : {}) });
+      return await this.sender.send({ id, entries, ...(replayId ? { replayId } : {}) });
     } catch (error) {
       this.parts.logger.warn(
         { endpoint: this.id, delivery: delivery.id, reason: reasonOf(error) },

@@ -64,13 +64,14 @@ export class Runners {
   /** Endpoints of the whole system by state, as last seen. */
   states: Record<EndpointState, number> = { enabled: 0, paused: 0, disabled: 0 };
   private loop: Loop | undefined;
-  private generation = 0;
   private headSeq = 0;
   private started = false;
   /** From when this process has renewed without a break; undefined while it has not. */
   private renewingSince: number | undefined;
   private renewedAt = -Infinity;
   private share = Infinity;
+  /** All endpoints are read anew when a generation of the log begins: few at a time. */
+  private readonly loads = new Turnstile(READS_MAX);
 
   constructor(private readonly options: RunnersOptions) {
     const { pool, hub, box, http, metrics, logger, sendsMax } = options;
@@ -78,9 +79,9 @@ export class Runners {
     this.ttlMs = options.ttlMs ?? 10_000;
     this.store = new RunnerStore(pool, box, this.id);
     this.gate = new SendGate(sendsMax);
-    this.tail = new LogTail({ hub, generation: () => this.generation, logger });
+    this.tail = new LogTail({ hub, renewed: () => this.reloadAll(), logger });
     this.cutter = new Cutter({ store: this.store, lost: (runner) => void this.reload(runner), logger });
-    this.results = new Results(this.store, logger);
+    this.results = new Results(this.store, logger, (ids) => this.reloadAll(ids));
     const entries = new EntryReader(pool);
     const loader = new DeliveryLoader(entries);
     const reads = new Turnstile(READS_MAX);
@@ -96,7 +97,8 @@ export class Runners {
       logger,
       alive: () => this.alive,
       read: (work) => reads.run(work),
-      load: (endpointId, id, seqs) => loader.load(endpointId, id, seqs),
+      load: (wanted) => loader.load(wanted),
+      outdated: (runner) => void this.reload(runner),
       disable: (runner, reason, since) => this.disable(runner, reason, since),
       expired: (runner, oldest) => void this.skipExpired(runner, oldest),
       observe: (runner, attempt) => metrics.attempted(runner.id, attempt),
@@ -107,9 +109,8 @@ export class Runners {
   async start(): Promise<void> {
     const { tickMs = 1_000, logger } = this.options;
     const { head } = await this.store.held();
-    this.generation = head.generation;
     this.headSeq = head.seq;
-    this.tail.start(head.seq);
+    this.tail.start(head);
     this.started = true;
     this.loop = startLoop({ name: 'webhook runners', everyMs: tickMs, logger }, () => this.tick());
   }
@@ -222,7 +223,6 @@ export class Runners {
     await this.results.forgetCuts();
     const { rows, runners, states, head } = await this.store.held();
     this.states = states;
-    this.generation = head.generation;
     this.headSeq = head.seq;
     // Alone it takes all there are, those that are just being made too.
     this.share = runners > 1 ? Math.ceil(states.enabled / runners) : Infinity;
@@ -307,6 +307,11 @@ export class Runners {
     this.options.wakeElsewhere?.(ids);
   }
 
+  /** Reads endpoints anew: those named, or all of this process. */
+  private reloadAll(ids?: ReadonlySet<string>): void {
+    for (const runner of this.held.values()) if (!ids || ids.has(runner.id)) void this.reload(runner);
+  }
+
   /** Reads an endpoint anew, until that has worked. */
   private async reload(runner: EndpointRunner): Promise<void> {
     if (this.reloading.has(runner)) return;
@@ -315,7 +320,7 @@ export class Runners {
     try {
       for (let failures = 0; this.held.get(runner.id) === runner && !this.stopping.signal.aborted;) {
         try {
-          if (!(await runner.reload(() => this.store.load(runner.id)))) this.drop(runner);
+          if (!(await runner.reload(() => this.loads.run(() => this.store.load(runner.id))))) this.drop(runner);
           return;
         } catch (error) {
           if (failures === 0)

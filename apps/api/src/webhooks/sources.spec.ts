@@ -4,7 +4,7 @@ import { type Source, supply } from './sources.js';
 
 let made = 0;
 const deliveries = (count: number): OpenDelivery[] =>
-  Array.from({ length: count }, () => ({ id: `d${++made}`, attempt: 0, nextAt: 0, since: 0 }));
+  Array.from({ length: count }, () => ({ id: `d${++made}`, attempt: 0, nextAt: 0, since: 0, generation: 1 }));
 const sourceOf = (lane: Source['lane']): Source => ({ name: 'live', lane, open: 4, ahead: { now: 4, min: 4, max: 16 } });
 
 function takeAll(lane: Source['lane']): void {

@@ -31,6 +31,7 @@ export interface SourceParts {
   ids: DeliveryIds;
   wake(): void;
   expired(oldest: number): void;
+  outdated(): void;
 }
 
 /** What is known from before a reload: lanes with what is on the wire, and what left it while the rows were read. */
@@ -45,8 +46,8 @@ const AHEAD_TIMES_MAX = 8;
 const SLOW_MS = 1_000;
 
 /** Sources as the database describes them; deliveries that were there before stay the same objects. */
-export function sourcesOf({ endpoint, position, replay, open }: EndpointLoad, parts: SourceParts, before?: Before): Sources {
-  const common = { ...parts, filter: filterOf(endpoint), batch: endpoint.batch };
+export function sourcesOf({ endpoint, generation, position, replay, open }: EndpointLoad, parts: SourceParts, before?: Before): Sources {
+  const common = { ...parts, generation, filter: filterOf(endpoint), batch: endpoint.batch };
   const lane = (name: Source['name'], rows: OpenRow[]) => {
     const old = before?.sources[name];
     // A replay has nothing of the one before it.
@@ -127,8 +128,10 @@ function laneOf({ ordered }: Endpoint, rows: readonly OpenRow[], old: Lane | und
 /** A delivery known already keeps what memory has of it; only a new time, given by hand, is taken over. */
 function merged(known: OpenDelivery | undefined, row: OpenRow): OpenDelivery {
   if (!known || known.attempt !== row.attempt) {
-    return { id: row.id, attempt: row.attempt, nextAt: row.nextAt, since: row.since, ...(row.cut ? { cut: row.cut } : {}) };
+    const { id, attempt, nextAt, since, generation } = row;
+    return { id, attempt, nextAt, since, generation, ...(row.cut ? { cut: row.cut } : {}) };
   }
   known.nextAt = row.nextAt;
+  known.generation = row.generation;
   return known;
 }

@@ -148,7 +148,9 @@ export class WebhookHouse {
       },
     }));
     for (;;) {
-      const head = await this.committer.head();
+      let head = await this.committer.head();
+      // As the store does after a start of the server.
+      if (!head.continuous) head = await this.committer.raiseGeneration(head, { reason: 'spec' });
       const result = await this.committer.commit(head, { from: head.positions, to: head.positions, entries });
       if (result.kind === 'lost') continue;
       const { generation, after, to, eventsJson } = result;

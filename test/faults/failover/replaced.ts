@@ -25,7 +25,7 @@ export const REPLACED: readonly Kind[] = [
     stallMsMax: 30_000,
     inject: async (scene) => {
       const follower = await followPostgres(scene.postgres, await scene.backup());
-      scene.atEnd(() => follower.server.remove());
+      scene.atEnd(() => follower.remove());
       await scene.pause(1_000, 4_000);
       follower.link.freeze();
       await scene.sleep(LAG_MS);
@@ -69,7 +69,7 @@ export const REPLACED: readonly Kind[] = [
     stallMsMax: 30_000,
     inject: async (scene) => {
       const follower = await followRedis(scene.redis);
-      scene.atEnd(() => follower.server.remove());
+      scene.atEnd(() => follower.remove());
       await scene.pause(1_000, 4_000);
       follower.link.freeze();
       await scene.sleep(LAG_MS);
@@ -101,7 +101,7 @@ export const REPLACED: readonly Kind[] = [
     stallMsMax: 40_000,
     inject: async (scene, n) => {
       const follower = await followRedis(scene.redis);
-      scene.atEnd(() => follower.server.remove());
+      scene.atEnd(() => follower.remove());
       await scene.pause(1_000, 3_000);
       follower.link.freeze();
       // Ids of entries are the time: those of the old server run ahead from here on, and its replica does not hear of it.

@@ -24,6 +24,8 @@ export class FailoverScene extends Scene {
   readonly watch: StallWatch;
   readonly folder = mkdtempSync(join(tmpdir(), 'tributary-failover-'));
   pool: pg.Pool;
+  /** The longest time that an address led nowhere while its server was replaced, in ms: a busy machine starts servers slowly. */
+  awayMsMax = 0;
   private readonly undo: (() => Promise<unknown>)[] = [];
   private backups = 0;
 
@@ -63,6 +65,7 @@ export class FailoverScene extends Scene {
    */
   async replacePostgres(next: () => Promise<SuiteServer>, beside?: () => Promise<void>): Promise<void> {
     const { lines, postgres: old } = this;
+    const cutAt = Date.now();
     lines.postgres.refuse();
     await this.sleep(CUT_MS);
     const before = await readLog(old.url);
@@ -81,6 +84,7 @@ export class FailoverScene extends Scene {
     void pool.end();
     lines.postgres.lead(server.url);
     lines.postgres.heal();
+    this.awayMsMax = Math.max(this.awayMsMax, Date.now() - cutAt);
     if (after.seq >= before.seq) return;
     await this.wait(`a new generation after a database that lost ${before.seq - after.seq} numbers`, FLOWING_MS_MAX, async () => {
       const { rows } = await this.pool.query<{ generation: number }>('select generation::float8 as generation from log_head');
@@ -91,6 +95,7 @@ export class FailoverScene extends Scene {
   /** Kills Redis and puts another in its place, under the same address. */
   async replaceRedis(next: () => Promise<SuiteServer>): Promise<void> {
     const { lines, redis: old } = this;
+    const cutAt = Date.now();
     lines.redis.refuse();
     await old.kill9();
     const server = await next();
@@ -98,6 +103,7 @@ export class FailoverScene extends Scene {
     this.atEnd(() => server.remove());
     lines.redis.lead(server.url);
     lines.redis.heal();
+    this.awayMsMax = Math.max(this.awayMsMax, Date.now() - cutAt);
   }
 
   /** Waits until what every creator says from now on is stored. */

@@ -15,6 +15,8 @@ export interface Follower {
   readonly link: FaultProxy;
   /** Ends following: it answers writes from now on. */
   promote(): Promise<SuiteServer>;
+  /** Removes the server and the line to it: a line that is left frozen would keep this process alive. */
+  remove(): Promise<void>;
 }
 
 /**
@@ -59,6 +61,7 @@ export async function followPostgres(primary: SuiteServer, backup: string): Prom
       await link.close();
       return server;
     },
+    remove: () => removeBoth(server, link),
   };
 }
 
@@ -84,7 +87,13 @@ export async function followRedis(primary: SuiteServer): Promise<Follower> {
       await link.close();
       return server;
     },
+    remove: () => removeBoth(server, link),
   };
+}
+
+async function removeBoth(server: SuiteServer, link: FaultProxy): Promise<void> {
+  await link.close();
+  await server.remove();
 }
 
 /** Runs something on a connection of its own. */

@@ -96,6 +96,14 @@ export class LiveReader {
     }
   }
 
+  /** A stream that goes on in another generation says so by its positions: it is judged as if it had been opened anew there. */
+  private noticeGeneration({ generation }: Position): void {
+    const before = this.upTo;
+    if (!before || before.generation === generation) return;
+    const hello = { generation, seq: before.seq };
+    this.visits.push({ at: Date.now(), cursor: before, hello, recovered: true, events: [], upTo: hello });
+  }
+
   private take(frame: string, cursor: string | undefined): void {
     const fields = new Map<string, string>();
     for (const line of frame.split('\n')) {
@@ -106,6 +114,7 @@ export class LiveReader {
     const id = fields.get('id');
     if (kind === undefined || id === undefined) return;
     const at = decodeCursor(id);
+    if (at && kind !== 'hello') this.noticeGeneration(at);
     const visit = this.visits.at(-1);
     if (!at) {
       this.strange += 1;

@@ -86,9 +86,16 @@ export class Config {
   @Matches(/^postgres(ql)?:\/\//, { message: 'expected postgres://user:password@host:port/database' })
   databaseUrl = 'postgres://postgres@127.0.0.1:5432/tributary';
 
-  @Setting('DATABASE_POOL_MAX', 'connections one api process opens to PostgreSQL')
+  @Setting(
+    'DATABASE_POOL_MAX',
+    'connections one api process opens to PostgreSQL for plain requests; the store role and webhooks open up to 8 each beside them',
+  )
   @Bounded(2, 200)
   databasePoolMax = 10;
+
+  @Setting('DATABASE_SEARCHES_MAX', 'further connections of one api process for searches, exports and live readers that catch up')
+  @Bounded(1, 50)
+  databaseSearchesMax = 4;
 
   @Setting('API_PORT', 'REST, SSE and dashboard')
   @Port()

@@ -8,6 +8,7 @@ import type { FastifyReply } from 'fastify';
 import { Gauge } from 'prom-client';
 import { Caller, Needs } from '../access/needs.js';
 import { EventStore } from '../store/event-store.js';
+import { isCostly, SearchStores } from '../store/search-stores.js';
 import { CSV_HEAD, csvLine, envelopeOf } from './envelopes.js';
 import { CursorQuery, EventFilters, EventPageQuery, EventQuery } from './event-query.js';
 import { boundsOf, nextCursor } from './positions.js';
@@ -44,6 +45,7 @@ export class EventsController {
 
   constructor(
     @Inject(EventStore) private readonly store: EventStore,
+    @Inject(SearchStores) private readonly searches: SearchStores,
     @Inject(EventFilters) private readonly filters: EventFilters,
     @Inject(Metrics) metrics: Metrics,
   ) {
@@ -58,11 +60,12 @@ export class EventsController {
       'would take too long ends early: it may hold fewer events than `limit`, even none, with `more: true`. Go on from its `next`.',
   })
   @ApiOkResponse({ type: EventPageView })
-  async list(@Query() query: EventPageQuery): Promise<EventPageView> {
+  async list(@Query() query: EventPageQuery, @Caller() caller: KeyRecord): Promise<EventPageView> {
     const filter = await this.filters.from(query);
     const head = await this.store.head();
     const { order, limit, raw } = query;
-    const page = await this.store.query(filter, { ...boundsOf(query.cursor, order, head), order, limit, raw });
+    const store = isCostly(filter) ? this.searches.of(caller.id, 'page') : this.store;
+    const page = await store.query(filter, { ...boundsOf(query.cursor, order, head), order, limit, raw });
     return {
       data: page.events.map((event) => envelopeOf(event, head.generation)),
       next: nextCursor(page, order, head.generation),
@@ -83,7 +86,8 @@ export class EventsController {
     const { after } = boundsOf(query.cursor, 'asc', head);
     const finish = this.admit(caller.id);
     const csv = query.format === 'csv';
-    const pages = this.store.stream(filter, { after, order: 'asc' });
+    const gone = new AbortController();
+    const pages = this.searches.of(caller.id, 'export', gone.signal).stream(filter, { after, order: 'asc' });
     const lines = async function* () {
       if (csv) yield CSV_HEAD;
       for await (const events of pages) {
@@ -92,7 +96,10 @@ export class EventsController {
       }
     };
     const stream = Readable.from(lines());
-    stream.once('close', finish);
+    stream.once('close', () => {
+      gone.abort();
+      finish();
+    });
     await reply
       .header('content-type', csv ? 'text/csv; charset=utf-8' : 'application/x-ndjson')
       .header('content-disposition', `attachment; filename="tributary-events.${query.format}"`)

@@ -96,19 +96,25 @@ export class LiveHub {
   /**
    * Matching events after position `after` of `generation`, in log order, for ever. It goes on in a later generation when that
    * began at or after its position. It ends when `signal` aborts, and when events that it has passed are not in the database any
-   * more: then the reader must ask anew whether its position can be honoured.
+   * more: then the reader must ask anew whether its position can be honoured. What memory does not hold is read through `store`.
    */
-  follow(filter: EventFilter, after: number, signal: AbortSignal, generation = this.of): Follower {
+  follow(
+    filter: EventFilter,
+    after: number,
+    signal: AbortSignal,
+    generation = this.of,
+    store: Pick<EventStore, 'query'> = this.options.store,
+  ): Follower {
     return new Follower(
       filter,
       signal,
       { generation, seq: after },
       () => this.at,
-      (follower) => this.steps(follower),
+      (follower) => this.steps(follower, store),
     );
   }
 
-  private async *steps(follower: Follower): AsyncGenerator<LiveBatch> {
+  private async *steps(follower: Follower, store: Pick<EventStore, 'query'>): AsyncGenerator<LiveBatch> {
     const { signal } = follower;
     this.all.add(follower);
     this.index.add(follower);
@@ -119,7 +125,8 @@ export class LiveHub {
           yield { events: [], seq: follower.position, generation: follower.generation };
         } else if (follower.position > this.at) await this.changed(signal);
         else {
-          const given = follower.position === this.at ? await follower.wait() : (this.remembered(follower) ?? (await this.read(follower)));
+          const given =
+            follower.position === this.at ? await follower.wait() : (this.remembered(follower) ?? (await this.read(follower, store)));
           if (given) yield given;
         }
       }
@@ -156,9 +163,9 @@ export class LiveHub {
   }
 
   /** The next step of a follower from PostgreSQL; undefined when a generation began meanwhile, which what was read may be of. */
-  private async read(follower: Follower): Promise<LiveBatch | undefined> {
+  private async read(follower: Follower, store: Pick<EventStore, 'query'>): Promise<LiveBatch | undefined> {
     const { filter, position, signal, generation } = follower;
-    const page = await this.options.store.query(filter, { after: position, order: 'asc', limit: CATCH_UP_PAGE });
+    const page = await store.query(filter, { after: position, order: 'asc', limit: CATCH_UP_PAGE });
     if (generation !== this.of) return undefined;
     const reached = page.more ? page.reached : Math.max(page.head, position);
     if (reached === position) await this.changed(signal);

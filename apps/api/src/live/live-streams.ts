@@ -5,6 +5,7 @@ import { Counter, Gauge } from 'prom-client';
 import { KeyRing } from '../access/key-ring.js';
 import { LOGGER } from '../resources.js';
 import type { EventFilter } from '../store/filter.js';
+import { SearchStores } from '../store/search-stores.js';
 import { LiveHub } from './hub.js';
 import { SseWriter, StreamLimits } from './sse-writer.js';
 import { Frames, LiveStream, type StreamStart } from './stream.js';
@@ -16,7 +17,8 @@ const FAREWELL_MS = 2_000;
 @Injectable()
 export class LiveStreams implements OnModuleDestroy {
   private readonly frames = new Frames();
-  private readonly open = new Map<LiveStream, { key: string; ended: Promise<void> }>();
+  private readonly open = new Map<LiveStream, Promise<void>>();
+  private readonly perKey = new Map<string, number>();
   private readonly subscribers: Gauge;
   private readonly ended: Counter<'reason'>;
   private stopping = false;
@@ -26,6 +28,7 @@ export class LiveStreams implements OnModuleDestroy {
     @Inject(KeyRing) private readonly keys: KeyRing,
     @Inject(Config) private readonly config: Config,
     @Inject(StreamLimits) private readonly limits: StreamLimits,
+    @Inject(SearchStores) private readonly searches: SearchStores,
     @Inject(LOGGER) private readonly logger: Logger,
     @Inject(Metrics) metrics: Metrics,
   ) {
@@ -41,8 +44,7 @@ export class LiveStreams implements OnModuleDestroy {
   /** @throws Problem 429 when the key or the process has as many streams as it may, 503 at shutdown. */
   admit(key: string): void {
     if (this.stopping) throw new Problem(503, 'Unavailable', 'this process stops', { headers: { 'retry-after': '1' } });
-    let own = 0;
-    for (const stream of this.open.values()) if (stream.key === key) own += 1;
+    const own = this.perKey.get(key) ?? 0;
     const { streamsPerKeyMax } = this.config;
     if (own < streamsPerKeyMax && this.open.size < this.limits.streamsMax) return;
     const bound = own >= streamsPerKeyMax ? `this key may have ${streamsPerKeyMax}` : `this process may have ${this.limits.streamsMax}`;
@@ -53,24 +55,26 @@ export class LiveStreams implements OnModuleDestroy {
   serve(response: ServerResponse, caller: KeyRecord, filter: EventFilter, start: StreamStart): void {
     const { hub, frames, limits, logger } = this;
     const writer = new SseWriter(response, limits);
-    const stream = new LiveStream({ writer, hub, frames, filter, start, limits, logger, allowed: () => this.keys.holds(caller) });
+    const search = (signal: AbortSignal) => this.searches.of(caller.id, 'stream', signal);
+    const stream = new LiveStream({ writer, hub, frames, filter, start, limits, search, logger, allowed: () => this.keys.holds(caller) });
     // The request's close may never fire; the response's does.
     response.once('close', () => stream.stop());
     response.once('error', () => stream.stop());
-    this.open.set(stream, { key: caller.id, ended: this.run(stream, response) });
+    this.perKey.set(caller.id, (this.perKey.get(caller.id) ?? 0) + 1);
+    this.open.set(stream, this.run(stream, response, caller.id));
     this.subscribers.set(this.open.size);
   }
 
   async onModuleDestroy(): Promise<void> {
     this.stopping = true;
     for (const stream of this.open.keys()) stream.stop('shutdown');
-    const all = Promise.all([...this.open.values()].map(({ ended }) => ended));
+    const all = Promise.all(this.open.values());
     let timer: NodeJS.Timeout | undefined;
     await Promise.race([all, new Promise((resolve) => (timer = setTimeout(resolve, FAREWELL_MS)))]);
     clearTimeout(timer);
   }
 
-  private async run(stream: LiveStream, response: ServerResponse): Promise<void> {
+  private async run(stream: LiveStream, response: ServerResponse, key: string): Promise<void> {
     try {
       const end = await stream.run();
       this.ended.inc({ reason: end ?? 'client' });
@@ -80,6 +84,9 @@ export class LiveStreams implements OnModuleDestroy {
       response.destroy();
     } finally {
       this.open.delete(stream);
+      const left = (this.perKey.get(key) ?? 1) - 1;
+      if (left > 0) this.perKey.set(key, left);
+      else this.perKey.delete(key);
       this.subscribers.set(this.open.size);
     }
   }

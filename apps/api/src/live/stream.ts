@@ -2,6 +2,7 @@ import type { StoredEvent } from '@tributary/events';
 import { encodeCursor } from '@tributary/log';
 import { backoffMs, type Logger, pause, reasonOf } from '@tributary/runtime';
 import { envelopeOf } from '../events/envelopes.js';
+import type { EventStore } from '../store/event-store.js';
 import type { EventFilter } from '../store/filter.js';
 import type { Follower } from './follower.js';
 import type { LiveHub } from './hub.js';
@@ -63,6 +64,8 @@ export class LiveStream {
       filter: EventFilter;
       start: StreamStart;
       limits: StreamLimits;
+      /** Where it reads what is too old for the memory of the hub. */
+      search: (signal: AbortSignal) => Pick<EventStore, 'query'>;
       logger: Logger;
       /** Whether the key the stream was opened with is still in force. */
       allowed: () => boolean;
@@ -95,11 +98,12 @@ export class LiveStream {
 
   /** Follows the log over failures of PostgreSQL: the client's connection outlives them. */
   private async relay(): Promise<void> {
-    const { hub, filter, logger } = this.options;
+    const { hub, filter, logger, search } = this.options;
     const { signal } = this.ending;
+    const store = search(signal);
     for (let failures = 0; !signal.aborted; failures++) {
       try {
-        const follower = (this.follower = hub.follow(filter, this.position, signal, this.generation));
+        const follower = (this.follower = hub.follow(filter, this.position, signal, this.generation, store));
         for await (const { events, seq, generation } of follower) {
           this.generation = generation;
           await this.sendEvents(events);

@@ -1,14 +1,15 @@
 import { type DynamicModule, Inject, Injectable, Module, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
 import { FeedWriter, InboxReader, LogKeys } from '@tributary/log';
-import { Config, type Logger, Readiness } from '@tributary/runtime';
+import { Config, type Logger, Metrics, Readiness } from '@tributary/runtime';
 import type { Redis } from 'ioredis';
 import type { Pool } from 'pg';
 import { type Loop, startLoop } from '../loop.js';
-import { LOGGER, POOL, REDIS, STORE_POOL } from '../resources.js';
+import { LOGGER, POOL, REDIS, SEARCH_POOL, STORE_POOL } from '../resources.js';
 import { Committer } from './committer.js';
 import { DayPartitions } from './days.js';
 import { EventStore } from './event-store.js';
 import { buildIndexes } from './index-builder.js';
+import { SearchStores } from './search-stores.js';
 import { SessionsAggregate } from './sessions-aggregate.js';
 import { StoreController, StoreWriter } from './writer.js';
 
@@ -79,6 +80,11 @@ export class StoreModule {
       { provide: LogKeys, useValue: keys },
       { provide: EventStore, useFactory: (pool: Pool) => new EventStore(pool), inject: [POOL] },
       {
+        provide: SearchStores,
+        useFactory: (pool: Pool, metrics: Metrics) => new SearchStores(pool, metrics),
+        inject: [SEARCH_POOL, Metrics],
+      },
+      {
         provide: InboxReader,
         useFactory: (redis: Redis) =>
           new InboxReader({ redis, keys, batchEntriesMax: 2_000, keepMs: config.inboxKeepMs, inboxBytesMax: config.inboxBytesMax }),
@@ -101,7 +107,7 @@ export class StoreModule {
       module: StoreModule,
       providers: roles.store ? [...queries, ...writer] : queries,
       controllers: roles.store ? [StoreController] : [],
-      exports: [LogKeys, EventStore, InboxReader, ...(roles.store ? [StoreWriter] : [])],
+      exports: [LogKeys, EventStore, SearchStores, InboxReader, ...(roles.store ? [StoreWriter] : [])],
     };
   }
 }

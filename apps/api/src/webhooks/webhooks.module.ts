@@ -15,9 +15,10 @@ import type { Pool } from 'pg';
 import { CreatorRegistry } from '../creators/creator-registry.js';
 import { LiveHub } from '../live/hub.js';
 import { LiveModule } from '../live/live.module.js';
-import { LOGGER, POOL, REDIS } from '../resources.js';
+import { LOGGER, POOL, REDIS, WEBHOOK_POOL } from '../resources.js';
 import { Committer } from '../store/committer.js';
 import { DayPartitions } from '../store/days.js';
+import { EventStore } from '../store/event-store.js';
 import { DeliveriesController } from './deliveries.controller.js';
 import { DeliveryStore } from './delivery-store.js';
 import { EndpointStore } from './endpoint-store.js';
@@ -159,18 +160,23 @@ export class WebhooksModule {
 function runnersOf(config: Config, box: SecretBox): Provider {
   return {
     provide: RUNNERS,
-    useFactory: (pool: Pool, hub: LiveHub, http: GuardedHttp, queue: WakeQueue, metrics: Metrics, logger: Logger) =>
-      new Runners({
+    useFactory: (pool: Pool, live: LiveHub, http: GuardedHttp, queue: WakeQueue, metrics: Metrics, logger: Logger) => {
+      const store = new EventStore(pool);
+      return new Runners({
         pool,
-        hub,
+        hub: {
+          head: () => live.head(),
+          follow: (filter, after, signal) => live.follow(filter, after, signal, undefined, store),
+        },
         box,
         http,
         metrics: new WebhookMetrics(metrics),
         logger,
         sendsMax: config.webhookSendsMax,
         wakeElsewhere: (ids) => void queue.wake(ids),
-      }),
-    inject: [POOL, LiveHub, GuardedHttp, WakeQueue, Metrics, LOGGER],
+      });
+    },
+    inject: [WEBHOOK_POOL, LiveHub, GuardedHttp, WakeQueue, Metrics, LOGGER],
   };
 }
 
@@ -191,6 +197,6 @@ function sweeperOf(config: Config): Provider {
           logger,
         }),
       }),
-    inject: [POOL, REDIS, LogKeys, RUNNERS, WakeQueue, LOGGER],
+    inject: [WEBHOOK_POOL, REDIS, LogKeys, RUNNERS, WakeQueue, LOGGER],
   };
 }

@@ -1,0 +1,76 @@
+import { describe, expect, it } from '@jest/globals';
+import { FairQueue } from './fair-queue.js';
+
+const bounds = { waitingMax: 100 };
+
+/** Work that ends when it is told to, and says in which order it began. */
+function scene(options: { runningMax: number; waitingMax: number }) {
+  const queue = new FairQueue(options);
+  const began: string[] = [];
+  const ends: (() => void)[] = [];
+  const add = (lane: string, name: string, more = {}) =>
+    queue.run(lane, { ...bounds, ...more }, () => {
+      began.push(name);
+      return new Promise<string>((resolve) => ends.push(() => resolve(name)));
+    });
+  const end = async () => {
+    ends.shift()?.();
+    await new Promise((resolve) => setImmediate(resolve));
+  };
+  return { queue, began, add, end };
+}
+
+describe('a fair queue', () => {
+  it('lets lanes take turns, however much waits in one', async () => {
+    const { began, add, end } = scene({ runningMax: 1, waitingMax: 100 });
+    const all = [...['a1', 'a2', 'a3', 'a4'].map((name) => add('a', name)), add('b', 'b1'), add('c', 'c1'), add('b', 'b2')];
+    for (let i = 0; i < all.length; i++) await end();
+    await Promise.all(all);
+    expect(began).toEqual(['a1', 'a2', 'b1', 'c1', 'a3', 'b2', 'a4']);
+  });
+
+  it('runs one piece of a lane at a time, and no more in all than it may', async () => {
+    const { queue, began, add, end } = scene({ runningMax: 2, waitingMax: 100 });
+    const all = [add('a', 'a1'), add('a', 'a2'), add('b', 'b1'), add('c', 'c1')];
+    expect([began, queue.running, queue.waiting]).toEqual([['a1', 'b1'], 2, 2]);
+    for (let i = 0; i < all.length; i++) await end();
+    await Promise.all(all);
+    expect([queue.running, queue.waiting]).toEqual([0, 0]);
+  });
+
+  it('turns away what is too much for a lane with 429, for all with 503, and says when to come again', async () => {
+    const { add, end } = scene({ runningMax: 1, waitingMax: 3 });
+    const all = [add('a', 'a1'), add('a', 'a2', { waitingMax: 1 })];
+    const extra = { headers: { 'retry-after': '5' } };
+    await expect(add('a', 'a3', { waitingMax: 1 })).rejects.toMatchObject({ status: 429, extra });
+    all.push(add('b', 'b1'), add('c', 'c1'));
+    await expect(add('d', 'd1')).rejects.toMatchObject({ status: 503, extra });
+    for (let i = 0; i < 4; i++) await end();
+    await Promise.all(all);
+  });
+
+  it('forgets what is aborted or has waited too long, and goes on with the others', async () => {
+    const { queue, began, add, end } = scene({ runningMax: 1, waitingMax: 100 });
+    const stop = new AbortController();
+    const first = add('a', 'a1');
+    const aborted = add('a', 'a2', { signal: stop.signal });
+    const late = add('b', 'b1', { waitMsMax: 5 });
+    const last = add('a', 'a3');
+    stop.abort(new Error('left'));
+    await expect(aborted).rejects.toThrow('left');
+    await expect(late).rejects.toMatchObject({ status: 503 });
+    expect(queue.waiting).toBe(1);
+    await end();
+    await end();
+    await Promise.all([first, last]);
+    expect(began).toEqual(['a1', 'a3']);
+  });
+
+  it('gives the place of work that fails to the next', async () => {
+    const queue = new FairQueue({ runningMax: 1, waitingMax: 10 });
+    const failing = queue.run('a', bounds, () => Promise.reject(new Error('no')));
+    const next = queue.run('a', bounds, () => Promise.resolve('yes'));
+    await expect(failing).rejects.toThrow('no');
+    await expect(next).resolves.toBe('yes');
+  });
+});

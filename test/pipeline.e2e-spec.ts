@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Envelope } from '@tributary/events';
-import { callJson, type Stack, startStack, waitFor } from '@tributary/testing';
+import { callJson, ownedData, type Stack, startStack, waitFor } from '@tributary/testing';
+import { Redis } from 'ioredis';
 import pg from 'pg';
 import { account, settled } from './faults/parts/accounting.js';
 
@@ -100,6 +101,15 @@ describe('the whole pipeline, from socket to query', () => {
     expect(result).toMatchObject({ missing: 0, duplicates: 0, orderFaults: 0 });
     expect(result.sent).toBeGreaterThan(300);
   }, 150_000);
+
+  it('leaves nothing in Redis that has no owner in docs/architecture.md', async () => {
+    const redis = new Redis(stack.redis.url);
+    const keys = await redis.keys('*');
+    redis.disconnect();
+    const { isOwnedKey } = ownedData();
+    expect(keys.length).toBeGreaterThan(15);
+    expect(keys.filter((key) => !isOwnedKey(key, 'tributary'))).toEqual([]);
+  });
 
   it('ends every process within 10 s of SIGTERM', async () => {
     for (const part of [...stack.workers, stack.api, stack.signer, stack.simulator]) expect(await part.stop()).toBe(true);

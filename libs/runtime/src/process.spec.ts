@@ -1,10 +1,13 @@
 import { connect } from 'node:net';
+import { Readable } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { waitFor } from '@tributary/testing';
 import { createHttpAdapter } from './process.js';
 
 describe('createHttpAdapter', () => {
-  const adapter = createHttpAdapter({ requestMsMax: 500 });
+  const adapter = createHttpAdapter({ requestMsMax: 500, silenceMsMax: 700 });
   let port: number;
+  let endlessEnded = 0;
   beforeAll(async () => {
     const http = adapter.getInstance();
     http.post('/', () => 'taken');
@@ -13,6 +16,15 @@ describe('createHttpAdapter', () => {
       reply.raw.writeHead(200, { 'content-type': 'text/event-stream' });
       reply.raw.write('first');
       setTimeout(() => reply.raw.end('last'), 3_000);
+    });
+    http.get('/slow', async () => {
+      await new Promise((resolve) => setTimeout(resolve, 2_500));
+      return 'late';
+    });
+    http.get('/endless', (_, reply) => {
+      const endless = new Readable({ read: () => void endless.push(Buffer.alloc(65_536)) });
+      endless.once('close', () => (endlessEnded += 1));
+      return reply.send(endless);
     });
     await http.listen({ port: 0, host: '127.0.0.1' });
     port = (http.server.address() as { port: number }).port;
@@ -30,6 +42,38 @@ describe('createHttpAdapter', () => {
     let answer = '';
     for await (const chunk of socket) answer += String(chunk);
     expect(answer).toMatch(/^HTTP\/1.1 408 /);
+  });
+
+  it('ends the answer of a client that takes nothing of it', async () => {
+    const socket = connect(port, '127.0.0.1');
+    socket.on('error', () => undefined);
+    socket.write('GET /endless HTTP/1.1\r\nhost: x\r\n\r\n');
+    await waitFor(() => endlessEnded === 1, { what: 'the end of the answer' });
+    socket.destroy();
+  });
+
+  it('lets a client read slowly, for as long as it takes something', async () => {
+    const socket = connect(port, '127.0.0.1');
+    socket.write('GET /endless HTTP/1.1\r\nhost: x\r\n\r\n');
+    let closed = false;
+    socket.once('close', () => (closed = true));
+    for (let i = 0; i < 30; i++) {
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      for (let taken = 0; taken < 1_000_000;) taken += (socket.read() as Buffer | null)?.length ?? Infinity;
+    }
+    expect(closed).toBe(false);
+    socket.destroy();
+  });
+
+  it('does not take its own slowness for a silent client', async () => {
+    const response = await fetch(`http://127.0.0.1:${port}/slow`);
+    expect(await response.text()).toBe('late');
+  });
+
+  it('ends a connection on which nothing is asked', async () => {
+    const socket = connect(port, '127.0.0.1');
+    for await (const chunk of socket) expect(String(chunk)).toMatch(/ 408 /);
+    expect(socket.destroyed).toBe(true);
   });
 
   it('lets an answer take as long as it likes', async () => {

@@ -1,3 +1,5 @@
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { type Config, ConfigError, loadConfig, maskedConfig } from './config.js';
@@ -18,27 +20,47 @@ export interface ProcessOptions {
   ignoreDuplicateSlashes?: boolean;
   /** A client that takes longer to send its request, 30 s by default, is answered 408 and cut off. Answers may take as long as they like. */
   requestMsMax?: number;
-  /** A connection on which nothing moves for this long is cut: a client that does not read its answer, for one. */
+  /** A client that takes nothing of its answer for this long, 60 s by default, is cut off; so is a connection without a request. */
   silenceMsMax?: number;
 }
 
 const SHUTDOWN_MS_MAX = 9_000;
 const REQUEST_MS_MAX = 30_000;
+const SILENCE_MS_MAX = 60_000;
 
 /** The HTTP server of a process, with every bound on what a client may send and how long it may take. */
 export function createHttpAdapter(
   options: Pick<ProcessOptions, 'bodyBytesMax' | 'ignoreDuplicateSlashes' | 'requestMsMax' | 'silenceMsMax'>,
 ): FastifyAdapter {
   const requestMsMax = options.requestMsMax ?? REQUEST_MS_MAX;
-  return new FastifyAdapter({
+  const silenceMsMax = options.silenceMsMax ?? SILENCE_MS_MAX;
+  const adapter = new FastifyAdapter({
     bodyLimit: options.bodyBytesMax ?? 1_048_576,
     trustProxy: false,
     forceCloseConnections: true,
     routerOptions: { maxParamLength: 512, ignoreDuplicateSlashes: options.ignoreDuplicateSlashes ?? false },
-    ...(options.silenceMsMax === undefined ? {} : { connectionTimeout: options.silenceMsMax }),
+    connectionTimeout: silenceMsMax,
     // Node looks for slow requests only every 30 s unless told otherwise.
     requestTimeout: requestMsMax,
     http: { connectionsCheckingInterval: 1_000, headersTimeout: requestMsMax },
+  });
+  cutSilent(adapter.getInstance().server, silenceMsMax);
+  return adapter;
+}
+
+/**
+ * Cuts connections on which nothing has moved for `silenceMsMax`, where the client is to blame. One that waits for an answer of
+ * which nothing is written yet stays: then this process is what takes so long.
+ */
+function cutSilent(server: Server, silenceMsMax: number): void {
+  const answering = new WeakMap<Socket, number>();
+  server.on('request', ({ socket }: IncomingMessage, response: ServerResponse) => {
+    answering.set(socket, (answering.get(socket) ?? 0) + 1);
+    response.once('close', () => answering.set(socket, (answering.get(socket) ?? 1) - 1));
+  });
+  server.on('timeout', (socket: Socket) => {
+    if (socket.writableLength === 0 && (answering.get(socket) ?? 0) > 0) socket.setTimeout(silenceMsMax);
+    else socket.destroy();
   });
 }
 

@@ -179,6 +179,13 @@ export class Config {
   @Bounded(0, 36_500)
   retentionDays = 30;
 
+  @Setting(
+    'SESSION_RETENTION_DAYS',
+    'days that the counts of a session are kept after its last event, without its viewers; 0 keeps them for ever',
+  )
+  @Bounded(0, 36_500)
+  sessionRetentionDays = 400;
+
   @Setting('STORE_RAW', 'keep the raw protobuf of every event')
   @Transform(bool)
   @IsBoolean()

@@ -39,3 +39,4 @@ export {
   type WebhookReceiverOptions,
 } from './webhook-receiver.js';
 export { selfSignedCertificate } from './simulator/certificate.js';
+export { ownedData } from './owners.js';

@@ -179,7 +179,7 @@ function isMissingDay(error: unknown): boolean {
  * Classes 22 (data exception), 23 (integrity constraint) and 54 (limit exceeded) blame the row; everything else is the
  * database's own trouble.
  */
-function isDataError(error: unknown): error is Error & { code: string } {
+export function isDataError(error: unknown): error is Error & { code: string } {
   return error instanceof Error && /^(22|23|54)/.test((error as { code?: string }).code ?? '');
 }
 

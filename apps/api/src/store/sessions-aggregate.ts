@@ -1,5 +1,7 @@
 import { allowLong } from '@tributary/runtime';
 import type { Pool, PoolClient } from 'pg';
+import { inTransaction } from '../projections/versions.js';
+import { isDataError } from './committer.js';
 import { daysBetween, inDaysOrFar } from './log-ranges.js';
 
 /** Numbers looked at in one transaction; a burst is worked off in several. */
@@ -9,8 +11,16 @@ const STATEMENT_MS = 60_000;
 /** Partitions that one step may read: where days are small, 5,000 numbers are many of them. */
 const DAYS_MAX = 32;
 
+export interface SessionsAggregateOptions {
+  /** Called with an event that the counts leave out, once it is in `dead_letters`. */
+  setAside?(seq: number, reason: string): void;
+}
+
+/** A sum that a bigint and a JavaScript number hold: what one producer invents must not stop the counts of all. */
+const capped = (sum: string) => `least(greatest(coalesce(${sum}, 0), 0), ${Number.MAX_SAFE_INTEGER})::bigint`;
+
 /** Gifts without a price; they add to `gifts`, but to no sum of diamonds. */
-const UNPRICED_GIFTS = `coalesce(sum(event_number(data, 'count')) filter (where type = 'tiktok.live.gift' and data->'unpriced' = 'true'), 0)`;
+const UNPRICED_GIFTS = capped(`sum(event_number(data, 'count')) filter (where type = 'tiktok.live.gift' and data->'unpriced' = 'true')`);
 
 const SESSIONS = `
 insert into sessions as s (room_id, creator_id, handle, started_at, ended_at, last_event_at, events, chats, likes, room_likes, diamonds,
@@ -23,32 +33,32 @@ select room_id,
   max(received_at),
   count(*) filter (where type like 'tiktok.live.%'),
   count(*) filter (where type = 'tiktok.live.chat'),
-  coalesce(sum(event_number(data, 'count')) filter (where type = 'tiktok.live.like'), 0),
+  ${capped(`sum(event_number(data, 'count')) filter (where type = 'tiktok.live.like')`)},
   coalesce(max(event_number(data, 'roomLikes')) filter (where type = 'tiktok.live.like'), 0),
-  coalesce(sum(event_number(data, 'totalDiamonds')) filter (where type = 'tiktok.live.gift'), 0),
-  coalesce(sum(event_number(data, 'count')) filter (where type = 'tiktok.live.gift'), 0),
+  ${capped(`sum(event_number(data, 'totalDiamonds')) filter (where type = 'tiktok.live.gift')`)},
+  ${capped(`sum(event_number(data, 'count')) filter (where type = 'tiktok.live.gift')`)},
   ${UNPRICED_GIFTS},
   count(*) filter (where type = 'tiktok.live.follow'),
   count(*) filter (where type = 'tiktok.live.share'),
   count(*) filter (where type = 'tiktok.live.member'),
   coalesce(max(event_number(data, 'viewers')) filter (where type = 'tiktok.live.roomUser'), 0),
-  coalesce(sum(event_number(data, 'viewers')) filter (where type = 'tiktok.live.roomUser'), 0),
+  ${capped(`sum(event_number(data, 'viewers')) filter (where type = 'tiktok.live.roomUser')`)},
   count(*) filter (where type = 'tiktok.live.roomUser'),
   count(*) filter (where type = 'monitor.gap'),
-  coalesce(sum(gap_duration(data)) filter (where type = 'monitor.gap'), 0)
+  ${capped(`sum(gap_duration(data)) filter (where type = 'monitor.gap')`)}
 from events where seq > $1 and seq <= $2 and ${inDaysOrFar('$4')} and room_id <> '' group by room_id
 on conflict (room_id) do update set
   creator_id = excluded.creator_id, handle = excluded.handle,
   started_at = least(s.started_at, excluded.started_at),
   ended_at = case when $3::text[] @> array[s.room_id] then excluded.ended_at else s.ended_at end,
   last_event_at = greatest(s.last_event_at, excluded.last_event_at),
-  events = s.events + excluded.events, chats = s.chats + excluded.chats, likes = s.likes + excluded.likes,
-  room_likes = greatest(s.room_likes, excluded.room_likes), diamonds = s.diamonds + excluded.diamonds, gifts = s.gifts + excluded.gifts,
-  unpriced_gifts = s.unpriced_gifts + excluded.unpriced_gifts,
+  events = s.events + excluded.events, chats = s.chats + excluded.chats, likes = ${capped('s.likes::numeric + excluded.likes')},
+  room_likes = greatest(s.room_likes, excluded.room_likes), diamonds = ${capped('s.diamonds::numeric + excluded.diamonds')}, gifts = ${capped('s.gifts::numeric + excluded.gifts')},
+  unpriced_gifts = ${capped('s.unpriced_gifts::numeric + excluded.unpriced_gifts')},
   follows = s.follows + excluded.follows, shares = s.shares + excluded.shares, joins = s.joins + excluded.joins,
   peak_viewers = greatest(s.peak_viewers, excluded.peak_viewers),
-  viewers_sum = s.viewers_sum + excluded.viewers_sum, viewers_count = s.viewers_count + excluded.viewers_count,
-  gaps = s.gaps + excluded.gaps, gap_ms = s.gap_ms + excluded.gap_ms`;
+  viewers_sum = ${capped('s.viewers_sum::numeric + excluded.viewers_sum')}, viewers_count = s.viewers_count + excluded.viewers_count,
+  gaps = s.gaps + excluded.gaps, gap_ms = ${capped('s.gap_ms::numeric + excluded.gap_ms')}`;
 
 const USERS = `
 insert into session_users as u (room_id, user_id, handle, nickname, chats, likes, diamonds, unpriced_gifts)
@@ -56,8 +66,8 @@ select room_id, user_id,
   (array_agg(user_handle order by seq desc))[1],
   (array_agg(data->'user'->>'nickname' order by seq desc))[1],
   count(*) filter (where type = 'tiktok.live.chat'),
-  coalesce(sum(event_number(data, 'count')) filter (where type = 'tiktok.live.like'), 0),
-  coalesce(sum(event_number(data, 'totalDiamonds')) filter (where type = 'tiktok.live.gift'), 0),
+  ${capped(`sum(event_number(data, 'count')) filter (where type = 'tiktok.live.like')`)},
+  ${capped(`sum(event_number(data, 'totalDiamonds')) filter (where type = 'tiktok.live.gift')`)},
   ${UNPRICED_GIFTS}
 from events
 where seq > $1 and seq <= $2 and ${inDaysOrFar('$3')} and room_id <> '' and user_id not in ('', '0')
@@ -65,8 +75,8 @@ where seq > $1 and seq <= $2 and ${inDaysOrFar('$3')} and room_id <> '' and user
 group by room_id, user_id order by room_id, user_id
 on conflict (room_id, user_id) do update set
   handle = coalesce(excluded.handle, u.handle), nickname = coalesce(excluded.nickname, u.nickname),
-  chats = u.chats + excluded.chats, likes = u.likes + excluded.likes, diamonds = u.diamonds + excluded.diamonds,
-  unpriced_gifts = u.unpriced_gifts + excluded.unpriced_gifts`;
+  chats = u.chats + excluded.chats, likes = ${capped('u.likes::numeric + excluded.likes')}, diamonds = ${capped('u.diamonds::numeric + excluded.diamonds')},
+  unpriced_gifts = ${capped('u.unpriced_gifts::numeric + excluded.unpriced_gifts')}`;
 
 /** Rooms of these events whose end was confirmed or taken back. */
 const TURNS = `select distinct room_id from events
@@ -77,7 +87,15 @@ const TURNS = `select distinct room_id from events
  * update, so that each event counts once, whatever dies in between.
  */
 export class SessionsAggregate {
-  constructor(private readonly pool: Pool) {}
+  /** Numbers of the next step: halved by one that the database refuses, until the event is found. */
+  private stepMax = STEP;
+  /** Where the newest step began. */
+  private stepAfter = 0;
+
+  constructor(
+    private readonly pool: Pool,
+    private readonly options: SessionsAggregateOptions = {},
+  ) {}
 
   /** Works off what is stored and not yet counted, one step at a time; returns the number of positions passed. */
   async catchUp(signal: AbortSignal): Promise<number> {
@@ -91,21 +109,43 @@ export class SessionsAggregate {
   }
 
   private async step(): Promise<number> {
-    const client = await this.pool.connect();
-    let broken: Error | undefined;
     try {
-      await client.query('begin');
-      await allowLong(client, STATEMENT_MS);
-      const passed = await this.count(client);
-      await client.query('commit');
+      const passed = await inTransaction(this.pool, async (client) => {
+        await allowLong(client, STATEMENT_MS);
+        return this.count(client);
+      });
+      this.stepMax = Math.min(STEP, this.stepMax * 2);
       return passed;
     } catch (error) {
-      broken = error as Error;
-      await client.query('rollback').catch(() => undefined);
-      throw error;
-    } finally {
-      client.release(broken);
+      if (!isDataError(error)) throw error;
+      if (this.stepMax === 1) return this.setAside(error.message);
+      this.stepMax = Math.ceil(this.stepMax / 2);
+      return this.step();
     }
+  }
+
+  /** Leaves out the event that follows: the database refuses to count it, and would for ever. */
+  private async setAside(reason: string): Promise<number> {
+    const seq = await inTransaction(this.pool, async (client) => {
+      const { rows } = await client.query<{ seq: number }>(
+        `update aggregate_positions set seq = seq + 1 where name = 'sessions' and seq = $1 returning seq::float8 as seq`,
+        [this.stepAfter],
+      );
+      const next = rows[0]?.seq;
+      // Another process has counted on meanwhile.
+      if (next === undefined) return undefined;
+      const days = await daysBetween(client, next - 1, next);
+      await client.query(
+        `insert into dead_letters (partition, entry_id, reason, fields)
+         select -1, 'sessions-' || e.seq, $2, to_jsonb(e)::text from (
+           select seq, id, type, creator_id, handle, room_id, time, received_at, data from events where seq = $1 and ${inDaysOrFar('$3')}) e`,
+        [next, `not counted in its session: ${reason}`, days],
+      );
+      return next;
+    });
+    if (seq === undefined) return 0;
+    this.options.setAside?.(seq, reason);
+    return 1;
   }
 
   private async count(client: PoolClient): Promise<number> {
@@ -114,7 +154,8 @@ export class SessionsAggregate {
     );
     const { seq = 0, head = 0 } = rows[0] ?? {};
     if (head <= seq) return 0;
-    let to = Math.min(head, seq + STEP);
+    this.stepAfter = seq;
+    let to = Math.min(head, seq + this.stepMax);
     let days = await daysBetween(client, seq, to);
     while (days.length > DAYS_MAX && to > seq + 1) {
       to = seq + Math.ceil((to - seq) / 2);

@@ -3,8 +3,10 @@ import { FeedWriter, InboxReader, LogKeys } from '@tributary/log';
 import { Config, type Logger, Metrics, Readiness } from '@tributary/runtime';
 import type { Redis } from 'ioredis';
 import type { Pool } from 'pg';
+import { Counter } from 'prom-client';
 import { type Loop, startLoop } from '../loop.js';
 import { LOGGER, POOL, REDIS, SEARCH_POOL, STORE_POOL } from '../resources.js';
+import { Cleanup } from './cleanup.js';
 import { Committer } from './committer.js';
 import { DayPartitions } from './days.js';
 import { EventStore } from './event-store.js';
@@ -71,6 +73,20 @@ class StoreUpkeep implements OnApplicationBootstrap, OnApplicationShutdown {
   }
 }
 
+function sessionsOf(pool: Pool, logger: Logger, metrics: Metrics): SessionsAggregate {
+  const left = new Counter({
+    name: 'tributary_session_events_set_aside_total',
+    help: 'Stored events that could not be counted in their session',
+    registers: [metrics],
+  });
+  return new SessionsAggregate(pool, {
+    setAside: (seq, reason) => {
+      left.inc();
+      logger.error({ seq, reason }, 'an event could not be counted in its session; see the table dead_letters');
+    },
+  });
+}
+
 /** What every api process needs of the store: queries. The store role adds the writer. */
 @Module({})
 export class StoreModule {
@@ -99,9 +115,10 @@ export class StoreModule {
         useFactory: (pool: Pool, days: DayPartitions) => new Committer(pool, days),
         inject: [STORE_POOL, DayPartitions],
       },
-      { provide: SessionsAggregate, useFactory: (pool: Pool) => new SessionsAggregate(pool), inject: [STORE_POOL] },
+      { provide: SessionsAggregate, useFactory: sessionsOf, inject: [STORE_POOL, LOGGER, Metrics] },
       StoreWriter,
       StoreUpkeep,
+      Cleanup,
     ];
     return {
       module: StoreModule,

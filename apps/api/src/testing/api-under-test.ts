@@ -1,7 +1,16 @@
-import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { Test } from '@nestjs/testing';
 import { dayOfEvent, type Envelope, type EventDraft } from '@tributary/events';
-import { Config, createLogger, createPool, createRedis, createValidationPipe, ProblemFilter, type Scope } from '@tributary/runtime';
+import {
+  Config,
+  createHttpAdapter,
+  createLogger,
+  createPool,
+  createRedis,
+  createValidationPipe,
+  ProblemFilter,
+  type Scope,
+} from '@tributary/runtime';
 import { createDatabase, testServers } from '@tributary/testing';
 import type { Redis } from 'ioredis';
 import type pg from 'pg';
@@ -38,6 +47,7 @@ export interface Frame {
 export interface StartOptions {
   config?: Partial<Config>;
   limits?: Partial<StreamLimits>;
+  http?: Parameters<typeof createHttpAdapter>[0];
   /** Servers of the suite's own, where it stops them. */
   redisUrl?: string;
   database?: Awaited<ReturnType<typeof createDatabase>>;
@@ -75,12 +85,9 @@ export class ApiUnderTest {
       .overrideProvider(StreamLimits)
       .useValue(Object.assign(new StreamLimits(), options.limits))
       .compile();
-    const app = module.createNestApplication<NestFastifyApplication>(
-      new FastifyAdapter({ forceCloseConnections: true, routerOptions: { maxParamLength: 512 } }),
-      {
-        logger: false,
-      },
-    );
+    const app = module.createNestApplication<NestFastifyApplication>(createHttpAdapter(options.http ?? {}), {
+      logger: false,
+    });
     app.useGlobalPipes(createValidationPipe());
     app.useGlobalFilters(new ProblemFilter(logger));
     await prepareApi(app, config, logger);

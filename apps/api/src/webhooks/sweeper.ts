@@ -98,6 +98,24 @@ export class Sweeper {
       if (gone) await pool.query('delete from webhook_cuts where endpoint_id = $1', [id]);
       if (gone && !signal.aborted) await pool.query('delete from webhook_endpoints where id = $1 and deleted_at is not null', [id]);
     }
+    for (const table of ['webhook_deliveries', 'webhook_cuts'] as const) await this.removeOrphans(table, signal);
+  }
+
+  /** What was written after its endpoint had been cleaned away: a delivery that was on the wire until then, for one. */
+  private async removeOrphans(table: 'webhook_deliveries' | 'webhook_cuts', signal: AbortSignal): Promise<void> {
+    // Goes from one endpoint to the next along the primary key: as many steps as endpoints, however many rows they have.
+    const { rows } = await this.options.pool.query<{ id: string }>(
+      `with recursive ids as (
+         select min(endpoint_id) as id from ${table}
+         union all
+         select (select min(t.endpoint_id) from ${table} t where t.endpoint_id > ids.id) from ids where ids.id is not null)
+       select id from ids where id is not null and not exists (select from webhook_endpoints e where e.id = ids.id)`,
+    );
+    for (const { id } of rows) {
+      if (signal.aborted) return;
+      const sql = `delete from ${table} where ctid = any(array(select ctid from ${table} where endpoint_id = $1 limit $2))`;
+      await this.inSteps(signal, sql, [id]);
+    }
   }
 
   /** Deletes in steps of {@link ROWS_MAX} rows, so that no statement is long. */

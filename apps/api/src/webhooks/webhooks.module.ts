@@ -166,7 +166,10 @@ function runnersOf(config: Config, box: SecretBox): Provider {
         pool,
         hub: {
           head: () => live.head(),
-          follow: (filter, after, signal) => live.follow(filter, after, signal, undefined, store),
+          get generation() {
+            return live.generation;
+          },
+          follow: (filter, after, signal, generation) => live.follow(filter, after, signal, generation, store),
         },
         box,
         http,

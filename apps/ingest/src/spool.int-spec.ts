@@ -116,6 +116,7 @@ describe('a worker with a spool', () => {
     await waitFor(async () => /were not taken: memory is full/.test((await worker.readiness.judge()).checks.memory ?? ''), {
       timeoutMs: 20_000,
     });
+    const quietAt = Date.now();
     quiet();
     proxy.heal();
     for (const handle of HANDLES) {
@@ -129,7 +130,9 @@ describe('a worker with a spool', () => {
       const result = await account(house, handle);
       expect(result).toMatchObject({ missing: [], twice: [], orderFaults: 0 });
       expect(result.inGaps).toBeGreaterThan(0);
-      expect(new Set(result.gaps.map(({ reason }) => reason))).toEqual(new Set(['buffer-full']));
+      // A stream in which nothing comes any more is replaced in the end, and rightly so.
+      const lost = result.gaps.filter(({ from }) => from < quietAt - 1_000);
+      expect(new Set(lost.map(({ reason }) => reason))).toEqual(new Set(['buffer-full']));
     }
   });
 });

@@ -4,7 +4,7 @@ import { CSV_HEAD, csvLine, envelopeOf } from './envelopes.js';
 const event = (data: object, over: object = {}) =>
   envelopeOf(
     { seq: 1, id: 'r-1', type: 'tiktok.live.chat', creatorId: 'cr_1', handle: 'h', roomId: 'r', time: 0, receivedAt: 0, data, ...over },
-    1,
+    [{ generation: 1, startedAtSeq: 0 }],
   );
 
 /** Reads one CSV line the way RFC 4180 says. */

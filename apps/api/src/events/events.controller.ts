@@ -67,7 +67,7 @@ export class EventsController {
     const store = isCostly(filter) ? this.searches.of(caller.id, 'page') : this.store;
     const page = await store.query(filter, { ...boundsOf(query.cursor, order, head), order, limit, raw });
     return {
-      data: page.events.map((event) => envelopeOf(event, head.generation)),
+      data: page.events.map((event) => envelopeOf(event, head.history)),
       next: nextCursor(page, order, head.generation),
       more: page.more,
     };
@@ -91,7 +91,7 @@ export class EventsController {
     const lines = async function* () {
       if (csv) yield CSV_HEAD;
       for await (const events of pages) {
-        const envelopes = events.map((event) => envelopeOf(event, head.generation));
+        const envelopes = events.map((event) => envelopeOf(event, head.history));
         yield envelopes.map((envelope) => (csv ? csvLine(envelope) : `${JSON.stringify(envelope)}\n`)).join('');
       }
     };
@@ -112,7 +112,7 @@ export class EventsController {
   async get(@Param('id') id: string, @Query() { raw }: EventQuery): Promise<Envelope> {
     const [event, head] = await Promise.all([this.store.byId(id, { raw }), this.store.head()]);
     if (!event) throw Problem.notFound(`there is no event ${id.slice(0, 200)}`);
-    return envelopeOf(event, head.generation);
+    return envelopeOf(event, head.history);
   }
 
   /** Takes a place among the running exports; the result gives it back. */

@@ -2,7 +2,7 @@ import type { StoredEvent } from '@tributary/events';
 import type { FeedBatch } from '@tributary/log';
 import { reasonOf } from '@tributary/runtime';
 import type { EventStore } from '../store/event-store.js';
-import { reachOf } from '../store/generations.js';
+import { type GenerationStart, reachOf } from '../store/generations.js';
 import { type EventFilter, matches } from '../store/filter.js';
 import { FilterIndex } from './filter-index.js';
 import { Follower, type LiveBatch } from './follower.js';
@@ -30,6 +30,7 @@ export class LiveHub {
   private recentEvents = 0;
   private at = 0;
   private of = 0;
+  private led: readonly GenerationStart[] = [];
   /** The highest generation that anybody has spoken of to this process. */
   private known = 0;
   /** Generations of before: up to where their positions name the same events as now. */
@@ -50,8 +51,9 @@ export class LiveHub {
   }
 
   async start(): Promise<void> {
-    const { generation, seq } = await this.options.store.head();
+    const { generation, seq, history } = await this.options.store.head();
     this.of = generation;
+    this.led = history;
     this.known = generation;
     this.at = seq;
     this.timer = setInterval(() => void this.askStore(), this.quietMs);
@@ -70,6 +72,11 @@ export class LiveHub {
   /** The generation that {@link head} is a number of. */
   get generation(): number {
     return this.of;
+  }
+
+  /** The generations that led to {@link generation}, itself the last. */
+  get history(): readonly GenerationStart[] {
+    return this.led;
   }
 
   get followers(): number {
@@ -218,6 +225,7 @@ export class LiveHub {
         if (this.reaches.size <= GENERATIONS_MAX) break;
         this.reaches.delete(oldest);
       }
+      this.led = head.history;
       this.begin(head.generation, head.seq);
     } else if (head.seq > this.at && Date.now() - this.lastHeardAt >= this.quietMs) {
       this.forget();

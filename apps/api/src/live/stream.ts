@@ -4,6 +4,7 @@ import { backoffMs, type Logger, pause, reasonOf } from '@tributary/runtime';
 import { envelopeOf } from '../events/envelopes.js';
 import type { EventStore } from '../store/event-store.js';
 import type { EventFilter } from '../store/filter.js';
+import type { GenerationStart } from '../store/generations.js';
 import type { Follower } from './follower.js';
 import type { LiveHub } from './hub.js';
 import type { SseWriter, StreamLimits } from './sse-writer.js';
@@ -23,14 +24,14 @@ const RETRY = { firstMs: 100, maxMs: 5_000 };
 
 /** Events as SSE frames: one event is written as text once, for all streams of the process. */
 export class Frames {
-  private readonly texts = new WeakMap<StoredEvent, { generation: number; text: string }>();
+  private readonly texts = new WeakMap<StoredEvent, string>();
 
-  of(event: StoredEvent, generation: number): string {
+  of(event: StoredEvent, history: readonly GenerationStart[], read: number): string {
     const known = this.texts.get(event);
-    if (known?.generation === generation) return known.text;
-    const envelope = envelopeOf(event, generation);
+    if (known !== undefined) return known;
+    const envelope = envelopeOf(event, history, read);
     const text = `id: ${envelope.position}\nevent: ${event.type}\ndata: ${JSON.stringify(envelope)}\n\n`;
-    this.texts.set(event, { generation, text });
+    this.texts.set(event, text);
     return text;
   }
 }
@@ -122,10 +123,10 @@ export class LiveStream {
   }
 
   private async sendEvents(events: readonly StoredEvent[]): Promise<void> {
-    const { frames } = this.options;
+    const { frames, hub } = this.options;
     let chunk = '';
     for (const [i, event] of events.entries()) {
-      chunk += frames.of(event, this.generation);
+      chunk += frames.of(event, hub.history, this.generation);
       if (chunk.length < CHUNK_CHARACTERS && i < events.length - 1) continue;
       this.told = event.seq;
       await this.send(chunk);

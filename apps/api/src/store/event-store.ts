@@ -2,7 +2,7 @@ import { dayOfEvent, type StoredEvent, UNDATED } from '@tributary/events';
 import type { Pool } from 'pg';
 import { isSearch, selectEvents } from './event-select.js';
 import { type EventFilter, typesLike } from './filter.js';
-import { type GenerationStart, type Head, reachOf } from './generations.js';
+import { GenerationHistory, type Head, reachOf } from './generations.js';
 import { LogRanges } from './log-ranges.js';
 import { farDay } from './partition-names.js';
 import { WINDOW_DAYS_MAX, type Window } from './windows.js';
@@ -47,8 +47,7 @@ export interface SearchBounds {
 export class EventStore {
   private readonly searchNumbers: number;
   private readonly searchMsMax: number;
-  /** Of the generation it ends with: what led to one never changes. */
-  private history: readonly GenerationStart[] = [];
+  private readonly generations: GenerationHistory;
   private readonly ranges: LogRanges;
 
   constructor(
@@ -58,6 +57,7 @@ export class EventStore {
     this.searchNumbers = numbers;
     this.searchMsMax = msMax;
     this.ranges = new LogRanges(pool);
+    this.generations = new GenerationHistory(pool);
   }
 
   async head(): Promise<Head> {
@@ -66,7 +66,7 @@ export class EventStore {
     );
     const [head] = rows;
     if (!head) throw new Error('log_head has no row: the database was not migrated, or was damaged');
-    return { ...head, history: await this.historyOf(head.generation) };
+    return { ...head, history: await this.generations.upTo(head.generation) };
   }
 
   /**
@@ -141,19 +141,6 @@ export class EventStore {
       if (!page.more) return;
       bounds = order === 'asc' ? { ...bounds, after: page.reached } : { ...bounds, before: page.reached };
     }
-  }
-
-  private async historyOf(generation: number): Promise<readonly GenerationStart[]> {
-    const known = this.history;
-    if (known.at(-1)?.generation === generation) return known;
-    const { rows } = await this.pool.query<GenerationStart>(
-      `select generation::float8 as generation, started_at_seq::float8 as "startedAtSeq" from log_generations
-       where generation < $1 union all
-       select $1::float8, coalesce((select started_at_seq from log_generations where generation = $1), 0)::float8 order by generation`,
-      [generation],
-    );
-    this.history = rows;
-    return rows;
   }
 
   /** Up to `limit` matching rows of a window. Days in which too many lie over each other are read in groups. */

@@ -18,6 +18,7 @@ import { createPool, createRedis, Metrics } from '@tributary/runtime';
 import { createDatabase, startRedis, type SuiteServer, waitFor } from '@tributary/testing';
 import type { Redis } from 'ioredis';
 import type { Pool } from 'pg';
+import { positionOf } from '../events/envelopes.js';
 import { judgeCursor } from '../events/positions.js';
 import { LiveHub } from '../live/hub.js';
 import { Committer } from './committer.js';
@@ -253,6 +254,12 @@ describe('a start of the database server that lost nothing', () => {
     expect(await verdictOn(before.generation, 20)).toBe('good');
     expect(await verdictOn(before.generation, 21)).toBe('lost');
     expect(said).toEqual([]);
+    // What is asked for again comes with the same position, whatever generation it is read in.
+    const { history } = after;
+    expect(positionOf(20, before.history)).toBe(positionOf(20, history));
+    expect(positionOf(21, history)).toBe(encodeCursor({ generation: after.generation, seq: 21 }));
+    // A reader that is still in the generation before has another event of that number.
+    expect(positionOf(21, history, before.generation)).toBe(encodeCursor({ generation: before.generation, seq: 21 }));
   });
 });
 

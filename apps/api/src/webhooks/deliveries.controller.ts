@@ -8,10 +8,10 @@ import {
   ApiPropertyOptional,
   ApiTags,
 } from '@nestjs/swagger';
-import { encodeCursor } from '@tributary/log';
 import { Problem } from '@tributary/runtime';
 import { IsIn, IsOptional, IsString, MaxLength } from 'class-validator';
 import { Needs } from '../access/needs.js';
+import { positionOf } from '../events/envelopes.js';
 import { goneCursor, judgeCursor } from '../events/positions.js';
 import { decodePageCursor, encodePageCursor, ListLimit, PageQuery } from '../paging.js';
 import { EventStore } from '../store/event-store.js';
@@ -84,11 +84,11 @@ export class DeliveriesController {
   @ApiOperation({ summary: 'Deliveries of an endpoint, newest first' })
   @ApiOkResponse({ type: DeliveryPage })
   async list(@Param('id') id: string, @Query() query: DeliveryQuery): Promise<DeliveryPage> {
-    const { generation } = await this.known(id);
+    const head = await this.known(id);
     const before = decodePageCursor(query.cursor, 1)?.[0];
     const filter = { ...query, replayId: query.replay, since: toDate(query.since), until: toDate(query.until) };
     const rows = await this.store.list(id, filter, before, query.limit + 1);
-    const data = rows.slice(0, query.limit).map((row) => deliveryView(row, generation));
+    const data = rows.slice(0, query.limit).map((row) => deliveryView(row, head));
     return { data, next: rows.length > data.length ? encodePageCursor([data.at(-1)!.id]) : null };
   }
 
@@ -110,11 +110,11 @@ export class DeliveriesController {
   @ApiOperation({ summary: 'One delivery, with its events' })
   @ApiOkResponse({ type: DeliveryDetail })
   async get(@Param('id') id: string, @Param('delivery') delivery: string): Promise<DeliveryDetail> {
-    const { generation } = await this.known(id);
+    const head = await this.known(id);
     const row = await this.delivery(id, delivery);
     const events = await this.store.events(id, delivery);
-    const eventList = events.map((event) => ({ id: event.id, type: event.type, position: encodeCursor({ generation, seq: event.seq }) }));
-    return { ...deliveryView(row, generation), eventList };
+    const eventList = events.map((event) => ({ id: event.id, type: event.type, position: positionOf(event.seq, head.history) }));
+    return { ...deliveryView(row, head), eventList };
   }
 
   @Get('deliveries/:delivery/attempts')
@@ -134,7 +134,7 @@ export class DeliveriesController {
   })
   @ApiAcceptedResponse({ type: DeliveryView })
   async retry(@Param('id') id: string, @Param('delivery') delivery: string): Promise<DeliveryView> {
-    const { generation } = await this.known(id);
+    const head = await this.known(id);
     switch (await this.store.retry(id, delivery)) {
       case 'unknown':
         throw unknownDelivery(delivery);
@@ -144,7 +144,7 @@ export class DeliveriesController {
         throw new Problem(409, 'Conflict', `${AGAIN_MAX} deliveries of this endpoint wait to be tried again already`);
       case 'retried':
         this.nudges.nudge(id);
-        return deliveryView(await this.delivery(id, delivery), generation);
+        return deliveryView(await this.delivery(id, delivery), head);
     }
   }
 
@@ -171,9 +171,9 @@ export class DeliveriesController {
   @ApiOperation({ summary: 'Replays of an endpoint, newest first' })
   @ApiOkResponse({ type: ReplayPage })
   async listReplays(@Param('id') id: string, @Query() query: PageQuery): Promise<ReplayPage> {
-    const { generation } = await this.known(id);
+    const head = await this.known(id);
     const rows = await this.replays.list(id, decodePageCursor(query.cursor, 1)?.[0], query.limit + 1);
-    const data = rows.slice(0, query.limit).map((replay) => replayView(replay, generation));
+    const data = rows.slice(0, query.limit).map((replay) => replayView(replay, head.generation));
     return { data, next: rows.length > data.length ? encodePageCursor([data.at(-1)!.id]) : null };
   }
 
@@ -181,10 +181,10 @@ export class DeliveriesController {
   @ApiOperation({ summary: 'How far a replay is' })
   @ApiOkResponse({ type: ReplayView })
   async getReplay(@Param('id') id: string, @Param('replay') replay: string): Promise<ReplayView> {
-    const { generation } = await this.known(id);
+    const head = await this.known(id);
     const found = await this.replays.find(id, replay);
     if (!found) throw unknownReplay(replay);
-    return replayView(found, generation);
+    return replayView(found, head.generation);
   }
 
   @Delete('replays/:replay')

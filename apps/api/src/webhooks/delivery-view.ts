@@ -1,6 +1,8 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { encodeCursor } from '@tributary/log';
+import { positionOf } from '../events/envelopes.js';
 import { PageEnd } from '../paging.js';
+import type { Head } from '../store/generations.js';
 import type { AttemptRecord } from './attempt.js';
 import { DELIVERY_STATES, type DeliveryRow, type DeliveryState } from './delivery-store.js';
 import { FAILURE_CATEGORIES, type FailureCategory } from './guard/outcome.js';
@@ -139,14 +141,14 @@ export function attemptView({ at, ...same }: AttemptRecord): AttemptView {
   return { at: new Date(at), ...same };
 }
 
-export function deliveryView(row: DeliveryRow, generation: number): DeliveryView {
+export function deliveryView(row: DeliveryRow, { history }: Head): DeliveryView {
   return {
     id: row.id,
     state: row.state,
     kind: row.test ? 'test' : row.again ? 'retry' : row.replayId === null ? 'live' : 'replay',
     replay: row.replayId,
     events: row.test ? 1 : row.events,
-    position: row.test ? null : encodeCursor({ generation, seq: row.seq }),
+    position: row.test ? null : positionOf(row.seq, history),
     attempts: row.attempt,
     nextAttemptAt: row.state === 'open' ? row.nextAttemptAt : null,
     createdAt: row.createdAt,

@@ -1,8 +1,9 @@
-import { EnvelopeWriter, type StoredEvent, toEnvelope } from '@tributary/events';
-import { encodeCursor } from '@tributary/log';
+import { EnvelopeWriter, type StoredEvent } from '@tributary/events';
 import type { Pool } from 'pg';
+import { envelopeOf, positionOf } from '../events/envelopes.js';
 import { selectEvents } from '../store/event-select.js';
 import type { EventFilter } from '../store/filter.js';
+import { GenerationHistory, type GenerationStart } from '../store/generations.js';
 import { LogRanges } from '../store/log-ranges.js';
 
 /** A stored event on its way to receivers. Its JSON is made once, however many endpoints get it. */
@@ -31,8 +32,8 @@ export class Entry {
 }
 
 /** An event that is in memory already. */
-export function entryOf(event: StoredEvent, generation: number): Entry {
-  return new Entry(event, () => JSON.stringify(toEnvelope(event, encodeCursor({ generation, seq: event.seq }))));
+export function entryOf(event: StoredEvent, history: readonly GenerationStart[], read: number): Entry {
+  return new Entry(event, () => JSON.stringify(envelopeOf(event, history, read)));
 }
 
 /** A step of a reader through the log. */
@@ -66,9 +67,11 @@ type Row = Omit<StoredEvent, 'data' | 'raw'> & { data: string };
 /** Reads stored events for deliveries; their data stays text from the database to the receiver. */
 export class EntryReader {
   private readonly ranges: LogRanges;
+  private readonly generations: GenerationHistory;
 
   constructor(private readonly pool: Pool) {
     this.ranges = new LogRanges(pool);
+    this.generations = new GenerationHistory(pool);
   }
 
   /**
@@ -88,7 +91,8 @@ export class EntryReader {
     const [, generation = 0, oldest = 0] = rows[0]?.log.split(' ').map(Number) ?? [];
     // The days were those of a log that is gone meanwhile.
     if (generation !== look.head.generation) return { entries: [], reached: after, oldest, generation };
-    const entries = rows.filter((row) => row.id !== null).map((row) => storedEntry(row, generation));
+    const history = await this.generations.upTo(generation);
+    const entries = rows.filter((row) => row.id !== null).map((row) => storedEntry(row, history));
     // Behind the last window there is nothing up to `look.reached`.
     const end = look.windows.length === 1 ? look.reached : window.until;
     return { entries, reached: entries.length === limit ? entries.at(-1)!.seq : end, oldest, generation };
@@ -113,11 +117,12 @@ export class EntryReader {
       [JSON.stringify(wanted.map(({ endpointId, id, seqs, generation }) => ({ endpointId, id, seqs, generation })))],
     );
     const found = new Map<string, Entry[]>();
+    const history = await this.generations.upTo(rows[0]?.generation ?? 0);
     for (const row of rows) {
       if (!row.known) continue;
       const entries = found.get(row.delivery) ?? [];
       found.set(row.delivery, entries);
-      if (row.id !== null) entries.push(storedEntry(row, row.generation));
+      if (row.id !== null) entries.push(storedEntry(row, history));
     }
     return found;
   }
@@ -125,6 +130,6 @@ export class EntryReader {
 
 const writer = new EnvelopeWriter();
 
-function storedEntry(row: Row, generation: number): Entry {
-  return new Entry(row, () => writer.write(row, row.data, encodeCursor({ generation, seq: row.seq })));
+function storedEntry(row: Row, history: readonly GenerationStart[]): Entry {
+  return new Entry(row, () => writer.write(row, row.data, positionOf(row.seq, history)));
 }

@@ -3,6 +3,7 @@ import { backoffMs, type Logger, pause, reasonOf } from '@tributary/runtime';
 import { FilterIndex } from '../live/filter-index.js';
 import type { LiveBatch } from '../live/follower.js';
 import type { EventFilter } from '../store/filter.js';
+import type { GenerationStart } from '../store/generations.js';
 import { type Entry, entryOf } from './entry.js';
 
 /** Who wants new events as they are stored. */
@@ -20,6 +21,7 @@ export interface LogTailOptions {
   hub: {
     head(): number;
     readonly generation: number;
+    readonly history: readonly GenerationStart[];
     follow(filter: EventFilter, after: number, signal: AbortSignal, generation: number): AsyncIterable<LiveBatch>;
   };
   /** Called when another generation of the log began: nobody follows any more, and every reader must judge its position anew. */
@@ -106,7 +108,7 @@ export class LogTail {
           failures = 0;
           if (generation !== this.of) this.renew(generation);
           this.take(
-            events.map((event) => entryOf(event, generation)),
+            events.map((event) => entryOf(event, hub.history, generation)),
             seq,
           );
           if (this.farBehind()) break;

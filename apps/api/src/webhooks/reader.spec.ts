@@ -26,6 +26,7 @@ class FakeLog {
   private waiting: (() => void)[] = [];
 
   readonly generation = 1;
+  readonly history = [{ generation: 1, startedAtSeq: 0 }];
 
   head = () => this.events.length;
 

@@ -169,6 +169,9 @@ function runnersOf(config: Config, box: SecretBox): Provider {
           get generation() {
             return live.generation;
           },
+          get history() {
+            return live.history;
+          },
           follow: (filter, after, signal, generation) => live.follow(filter, after, signal, generation, store),
         },
         box,

@@ -48,7 +48,9 @@ export class DeadlineClient extends pg.Client {
     const send = this.query.bind(this) as (...args: unknown[]) => unknown;
     Object.assign(this, {
       query: (...args: unknown[]) => {
-        this.timer ??= setTimeout(() => this.strand(new Stranded(this.deadlineMs)), this.deadlineMs).unref();
+        // Anew with each: a pool hands the connection on before it is drained, and one that is always in use never is.
+        clearTimeout(this.timer);
+        this.timer = setTimeout(() => this.strand(new Stranded(this.deadlineMs)), this.deadlineMs).unref();
         return send(...args);
       },
     });

@@ -3,7 +3,7 @@ import { createDatabase, startProxy, waitFor } from '@tributary/testing';
 import type pg from 'pg';
 import type { Logger } from './logging.js';
 import { createPool } from './postgres.js';
-import { allowLong } from './postgres-client.js';
+import { allowLong, DeadlineClient } from './postgres-client.js';
 
 const quiet = { trace() {}, debug() {}, info() {}, warn() {}, error() {} } as unknown as Logger;
 
@@ -45,6 +45,28 @@ describe('a pool', () => {
       expect(await pid()).toBe(before);
     } finally {
       client.release();
+    }
+  });
+
+  it('keeps a connection that goes from one waiting query to the next for longer than one may take', async () => {
+    const busy = createPool(database.url, quiet, { name: 'busy', max: 1 });
+    busy.on('acquire', (client) => {
+      if (client instanceof DeadlineClient) client.allow(300, 0);
+    });
+    try {
+      const pids = new Set<number>();
+      const until = performance.now() + 1_200;
+      // Several at a time, so that one always waits for the connection.
+      const ask = async () => {
+        while (performance.now() < until) {
+          const { rows } = await busy.query<{ pid: number }>('select pg_backend_pid() as pid, pg_sleep(0.02)');
+          pids.add(rows[0]!.pid);
+        }
+      };
+      await Promise.all([ask(), ask(), ask()]);
+      expect(pids.size).toBe(1);
+    } finally {
+      await busy.end();
     }
   });
 

@@ -53,9 +53,9 @@ export class LogRanges {
    * The windows of a span, those that come first. The head is read in the same statement: `until` ends at it, because numbers
    * up to it are complete. Ask again from `reached` until that is the span's end.
    */
-  async look({ from, until, order, since, before, goingOn = false }: Span): Promise<Look> {
+  async look(span: Span, rangesMax = span.goingOn ? RANGES_NEXT : RANGES_FIRST): Promise<Look> {
+    const { from, until, order, since, before } = span;
     const params: unknown[] = [from, Math.min(until, Number.MAX_SAFE_INTEGER)];
-    const rangesMax = goingOn ? RANGES_NEXT : RANGES_FIRST;
     const times = [
       ...(since ? [`received_to >= $${params.push(since)}`] : []),
       ...(before ? [`received_from < $${params.push(before)}`] : []),
@@ -77,6 +77,8 @@ export class LogRanges {
     // Ranges that were not read begin where the last one that was begins, or later.
     if (last && order === 'asc') bounds.until = Math.min(bounds.until, last.first - 1);
     if (last && order === 'desc') bounds.from = Math.max(bounds.from, last.last);
+    // So many days lie over each other here that nothing was gained.
+    if (last && bounds.from >= bounds.until) return this.look(span, rangesMax * 16);
     return {
       head,
       windows: cutWindows(ranges, { ...bounds, order }),

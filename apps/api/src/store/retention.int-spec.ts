@@ -223,4 +223,22 @@ describe('days of events', () => {
     expect(new Set(found).size).toBe(3_002);
     for (const { fields } of [early, invented[0]!, invented.at(-1)!]) expect((await store.byId(fields.id))?.id).toBe(fields.id);
   });
+
+  it('takes what is old from days to come and from the undated, and no such event keeps cursors alive that have lost their events', async () => {
+    const ago = (n: number) => Date.now() - n * 86_400_000;
+    const committer = new Committer(pool, days);
+    const commit = async (at: number, id: string) => {
+      const head = await committer.head();
+      await committer.commit(head, { from: {}, to: head.positions, entries: [entry(at, id)] });
+      return head.seq + 1;
+    };
+    await commit(ago(60), `7540589352666090247-${message(Date.UTC(2090, 0, 1))}`);
+    await commit(ago(60), 'undated-1');
+    await commit(ago(50), `7540589352666090247-${message(ago(50))}`);
+    const kept = await commit(Date.now(), `7540589352666090247-${message(Date.now())}`);
+    await days.dropOlderThan(30);
+    const { rows } = await pool.query<{ seq: number }>('select seq::int from events order by seq');
+    expect(rows).toEqual([{ seq: kept }]);
+    expect((await committer.head()).oldestSeq).toBe(kept);
+  });
 });

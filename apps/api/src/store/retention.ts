@@ -13,6 +13,8 @@ const STATEMENT_MS_MAX = 300_000;
 const BATCH_PAGES = 256;
 const BATCH_ROWS = 5_000;
 const BATCH_ROOMS = 100;
+/** Before it lie the places of far days and of undated events. */
+const FIRST_DAY = '0201-01-01';
 /** Lock not available in time; statement timed out; another partition waits for the end of its detaching; in use. */
 const BUSY = new Set(['55P03', '57014', '55000', '55006']);
 
@@ -77,7 +79,7 @@ class Retention {
         await this.drop(name, day);
       } else break;
     }
-    for (const name of ['events_undated', 'events_far']) await this.deleteOld(name);
+    for (const name of ['events_undated', 'events_far', ...(await this.ahead())]) await this.deleteOld(name);
     await this.deletePeople();
     return dropped;
   }
@@ -120,6 +122,32 @@ class Retention {
     return doomed;
   }
 
+  /** Partitions of days that were still to come when the retention ended, with something received before: a clock or a producer was wrong. */
+  private async ahead(): Promise<string[]> {
+    const { rows } = await this.client.query<{ name: string; day: string }>(
+      `select c.relname as name, r.day::text from pg_inherits i join pg_class c on c.oid = i.inhrelid
+       join (select day from event_ranges where day > $1 group by day having min(received_from) < $2) r
+         on c.relname = 'events_' || to_char(r.day, 'YYYYMMDD')
+       where i.inhparent = 'events'::regclass and not i.inhdetachpending order by 1`,
+      [this.lastWhole, this.cutoff],
+    );
+    const names: string[] = [];
+    for (const { name, day } of rows) {
+      const { rowCount } = await this.client.query(
+        `select from event_ranges r where r.day = $1 and r.received_from < $2
+           and exists (select from ${name} e where e.seq >= r.first_seq and e.seq <= r.last_seq and e.received_at < $2) limit 1`,
+        [day, this.cutoff],
+      );
+      if (rowCount) names.push(name);
+    }
+    return names;
+  }
+
+  /** The newest day that live events received before the retention's end can be of. */
+  private get lastWhole(): string {
+    return new Date(this.cutoff.getTime() + DAY_MS).toISOString().slice(0, 10);
+  }
+
   /** Moves `oldest_seq` to the smallest number that will remain, when something before it goes: cursors from there are told. */
   private async declareOldest(doomed: readonly Doomed[]): Promise<void> {
     const numbers = doomed.flatMap(({ first, last }) => (first === null || last === null ? [] : [{ first, last }]));
@@ -139,9 +167,11 @@ class Retention {
         const days = window.days.filter((day) => !whole.has(day));
         const firsts: number[] = [];
         for (let i = 0; i < days.length; i += WINDOW_DAYS_MAX) {
-          const params: unknown[] = [window.from, window.until, partly, this.cutoff];
+          // What is old goes from days that stay, too, unless it is of the very days at the retention's end.
+          const params: unknown[] = [window.from, window.until, partly, this.cutoff, FIRST_DAY, this.lastWhole];
           const { rows } = await this.client.query<{ seq: number }>(
-            `select e.seq::float8 from events e where e.seq > $1 and e.seq <= $2 and (e.day <> all($3::date[]) or e.received_at >= $4)
+            `select e.seq::float8 from events e where e.seq > $1 and e.seq <= $2
+               and (e.received_at >= $4 or e.day >= $5 and e.day <= $6 and e.day <> all($3::date[]))
                and ${inDays(days.slice(i, i + WINDOW_DAYS_MAX), params, 'e.day')} order by e.seq limit 1`,
             params,
           );

@@ -1,5 +1,6 @@
 import type { LastSeen } from '@tributary/creators';
 import type pg from 'pg';
+import { daysBetween, inDaysOrFar } from '../store/log-ranges.js';
 
 /** Newest events that are looked at beyond what sessions count: they are behind by a second, or stand still. */
 const TAIL = 20_000;
@@ -11,7 +12,7 @@ with tail as (
     max(received_at) as at,
     (array_agg(type order by seq desc) filter (where type in ('monitor.offline', 'monitor.live', 'monitor.connected')))[1] as turn
   from events
-  where seq > greatest((select seq from aggregate_positions where name = 'sessions'), (select seq from log_head) - $1) and room_id <> ''
+  where seq > $1 and ${inDaysOrFar('$2')} and room_id <> ''
   group by creator_id)
 select c.id, coalesce(t.room_id, s.room_id) as "roomId",
   (extract(epoch from greatest(s.last_event_at, t.at)) * 1000)::float8 as at
@@ -23,6 +24,11 @@ where c.deleted_at is null and case when t.turn is null then s.room_id is not nu
 
 /** Creators whose last stored word is that they are live, with the room and the arrival of their newest stored event. */
 export async function readLastSeen(client: pg.PoolClient): Promise<Map<string, LastSeen>> {
-  const { rows } = await client.query<{ id: string; roomId: string; at: number }>(LAST_SEEN, [TAIL]);
+  const heads = await client.query<{ from: number; head: number }>(
+    `select greatest(p.seq, h.seq - $1)::float8 as "from", h.seq::float8 as head from log_head h, aggregate_positions p where p.name = 'sessions'`,
+    [TAIL],
+  );
+  const { from = 0, head = 0 } = heads.rows[0] ?? {};
+  const { rows } = await client.query<{ id: string; roomId: string; at: number }>(LAST_SEEN, [from, await daysBetween(client, from, head)]);
   return new Map(rows.map(({ id, roomId, at }) => [id, { roomId, at: Math.floor(at) }]));
 }

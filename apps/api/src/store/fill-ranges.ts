@@ -18,6 +18,13 @@ export async function fillRanges(databaseUrl: string): Promise<void> {
 }
 
 async function fillOne(client: pg.Client): Promise<boolean> {
+  // Before the transaction: a commit that must widen one of its ranges shall not wait for this scan too.
+  const [first] = (
+    await client.query<{ name: string }>(
+      `select partition as name from event_ranges_missing where to_regclass(partition) is not null order by 1 limit 1`,
+    )
+  ).rows;
+  if (first) await client.query(`insert into event_types select distinct type from ${first.name} on conflict do nothing`);
   await client.query('begin');
   const { rows } = await client.query<{ name: string; there: boolean }>(
     `select partition as name, to_regclass(partition) is not null as there from event_ranges_missing order by 1 limit 1 for update`,

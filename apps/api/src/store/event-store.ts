@@ -49,6 +49,9 @@ export class EventStore {
   private readonly searchMsMax: number;
   private readonly generations: GenerationHistory;
   private readonly ranges: LogRanges;
+  /** Databases whose partitions all have their index of types; once there, it stays. By what the pools of one database share. */
+  private static readonly indexed = new Set<string>();
+  private readonly database: string;
 
   constructor(
     private readonly pool: Pool,
@@ -58,6 +61,7 @@ export class EventStore {
     this.searchMsMax = msMax;
     this.ranges = new LogRanges(pool);
     this.generations = new GenerationHistory(pool);
+    this.database = pool.options?.connectionString ?? '';
   }
 
   async head(): Promise<Head> {
@@ -93,7 +97,8 @@ export class EventStore {
     const exact = { ...filter, types: await this.exactTypes(filter.types) };
     if (exact.types?.length === 0 || exact.creatorIds?.length === 0) look = { ...look, windows: [], reached: asc ? until : from };
     const columns = raw ? `${COLUMNS}, e.raw` : COLUMNS;
-    const pace = { numbers: isSearch(exact) ? this.searchNumbers : Infinity };
+    const isBounded = isSearch(exact) || (exact.types !== undefined && !(await this.findsTypes()));
+    const pace = { numbers: isBounded ? this.searchNumbers : Infinity };
     const rows: Row[] = [];
     for (;;) {
       for (const window of look.windows) {
@@ -177,6 +182,16 @@ export class EventStore {
       if (ms < SEARCH_QUICK_MS) pace.numbers = Math.min(pace.numbers * 2, STRETCH_NUMBERS_MAX);
       else if (ms > SEARCH_SLOW_MS) pace.numbers = Math.max(Math.ceil(pace.numbers / 2), this.searchNumbers);
     }
+  }
+
+  /** Whether every partition has its index of types: after an update from a version without, they are built one by one. */
+  private async findsTypes(): Promise<boolean> {
+    if (EventStore.indexed.has(this.database)) return true;
+    const { rows } = await this.pool.query<{ valid: boolean }>(
+      `select indisvalid as valid from pg_index where indexrelid = to_regclass('events_type_seq_idx')`,
+    );
+    if (rows[0]?.valid) EventStore.indexed.add(this.database);
+    return rows[0]?.valid === true;
   }
 
   /** The stored types that patterns stand for. Read after the head: no event up to it has a type that is not listed. */

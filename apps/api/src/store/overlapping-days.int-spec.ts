@@ -62,4 +62,23 @@ describe('many days over each other', () => {
     },
     30_000,
   );
+
+  it('a search by type is bounded while partitions have no index of types', async () => {
+    const { rows } = await pool.query<{
+      name: string;
+    }>(`select indexrelid::regclass::text as name from pg_index where indrelid = 'events'::regclass
+      and indexrelid::regclass::text = 'events_type_seq_idx'`);
+    expect(rows).toHaveLength(1);
+    const store = new EventStore(pool, { numbers: 5, msMax: 0 });
+    const valid = (to: boolean) =>
+      pool.query(`update pg_index set indisvalid = $1 where indexrelid = 'events_type_seq_idx'::regclass`, [to]);
+    await valid(false);
+    expect(await store.query({ types: ['monitor.none'] }, { order: 'asc', limit: 10 })).toMatchObject({
+      events: [],
+      reached: 5,
+      more: true,
+    });
+    await valid(true);
+    expect(await store.query({ types: ['monitor.none'] }, { order: 'asc', limit: 10 })).toMatchObject({ events: [], reached: 8 });
+  });
 });

@@ -21,7 +21,8 @@ export async function migrate(databaseUrl: string, logger?: MigrationLogger): Pr
       dir: fileURLToPath(new URL('./migrations', import.meta.url)),
       direction: 'up',
       migrationsTable: 'migrations',
-      singleTransaction: true,
+      // Each on its own: the locks of one are not held through the work of the next.
+      singleTransaction: false,
       log: () => undefined,
       lockValue: 7_241_906_533,
       advisoryLockMode: 'wait',

@@ -15,6 +15,8 @@ const BATCH_ROWS = 5_000;
 const BATCH_ROOMS = 100;
 /** Before it lie the places of far days and of undated events. */
 const FIRST_DAY = '0201-01-01';
+/** Comment on the table of a day that retention takes away: should it stop in the middle, a later run knows it again. */
+const EXPIRED = 'past its retention';
 /** Lock not available in time; statement timed out; another partition waits for the end of its detaching; in use. */
 const BUSY = new Set(['55P03', '57014', '55000', '55006']);
 
@@ -89,7 +91,8 @@ class Retention {
     const { rows } = await this.client.query<{ name: string; pending: boolean }>(
       `select c.relname as name, i.inhrelid is not null as pending from pg_class c left join pg_inherits i on i.inhrelid = c.oid
        where c.relnamespace = (select relnamespace from pg_class where oid = 'events'::regclass) and c.relkind = 'r'
-         and c.relname ~ '^events_[0-9]{8}$' and (i.inhrelid is null or i.inhdetachpending)`,
+         and c.relname ~ '^events_[0-9]{8}$' and (i.inhdetachpending or (i.inhrelid is null and obj_description(c.oid, 'pg_class') = $1))`,
+      [EXPIRED],
     );
     for (const { name, pending } of rows) {
       if (pending && !(await this.patiently(`alter table events detach partition ${name} finalize`))) continue;
@@ -185,7 +188,9 @@ class Retention {
   }
 
   /** Concurrently: in a transaction it would wait with a lock that stops every reader and every commit behind it. */
-  private detach(name: string): Promise<boolean> {
+  private async detach(name: string): Promise<boolean> {
+    // What somebody has detached by hand, to keep it elsewhere, has no such comment, and stays.
+    if (!(await this.patiently(`comment on table ${name} is '${EXPIRED}'`))) return false;
     return this.patiently(`alter table events detach partition ${name} concurrently`);
   }
 

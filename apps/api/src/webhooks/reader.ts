@@ -158,7 +158,7 @@ export class LogReader implements TailFollower {
     else if (now - this.filledAt > PENDING.slowMs) this.pendingMax = this.pendingMin;
     this.filledAt = now;
     try {
-      const limit = this.pendingMax - this.pending.length;
+      const limit = Math.max(1, this.pendingMax - this.pending.length);
       const to = Math.min(this.end ?? Infinity, this.readTo + this.range);
       const page = await entries.page(this.filter, { after: this.readTo, to, limit });
       if (this.closed) return;

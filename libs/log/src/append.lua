@@ -60,10 +60,12 @@ end
 local bytesMax = tonumber(ARGV[4])
 if bytesMax > 0 and isFull(bytesMax) then
   local oldest = redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', 1)[1]
-  gone = oldest and gone or bytes
+  local before = not oldest and bytes
   for i = 1, oldest and #oldest[2] or 0, 2 do
-    if oldest[2][i] == 'before' then gone = tonumber(string.match(oldest[2][i + 1], '%d+$')) end
+    if oldest[2][i] == 'before' then before = tonumber(string.match(oldest[2][i + 1], '%d+$')) end
   end
+  -- A version before this one wrote the oldest: then what there is is weighed, or what was trimmed would count for ever.
+  gone = before or math.max(0, bytes - (redis.call('MEMORY', 'USAGE', KEYS[1], 'SAMPLES', 0) or 0))
   if isFull(bytesMax) then return { 'FULL', last, stored, {}, '' } end
 end
 

@@ -74,4 +74,19 @@ describe('the bound of the inbox in bytes', () => {
     );
     await producer.stop();
   });
+
+  it('takes events again when all was trimmed but entries of a version before this one, which tell no bytes', async () => {
+    const keys = new LogKeys(`t-${randomUUID().slice(0, 8)}`, 1);
+    await redis.hset(keys.leases(0), 'cr_one', '1 worker 9999999999999');
+    await redis.xadd(keys.inbox(0), '*', 'id', 'old', 'run', 'old-worker', 'n', '1');
+    await redis.set(keys.appended(0), `9000 ${BOUND_BYTES - 100} 0`);
+    const run = randomUUID();
+    const options = { redis, keys, run, flushMs: 1, retainBytesMax: 1_000_000, inboxBytesMax: BOUND_BYTES, logger: silent };
+    const producer = new InboxProducer({ ...options, onRefused: () => undefined });
+    producer.start();
+    const ids = { id: '7000000000000000000-1', creatorId: 'cr_one', handle: 'one', roomId: '7000000000000000000' };
+    producer.append({ ...ids, type: 'tiktok.live.chat', time: Date.now(), receivedAt: Date.now(), data: {} }, '1');
+    await waitFor(() => producer.stats().appended === 1, { timeoutMs: 5_000 });
+    await producer.stop();
+  });
 });

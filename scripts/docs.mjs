@@ -1,5 +1,5 @@
 // node scripts/docs.mjs [--check]: writes what the documents take from the code (the configuration table of README.md, the
-// catalog of docs/events.md); with --check it only says whether they are up to date. Needs a build.
+// catalog of docs/events.md, the codes of docs/problems.md); with --check it only says whether they are up to date. Needs a build.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { root } from './servers/project.mjs';
@@ -8,6 +8,7 @@ import { root } from './servers/project.mjs';
 const built = (file) => import(join(root, 'dist', file));
 const { describeSettings } = await built('libs/runtime/src/config.js');
 const { describeCatalog } = await built('libs/events/src/describe.js');
+const { PROBLEM_TYPES } = await built('libs/runtime/src/problem-types.js');
 
 const settings = describeSettings().map(
   (/** @type {{ env: string, default: string, about: string, secret: boolean }} */ setting) =>
@@ -20,6 +21,13 @@ const parts = [
     text: ['| variable | default | what it sets |', '| --- | --- | --- |', ...settings].join('\n'),
   },
   { file: 'docs/events.md', name: 'catalog', text: describeCatalog().trim() },
+  {
+    file: 'docs/problems.md',
+    name: 'problems',
+    text: Object.entries(PROBLEM_TYPES)
+      .map(([code, { status, title, remedy }]) => `### ${code}\n\n${status}. ${title}.\n\n${remedy}`)
+      .join('\n\n'),
+  },
 ];
 
 const stale = [];

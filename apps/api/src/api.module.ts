@@ -23,6 +23,7 @@ import { StreamController } from './live/stream.controller.js';
 import { connectLog } from './log-consumer.js';
 import { serveApiDescription } from './openapi.js';
 import { OutageInterceptor } from './outage.js';
+import { ProblemsController } from './problems.controller.js';
 import { ProjectionKeeper } from './projections/projection-keeper.js';
 import { ResourcesModule } from './resources.js';
 import { SessionStore } from './sessions/session-store.js';
@@ -40,6 +41,7 @@ const HTTP_CONTROLLERS: Type[] = [
   StreamController,
   StatusController,
   KeysController,
+  ProblemsController,
 ];
 
 const HTTP_PROVIDERS: Provider[] = [

@@ -1,6 +1,7 @@
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
 import { EVENT_TYPES, jsonSchemas } from '@tributary/events';
+import { PROBLEM_TYPES } from '@tributary/runtime';
 
 type Schemas = NonNullable<NonNullable<OpenAPIObject['components']>['schemas']>;
 
@@ -10,9 +11,11 @@ Send a key as \`Authorization: Bearer <key>\` or \`x-api-key: <key>\`. Errors ar
 
 const problem = {
   type: 'object',
-  required: ['type', 'title', 'status', 'detail'],
+  required: ['type', 'title', 'status', 'detail', 'code', 'requestId'],
   properties: {
-    type: { type: 'string', format: 'uri-reference' },
+    type: { type: 'string', format: 'uri-reference', description: '`/problems/<code>`: what it means, and what helps' },
+    code: { type: 'string', enum: Object.keys(PROBLEM_TYPES), description: 'stable: programs may rely on it' },
+    requestId: { type: 'string', description: 'as in the header `X-Request-Id`; the log of the server has it beside a failure' },
     title: { type: 'string' },
     status: { type: 'integer' },
     detail: { type: 'string' },

@@ -43,7 +43,7 @@ describe('outages', () => {
     await postgres.stop();
     await waitFor(async () => (await api.call('GET', '/v1/events')).status === 503, { what: '503' });
     const answer = await api.call<ProblemBody>('POST', '/v1/creators', { body: { uniqueId: 'somebody' } });
-    expect(answer).toMatchObject({ status: 503, body: { title: 'Unavailable' } });
+    expect(answer).toMatchObject({ status: 503, body: { code: 'unavailable', type: '/problems/unavailable' } });
     expect(answer.headers.get('retry-after')).toBe('2');
     await waitFor(async () => !(await status()).postgres!.ok, { what: 'PostgreSQL to be shown as away' });
     expect((await api.call('GET', '/v1/events', { key: 'trib_unknown' })).status).toBe(401);

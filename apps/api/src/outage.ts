@@ -35,6 +35,6 @@ export class OutageInterceptor implements NestInterceptor {
       this.saidAt = Date.now();
       this.logger.warn({ reason: error.message }, 'requests cannot be answered: a database is away');
     }
-    return new Problem(503, 'Unavailable', 'a database this needs does not answer now; try again', { headers: { 'retry-after': '2' } });
+    return new Problem('unavailable', 'a database this needs does not answer now; try again', { headers: { 'retry-after': '2' } });
   }
 }

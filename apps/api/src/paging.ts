@@ -61,7 +61,9 @@ export function decodePageCursor(cursor: string | undefined, length: number): st
   if (cursor === undefined) return undefined;
   try {
     const parts: unknown = JSON.parse(Buffer.from(cursor, 'base64url').toString());
-    if (Array.isArray(parts) && parts.length === length && parts.every((part) => typeof part === 'string')) return parts;
+    // PostgreSQL takes U+0000 in no text, and no key of ours has one.
+    const isKey = (part: unknown) => typeof part === 'string' && !part.includes('\0');
+    if (Array.isArray(parts) && parts.length === length && parts.every(isKey)) return parts as string[];
   } catch {
     // not JSON: answered below like any other text that is no cursor
   }

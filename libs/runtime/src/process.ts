@@ -1,13 +1,12 @@
-import type { IncomingMessage, Server, ServerResponse } from 'node:http';
-import type { Socket } from 'node:net';
 import { NestFactory } from '@nestjs/core';
-import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { type Config, ConfigError, loadConfig, maskedConfig } from './config.js';
+import { createHttpAdapter, type HttpOptions } from './http-adapter.js';
 import { createLogger, type Logger, nestLogger } from './logging.js';
 import { createValidationPipe, ProblemFilter } from './problem.js';
 
 /** What a process hands to {@link runProcess}. */
-export interface ProcessOptions {
+export interface ProcessOptions extends HttpOptions {
   name: string;
   /** Its port, from the configuration. */
   port: (config: Config) => number;
@@ -15,54 +14,9 @@ export interface ProcessOptions {
   module: (config: Config, logger: Logger) => Parameters<typeof NestFactory.create>[0];
   /** Anything to do to the application between creation and listening (microservices, OpenAPI, static files). */
   prepare?: (app: NestFastifyApplication, config: Config, logger: Logger) => Promise<void>;
-  bodyBytesMax?: number;
-  /** Takes `//path` for `/path`: some clients put a slash too many between their base URL and the route. */
-  ignoreDuplicateSlashes?: boolean;
-  /** A client that takes longer to send its request, 30 s by default, is answered 408 and cut off. Answers may take as long as they like. */
-  requestMsMax?: number;
-  /** A client that takes nothing of its answer for this long, 60 s by default, is cut off; so is a connection without a request. */
-  silenceMsMax?: number;
 }
 
 const SHUTDOWN_MS_MAX = 9_000;
-const REQUEST_MS_MAX = 30_000;
-const SILENCE_MS_MAX = 60_000;
-
-/** The HTTP server of a process, with every bound on what a client may send and how long it may take. */
-export function createHttpAdapter(
-  options: Pick<ProcessOptions, 'bodyBytesMax' | 'ignoreDuplicateSlashes' | 'requestMsMax' | 'silenceMsMax'>,
-): FastifyAdapter {
-  const requestMsMax = options.requestMsMax ?? REQUEST_MS_MAX;
-  const silenceMsMax = options.silenceMsMax ?? SILENCE_MS_MAX;
-  const adapter = new FastifyAdapter({
-    bodyLimit: options.bodyBytesMax ?? 1_048_576,
-    trustProxy: false,
-    forceCloseConnections: true,
-    routerOptions: { maxParamLength: 512, ignoreDuplicateSlashes: options.ignoreDuplicateSlashes ?? false },
-    connectionTimeout: silenceMsMax,
-    // Node looks for slow requests only every 30 s unless told otherwise.
-    requestTimeout: requestMsMax,
-    http: { connectionsCheckingInterval: 1_000, headersTimeout: requestMsMax },
-  });
-  cutSilent(adapter.getInstance().server, silenceMsMax);
-  return adapter;
-}
-
-/**
- * Cuts connections on which nothing has moved for `silenceMsMax`, where the client is to blame. One that waits for an answer of
- * which nothing is written yet stays: then this process is what takes so long.
- */
-function cutSilent(server: Server, silenceMsMax: number): void {
-  const answering = new WeakMap<Socket, number>();
-  server.on('request', ({ socket }: IncomingMessage, response: ServerResponse) => {
-    answering.set(socket, (answering.get(socket) ?? 0) + 1);
-    response.once('close', () => answering.set(socket, (answering.get(socket) ?? 1) - 1));
-  });
-  server.on('timeout', (socket: Socket) => {
-    if (socket.writableLength === 0 && (answering.get(socket) ?? 0) > 0) socket.setTimeout(silenceMsMax);
-    else socket.destroy();
-  });
-}
 
 /** Tells a supervisor that the port is this process's own: only then may it send secrets there. Without one nothing happens. */
 export function tellParent(): void {

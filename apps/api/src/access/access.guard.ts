@@ -3,12 +3,12 @@ import { Reflector } from '@nestjs/core';
 import { allows, Config, HealthController, Problem, type Scope } from '@tributary/runtime';
 import type { FastifyReply } from 'fastify';
 import { KeyRing } from './key-ring.js';
-import { type KeyedRequest, NEEDED_SCOPE } from './needs.js';
+import { isOpen, type KeyedRequest, NEEDED_SCOPE } from './needs.js';
 import { type BucketVerdict, TokenBuckets } from './token-buckets.js';
 
 const KEY_LENGTH_MAX = 200;
 
-/** Every route but health: a key, the scope that the route needs, and the key's share of requests. */
+/** Every route but health and those that are open: a key, the scope that the route needs, and the key's share of requests. */
 @Injectable()
 export class AccessGuard implements CanActivate {
   private readonly buckets: TokenBuckets;
@@ -24,6 +24,7 @@ export class AccessGuard implements CanActivate {
   async canActivate(context: ExecutionContext): Promise<boolean> {
     // The Nest transport strategy runs through global guards too; batches of the log carry no key.
     if (context.getType() !== 'http' || context.getClass() === HealthController) return true;
+    if (isOpen(this.reflector, context)) return true;
     const request = context.switchToHttp().getRequest<KeyedRequest>();
     const reply = context.switchToHttp().getResponse<FastifyReply>();
     const needed = this.reflector.getAllAndOverride<Scope | undefined>(NEEDED_SCOPE, [context.getHandler(), context.getClass()]);
@@ -37,13 +38,13 @@ export class AccessGuard implements CanActivate {
     const verdict = this.buckets.take(record.id);
     const headers = rateHeaders(verdict);
     if (!verdict.allowed) {
-      throw new Problem(429, 'Too many requests', `this key may make ${verdict.limit} requests a minute; wait ${verdict.retrySeconds} s`, {
+      throw new Problem('rate-limited', `this key may make ${verdict.limit} requests a minute; wait ${verdict.retrySeconds} s`, {
         headers: { ...headers, 'retry-after': String(verdict.retrySeconds) },
       });
     }
     void reply.headers(headers);
     if (!allows(record, needed)) {
-      throw new Problem(403, 'Forbidden', `this key lacks the scope ${needed}`, { neededScope: needed, scopes: record.scopes });
+      throw new Problem('missing-scope', `this key lacks the scope ${needed}`, { neededScope: needed, scopes: record.scopes });
     }
     request.apiKey = record;
     return true;
@@ -58,7 +59,7 @@ function keyOf({ headers }: KeyedRequest): string | undefined {
 }
 
 function unauthorised(detail: string): Problem {
-  return new Problem(401, 'Unauthorised', detail, { headers: { 'www-authenticate': 'Bearer realm="tributary"' } });
+  return new Problem('unauthorized', detail, { headers: { 'www-authenticate': 'Bearer realm="tributary"' } });
 }
 
 function rateHeaders({ limit, remaining, resetSeconds }: BucketVerdict): Record<string, string> {

@@ -65,7 +65,7 @@ export class KeyRing implements OnApplicationBootstrap, OnModuleDestroy {
     } catch (error) {
       if (this.byHash) return;
       this.logger.warn({ reason: reasonOf(error) }, 'keys cannot be read');
-      throw new Problem(503, 'Unavailable', 'keys cannot be checked now: PostgreSQL does not answer', { headers: { 'retry-after': '2' } });
+      throw new Problem('unavailable', 'keys cannot be checked now: PostgreSQL does not answer', { headers: { 'retry-after': '2' } });
     }
   }
 

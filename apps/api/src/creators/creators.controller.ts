@@ -258,7 +258,7 @@ export class CreatorsController {
       const rows = await this.registry.list(query, after, size);
       const { views, known } = await this.views.of(rows);
       if (query.state && !known)
-        throw new Problem(503, 'Unavailable', 'states cannot be read now: Redis does not answer', { headers: { 'retry-after': '2' } });
+        throw new Problem('unavailable', 'states cannot be read now: Redis does not answer', { headers: { 'retry-after': '2' } });
       for (const view of views) {
         if (data.length === query.limit) return { data, next: encodePageCursor([after]) };
         if (!query.state || view.state === query.state) data.push(view);

@@ -119,14 +119,9 @@ export class EventsController {
   private admit(key: string): () => void {
     const own = this.exports.get(key) ?? 0;
     if (own >= EXPORTS_PER_KEY_MAX || this.runningNow >= EXPORTS_MAX) {
-      throw new Problem(
-        429,
-        'Too many requests',
-        `at most ${EXPORTS_PER_KEY_MAX} exports of one key, ${EXPORTS_MAX} in all, run at a time`,
-        {
-          headers: { 'retry-after': '10' },
-        },
-      );
+      throw new Problem('rate-limited', `at most ${EXPORTS_PER_KEY_MAX} exports of one key, ${EXPORTS_MAX} in all, run at a time`, {
+        headers: { 'retry-after': '10' },
+      });
     }
     this.exports.set(key, own + 1);
     this.running.set(++this.runningNow);

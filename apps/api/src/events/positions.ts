@@ -41,7 +41,7 @@ export function boundsOf(cursor: string | undefined, order: 'asc' | 'desc', head
 
 /** 410: start again without a cursor; what came in between cannot be given. */
 export function goneCursor(reason: 'restored' | 'expired', field: string): Problem {
-  return new Problem(410, 'Gone', `${field}: ${LOST[reason]}`, {
+  return new Problem(reason === 'expired' ? 'position-expired' : 'position-restored', `${field}: ${LOST[reason]}`, {
     errors: [{ field, expected: 'a position that can still be honoured' }],
     reason,
   });

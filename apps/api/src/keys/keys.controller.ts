@@ -64,7 +64,7 @@ export class KeysController {
   @ApiCreatedResponse({ type: NewKeyView })
   async create(@Body() body: NewKeyBody): Promise<NewKeyView> {
     const created = await this.keys.create(body.name, body.scopes);
-    if (created === 'full') throw new Problem(409, 'Conflict', `there are ${KEYS_MAX} keys already; revoke some`);
+    if (created === 'full') throw new Problem('limit-reached', `there are ${KEYS_MAX} keys already; revoke some`);
     return {
       id: created.id,
       name: body.name,
@@ -86,7 +86,7 @@ export class KeysController {
       case 'unknown':
         throw Problem.notFound(`there is no key ${id}`);
       case 'last-admin':
-        throw new Problem(409, 'Conflict', 'this is the last key with the scope admin; make another one first');
+        throw new Problem('conflict', 'this is the last key with the scope admin; make another one first');
     }
   }
 }

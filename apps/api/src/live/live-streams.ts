@@ -43,12 +43,12 @@ export class LiveStreams implements OnModuleDestroy {
 
   /** @throws Problem 429 when the key or the process has as many streams as it may, 503 at shutdown. */
   admit(key: string): void {
-    if (this.stopping) throw new Problem(503, 'Unavailable', 'this process stops', { headers: { 'retry-after': '1' } });
+    if (this.stopping) throw new Problem('unavailable', 'this process stops', { headers: { 'retry-after': '1' } });
     const own = this.perKey.get(key) ?? 0;
     const { streamsPerKeyMax } = this.config;
     if (own < streamsPerKeyMax && this.open.size < this.limits.streamsMax) return;
     const bound = own >= streamsPerKeyMax ? `this key may have ${streamsPerKeyMax}` : `this process may have ${this.limits.streamsMax}`;
-    throw new Problem(429, 'Too many requests', `${bound} streams open at a time`, { headers: { 'retry-after': '10' } });
+    throw new Problem('rate-limited', `${bound} streams open at a time`, { headers: { 'retry-after': '10' } });
   }
 
   /** Serves one reader whose response head is written; goes on in the background until its end. */

@@ -40,7 +40,7 @@ export function showErrors(fields, rest, error) {
   }
   for (const { field, expected } of bad) {
     const at = Object.hasOwn(fields, field) ? field : field.split(/[.[]/)[0];
-    const sentence = readable(field, expected);
+    const sentence = readable(expected);
     if (!Object.hasOwn(fields, at)) left.push(`${field}: ${sentence}`);
     else {
       setText(fields[at].message, sentence);
@@ -53,12 +53,8 @@ export function showErrors(fields, rest, error) {
   first?.input.focus();
 }
 
-/** `batch.maxEvents must not be greater than 500` as `Must not be greater than 500.` */
-function readable(field, expected) {
-  const name = field.split('.').at(-1);
-  const text = expected.startsWith(`${name} `) ? expected.slice(name.length + 1) : expected.startsWith('each value in ') ? expected : `expected ${expected}`;
-  return `${text[0].toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? '' : '.'}`;
-}
+/** What was expected of a field, as a sentence: `at most 500` as `Expected at most 500.` */
+const readable = (expected) => `Expected ${expected}${/[.!?]$/.test(expected) ? '' : '.'}`;
 
 /** A labelled control with its hint and a place for its error. */
 export function field({ id, label, hint, input, wrap = input }) {

@@ -109,5 +109,5 @@ export class FairQueue {
 }
 
 function busy(status: 429 | 503, detail: string): Problem {
-  return new Problem(status, status === 429 ? 'Too many requests' : 'Unavailable', detail, { headers: { 'retry-after': '5' } });
+  return new Problem(status === 429 ? 'rate-limited' : 'unavailable', detail, { headers: { 'retry-after': '5' } });
 }

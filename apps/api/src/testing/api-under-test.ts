@@ -31,6 +31,9 @@ export interface Answer<T> {
 
 /** Problem+json as the tests read it. */
 export interface ProblemBody {
+  type: string;
+  code: string;
+  requestId: string;
   title: string;
   status: number;
   detail: string;

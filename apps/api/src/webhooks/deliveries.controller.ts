@@ -139,9 +139,9 @@ export class DeliveriesController {
       case 'unknown':
         throw unknownDelivery(delivery);
       case 'finished':
-        throw new Problem(409, 'Conflict', 'the delivery is finished; a replay sends its events again');
+        throw new Problem('conflict', 'the delivery is finished; a replay sends its events again');
       case 'full':
-        throw new Problem(409, 'Conflict', `${AGAIN_MAX} deliveries of this endpoint wait to be tried again already`);
+        throw new Problem('limit-reached', `${AGAIN_MAX} deliveries of this endpoint wait to be tried again already`);
       case 'retried':
         this.nudges.nudge(id);
         return deliveryView(await this.delivery(id, delivery), head);
@@ -162,7 +162,7 @@ export class DeliveriesController {
     const to = body.until === undefined ? head.seq : Math.min(head.seq, await this.replays.positionAt(toDate(body.until)!));
     if (to <= after) throw Problem.badField(body.until === undefined ? 'since' : 'until', 'a span of time that holds events');
     const started = await this.replays.start(id, { after, to, ratePerSecond: body.rateLimit ?? REPLAY_PER_SECOND });
-    if (started === undefined) throw new Problem(409, 'Conflict', 'a replay of this endpoint is running; wait for its end or cancel it');
+    if (started === undefined) throw new Problem('conflict', 'a replay of this endpoint is running; wait for its end or cancel it');
     this.nudges.nudge(id);
     return replayView((await this.replays.find(id, started))!, head.generation);
   }
@@ -196,7 +196,7 @@ export class DeliveriesController {
       case 'unknown':
         throw unknownReplay(replay);
       case 'ended':
-        throw new Problem(409, 'Conflict', 'the replay has ended already');
+        throw new Problem('conflict', 'the replay has ended already');
       case 'cancelled':
         this.nudges.nudge(id);
     }

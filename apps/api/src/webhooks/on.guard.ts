@@ -8,6 +8,6 @@ export class WebhooksOn implements CanActivate {
 
   canActivate(): boolean {
     if (this.config.webhookSecretKey !== '') return true;
-    throw new Problem(503, 'Unavailable', 'webhooks are off: WEBHOOK_SECRET_KEY is not set', { setting: 'WEBHOOK_SECRET_KEY' });
+    throw new Problem('turned-off', 'webhooks are off: WEBHOOK_SECRET_KEY is not set', { setting: 'WEBHOOK_SECRET_KEY' });
   }
 }

@@ -170,14 +170,14 @@ export class WebhooksService {
     this.tests.set(id, bucket);
     const verdict = bucket.take();
     if (verdict.taken) return;
-    throw new Problem(429, 'Too many requests', 'one test of an endpoint every 2 s', {
+    throw new Problem('rate-limited', 'one test of an endpoint every 2 s', {
       headers: { 'retry-after': String(Math.ceil(verdict.waitMs / 1_000)) },
     });
   }
 }
 
 function refusedConsent(reason: string): ProblemType {
-  return new Problem(422, 'Unprocessable', `url: the receiver did not give its consent: ${reason}`, {
+  return new Problem('unprocessable', `url: the receiver did not give its consent: ${reason}`, {
     errors: [{ field: 'url', expected: 'a receiver that answers OPTIONS with WebHook-Allowed-Origin' }],
   });
 }

@@ -86,13 +86,13 @@ export class WebhooksController {
     const created = await this.service.create(caller.id, body, position, key);
     switch (created.kind) {
       case 'full':
-        throw new Problem(409, 'Conflict', `this key has ${this.config.webhookEndpointsPerKeyMax} endpoints already; remove some`);
+        throw new Problem('limit-reached', `this key has ${this.config.webhookEndpointsPerKeyMax} endpoints already; remove some`);
       case 'other-request':
-        throw new Problem(422, 'Unprocessable', 'Idempotency-Key: it was used for another request', {
+        throw new Problem('idempotency-key-reused', 'Idempotency-Key: it was used for another request', {
           errors: [{ field: 'Idempotency-Key', expected: 'a new key for a new request' }],
         });
       case 'deleted':
-        throw new Problem(409, 'Conflict', 'the endpoint that was made with this Idempotency-Key has been removed');
+        throw new Problem('conflict', 'the endpoint that was made with this Idempotency-Key has been removed');
       case 'repeated':
         void reply.header('idempotent-replayed', 'true');
         break;
@@ -173,7 +173,7 @@ export class WebhooksController {
   async pause(@Param('id') id: string): Promise<EndpointView> {
     const paused = await this.endpoints.pause(id);
     if (paused === 'unknown') throw unknownEndpoint(id);
-    if (paused === 'disabled') throw new Problem(409, 'Conflict', 'the endpoint is disabled; resume it first');
+    if (paused === 'disabled') throw new Problem('conflict', 'the endpoint is disabled; resume it first');
     this.nudges.nudge(id);
     return this.view(id);
   }

@@ -1,5 +1,5 @@
 import { type ArgumentsHost, Catch, HttpException } from '@nestjs/common';
-import { type Logger, Problem, ProblemFilter } from '@tributary/runtime';
+import { codeOfStatus, type Logger, Problem, ProblemFilter } from '@tributary/runtime';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 
 /** Machine-readable reasons in error bodies; the first seven are what HttpSigner understands. */
@@ -90,7 +90,7 @@ export class SignFilter extends ProblemFilter {
 }
 
 function asProblem({ status, message, reason }: SignError): Problem {
-  return new Problem(status, status === 401 ? 'Unauthorized' : status === 403 ? 'Forbidden' : 'Error', message, { reason });
+  return new Problem(codeOfStatus(status) ?? (status < 500 ? 'unprocessable' : 'unavailable'), message, { reason });
 }
 
 function reasonOf(status: number): AnswerReason {

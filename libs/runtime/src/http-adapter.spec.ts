@@ -2,7 +2,7 @@ import { connect } from 'node:net';
 import { Readable } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { waitFor } from '@tributary/testing';
-import { createHttpAdapter } from './process.js';
+import { createHttpAdapter } from './http-adapter.js';
 
 describe('createHttpAdapter', () => {
   const adapter = createHttpAdapter({ requestMsMax: 500, silenceMsMax: 700 });
@@ -38,7 +38,7 @@ describe('createHttpAdapter', () => {
 
   it('cuts off a client that does not finish its body', async () => {
     const socket = connect(port, '127.0.0.1');
-    socket.write('POST / HTTP/1.1\r\nhost: x\r\ncontent-type: text/plain\r\ncontent-length: 100\r\n\r\nslow');
+    socket.write('POST / HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\nslow');
     let answer = '';
     for await (const chunk of socket) answer += String(chunk);
     expect(answer).toMatch(/^HTTP\/1.1 408 /);

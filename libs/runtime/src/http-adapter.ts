@@ -1,0 +1,118 @@
+import { randomBytes } from 'node:crypto';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import { FastifyAdapter } from '@nestjs/platform-fastify';
+import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
+import { Problem, sendProblem } from './problem.js';
+import { codeOfStatus } from './problem-types.js';
+import { RouteTable } from './route-table.js';
+
+/** What a process may set of its HTTP server. */
+export interface HttpOptions {
+  bodyBytesMax?: number;
+  /** Takes `//path` for `/path`: some clients put a slash too many between their base URL and the route. */
+  ignoreDuplicateSlashes?: boolean;
+  /** A client that takes longer to send its request, 30 s by default, is answered 408 and cut off. Answers may take as long as they like. */
+  requestMsMax?: number;
+  /** A client that takes nothing of its answer for this long, 60 s by default, is cut off; so is a connection without a request. */
+  silenceMsMax?: number;
+}
+
+const REQUEST_MS_MAX = 30_000;
+const SILENCE_MS_MAX = 60_000;
+const BODY_BYTES_MAX = 1_048_576;
+/** What validates and converts a body calls itself for each level; nobody's request is as deep as this. */
+const BODY_DEPTH_MAX = 32;
+
+/** The HTTP server of a process, with every bound on what a client may send and how long it may take. */
+export function createHttpAdapter(options: HttpOptions): FastifyAdapter {
+  const requestMsMax = options.requestMsMax ?? REQUEST_MS_MAX;
+  const silenceMsMax = options.silenceMsMax ?? SILENCE_MS_MAX;
+  const adapter = new FastifyAdapter({
+    bodyLimit: options.bodyBytesMax ?? BODY_BYTES_MAX,
+    trustProxy: false,
+    forceCloseConnections: true,
+    genReqId: () => `req_${randomBytes(9).toString('base64url')}`,
+    routerOptions: { maxParamLength: 512, ignoreDuplicateSlashes: options.ignoreDuplicateSlashes ?? false },
+    connectionTimeout: silenceMsMax,
+    // Node looks for slow requests only every 30 s unless told otherwise.
+    requestTimeout: requestMsMax,
+    http: { connectionsCheckingInterval: 1_000, headersTimeout: requestMsMax },
+    // The router answers a malformed address before any filter of ours could.
+    frameworkErrors: (error: FastifyError, request: FastifyRequest, reply: FastifyReply) => {
+      const code = codeOfStatus(error.statusCode ?? 400) ?? 'malformed-request';
+      sendProblem(reply, new Problem(code, 'the address of the request cannot be read'), request.id);
+    },
+  });
+  const instance = adapter.getInstance();
+  cutSilent(instance.server, silenceMsMax);
+  const routes = new RouteTable();
+  instance.addHook('onRoute', ({ method, url }) => routes.add(method, url));
+  instance.addHook('onRequest', (request, reply, done) => {
+    void reply.header('x-request-id', request.id);
+    const allowed = request.is404 ? routes.methodsOf(request.url) : [];
+    if (allowed.length === 0) return done();
+    const detail = `${request.method} is not for this path; it takes ${allowed.join(', ')}`;
+    sendProblem(reply, new Problem('method-not-allowed', detail, { headers: { allow: allowed.join(', ') } }), request.id);
+  });
+  // Without it a body of another type is answered 415; with it, it would arrive as a text that no handler expects.
+  instance.removeContentTypeParser('text/plain');
+  adapter.useBodyParser('application/json', false, undefined, (_request, body, done) => {
+    try {
+      done(null, parseBody(Buffer.isBuffer(body) ? body.toString('utf8') : String(body)));
+    } catch (error) {
+      done(error instanceof Error ? error : new Error(String(error)), undefined);
+    }
+  });
+  return adapter;
+}
+
+/**
+ * Cuts connections on which nothing has moved for `silenceMsMax`, where the client is to blame. One that waits for an answer of
+ * which nothing is written yet stays: then this process is what takes so long.
+ */
+function cutSilent(server: Server, silenceMsMax: number): void {
+  const answering = new WeakMap<Socket, number>();
+  server.on('request', ({ socket }: IncomingMessage, response: ServerResponse) => {
+    answering.set(socket, (answering.get(socket) ?? 0) + 1);
+    response.once('close', () => answering.set(socket, (answering.get(socket) ?? 1) - 1));
+  });
+  server.on('timeout', (socket: Socket) => {
+    if (socket.writableLength === 0 && (answering.get(socket) ?? 0) > 0) socket.setTimeout(silenceMsMax);
+    else socket.destroy();
+  });
+}
+
+/**
+ * Parses a JSON body; an empty one is none, whatever its content type says.
+ * @throws Problem `malformed-body` where it is no JSON, is nested too deep, or names a key that would change its prototype
+ */
+export function parseBody(text: string): unknown {
+  if (text.trim() === '') return undefined;
+  if (depthOf(text, BODY_DEPTH_MAX) > BODY_DEPTH_MAX)
+    throw new Problem('malformed-body', `the body is nested deeper than ${BODY_DEPTH_MAX} levels`);
+  try {
+    return JSON.parse(text, (key, value: unknown) => {
+      if (key === '__proto__' || (key === 'constructor' && typeof value === 'object')) throw new SyntaxError(`the key ${key}`);
+      return value;
+    }) as unknown;
+  } catch (error) {
+    const reason = error instanceof SyntaxError ? error.message : 'it is no JSON';
+    throw new Problem('malformed-body', `the body is not JSON that can be taken: ${reason.slice(0, 200)}`);
+  }
+}
+
+/** How deep a JSON text is nested, counted without parsing it; stops past `max`. */
+function depthOf(text: string, max: number): number {
+  let [depth, deepest, inString] = [0, 0, false];
+  for (let i = 0; i < text.length && deepest <= max; i++) {
+    const character = text.charCodeAt(i);
+    if (inString) {
+      if (character === 0x5c) i += 1;
+      else if (character === 0x22) inString = false;
+    } else if (character === 0x22) inString = true;
+    else if (character === 0x7b || character === 0x5b) deepest = Math.max(deepest, ++depth);
+    else if (character === 0x7d || character === 0x5d) depth -= 1;
+  }
+  return deepest;
+}

@@ -269,7 +269,8 @@ export class Supervisor {
     }
     for (const lease of taken) {
       const record = records.get(lease.creatorId);
-      if (!record) continue;
+      // One that was lost while the claim was still under way has nobody to tell any more.
+      if (!record || leases.get(lease.creatorId)?.fence !== lease.fence) continue;
       this.begin(new CreatorSession({ services, record, lease }));
     }
     if (taken.length > 0) {

@@ -138,6 +138,8 @@ export class Ledger {
         const arrival = arrivals.get(id);
         if (!arrival) {
           total.missing += 1;
+          if (total.examples.length < EXAMPLES)
+            total.examples.push(`endpoint ${subject.index} of ${subject.creatorIds.join(' ')} has not got ${id}`);
           continue;
         }
         total.delivered += 1;

@@ -3,6 +3,8 @@ import type { EventDraft, StoredEvent } from '@tributary/events';
 import { hookEvents, startWebhookReceiver, waitFor, type WebhookReceiver } from '@tributary/testing';
 import { Committer } from '../store/committer.js';
 import { DayPartitions } from '../store/days.js';
+import { RunnerStore } from './runner-store.js';
+import { webhookBox } from './secret-key.js';
 import { WebhookHouse } from './testing.js';
 
 let house: WebhookHouse;
@@ -140,6 +142,29 @@ describe('a fail-over of PostgreSQL that loses the last commit', () => {
     await waitFor(async () => (await positionOf(id)) === 5, { what: 'the position to be within the log' });
     const own = await house.events(1, { creatorId: 'cr_b' });
     await waitFor(() => idsAt('/b').includes(own[0] ?? ''), { what: 'what came after', timeoutMs: 10_000 });
+  });
+});
+
+describe('a planned batch', () => {
+  it('is kept while the database lacks a result that was written before a fail-over', async () => {
+    const { id } = await house.endpoint({ url: receiver.url('/b') });
+    const store = new RunnerStore(house.pool, webhookBox(Buffer.alloc(32, 7).toString('base64')), 'runner');
+    const cut = { endpointId: id, id: 'dlv_1' };
+    await house.pool.query(`insert into webhook_cuts (endpoint_id, id, deliveries) values ($1, 'dlv_1', '[["dlv_1",[1]],["dlv_2",[2]]]')`, [
+      id,
+    ]);
+    const cuts = async () => (await house.pool.query('select from webhook_cuts')).rowCount;
+    const attempted = (delivery: string) =>
+      house.pool.query('insert into webhook_deliveries (endpoint_id, id, seqs, seq, attempt) values ($1, $2, array[1]::bigint[], 1, 1)', [
+        id,
+        delivery,
+      ]);
+    await attempted('dlv_1');
+    await store.forget([cut]);
+    expect(await cuts()).toBe(1);
+    await attempted('dlv_2');
+    await store.forget([cut]);
+    expect(await cuts()).toBe(0);
   });
 });
 

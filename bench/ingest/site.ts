@@ -114,7 +114,7 @@ export class Site {
     const client = createRedis(this.redis.url, quiet, { name: 'bench' });
     await waitForRedis(client, quiet);
     const creators = names.map((uniqueId) => ({ id: `cr_${uniqueId}`, uniqueId, paused: false, options: {} }));
-    await new CreatorProjection({ redis: client, prefix: PREFIX }).write(creators, '1');
+    await new CreatorProjection({ redis: client, prefix: PREFIX }).write(creators, '1', new Map());
     client.disconnect();
     const [port = 0] = await freePorts(1);
     const workerEnv = {

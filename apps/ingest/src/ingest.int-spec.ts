@@ -35,6 +35,7 @@ beforeAll(async () => {
   await new CreatorProjection({ redis, prefix: config.redisPrefix }).write(
     [{ id: 'cr_one', uniqueId: 'one', paused: false, options: {} }],
     '1',
+    new Map(),
   );
   app = await NestFactory.create<NestFastifyApplication>(IngestModule.of(config, logger), new FastifyAdapter(), {
     logger: false,

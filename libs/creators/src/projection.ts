@@ -1,9 +1,14 @@
+import { randomUUID } from 'node:crypto';
+import { LuaScript } from '@tributary/runtime/lua-script';
 import type { Redis } from 'ioredis';
 import type { CreatorRecord, LastSeen } from './types.js';
 
 const FIELDS_PER_COMMAND = 500;
 /** What the store knew at a wipe says nothing of later times: by then holders have written what they leave behind. */
 const SEEN_S = 86_400;
+
+const beginScript = new LuaScript(new URL('./begin-copy.lua', import.meta.url));
+const endScript = new LuaScript(new URL('./end-copy.lua', import.meta.url));
 
 /**
  * Projection of the creators in Redis, for workers that have no PostgreSQL. The version is removed first and written
@@ -14,12 +19,15 @@ export class CreatorProjection {
   private readonly hash: string;
   private readonly versionKey: string;
   private readonly seenKey: string;
+  /** In the slot of the version: the write under way. Redis that was wiped since does not know it. */
+  private readonly writingKey: string;
 
   constructor({ redis, prefix }: { redis: Redis; prefix: string }) {
     this.redis = redis;
     this.hash = `${prefix}:creators`;
     this.versionKey = `${prefix}:creators:version`;
     this.seenKey = `${prefix}:creators:seen`;
+    this.writingKey = `${prefix}:{${this.versionKey}}:writing`;
   }
 
   /** The version in force; null when the projection is not there (wiped, or being written). */
@@ -29,10 +37,14 @@ export class CreatorProjection {
 
   /**
    * Replaces the whole projection. `version` differs at every write. One writer at a time. `seen`: creators that the store
-   * knows as live, by id; given where Redis was wiped, whose leases and what stood beside them are gone too.
+   * knows as live, by id; needed where there is no projection, because leases and what stood beside them may be gone too.
+   * @returns false when Redis was wiped, before or meanwhile: no version is in force, and it is to be written with `seen`
    */
-  async write(creators: readonly CreatorRecord[], version: string, seen?: ReadonlyMap<string, LastSeen>): Promise<void> {
-    const batch = this.redis.pipeline().del(this.versionKey).del(this.hash);
+  async write(creators: readonly CreatorRecord[], version: string, seen?: ReadonlyMap<string, LastSeen>): Promise<boolean> {
+    const keys = [this.versionKey, this.writingKey];
+    const write = randomUUID();
+    if ((await beginScript.run(this.redis, keys, [write, seen ? '1' : ''])) !== 1) return false;
+    const batch = this.redis.pipeline().del(this.hash);
     if (seen) batch.del(this.seenKey);
     const known = [...(seen ?? [])];
     for (let at = 0; at < known.length; at += FIELDS_PER_COMMAND) {
@@ -47,7 +59,7 @@ export class CreatorProjection {
     // A pipeline goes on after a command that failed: the version is written once all of them are known to have worked.
     const failed = (await batch.exec())?.find(([error]) => error)?.[0];
     if (failed) throw failed;
-    await this.redis.set(this.versionKey, version);
+    return (await endScript.run(this.redis, keys, [write, version])) === 1;
   }
 
   /** Of these creators, those that the store knew as live when Redis was last wiped. */

@@ -61,9 +61,11 @@ export class CreatorRegistry {
       name: 'creators',
       copiedVersion: () => projection.version(),
       copy: async (client, version) => {
-        // Where there is no copy at all, what stood beside the leases is gone too.
-        const isWiped = (await projection.version()) === null;
-        await projection.write(await readRecords(client), version, isWiped ? await readLastSeen(client) : undefined);
+        const records = await readRecords(client);
+        if (await projection.write(records, version)) return;
+        // Where there is no copy, what stood beside the leases may be gone too.
+        if (await projection.write(records, version, await readLastSeen(client))) return;
+        throw new Error('Redis was wiped while the creators were copied to it');
       },
     });
   }

@@ -291,5 +291,20 @@ describe('creators', () => {
     expect(await seen()).toEqual(new Map([[ids.get('seen.live'), { roomId: '79', at: at - 1_000 }]]));
     await creators.forgetSeen([ids.get('seen.live')!]);
     expect((await seen()).size).toBe(0);
+
+    // A wipe while the creators are read for a copy that there was no reason to take for a first one.
+    const reader = await api.pool.connect();
+    try {
+      await reader.query('begin; lock table creators in access exclusive mode');
+      await api.pool.query(`update projection_versions set version = version + 1 where name = 'creators'`);
+      const waiting = `select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock' and query like '%"changedAt"%'`;
+      await waitFor(async () => (await api.pool.query(waiting)).rowCount === 1, { timeoutMs: 5_000, what: 'the creators to be read' });
+      await api.redis.del(...(await api.redis.keys(`${api.config.redisPrefix}:*`)));
+    } finally {
+      await reader.query('rollback');
+      reader.release();
+    }
+    await waitFor(async () => (await creators.version()) !== null, { timeoutMs: 5_000 });
+    expect(await seen()).toEqual(new Map([[ids.get('seen.live'), { roomId: '79', at: at - 1_000 }]]));
   });
 });

@@ -76,7 +76,8 @@ export class House {
 
   async publish(): Promise<void> {
     this.version += 1;
-    await this.projection.write(this.creators, String(this.version));
+    const version = String(this.version);
+    if (!(await this.projection.write(this.creators, version))) await this.projection.write(this.creators, version, new Map());
   }
 
   /** Redis loses everything. The api writes its copy anew, with what a store that had read the whole inbox knows. */

@@ -12,10 +12,14 @@ const refused = (receivedAt: number, creatorId = 'cr_1') => ({
   receivedAt,
 });
 
+let handleOf: (creatorId: string) => string | undefined;
+const lostEvents = (append: (draft: EventDraft, fence: string) => boolean) =>
+  new LostEvents({ appender: { append }, now: () => 9_000, handleOf: (id) => handleOf(id) });
+
 describe('events that were refused and that nobody else knows to be missing', () => {
   it('become one gap for each creator, which no fence can refuse', () => {
     const taken: { draft: EventDraft; fence: string }[] = [];
-    const lost = new LostEvents({ appender: { append: (draft, fence) => taken.push({ draft, fence }) > 0 }, now: () => 9_000 });
+    const lost = lostEvents((draft, fence) => taken.push({ draft, fence }) > 0);
     lost.add(refused(2_000));
     lost.add(refused(1_000));
     lost.add(refused(5_000));
@@ -41,10 +45,27 @@ describe('events that were refused and that nobody else knows to be missing', ()
 
   it('wait while memory is full', () => {
     let isFull = true;
-    const lost = new LostEvents({ appender: { append: () => !isFull }, now: () => 9_000 });
+    const lost = lostEvents(() => !isFull);
     lost.add(refused(1_000));
     expect(lost.tell()).toBe(0);
     isFull = false;
     expect(lost.tell()).toBe(1);
+  });
+});
+
+describe('events that cannot be read back', () => {
+  it('become a gap once the handle of the creator is known, and none where it is monitored no more', () => {
+    const told: EventDraft[] = [];
+    const lost = lostEvents((draft) => told.push(draft) > 0);
+    const stretch = { fence: '1700000000000000', handle: '', roomId: '', from: 1_000, to: 5_000 };
+    lost.addStretch({ ...stretch, creatorId: 'cr_1' });
+    lost.addStretch({ ...stretch, creatorId: 'cr_2' });
+    handleOf = () => undefined;
+    expect(lost.tell()).toBe(0);
+    handleOf = (id) => (id === 'cr_1' ? 'one' : '');
+    expect(lost.tell()).toBe(1);
+    expect(told).toMatchObject([{ creatorId: 'cr_1', handle: 'one', type: 'monitor.gap' }]);
+    expect(told[0]!.data).toEqual({ from: '1970-01-01T00:00:01.000Z', to: '1970-01-01T00:00:05.000Z', reason: 'buffer-full' });
+    expect(lost.tell()).toBe(0);
   });
 });

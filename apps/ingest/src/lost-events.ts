@@ -1,5 +1,5 @@
-import { type EventDraft, monitorEventId } from '@tributary/events';
-import type { RefusedEvent } from '@tributary/log';
+import { type EventDraft, type GapReason, monitorEventId } from '@tributary/events';
+import type { LostStretch, RefusedEvent } from '@tributary/log';
 import type { Appender } from './creator-voice.js';
 
 /** Fence of an event that the log takes whoever holds its creator: this is not a word of a holder. */
@@ -7,47 +7,66 @@ const UNJUDGED = '';
 /** Creators whose losses wait to be told; of more at once the oldest wait no longer. */
 const CREATORS_MAX = 10_000;
 
-interface Loss {
-  first: RefusedEvent;
-  from: number;
-  to: number;
-  count: number;
+interface Loss extends LostStretch {
+  reason: GapReason;
+  /** Undefined where nobody has counted them. */
+  count?: number;
 }
 
 /**
- * Events that this worker has received, that the log has refused, and that no new holder knows to be missing: it tells
- * each creator's stretch as one gap. A cut-off worker is the only one that knows of them once Redis was wiped.
+ * Events that no holder knows to be missing: those that this worker has received and the log has refused, which nobody
+ * else knows of once Redis was wiped, and those that a spool it replays has lost. It tells each creator's stretch as one gap.
  */
 export class LostEvents {
   private readonly losses = new Map<string, Loss>();
 
-  constructor(private readonly options: { appender: Appender; now(): number }) {}
+  constructor(
+    private readonly options: {
+      appender: Appender;
+      now(): number;
+      /** '' for a creator that is not monitored, undefined while it is not known who is. */
+      handleOf(creatorId: string): string | undefined;
+    },
+  ) {}
 
-  add(event: RefusedEvent): void {
-    const key = `${event.creatorId} ${event.fence} ${event.roomId}`;
-    const loss = this.losses.get(key);
-    if (loss) {
-      loss.from = Math.min(loss.from, event.receivedAt);
-      loss.to = Math.max(loss.to, event.receivedAt);
-      loss.count += 1;
-      return;
-    }
-    if (this.losses.size >= CREATORS_MAX) this.tell();
-    this.losses.set(key, { first: event, from: event.receivedAt, to: event.receivedAt, count: 1 });
+  add({ receivedAt, ...event }: RefusedEvent): void {
+    this.put({ ...event, from: receivedAt, to: receivedAt, reason: 'takeover', count: 1 });
+  }
+
+  /** Events that cannot be read back. */
+  addStretch(stretch: LostStretch): void {
+    this.put({ ...stretch, reason: 'buffer-full' });
   }
 
   /** Tells what was added; what memory does not take is tried again. Call it about once a second. Returns how many it told. */
   tell(): number {
     let told = 0;
     for (const [key, loss] of this.losses) {
-      if (!this.options.appender.append(this.gapOf(loss), UNJUDGED)) break;
+      const handle = loss.handle || this.options.handleOf(loss.creatorId);
+      if (handle === undefined) continue;
+      if (handle !== '') {
+        if (!this.options.appender.append(this.gapOf({ ...loss, handle }), UNJUDGED)) break;
+        told += 1;
+      }
       this.losses.delete(key);
-      told += 1;
     }
     return told;
   }
 
-  private gapOf({ first: { creatorId, fence, handle, roomId }, from, to, count }: Loss): EventDraft {
+  private put(loss: Loss): void {
+    const key = `${loss.creatorId} ${loss.fence} ${loss.roomId} ${loss.reason}`;
+    const known = this.losses.get(key);
+    if (known) {
+      known.from = Math.min(known.from, loss.from);
+      known.to = Math.max(known.to, loss.to);
+      if (known.count !== undefined) known.count += loss.count ?? 0;
+      return;
+    }
+    if (this.losses.size >= CREATORS_MAX) this.tell();
+    this.losses.set(key, loss);
+  }
+
+  private gapOf({ creatorId, fence, handle, roomId, from, to, reason, count }: Loss): EventDraft {
     const now = this.options.now();
     return {
       // A holder's own numbers begin at 1, and its events are never as many as a time in ms.
@@ -62,8 +81,8 @@ export class LostEvents {
         ...(roomId === '' ? {} : { roomId }),
         from: new Date(from).toISOString(),
         to: new Date(to).toISOString(),
-        reason: 'takeover',
-        missedEstimate: count,
+        reason,
+        ...(count === undefined ? {} : { missedEstimate: count }),
       },
     };
   }

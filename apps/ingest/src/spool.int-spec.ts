@@ -1,9 +1,10 @@
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { type FaultProxy, Simulator, startProxy, startRedis, type SuiteServer, waitFor } from '@tributary/testing';
-import type { Config } from '@tributary/runtime';
+import { InboxProducer } from '@tributary/log';
+import { type Config, createRedis } from '@tributary/runtime';
 import { account, House, type TestWorker } from './testing/house.js';
 
 jest.setTimeout(90_000);
@@ -133,6 +134,90 @@ describe('a worker with a spool', () => {
       // A stream in which nothing comes any more is replaced in the end, and rightly so.
       const lost = result.gaps.filter(({ from }) => from < quietAt - 1_000);
       expect(new Set(lost.map(({ reason }) => reason))).toEqual(new Set(['buffer-full']));
+    }
+  });
+});
+
+/** A dead run that has spooled `events` of each creator, a second apart from `start` on, in segments of 10 kB. */
+async function leaveSpool(run: string, creators: readonly string[], fence: string, start: number, events: number): Promise<void> {
+  proxy.refuse();
+  const silent = () => undefined;
+  const logger = { trace: silent, debug: silent, info: silent, warn: silent, error: silent };
+  const redis = createRedis(proxy.url, logger, { name: run });
+  const producer = new InboxProducer({
+    redis,
+    keys: house.keys,
+    run,
+    flushMs: 1,
+    retainBytesMax: 50_000_000,
+    inboxBytesMax: 0,
+    spool: { dir: spoolDir, bytesMax: 50_000_000, segmentBytesMax: 10_000 },
+    logger,
+    onRefused: silent,
+  });
+  producer.start();
+  producer.secure();
+  for (let n = 1; n <= events; n += 1) {
+    for (const creatorId of creators) {
+      const at = start + n * 1_000;
+      const handle = creatorId.slice(3);
+      const event = { type: 'tiktok.live.chat', creatorId, handle, roomId: '7', time: at, receivedAt: at, data: { comment: 'a' } } as const;
+      producer.append({ ...event, id: `7-${creatorId}-${n}` }, fence);
+      // One write is never split into segments.
+      if (n % 25 === 0) await waitFor(() => producer.stats().spool!.written >= (n - 1) * creators.length, { everyMs: 5 });
+    }
+  }
+  await producer.stop();
+  redis.disconnect();
+}
+
+describe('the spool of a dead run with a damaged segment in its middle', () => {
+  it('is replayed without it: what is missing of each creator is in a gap, whoever holds it, and nothing is there twice', async () => {
+    house = new House(await new Simulator({ rooms: [] }).start(), server.url, { spoolDir, leaseTtlMs: 60_000, partitions: 1 });
+    await house.monitor('one', 'two', 'silent');
+    const leaseOf = (fence: string) => `${fence} another ${Date.now() + 60_000}`;
+    const fence = '1700000000000000';
+    for (const id of ['cr_one', 'cr_silent']) await house.redis.hset(house.keys.leases(0), id, leaseOf(fence));
+    await house.redis.hset(house.keys.leases(0), 'cr_two', leaseOf('1700000000000001'));
+    const start = Date.now() - 1_000_000;
+    await leaveSpool('dead', ['cr_one', 'cr_two'], fence, start, 300);
+    const segments = readdirSync(join(spoolDir, 'dead'))
+      .filter((name) => name.endsWith('.seg'))
+      .sort();
+    expect(segments.length).toBeGreaterThan(4);
+    const damaged = join(spoolDir, 'dead', segments[segments.length >> 1]!);
+    const bytes = readFileSync(damaged);
+    bytes[bytes.length >> 1]! ^= 0xff;
+    writeFileSync(damaged, bytes);
+    proxy.heal();
+    house.start('b');
+
+    const numbersOf = async (handle: string) =>
+      (await house.inbox(handle)).filter(({ type }) => type === 'tiktok.live.chat').map(({ id }) => Number(id.split('-')[2]));
+    const gapsOf = async (handle: string) =>
+      (await house.inbox(handle)).flatMap(({ type, data }) =>
+        type === 'monitor.gap' ? [data as { from: string; to: string; reason: string }] : [],
+      );
+    await waitFor(
+      async () => {
+        await house.confirm();
+        return (await numbersOf('one')).at(-1) === 300 && (await gapsOf('silent')).length > 0;
+      },
+      { timeoutMs: 30_000, what: 'what lies behind the damage, and the gaps' },
+    );
+    const numbers = await numbersOf('one');
+    expect(numbers).toEqual([...new Set(numbers)].sort((one, other) => one - other));
+    const missing = Array.from({ length: 300 }, (_, at) => at + 1).filter((n) => !numbers.includes(n));
+    expect(missing.length).toBeGreaterThan(10);
+    for (const handle of ['one', 'two', 'silent']) {
+      const [gap, ...more] = await gapsOf(handle);
+      expect(more).toEqual([]);
+      expect(gap).toMatchObject({ reason: 'buffer-full' });
+      // From the last that is there to the first that is there again.
+      expect(Date.parse(gap!.from)).toBeLessThanOrEqual(start + missing[0]! * 1_000);
+      expect(Date.parse(gap!.to)).toBeGreaterThanOrEqual(start + missing.at(-1)! * 1_000);
+      expect(Date.parse(gap!.from)).toBeGreaterThanOrEqual(start + (missing[0]! - 1) * 1_000);
+      expect(Date.parse(gap!.to)).toBeLessThanOrEqual(start + (missing.at(-1)! + 1) * 1_000);
     }
   });
 });

@@ -389,6 +389,11 @@ export class Supervisor {
     return [...(this.creators?.values() ?? [])].filter(({ paused }) => !paused);
   }
 
+  /** The handle of a creator: '' where it is not monitored, undefined while it is not known who is. */
+  handleOf(creatorId: string): string | undefined {
+    return this.creators && (this.creators.get(creatorId)?.uniqueId ?? '');
+  }
+
   private activeRecord(creatorId: string): CreatorRecord | undefined {
     const record = this.creators?.get(creatorId);
     return record?.paused ? undefined : record;

@@ -84,9 +84,14 @@ export class Worker {
         const { id, creatorId, type } = event;
         logger.debug({ id, creator: creatorId, type, isUntold }, 'an event was refused: its creator has a new holder');
       },
+      onReplayLost: (stretch) => this.lost.addStretch(stretch),
       onLost: (partition, from, to) => this.supervisor.lostOnDisk((id) => keys.partitionOf(id) === partition, from, to),
     });
-    this.lost = new LostEvents({ appender: producer, now: () => systemClock.now() });
+    this.lost = new LostEvents({
+      appender: producer,
+      now: () => systemClock.now(),
+      handleOf: (id) => this.supervisor.handleOf(id),
+    });
     const observed = new IngestMetrics(metrics);
     const services = this.services(producer, observed);
     this.polls = services.polls;
@@ -164,7 +169,7 @@ export class Worker {
 
   private sample(): void {
     const told = this.lost.tell();
-    if (told > 0) this.options.logger.warn({ gaps: told }, 'events were refused that no new holder knows of; recorded as gaps');
+    if (told > 0) this.options.logger.warn({ gaps: told }, 'events are lost that no new holder knows of; recorded as gaps');
     const { taken, appended, confirmed, turnedAway } = this.producer.stats();
     const { received, undecodable } = this.totals;
     this.drift.sample({ received, undecodable, turnedAway, taken, appended, confirmed }, Date.now());

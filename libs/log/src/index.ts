@@ -5,6 +5,7 @@ export { disagreementOnPartitions, inboxBytes } from './limits.js';
 export { InboxProducer, type InboxProducerOptions, type ProducerStats } from './producer.js';
 export type { RefusedEvent } from './partition-queue.js';
 export type { LogLogger } from './run-appender.js';
+export type { LostStretch } from './spool/replay-losses.js';
 export type { SpoolSettings, SpoolStats } from './spool/spool.js';
 export type { SegmentFile } from './spool/partition-log.js';
 export {

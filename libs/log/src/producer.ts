@@ -4,6 +4,7 @@ import type { Redis } from 'ioredis';
 import type { LogKeys } from './keys.js';
 import { PartitionQueue, type RefusedEvent } from './partition-queue.js';
 import { type LogLogger, RunAppender } from './run-appender.js';
+import type { LostStretch } from './spool/replay-losses.js';
 import { Spool, type SpoolSettings, type SpoolStats } from './spool/spool.js';
 
 /** Rough cost of one retained event beyond its strings: array, object, numbers. */
@@ -39,6 +40,8 @@ export interface InboxProducerOptions {
   onRefused(event: RefusedEvent, isUntold: boolean): void;
   /** Spooled events that had arrived between these times (ms since 1970) are lost, of creators of this partition. */
   onLost?(partition: number, from: number, to: number): void;
+  /** Events in the spool of a run that ended cannot be read back; told for each creator that they may be of. */
+  onReplayLost?(stretch: LostStretch): void;
   /** Memory fills up (true): take less in. There is room again (false). */
   onPressure?(isHigh: boolean): void;
 }

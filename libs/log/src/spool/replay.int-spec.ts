@@ -4,6 +4,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { waitFor } from '@tributary/testing';
 import { LogKeys } from '../keys.js';
 import { draft } from '../testing/drafts.js';
+import type { LostStretch } from './replay-losses.js';
 import { CREATORS, FENCE, idsOf, SpoolScene } from '../testing/spool-scene.js';
 
 let scene: SpoolScene;
@@ -166,6 +167,24 @@ describe('a run that ended', () => {
     expect(present).toBe(3_200 - lost);
     await scene.store();
     await waitFor(() => readdirSync(scene.dir).length === 0);
+  });
+
+  it('with a first segment that cannot be read at all: the loss begins where Redis knows of the last event before', async () => {
+    await scene.hold();
+    await scene.killedWithSpool('run-headless', 800, 40_000);
+    const [first, ...rest] = scene.segments().filter((name) => name.includes('/0-'));
+    expect(rest.length).toBeGreaterThan(0);
+    writeFileSync(join(scene.dir, first!), 'of another kind');
+    await scene.back();
+    const concerned = CREATORS.filter((id) => scene.keys.partitionOf(id) === 0);
+    for (const id of concerned) await scene.redis.hset(scene.keys.last(0), id, '12345');
+    const stretches: LostStretch[] = [];
+    scene.producer({ onReplayLost: (stretch) => stretches.push(stretch) });
+    await waitFor(() => scene.replays().length === 1, { timeoutMs: 20_000 });
+    const [, fields = []] = (await scene.redis.xrange(scene.keys.inbox(0), '-', '+', 'COUNT', 1))[0] ?? [];
+    const to = Number(fields[fields.indexOf('at') + 1]);
+    expect(stretches.map(({ creatorId }) => creatorId).sort()).toEqual(concerned);
+    for (const stretch of stretches) expect(stretch).toMatchObject({ fence: FENCE, from: 12_345, to });
   });
 
   it('does not delay what the living run says', async () => {

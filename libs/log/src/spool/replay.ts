@@ -2,8 +2,9 @@ import { pause } from '@tributary/runtime/backoff';
 import type { Redis } from 'ioredis';
 import type { LogKeys } from '../keys.js';
 import { PartitionQueue } from '../partition-queue.js';
-import { type LogLogger, type ReadBack, RunAppender } from '../run-appender.js';
+import { type LogLogger, RunAppender } from '../run-appender.js';
 import type { SpoolDamage } from './partition-log.js';
+import { type LostStretch, ReplayLosses } from './replay-losses.js';
 import type { RunFolder } from './run-folder.js';
 
 export interface ReplayOptions {
@@ -18,6 +19,8 @@ export interface ReplayOptions {
   /** Wraps reads, so that a slow disk holds one thread of the process at most. */
   reading<T>(read: () => Promise<T>): Promise<T>;
   logger: LogLogger;
+  /** Events that cannot be read back, for each creator that they may be of. */
+  onReplayLost?(stretch: LostStretch): void;
   /** Segments that could not be used to their end; counted by whoever made the folder. */
   damage: Readonly<Record<SpoolDamage['kind'], number>>;
 }
@@ -63,8 +66,13 @@ export class Replay {
     const verdicts = await folder.adopt();
     this.queues = folder.logs.map((log, partition) => new PartitionQueue(verdicts[partition], log.to));
     this.taken = this.queues.reduce((sum, { unconfirmed }) => sum + unconfirmed, 0);
-    const readBack: ReadBack = (partition, n, eventsMax) => this.options.reading(() => folder.logs[partition]!.read(n, eventsMax));
     const { redis, keys, inboxBytesMax, noLeaseMsMax, holder } = this.options;
+    const losses = new ReplayLosses({
+      redis,
+      keys,
+      read: (partition, n, eventsMax) => this.options.reading(() => folder.logs[partition]!.read(n, eventsMax)),
+      onLost: (stretch) => this.options.onReplayLost?.(stretch),
+    });
     this.appender = new RunAppender({
       redis,
       keys,
@@ -73,9 +81,10 @@ export class Replay {
       inboxBytesMax,
       queues: this.queues,
       logger,
-      readBack,
+      readBack: losses.readBack,
       noLeaseMsMax,
       onRefused: () => undefined,
+      onLost: (partition, _from, to) => losses.end(partition, to),
       onFreed: () => undefined,
       // Fenced by one who had the folder before, or by one who has it now: then it is not there any more.
       onTaken: () => (this.isFenced = false),

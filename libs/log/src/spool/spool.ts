@@ -7,6 +7,7 @@ import type { LeftRun } from '../left-run.js';
 import type { PartitionQueue } from '../partition-queue.js';
 import type { LogLogger, ReadBack } from '../run-appender.js';
 import { Orphans } from './orphans.js';
+import type { LostStretch } from './replay-losses.js';
 import { thisProcess } from './owner.js';
 import { type OpenSegment, openSegmentFile } from './partition-log.js';
 import { FolderTakenError, RunFolder } from './run-folder.js';
@@ -35,6 +36,7 @@ export interface SpoolOptions extends SpoolSettings {
   /** Bytes of memory beyond which events that are on disk leave it. */
   evictBytes: number;
   logger: LogLogger;
+  onReplayLost?(stretch: LostStretch): void;
   onEvicted(bytes: number): void;
   /** Another process has the folder of this run: {@link Spool.succeed}. */
   onTaken(): void;

@@ -9,7 +9,7 @@ import type { ChildCommand, ChildSetup } from './child.js';
 
 const ROOT = fileURLToPath(new URL('../../../../', import.meta.url));
 const LOG = ['keys', 'producer', 'partition-queue', 'run-appender', 'left-run', 'encoded-command', 'testing/child', 'testing/drafts'];
-const SPOOL = ['orphans', 'owner', 'partition-log', 'record', 'replay', 'run-folder', 'spool', 'writer'];
+const SPOOL = ['orphans', 'owner', 'partition-log', 'record', 'replay', 'replay-losses', 'run-folder', 'spool', 'writer'];
 const FILES = [
   ...LOG.map((name) => `libs/log/src/${name}.ts`),
   ...SPOOL.map((name) => `libs/log/src/spool/${name}.ts`),

@@ -242,6 +242,21 @@ describe('a connection that is silent', () => {
     expect(scene.log.all('monitor.gap')[0]).toMatchObject({ reason: 'silence', from: new Date(lastAt).toISOString() });
   });
 
+  it('only because this process stood still is kept: what waits in its socket is read first', async () => {
+    const scene = new Scene();
+    const session = await scene.liveSession();
+    scene.link.receive(message());
+    await scene.clock.advance(5_000, (now) => session.tick(now));
+    await scene.clock.advance(90_000);
+    session.tick(scene.clock.now());
+    scene.link.receive(message());
+    await scene.clock.advance(30_000, (now) => session.tick(now));
+    expect(scene.links).toHaveLength(1);
+    expect(scene.log.all('monitor.gap')).toEqual([]);
+    await scene.clock.advance(65_000, (now) => session.tick(now));
+    expect(scene.links).toHaveLength(2);
+  });
+
   it('for hours costs a few sign calls only, though each new connection brings its history', async () => {
     const scene = new Scene();
     scene.initial = () => [message(), message()];

@@ -45,6 +45,8 @@ export interface WorkerTotals {
   decoded: number;
 }
 
+/** Looks come each second: past this the process itself stood still (frozen, or starved of CPU), and says nothing of its rooms. */
+const STALL_MS = 5_000;
 /** A paused stream may be silent so many times longer. */
 const PAUSED_PATIENCE = 4;
 
@@ -100,6 +102,9 @@ export class RoomConnection {
   private framesSeen = 0;
   private unreadSeen = 0;
   private streamEndedAt: number | undefined;
+  private tickedAt: number | undefined;
+  /** When this process last went on after it had stood still. */
+  private resumedAt = 0;
 
   constructor(private readonly options: RoomConnectionOptions) {
     this.ended = new Promise((resolve) => (this.settle = resolve));
@@ -152,6 +157,8 @@ export class RoomConnection {
   /** Call about once a second: closes what is silent or over. */
   tick(now: number): void {
     this.countFrames();
+    if (this.tickedAt !== undefined && now - this.tickedAt > STALL_MS) this.resumedAt = now;
+    this.tickedAt = now;
     if (this.streamEndedAt !== undefined) {
       if (now - this.streamEndedAt >= this.options.endLingerMs) void this.link.close();
     } else if (this.isSilent(now)) {
@@ -168,9 +175,11 @@ export class RoomConnection {
       cadence.restart();
       return false;
     }
-    cadence.note(lastFrameAt);
+    // What came while this process stood still waits in the socket, and is read after this look.
+    if (lastFrameAt < this.resumedAt) cadence.restart();
+    else cadence.note(lastFrameAt);
     const times = this.options.normaliser().state.paused ? Math.max(patience, PAUSED_PATIENCE) : patience;
-    const messageAt = Math.max(lastMessageAt, listeningSince);
+    const messageAt = Math.max(lastMessageAt, listeningSince, this.resumedAt);
     // One that is dead answers no heartbeat either, paused or not, where it is known how the room sounds.
     const deadMs = cadence.patienceMs(silenceMs * times) * patience;
     return now - messageAt >= silenceMs * times || now - Math.max(lastFrameAt, messageAt) >= deadMs;

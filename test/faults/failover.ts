@@ -6,6 +6,7 @@ import { MUTE } from './failover/mute.js';
 import { readFailoverOptions, usage } from './failover/options.js';
 import { REPLACED } from './failover/replaced.js';
 import { type Result, runKind } from './failover/run.js';
+import { runInTurn } from './parts/in-turn.js';
 
 /**
  * Fail-overs, restores, silent peers and full disks on stacks of real processes, at random moments, with an account of every
@@ -15,31 +16,9 @@ const KINDS: readonly Kind[] = [...REPLACED, ...MUTE, ...HELD_UP, ...FULL];
 
 async function run(): Promise<void> {
   const options = readFailoverOptions(KINDS);
-  const startedAt = Date.now();
-  const say = (text: string) => {
-    const seconds = Math.round((Date.now() - startedAt) / 1_000);
-    const time = `${String(Math.floor(seconds / 60)).padStart(3)}:${String(seconds % 60).padStart(2, '0')}`;
-    process.stderr.write(`${time}  ${text}\n`);
-  };
-  const ending = new AbortController();
-  for (const signal of ['SIGINT', 'SIGTERM'] as const)
-    process.on(signal, () => {
-      // The second time it ends at once, and the warden ends the rest.
-      if (ending.signal.aborted) process.exit(130);
-      say('stopping everything');
-      ending.abort(new Error('the run was ended'));
-    });
-
-  // The longest first, so that none of them is left for the end.
-  const waiting = [...options.kinds].sort((a, b) => b.seconds - a.seconds);
-  const results = new Map<string, Result>();
-  const next = async () => {
-    for (let kind = waiting.shift(); kind && !ending.signal.aborted; kind = waiting.shift())
-      results.set(kind.name, await runKind({ kind, options, say, signal: ending.signal }));
-  };
-  await Promise.all(Array.from({ length: options.parallel }, next));
-
-  const ordered = options.kinds.flatMap(({ name }) => results.get(name) ?? []);
+  const { results: ordered, wasEnded } = await runInTurn(options.kinds, options.parallel, (kind, context) =>
+    runKind({ kind, options, ...context }),
+  );
   const { creators, injections, rate, parallel, seed } = options;
   finish(
     options,
@@ -48,7 +27,7 @@ async function run(): Promise<void> {
       `seed ${seed}; ${machine()}\n\n${table(ordered.map(row))}\n\n${ordered.flatMap(details).join('\n')}`,
     ordered.flatMap(({ kind, failures }) => failures.map((failure) => `${kind}: ${failure}`)),
   );
-  if (ending.signal.aborted) process.exitCode = 130;
+  if (wasEnded) process.exitCode = 130;
 }
 
 function row({

@@ -2,6 +2,7 @@ import { finish, machine, table } from '@tributary/testing';
 import { FAULTS, WORKERS } from './ingest/kinds.js';
 import { readIngestOptions, usage } from './ingest/options.js';
 import { type Result, runFault } from './ingest/run.js';
+import { runInTurn } from './parts/in-turn.js';
 import { SILENCE_MS } from './parts/scene.js';
 
 /**
@@ -11,31 +12,9 @@ import { SILENCE_MS } from './parts/scene.js';
  */
 async function run(): Promise<void> {
   const options = readIngestOptions(FAULTS);
-  const startedAt = Date.now();
-  const say = (text: string) => {
-    const seconds = Math.round((Date.now() - startedAt) / 1_000);
-    const time = `${String(Math.floor(seconds / 60)).padStart(3)}:${String(seconds % 60).padStart(2, '0')}`;
-    process.stderr.write(`${time}  ${text}\n`);
-  };
-  const ending = new AbortController();
-  for (const signal of ['SIGINT', 'SIGTERM'] as const)
-    process.on(signal, () => {
-      // The second time it ends at once, and the warden ends the rest.
-      if (ending.signal.aborted) process.exit(130);
-      say('stopping everything');
-      ending.abort(new Error('the run was ended'));
-    });
-
-  // The longest first, so that none of them is left for the end.
-  const waiting = [...options.faults].sort((a, b) => b.seconds - a.seconds);
-  const results = new Map<string, Result>();
-  const lane = async () => {
-    for (let fault = waiting.shift(); fault && !ending.signal.aborted; fault = waiting.shift())
-      results.set(fault.name, await runFault({ fault, options, say, signal: ending.signal }));
-  };
-  await Promise.all(Array.from({ length: options.parallel }, lane));
-
-  const ordered = options.faults.flatMap(({ name }) => results.get(name) ?? []);
+  const { results: ordered, wasEnded } = await runInTurn(options.faults, options.parallel, (fault, context) =>
+    runFault({ fault, options, ...context }),
+  );
   const details = ordered.flatMap(({ fault, accounting: a, stream, failures, logs }) => [
     ...(a && a.gaps > 0
       ? [`${fault}: gaps by reason ${JSON.stringify(a.gapsByReason)}, the longest ${(a.gapMsMax / 1_000).toFixed(1)} s`]
@@ -52,7 +31,7 @@ async function run(): Promise<void> {
       `${parallel} at once, seed ${seed}; ${machine()}\n\n${table(ordered.map(row))}\n\n${details.join('\n')}`,
     ordered.flatMap(({ fault, failures }) => failures.map((failure) => `${fault}: ${failure}`)),
   );
-  if (ending.signal.aborted) process.exitCode = 130;
+  if (wasEnded) process.exitCode = 130;
 }
 
 function row({ fault, injections, seconds, accounting: a, absences: away, stream }: Result): Record<string, string | number> {

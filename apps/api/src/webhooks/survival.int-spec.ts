@@ -14,7 +14,7 @@ import {
 import { Committer } from '../store/committer.js';
 import { DayPartitions } from '../store/days.js';
 import { Notices } from './notices.js';
-import type { Runners } from './runners.js';
+import type { Runners, RunnersOptions } from './runners.js';
 import { Sweeper } from './sweeper.js';
 import { silent, WebhookHouse } from './testing.js';
 import { WakeQueue } from './wake-queue.js';
@@ -31,7 +31,10 @@ const arrived = (path: string, count: number, timeoutMs = 15_000) =>
   waitFor(() => new Set(idsAt(path)).size >= count, { what: `${count} events at ${path}`, timeoutMs });
 
 /** One process that runs webhooks: runners, wake-ups over Redis, and a sweeper. */
-async function startProcess(prefix: string): Promise<{ runners: Runners; queue: WakeQueue; stop(): Promise<void> }> {
+async function startProcess(
+  prefix: string,
+  more: Partial<RunnersOptions> = {},
+): Promise<{ runners: Runners; queue: WakeQueue; stop(): Promise<void> }> {
   const client = (use: 'command' | 'blocking') => {
     const made = createRedis(redisServer.url, silent, { name: 'spec', use });
     stops.push(() => made.disconnect());
@@ -39,7 +42,7 @@ async function startProcess(prefix: string): Promise<{ runners: Runners; queue: 
   };
   const redis = client('command');
   const queue = new WakeQueue({ redis, blocking: client('blocking'), prefix, logger: silent });
-  const runners = await house.runners({ wakeElsewhere: (ids) => void queue.wake(ids) });
+  const runners = await house.runners({ wakeElsewhere: (ids) => void queue.wake(ids), ...more });
   queue.process((id) => runners.wake(id));
   const notices = new Notices({
     pool: house.pool,
@@ -118,16 +121,17 @@ describe('webhooks survive', () => {
 
   it('two processes: endpoints are spread over both, and each is run by one', async () => {
     house = await WebhookHouse.start();
-    const one = await startProcess('t-two');
+    // Nobody dies here: a machine that is busy must not make either of them look dead.
+    const one = await startProcess('t-two', { ttlMs: 10_000 });
     for (let i = 0; i < 20; i++) await house.endpoint({ url: receiver.url(`/${i}`), ordered: true });
     await waitFor(() => one.runners.count === 20, { what: 'one to hold all' });
-    const two = await startProcess('t-two');
+    const two = await startProcess('t-two', { ttlMs: 10_000 });
     await waitFor(() => two.runners.count >= 7 && one.runners.count + two.runners.count === 20, {
       what: 'a fair share',
       timeoutMs: 20_000,
     });
     const ids = await house.events(50);
-    for (let i = 0; i < 20; i++) await arrived(`/${i}`, 50);
+    for (let i = 0; i < 20; i++) await arrived(`/${i}`, 50, 60_000);
     for (let i = 0; i < 20; i++) expect(idsAt(`/${i}`)).toEqual(ids);
   });
 

@@ -20,6 +20,7 @@ import { LiveModule } from './live/live.module.js';
 import { LiveStreams } from './live/live-streams.js';
 import { StreamLimits } from './live/sse-writer.js';
 import { StreamController } from './live/stream.controller.js';
+import { allowOrigins } from './cross-origin.js';
 import { connectLog } from './log-consumer.js';
 import { serveApiDescription } from './openapi.js';
 import { OutageInterceptor } from './outage.js';
@@ -90,6 +91,7 @@ export class ApiModule {
 export async function prepareApi(app: NestFastifyApplication, config: Config, logger: Logger): Promise<void> {
   measureRequests(app);
   if (config.apiRoles.includes('http')) {
+    allowOrigins(app, config.apiOrigins);
     serveDashboard(app);
     serveApiDescription(app);
   }

@@ -61,7 +61,7 @@ describe('an error of the API', () => {
 
   it('says which methods a path takes in Allow', async () => {
     const { headers } = await send('DELETE', '/v1/creators');
-    expect(headers.get('allow')).toBe('GET, HEAD, POST');
+    expect(headers.get('allow')).toBe('GET, HEAD, POST, OPTIONS');
   });
 
   it('has a code whose page needs no key', async () => {

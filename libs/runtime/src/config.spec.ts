@@ -14,6 +14,24 @@ describe('configuration', () => {
     expect(load).toThrow(/POLL_MS/);
   });
 
+  it('takes origins as browsers send them, and no wildcard, path or other scheme', () => {
+    for (const name of ['API_ORIGINS', 'SIGN_ORIGINS'] as const) {
+      const origins = (text: string) => loadConfig({ [name]: text })[name === 'API_ORIGINS' ? 'apiOrigins' : 'signOrigins'];
+      expect(origins('')).toEqual([]);
+      expect(origins('HTTPS://Overlay.Example:443/, http://127.0.0.1:8080')).toEqual(['https://overlay.example', 'http://127.0.0.1:8080']);
+      for (const wrong of [
+        '*',
+        'null',
+        'overlay.example',
+        'https://*.example',
+        'https://a.example/page',
+        'https://me@a.example',
+        'file:///x',
+      ])
+        expect(() => origins(wrong)).toThrow(new RegExp(`${name}: expected origins such as https://example.org`));
+    }
+  });
+
   it('takes a secret from the file that NAME_FILE names, the variable itself first', () => {
     const path = join(folder, 'key');
     writeFileSync(path, 'from-file\n');

@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { plainToInstance } from 'class-transformer';
 import { validateSync } from 'class-validator';
-import { Config, type SettingDoc, settings } from './settings.js';
+import { type SettingDoc, settings } from './setting-rules.js';
+import { Config } from './settings.js';
 
 export { Config };
 

@@ -50,10 +50,16 @@ export function createHttpAdapter(options: HttpOptions): FastifyAdapter {
   instance.addHook('onRoute', ({ method, url }) => routes.add(method, url));
   instance.addHook('onRequest', (request, reply, done) => {
     void reply.header('x-request-id', request.id);
-    const allowed = request.is404 ? routes.methodsOf(request.url) : [];
-    if (allowed.length === 0) return done();
-    const detail = `${request.method} is not for this path; it takes ${allowed.join(', ')}`;
-    sendProblem(reply, new Problem('method-not-allowed', detail, { headers: { allow: allowed.join(', ') } }), request.id);
+    done();
+  });
+  // After every `onRequest` hook, so that what they set is on these answers too; before any body is read.
+  instance.addHook('preParsing', (request, reply, _payload, done) => {
+    const methods = request.is404 ? routes.methodsOf(request.url) : [];
+    if (methods.length === 0) return done();
+    const allow = [...methods, 'OPTIONS'].join(', ');
+    if (request.method === 'OPTIONS') return void reply.status(204).header('allow', allow).send();
+    const detail = `${request.method} is not for this path; it takes ${methods.join(', ')}`;
+    sendProblem(reply, new Problem('method-not-allowed', detail, { headers: { allow } }), request.id);
   });
   // Without it a body of another type is answered 415; with it, it would arrive as a text that no handler expects.
   instance.removeContentTypeParser('text/plain');

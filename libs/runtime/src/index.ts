@@ -1,6 +1,6 @@
 export { backoffMs, type BackoffBounds, pause } from './backoff.js';
 export { Config, ConfigError, loadConfig } from './config.js';
-export type { SettingDoc } from './settings.js';
+export type { SettingDoc } from './setting-rules.js';
 export { HealthController, Metrics, Readiness, type ReadinessCheck } from './health.js';
 export { allows, hashKey, KeyProjection, type KeyRecord, newKey, type Scope, SCOPES } from './keys.js';
 export { createLogger, type Logger } from './logging.js';

@@ -1,60 +1,7 @@
 import 'reflect-metadata';
 import { Transform } from 'class-transformer';
-import { IsBoolean, IsIn, IsInt, IsNumber, IsObject, IsOptional, IsString, IsUrl, Matches, Max, Min } from 'class-validator';
-
-/** What the README's configuration table says of one setting. */
-export interface SettingDoc {
-  env: string;
-  field: string;
-  about: string;
-  secret: boolean;
-}
-
-/** Every setting with its variable; filled by the declarations below. */
-export const settings: SettingDoc[] = [];
-
-/** Binds a field to its environment variable. The order of declaration is the order of the table. */
-const Setting =
-  (env: string, about: string, secret = false): PropertyDecorator =>
-  (_target, field) => {
-    settings.push({ env, field: String(field), about, secret });
-  };
-
-const list = ({ value }: { value: unknown }) =>
-  typeof value === 'string'
-    ? value
-        .split(',')
-        .map((part) => part.trim())
-        .filter(Boolean)
-    : value;
-const bool = ({ value }: { value: unknown }) =>
-  value === 'true' || value === '1' ? true : value === 'false' || value === '0' ? false : value;
-const json = ({ value }: { value: unknown }): unknown => {
-  if (typeof value !== 'string') return value;
-  try {
-    return JSON.parse(value) as unknown;
-  } catch {
-    return value;
-  }
-};
-const int = ({ value }: { value: unknown }) => (typeof value === 'string' && /^-?\d+$/.test(value) ? Number(value) : value);
-const decimal = ({ value }: { value: unknown }) => (typeof value === 'string' && /^-?\d+(\.\d+)?$/.test(value) ? Number(value) : value);
-
-/** A number within bounds. Every rule says the same sentence, so that a wrong value is told once and whole. */
-const numeric =
-  (kind: string, convert: typeof int, isKind: (options: { message: string }) => PropertyDecorator) =>
-  (min: number, max: number): PropertyDecorator =>
-  (target, field) => {
-    const message = `expected ${kind} from ${min} to ${max}`;
-    Transform(convert)(target, field);
-    isKind({ message })(target, field);
-    Min(min, { message })(target, field);
-    Max(max, { message })(target, field);
-  };
-const Bounded = numeric('a whole number', int, IsInt);
-const BoundedDecimal = numeric('a number', decimal, (options) => IsNumber({}, options));
-const Port = () => Bounded(0, 65_535);
-const httpUrl = { protocols: ['http', 'https'], require_tld: false, require_protocol: true };
+import { IsBoolean, IsIn, IsObject, IsOptional, IsString, IsUrl, Matches } from 'class-validator';
+import { bool, Bounded, BoundedDecimal, httpUrl, json, list, Origins, Port, Setting } from './setting-rules.js';
 
 /** Every setting of every process, with its default. One instance is made at start and passed down. */
 export class Config {
@@ -121,6 +68,13 @@ export class Config {
   @Setting('API_RATE_PER_MINUTE', 'requests one key may make in a minute, in each api process')
   @Bounded(1, 10_000_000)
   apiRatePerMinute = 6_000;
+
+  @Setting(
+    'API_ORIGINS',
+    'web origins whose pages may call the API with a key of their own, such as `https://example.org`; empty: none but the dashboard',
+  )
+  @Origins()
+  apiOrigins: string[] = [];
 
   @Setting('STREAMS_PER_KEY_MAX', 'live streams one key may have open, in each api process')
   @Bounded(1, 100_000)
@@ -326,8 +280,7 @@ export class Config {
   signTokenSecret = '';
 
   @Setting('SIGN_ORIGINS', 'web origins whose pages may call the signer with such a token, such as `https://example.org`')
-  @Transform(list)
-  @Matches(/^https?:\/\/[^/\s]+$/, { each: true, message: 'expected origins such as https://example.org' })
+  @Origins()
   signOrigins: string[] = [];
 
   @Setting('CHROMIUM_PATH', 'Chromium of the providers `page` and `page-sign`')

@@ -48,6 +48,13 @@ module.exports = {
       to: { path: '^(libs|apps|bench|test|scripts)/', pathNot: '^libs/($1|events)/|^libs/runtime/src/(backoff|lua-script|reason)\\.ts$' },
     },
     {
+      name: 'outbound-alone',
+      comment: 'The guard of outbound connections judges addresses; it knows nothing else of ours.',
+      severity: 'error',
+      from: { path: '^libs/outbound/', pathNot: SPEC },
+      to: { path: '^(libs|apps|bench|test|scripts)/', pathNot: '^libs/outbound/' },
+    },
+    {
       name: 'libs-without-nest',
       comment: 'Libraries are plain classes; only the transport strategy is made of Nest.',
       severity: 'error',

@@ -27,6 +27,8 @@ export {
   sampleText,
   sampleUser,
 } from './samples.js';
+export { FakeDns } from './fake-dns.js';
+export { INSIDE_SPELLINGS, INSIDE_V4, INSIDE_V6, words } from './hostile-addresses.js';
 export { HOSTILE_TOKENS, hostileTexts, slowest } from './hostile-text.js';
 export { catalogProblems } from './catalog-check.js';
 export {

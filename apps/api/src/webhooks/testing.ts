@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { EventDraft, StoredEvent } from '@tributary/events';
+import { AddressPolicy, Gate, NameResolver } from '@tributary/outbound';
 import { createPool, Metrics } from '@tributary/runtime';
 import { createDatabase, waitFor } from '@tributary/testing';
 import type { Pool } from 'pg';
@@ -10,10 +11,7 @@ import { EventStore } from '../store/event-store.js';
 import { migrate } from '../store/migrate.js';
 import { type EndpointSettings, type SealedPart } from './endpoint.js';
 import { settingColumns } from './endpoint-row.js';
-import { AddressPolicy } from './guard/addresses.js';
 import { GuardedHttp } from './guard/guarded-http.js';
-import { NameResolver } from './guard/names.js';
-import { Gate } from './guard/target.js';
 import { WebhookMetrics } from './metrics.js';
 import { type RetryPolicy, RETRY_POLICY } from './retry.js';
 import { Runners, type RunnersOptions } from './runners.js';

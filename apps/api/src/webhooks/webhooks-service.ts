@@ -1,3 +1,4 @@
+import type { Gate } from '@tributary/outbound';
 import type { Problem as ProblemType } from '@tributary/runtime';
 import { Problem } from '@tributary/runtime';
 import { type AttemptRecord, readAttempt, Sender } from './attempt.js';
@@ -7,7 +8,7 @@ import { DeliveryIds, type Endpoint, type EndpointSettings } from './endpoint.js
 import type { EndpointPatchBody, NewEndpointBody } from './endpoint-body.js';
 import type { Created, EndpointStore } from './endpoint-store.js';
 import type { GuardedHttp } from './guard/guarded-http.js';
-import { type Gate, readTarget, type Target } from './guard/target.js';
+import { readTarget, type Target } from './guard/target.js';
 import { TokenBucket } from './pace.js';
 import { newSecretPair, readSharedSecret, type SecretPair } from './signature.js';
 

@@ -9,6 +9,7 @@ import {
   type Provider,
 } from '@nestjs/common';
 import { FeedWriter, LogKeys } from '@tributary/log';
+import { AddressPolicy, Gate, NameResolver } from '@tributary/outbound';
 import { Config, createRedis, type Logger, Metrics, Readiness, type SecretBox } from '@tributary/runtime';
 import type { Redis } from 'ioredis';
 import type { Pool } from 'pg';
@@ -22,10 +23,7 @@ import { EventStore } from '../store/event-store.js';
 import { DeliveriesController } from './deliveries.controller.js';
 import { DeliveryStore } from './delivery-store.js';
 import { EndpointStore } from './endpoint-store.js';
-import { AddressPolicy } from './guard/addresses.js';
 import { GuardedHttp } from './guard/guarded-http.js';
-import { NameResolver } from './guard/names.js';
-import { Gate } from './guard/target.js';
 import { WebhookMetrics } from './metrics.js';
 import { Notices } from './notices.js';
 import { Nudges } from './nudges.js';

@@ -1,10 +1,9 @@
 import { createServer as createTcpServer, type AddressInfo, type Server } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { AddressPolicy, Gate, NameResolver } from '@tributary/outbound';
 import { startWebhookReceiver, type WebhookReceiver } from '@tributary/testing';
-import { AddressPolicy } from './addresses.js';
 import { GuardedHttp } from './guarded-http.js';
-import { NameResolver } from './names.js';
-import { Gate, readTarget, type Target } from './target.js';
+import { readTarget, type Target } from './target.js';
 
 let receiver: WebhookReceiver;
 let http: GuardedHttp;

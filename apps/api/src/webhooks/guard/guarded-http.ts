@@ -1,8 +1,9 @@
 import type { Socket } from 'node:net';
+import type { Gate, Vetted } from '@tributary/outbound';
 import { Agent, buildConnector, type Dispatcher } from 'undici';
 import { skipInterimAnswers } from './interim-answers.js';
 import { categoryOfStatus, type FailureCategory, type Outcome, printable, readRetryAfter, shownHeaders } from './outcome.js';
-import type { Gate, Target, Vetted } from './target.js';
+import type { Target } from './target.js';
 
 export interface GuardedHttpOptions {
   gate: Gate;

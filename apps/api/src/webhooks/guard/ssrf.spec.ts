@@ -2,11 +2,11 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { AddressPolicy } from './addresses.js';
+import { AddressPolicy, Gate, NameResolver } from '@tributary/outbound';
+import { FakeDns, INSIDE_SPELLINGS, INSIDE_V4, INSIDE_V6 } from '@tributary/testing';
 import { GuardedHttp } from './guarded-http.js';
-import { NameResolver } from './names.js';
-import { Gate, readTarget } from './target.js';
-import { FakeDns, GOOD, NOT_WEBHOOKS, SPELLINGS, V4, V6 } from './testing.js';
+import { readTarget } from './target.js';
+import { GOOD, NOT_WEBHOOKS } from './testing.js';
 
 let dns: FakeDns;
 let canary: Server;
@@ -55,15 +55,15 @@ afterAll(async () => {
 
 describe('the guard of webhook URLs', () => {
   it('makes no connection for any of 200 hostile URLs and more', async () => {
-    for (const [i, address] of [...V4, ...V6].entries()) dns.records.set(`inside-${i}.test`, () => [address]);
-    for (const [i, address] of V4.entries()) dns.records.set(`mixed-${i}.test`, () => ['93.184.216.34', address]);
+    for (const [i, address] of [...INSIDE_V4, ...INSIDE_V6].entries()) dns.records.set(`inside-${i}.test`, () => [address]);
+    for (const [i, address] of INSIDE_V4.entries()) dns.records.set(`mixed-${i}.test`, () => ['93.184.216.34', address]);
     const at = (host: string) => `http://${host}:${port}/hooks`;
     const hostile = [
-      ...V4.map(at),
-      ...V6.map((address) => at(`[${address}]`)),
-      ...SPELLINGS.map(at),
-      ...[...V4, ...V6].map((_, i) => at(`inside-${i}.test`)),
-      ...V4.map((_, i) => at(`mixed-${i}.test`)),
+      ...INSIDE_V4.map(at),
+      ...INSIDE_V6.map((address) => at(`[${address}]`)),
+      ...INSIDE_SPELLINGS.map(at),
+      ...[...INSIDE_V4, ...INSIDE_V6].map((_, i) => at(`inside-${i}.test`)),
+      ...INSIDE_V4.map((_, i) => at(`mixed-${i}.test`)),
       ...NOT_WEBHOOKS,
     ];
     expect(hostile.length).toBeGreaterThan(200);

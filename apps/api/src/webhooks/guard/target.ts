@@ -1,7 +1,3 @@
-import { isIP } from 'node:net';
-import type { AddressPolicy } from './addresses.js';
-import type { NameResolver, Resolution } from './names.js';
-
 /** Where a webhook goes: a URL that was parsed once, by the parser whose verdict counts. */
 export interface Target {
   origin: string;
@@ -11,9 +7,6 @@ export interface Target {
   hostname: string;
   port: number;
 }
-
-/** A vetted way to a target, or why there is none. */
-export type Vetted = { kind: 'open'; addresses: string[] } | { kind: 'closed'; category: 'dns' | 'blocked_address' };
 
 const URL_CHARACTERS_MAX = 2_048;
 
@@ -34,40 +27,4 @@ export function readTarget(text: string): Target | string {
   const port = url.port === '' ? (url.protocol === 'https:' ? 443 : 80) : Number(url.port);
   if (port === 0) return 'a URL with a port that can be reached';
   return { origin: url.origin, path: `${url.pathname}${url.search}`, hostname, port };
-}
-
-/** Judges the way to a target, at every attempt. */
-export class Gate {
-  constructor(
-    private readonly policy: AddressPolicy,
-    private readonly names: NameResolver,
-  ) {}
-
-  /** Without waiting, where the name's addresses are known from a moment ago. */
-  known({ hostname, port }: Target): Vetted | undefined {
-    if (isIP(hostname)) return this.judge({ kind: 'found', addresses: [hostname] }, port);
-    const resolution = this.names.known(hostname);
-    return resolution && this.judge(resolution, port);
-  }
-
-  async vet({ hostname, port }: Pick<Target, 'hostname' | 'port'>): Promise<Vetted> {
-    return this.judge(await this.names.resolve(hostname), port);
-  }
-
-  /** Whether a connection that was made ends where it may. */
-  admits(address: string | undefined, port: number): boolean {
-    return address !== undefined && this.policy.judge(address, port) === 'allowed';
-  }
-
-  close(): void {
-    this.names.close();
-  }
-
-  /** One denied address among several is enough: a name that points inside as well is not to be trusted. */
-  private judge(resolution: Resolution, port: number): Vetted {
-    if (resolution.kind === 'failed') return { kind: 'closed', category: 'dns' };
-    const { addresses } = resolution;
-    const open = addresses.every((address) => this.policy.judge(address, port) === 'allowed');
-    return open ? { kind: 'open', addresses } : { kind: 'closed', category: 'blocked_address' };
-  }
 }

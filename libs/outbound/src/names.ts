@@ -11,7 +11,7 @@ export interface NameResolverOptions {
   hostsFile?: string;
   /** Time one name may take. */
   budgetMs?: number;
-  /** How long an answer serves; short, so that every attempt is judged by what DNS says about then. */
+  /** How long an answer serves; short, so that every connection is judged by what DNS says about then. */
   cacheMs?: number;
   cacheNamesMax?: number;
 }
@@ -19,8 +19,8 @@ export interface NameResolverOptions {
 const HOSTS_MS = 30_000;
 
 /**
- * Resolves the names of webhook hosts with DNS and the hosts file. Not with getaddrinfo: that runs in a pool of four
- * threads, where a few names that hang would delay every other endpoint.
+ * Resolves the names of hosts that callers choose, with DNS and the hosts file. Not with getaddrinfo: that runs in a pool of
+ * four threads, where a few names that hang would delay everybody.
  */
 export class NameResolver {
   private readonly resolver: Resolver;

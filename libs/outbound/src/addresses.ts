@@ -1,10 +1,10 @@
 import { BlockList, isIP } from 'node:net';
 
-/** Whether a webhook may connect to an address. */
+/** Whether a connection that a caller asked for may go to an address. */
 export type AddressVerdict = 'allowed' | 'denied';
 
 export interface AddressPolicyOptions {
-  /** CIDRs of private networks that the operator lets webhooks reach, e.g. `127.0.0.0/8`. */
+  /** CIDRs of private networks that the operator lets callers reach, e.g. `127.0.0.0/8`. */
   allowCidrs?: readonly string[];
   /** Ports that stay closed on addresses which only `allowCidrs` opens: the system's own. */
   ownPorts?: readonly number[];
@@ -49,11 +49,11 @@ const metadata = new Networks(METADATA);
 
 const VERDICTS_MAX = 10_000;
 
-/** Judges the addresses that webhooks may reach: public ones, and what the operator has opened. */
+/** Judges the addresses that callers may reach by webhooks and proxies: public ones, and what the operator has opened. */
 export class AddressPolicy {
   private readonly opened: Networks;
   private readonly ownPorts: ReadonlySet<number>;
-  /** Verdicts by address and port: they do not change, and every attempt asks. */
+  /** Verdicts by address and port: they do not change, and every connection asks. */
   private readonly verdicts = new Map<string, AddressVerdict>();
 
   /** @throws Error naming a CIDR that is none. */

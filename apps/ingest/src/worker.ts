@@ -6,15 +6,15 @@ import { type Config, type Logger, type Metrics, type Readiness, SecretBox } fro
 import { HttpSigner, type Signer } from '@tributary/signing';
 import { GiftPrices, proxyDispatcher, RoomNormaliser, RoomResolver, RoomSession } from '@tributary/webcast';
 import type { Redis } from 'ioredis';
-import { BackPressure } from './back-pressure.js';
-import { systemClock } from './clock.js';
-import { Drift } from './drift.js';
-import { IngestMetrics } from './ingest-metrics.js';
-import { LostEvents } from './lost-events.js';
-import { PollDesk } from './poll-desk.js';
-import { SESSION_TIMING, type SessionServices } from './session-services.js';
-import { SignDesk } from './sign-desk.js';
-import { Supervisor } from './supervisor.js';
+import { BackPressure } from './session/back-pressure.js';
+import { systemClock } from './pacing/clock.js';
+import { Drift } from './status/pipeline-lag.js';
+import { IngestMetrics } from './status/ingest-metrics.js';
+import { LostEvents } from './status/lost-events.js';
+import { PollDesk } from './discovery/liveness-poller.js';
+import { SESSION_TIMING, type SessionServices } from './session/session-services.js';
+import { SignDesk } from './signing/sign-scheduler.js';
+import { Supervisor } from './handover/supervisor.js';
 
 export interface WorkerOptions {
   config: Config;

@@ -2,12 +2,12 @@ import type { CreatorRecord, Lease, OpenedSecrets } from '@tributary/creators';
 import type { DataOf, EventDraft, EventType, GapReason } from '@tributary/events';
 import type { BundleResult, Signer } from '@tributary/signing';
 import type { ConnectResult, NormaliserCounters, ResolveResult, SessionEnd, SessionStats, WireMessage } from '@tributary/webcast';
-import type { Clock } from '../clock.js';
-import { CreatorSession } from '../creator-session.js';
-import { PollDesk, type Resolver } from '../poll-desk.js';
-import type { ConnectionEnd, LinkOptions, Normaliser, RoomLink } from '../room-connection.js';
-import { SESSION_TIMING, type SessionServices } from '../session-services.js';
-import { SignDesk } from '../sign-desk.js';
+import type { Clock } from '../pacing/clock.js';
+import { CreatorSession } from '../session/creator-session.js';
+import { PollDesk, type Resolver } from '../discovery/liveness-poller.js';
+import type { ConnectionEnd, LinkOptions, Normaliser, RoomLink } from '../session/room-connection.js';
+import { SESSION_TIMING, type SessionServices } from '../session/session-services.js';
+import { SignDesk } from '../signing/sign-scheduler.js';
 
 const START = Date.UTC(2026, 10, 22, 10);
 /** Turns of the microtask queue that any chain of promises between two sleeps fits into. */

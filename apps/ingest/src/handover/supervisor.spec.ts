@@ -1,0 +1,56 @@
+import { describe, expect, it } from '@jest/globals';
+import type { CreatorStatus, Lease } from '@tributary/creators';
+import { Supervisor, type SupervisorOptions } from './supervisor.js';
+import { Scene, settle } from '../testing/fakes.js';
+
+const silent = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
+
+describe('Supervisor', () => {
+  it('says its last word on a creator while it still holds the lease, so that it never hides what the next holder says', async () => {
+    const scene = new Scene();
+    const said: string[] = [];
+    const lease: Lease = { creatorId: 'cr_1', fence: '1000', from: 'new' };
+    let size = 0;
+    const leases = {
+      start: () => undefined,
+      stop: async () => undefined,
+      get size() {
+        return size;
+      },
+      get: () => (size > 0 ? lease : undefined),
+      claim: async () => {
+        if (size > 0) return [];
+        size = 1;
+        return [lease];
+      },
+      release: async (ids: Iterable<string>) => said.push(`release ${[...ids].join()}`),
+    };
+    const statuses = {
+      publish: async (all: ReadonlyMap<string, CreatorStatus>) => {
+        for (const [id, { worker }] of all) said.push(`${id} ${worker === undefined ? 'without' : 'with'} a worker`);
+      },
+    };
+    const record = { id: 'cr_1', uniqueId: 'alice', paused: false, options: {} };
+    const options: unknown = {
+      worker: 'w1',
+      capacity: 10,
+      leaseTtlMs: 10_000,
+      leases,
+      projection: { version: async () => '1', read: async () => ({ version: '1', creators: [record] }) },
+      statuses,
+      run: 'w1-run',
+      offers: { take: async () => [] },
+      forget: async () => [],
+      workers: { heartbeat: async () => undefined, list: async () => [], leave: async () => undefined },
+      producer: { drain: async () => true, stats: () => ({ appended: 0, confirmed: 0 }) },
+      services: scene.services,
+      logger: silent,
+    };
+    const supervisor = new Supervisor(options as SupervisorOptions);
+    supervisor.start();
+    await settle();
+    await scene.clock.advance(2_000);
+    await supervisor.stop();
+    expect(said.slice(-2)).toEqual(['cr_1 without a worker', 'release cr_1']);
+  });
+});

@@ -1,0 +1,26 @@
+import type { CreatorStatus, StatusBoard } from '@tributary/creators';
+import type { CreatorSession } from '../session/creator-session.js';
+
+const STATUSES_PER_COMMAND = 1_000;
+
+/** Publishes what changed in the statuses of these sessions. @throws when Redis does not answer; what failed is due again. */
+export async function publishStatuses(statuses: StatusBoard, sessions: ReadonlyMap<string, CreatorSession>, now: number): Promise<void> {
+  let batch = new Map<string, CreatorStatus>();
+  const send = async () => {
+    const ids = [...batch.keys()];
+    try {
+      await statuses.publish(batch);
+    } catch (error) {
+      for (const id of ids) sessions.get(id)?.publishAgain();
+      throw error;
+    }
+    batch = new Map();
+  };
+  for (const [id, session] of sessions) {
+    const status = session.takeStatus(now);
+    if (!status) continue;
+    batch.set(id, status);
+    if (batch.size >= STATUSES_PER_COMMAND) await send();
+  }
+  await send();
+}

@@ -1,0 +1,92 @@
+import { type CreatorProblem, type CreatorState, type CreatorStatus, emptyCounters } from '@tributary/creators';
+import type { Clock } from '../pacing/clock.js';
+import type { Normaliser } from '../session/room-connection.js';
+import type { Ticket } from '../pacing/rate-limited-queue.js';
+
+/** Counters alone are published this often; a change of state at once. */
+const COUNTERS_EVERY_MS = 5_000;
+
+/** What is shown of one creator by its holder. */
+export class StatusKeeper {
+  readonly status: CreatorStatus;
+  private counting: Normaliser | undefined;
+  /** Of that normaliser, and in the counters already. */
+  private counted = { duplicates: 0, unknown: 0, decodeErrors: 0 };
+  private ticket: Ticket | undefined;
+  private isChanged = true;
+  private publishedAt = 0;
+  private publishedText = '';
+
+  constructor(
+    worker: string,
+    private readonly clock: Clock,
+  ) {
+    this.status = { state: 'offline', since: clock.now(), worker, counters: emptyCounters() };
+  }
+
+  get state(): CreatorState {
+    return this.status.state;
+  }
+
+  /** Enters a state; `problem` says why a creator is not received. It stays shown until the creator is live or offline. */
+  enter(state: CreatorState, problem?: Omit<CreatorProblem, 'at'>): void {
+    if (state !== this.status.state) this.status.since = this.clock.now();
+    this.status.state = state;
+    if (problem) this.status.lastError = { ...problem, at: this.clock.now() };
+    else if (state === 'live' || state === 'offline') delete this.status.lastError;
+    this.isChanged = true;
+  }
+
+  /** What is known of the room; kept when the creator goes offline, so that its last room can be found. */
+  room(room: { roomId: string; userId?: string; title?: string }): void {
+    this.status.roomId = room.roomId;
+    if (room.userId !== undefined) this.status.userId = room.userId;
+    if (room.title !== undefined) this.status.title = room.title;
+    this.isChanged = true;
+  }
+
+  user(userId: string | undefined): void {
+    if (userId === undefined || userId === this.status.userId) return;
+    this.status.userId = userId;
+    this.isChanged = true;
+  }
+
+  /** Adds what a normaliser has counted since it was last asked; one that replaces another begins at 0. */
+  count(normaliser: Normaliser): void {
+    if (normaliser !== this.counting) this.counted = { duplicates: 0, unknown: 0, decodeErrors: 0 };
+    this.counting = normaliser;
+    for (const name of ['duplicates', 'unknown', 'decodeErrors'] as const) {
+      this.status.counters[name] += normaliser.counters[name] - this.counted[name];
+      this.counted[name] = normaliser.counters[name];
+    }
+    if (normaliser.state.viewers !== undefined) this.status.viewers = normaliser.state.viewers;
+  }
+
+  /** Shows the place in the sign queue while the ticket waits. */
+  queue(ticket: Ticket | undefined): void {
+    this.ticket = ticket;
+  }
+
+  /** The status where it has to be published: a change of state or queue, or counters that have waited long enough. */
+  takeChanged(now: number): CreatorStatus | undefined {
+    const place = this.ticket?.place() ?? 0;
+    if (place > 0) this.status.queue = { place, waitMs: this.ticket?.waitMs() ?? 0 };
+    else if (this.status.queue) {
+      delete this.status.queue;
+      this.isChanged = true;
+    }
+    if (!this.isChanged && now - this.publishedAt < COUNTERS_EVERY_MS) return undefined;
+    this.isChanged = false;
+    this.publishedAt = now;
+    const text = JSON.stringify(this.status);
+    if (text === this.publishedText) return undefined;
+    this.publishedText = text;
+    return this.status;
+  }
+
+  /** Redis may have forgotten what was published. */
+  publishAgain(): void {
+    this.isChanged = true;
+    this.publishedText = '';
+  }
+}

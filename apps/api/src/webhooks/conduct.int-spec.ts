@@ -144,7 +144,7 @@ describe('endpoints beside each other', () => {
     await house.claimAll(runners);
     for (let i = 0; i < 10; i++) await house.events(500);
     await waitFor(async () => ((await house.states(id)).open ?? 0) > 0);
-    const held = () => [...runners.runners].reduce((sum, runner) => sum + runner.lag.pending, 0);
+    const held = () => [...runners.pipelines].reduce((sum, runner) => sum + runner.lag.pending, 0);
     await waitFor(() => held() <= 400, { what: 'memory to be given back' });
   });
 });

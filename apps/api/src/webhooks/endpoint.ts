@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import { matchesType } from '@tributary/events';
 import type { EventFilter } from '../store/filter.js';
 import type { SecretPair, SignatureScheme } from './signature.js';
@@ -66,35 +65,4 @@ export function judgeOf({
 }: Pick<EndpointSettings, 'creatorIds' | 'types'>): (event: { creatorId: string; type: string }) => boolean {
   const creators = creatorIds && new Set(creatorIds);
   return (event) => (!creators || creators.has(event.creatorId)) && (!types || matchesType(types, event.type));
-}
-
-const CROCKFORD = '0123456789abcdefghjkmnpqrstvwxyz';
-
-function base32(value: number, length: number): string {
-  let text = '';
-  for (let rest = value; text.length < length; rest = Math.floor(rest / 32)) text = CROCKFORD[rest % 32]! + text;
-  return text;
-}
-
-/** Makes ids of deliveries: they sort by time, and by order of making within one process. */
-export class DeliveryIds {
-  /** Tells apart the processes that make ids in the same millisecond. */
-  private readonly tag = base32(randomBytes(4).readUInt32BE(0), 6);
-  private head = '';
-  private headMs = 0;
-  private count = 0;
-
-  next(now = Date.now()): string {
-    if (now > this.headMs) {
-      this.headMs = now;
-      this.head = `dlv_${base32(now, 10)}`;
-      this.count = 0;
-    }
-    return `${this.head}${base32(this.count++, 4)}${this.tag}`;
-  }
-
-  /** The smallest id that a delivery made at `ms` or later has. */
-  static from(ms: number): string {
-    return `dlv_${base32(ms, 10)}`;
-  }
 }

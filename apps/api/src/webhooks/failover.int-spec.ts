@@ -3,8 +3,7 @@ import type { EventDraft, StoredEvent } from '@tributary/events';
 import { hookEvents, startWebhookReceiver, waitFor, type WebhookReceiver } from '@tributary/testing';
 import { Committer } from '../store/committer.js';
 import { DayPartitions } from '../store/days.js';
-import { RunnerStore } from './runner-store.js';
-import { webhookBox } from './secret-key.js';
+import { removeRecordedBatches } from '../delivery/recorder.js';
 import { WebhookHouse } from './testing.js';
 
 let house: WebhookHouse;
@@ -110,7 +109,7 @@ describe('a fail-over of PostgreSQL that loses the last commit', () => {
     const own = house.draft({ creatorId: 'cr_b' });
     await storeAfterFailOver([secret, own]);
     await waitFor(() => idsAt('/only-b').includes(own.id), { what: 'the event of its own', timeoutMs: 10_000 });
-    const idle = () => [...runners.runners].every(({ sending }) => sending === 0) && runners.unwritten === 0;
+    const idle = () => runners.gate.inUse === 0 && runners.unrecorded === 0;
     await waitFor(idle, { what: 'the attempt on the wire to end and to be judged', timeoutMs: 10_000 });
     await waitFor(async () => (await house.states(id)).open === undefined, { what: 'nothing to be open', timeoutMs: 10_000 });
     expect(eventsAt('/only-b').filter((event) => !String((event as { subject?: string }).subject).startsWith('cr_b'))).toEqual([]);
@@ -148,23 +147,22 @@ describe('a fail-over of PostgreSQL that loses the last commit', () => {
 describe('a planned batch', () => {
   it('is kept while the database lacks a result that was written before a fail-over', async () => {
     const { id } = await house.endpoint({ url: receiver.url('/b') });
-    const store = new RunnerStore(house.pool, webhookBox(Buffer.alloc(32, 7).toString('base64')), 'runner');
-    const cut = { endpointId: id, id: 'dlv_1' };
+    const batch = { endpointId: id, id: 'dlv_1' };
     await house.pool.query(`insert into webhook_cuts (endpoint_id, id, deliveries) values ($1, 'dlv_1', '[["dlv_1",[1]],["dlv_2",[2]]]')`, [
       id,
     ]);
-    const cuts = async () => (await house.pool.query('select from webhook_cuts')).rowCount;
+    const batches = async () => (await house.pool.query('select from webhook_cuts')).rowCount;
     const attempted = (delivery: string) =>
       house.pool.query('insert into webhook_deliveries (endpoint_id, id, seqs, seq, attempt) values ($1, $2, array[1]::bigint[], 1, 1)', [
         id,
         delivery,
       ]);
     await attempted('dlv_1');
-    await store.forget([cut]);
-    expect(await cuts()).toBe(1);
+    await removeRecordedBatches(house.pool, [batch]);
+    expect(await batches()).toBe(1);
     await attempted('dlv_2');
-    await store.forget([cut]);
-    expect(await cuts()).toBe(0);
+    await removeRecordedBatches(house.pool, [batch]);
+    expect(await batches()).toBe(0);
   });
 });
 

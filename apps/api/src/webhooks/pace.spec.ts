@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { SendGate, TokenBucket, Window } from './pace.js';
+import { SendGate, TokenBucket } from './pace.js';
 
 describe('a token bucket', () => {
   it('gives no more than its rate over any time, after a second of them at once', () => {
@@ -14,16 +14,6 @@ describe('a token bucket', () => {
     expect(bucket.take(0)).toEqual({ taken: true });
     expect(bucket.take(0)).toEqual({ taken: false, waitMs: 10_000 });
     expect(bucket.take(10_000)).toEqual({ taken: true });
-  });
-});
-
-describe('a window', () => {
-  it('closes to one place while an endpoint fails, and opens again as it succeeds', () => {
-    const window = new Window(64);
-    for (let i = 0; i < 10; i++) window.failed();
-    expect(window.open).toBe(1);
-    for (let i = 0; i < 100; i++) window.succeeded();
-    expect(window.open).toBe(64);
   });
 });
 

@@ -11,6 +11,21 @@ export class TokenBucket {
     this.at = now;
   }
 
+  /** Takes a token of each bucket; when one has none, takes none and says in how many ms it has one. */
+  static takeAll(buckets: readonly (TokenBucket | undefined)[], now: number): number | undefined {
+    const taken: TokenBucket[] = [];
+    for (const bucket of buckets) {
+      if (!bucket) continue;
+      const result = bucket.take(now);
+      if (!result.taken) {
+        for (const other of taken) other.giveBack();
+        return result.waitMs;
+      }
+      taken.push(bucket);
+    }
+    return undefined;
+  }
+
   /** Takes a token; else says in how many ms there will be one. */
   take(now = Date.now()): { taken: true } | { taken: false; waitMs: number } {
     this.tokens = Math.min(Math.max(1, this.perSecond), this.tokens + (Math.max(0, now - this.at) * this.perSecond) / 1_000);
@@ -23,30 +38,6 @@ export class TokenBucket {
   /** Gives back a token that was not used. */
   giveBack(): void {
     this.tokens += 1;
-  }
-}
-
-/**
- * How many requests an endpoint may have on the wire: as many as it is configured for while they succeed, half with each
- * failure that costs time, so that one that hangs holds a few places and not its whole share.
- */
-export class Window {
-  private size: number;
-
-  constructor(private readonly max: number) {
-    this.size = max;
-  }
-
-  get open(): number {
-    return Math.max(1, Math.floor(this.size));
-  }
-
-  succeeded(): void {
-    this.size = Math.min(this.max, this.size + 1);
-  }
-
-  failed(): void {
-    this.size = Math.max(1, this.size / 2);
   }
 }
 

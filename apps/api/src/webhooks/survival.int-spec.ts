@@ -14,7 +14,7 @@ import {
 import { Committer } from '../store/committer.js';
 import { DayPartitions } from '../store/days.js';
 import { Notices } from './notices.js';
-import type { Runners, RunnersOptions } from './runners.js';
+import type { DeliveryEngine, DeliveryEngineOptions } from '../delivery/engine.js';
 import { Sweeper } from './sweeper.js';
 import { silent, WebhookHouse } from './testing.js';
 import { WakeQueue } from './wake-queue.js';
@@ -33,8 +33,8 @@ const arrived = (path: string, count: number, timeoutMs = 15_000) =>
 /** One process that runs webhooks: runners, wake-ups over Redis, and a sweeper. */
 async function startProcess(
   prefix: string,
-  more: Partial<RunnersOptions> = {},
-): Promise<{ runners: Runners; queue: WakeQueue; stop(): Promise<void> }> {
+  more: Partial<DeliveryEngineOptions> = {},
+): Promise<{ engine: DeliveryEngine; queue: WakeQueue; stop(): Promise<void> }> {
   const client = (use: 'command' | 'blocking') => {
     const made = createRedis(redisServer.url, silent, { name: 'spec', use });
     stops.push(() => made.disconnect());
@@ -42,8 +42,8 @@ async function startProcess(
   };
   const redis = client('command');
   const queue = new WakeQueue({ redis, blocking: client('blocking'), prefix, logger: silent });
-  const runners = await house.runners({ wakeElsewhere: (ids) => void queue.wake(ids), ...more });
-  queue.process((id) => runners.wake(id));
+  const engine = await house.runners({ wakeElsewhere: (ids) => void queue.wake(ids), ...more });
+  queue.process((id) => engine.wake(id));
   const notices = new Notices({
     pool: house.pool,
     committer: new Committer(house.pool, new DayPartitions(house.pool)),
@@ -52,7 +52,7 @@ async function startProcess(
   });
   const sweeper = new Sweeper({
     pool: house.pool,
-    runners,
+    engine,
     queue,
     notices,
     logger: silent,
@@ -64,10 +64,10 @@ async function startProcess(
   const stop = async () => {
     await sweeper.stop();
     await queue.close();
-    await runners.stop();
+    await engine.stop();
   };
   stops.push(stop);
-  return { runners, queue, stop };
+  return { engine, queue, stop };
 }
 
 beforeAll(async () => {
@@ -124,9 +124,9 @@ describe('webhooks survive', () => {
     // Nobody dies here: a machine that is busy must not make either of them look dead.
     const one = await startProcess('t-two', { ttlMs: 10_000 });
     for (let i = 0; i < 20; i++) await house.endpoint({ url: receiver.url(`/${i}`), ordered: true });
-    await waitFor(() => one.runners.count === 20, { what: 'one to hold all' });
+    await waitFor(() => one.engine.count === 20, { what: 'one to hold all' });
     const two = await startProcess('t-two', { ttlMs: 10_000 });
-    await waitFor(() => two.runners.count >= 7 && one.runners.count + two.runners.count === 20, {
+    await waitFor(() => two.engine.count >= 7 && one.engine.count + two.engine.count === 20, {
       what: 'a fair share',
       timeoutMs: 20_000,
     });
@@ -139,7 +139,7 @@ describe('webhooks survive', () => {
     house = await WebhookHouse.start();
     const ids: string[] = [];
     await house.endpoint({ url: receiver.url('/x'), ordered: true });
-    const { runners } = await startProcess('t-wipe');
+    const { engine } = await startProcess('t-wipe');
     ids.push(...(await house.events(20)));
     await arrived('/x', 20);
     const admin = createRedis(redisServer.url, silent, { name: 'spec' });
@@ -147,13 +147,13 @@ describe('webhooks survive', () => {
     await waitFor(() => admin.status === 'ready');
     await admin.flushall();
     await house.endpoint({ url: receiver.url('/after-wipe') });
-    await waitFor(() => runners.count === 2, { what: 'an endpoint made after the wipe' });
+    await waitFor(() => engine.count === 2, { what: 'an endpoint made after the wipe' });
     await redisServer.kill9();
     await house.endpoint({ url: receiver.url('/without') });
     ids.push(...(await house.events(20)));
     await arrived('/x', 40);
     await arrived('/without', 0);
-    await waitFor(() => runners.count === 3, { what: 'an endpoint made without Redis' });
+    await waitFor(() => engine.count === 3, { what: 'an endpoint made without Redis' });
     await redisServer.start();
     ids.push(...(await house.events(20)));
     await arrived('/x', 60);

@@ -1,14 +1,14 @@
 import type { Logger } from '@tributary/runtime';
 import type { Pool } from 'pg';
 import { type Loop, startLoop } from '../loop.js';
-import { DeliveryIds } from './endpoint.js';
+import { DeliveryIds } from '../delivery/delivery.js';
 import type { Notices } from './notices.js';
-import type { Runners } from './runners.js';
+import type { DeliveryEngine } from '../delivery/engine.js';
 import type { WakeQueue } from './wake-queue.js';
 
 export interface SweeperOptions {
   pool: Pool;
-  runners: Runners;
+  engine: DeliveryEngine;
   queue: WakeQueue;
   notices: Notices;
   logger: Logger;
@@ -49,14 +49,14 @@ export class Sweeper {
   }
 
   private async sweep(): Promise<void> {
-    const { runners, queue } = this.options;
-    await queue.accept(runners.hasRoom);
-    const unclaimed = await runners.unclaimed(ENDPOINTS_MAX);
+    const { engine, queue } = this.options;
+    await queue.accept(engine.hasRoom);
+    const unclaimed = await engine.unclaimed(ENDPOINTS_MAX);
     const queued = await queue.wake(unclaimed.filter((id) => !this.woken.has(id)));
     // Without Redis, or when a wake-up came to nothing, this process takes them itself.
     const direct = unclaimed.filter((id) => !queued || this.woken.has(id));
     this.woken = new Set(unclaimed);
-    for (const id of direct) if (runners.hasRoom) await runners.wake(id);
+    for (const id of direct) if (engine.hasRoom) await engine.wake(id);
   }
 
   private async clean(signal: AbortSignal): Promise<void> {

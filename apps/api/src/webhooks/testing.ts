@@ -12,9 +12,9 @@ import { migrate } from '../store/migrate.js';
 import { type EndpointSettings, type SealedPart } from './endpoint.js';
 import { settingColumns } from './endpoint-row.js';
 import { GuardedHttp } from './guard/guarded-http.js';
-import { WebhookMetrics } from './metrics.js';
+import { DeliveryMetrics } from '../delivery/metrics.js';
 import { type RetryPolicy, RETRY_POLICY } from './retry.js';
-import { Runners, type RunnersOptions } from './runners.js';
+import { DeliveryEngine, type DeliveryEngineOptions } from '../delivery/engine.js';
 import { webhookBox } from './secret-key.js';
 import { newSecretPair, publicKeyText, sharedSecretText } from './signature.js';
 
@@ -49,7 +49,7 @@ export class WebhookHouse {
   readonly hub: LiveHub;
   private readonly days: DayPartitions;
   private readonly committer: Committer;
-  private readonly all: Runners[] = [];
+  private readonly all: DeliveryEngine[] = [];
   private n = 0;
 
   private constructor(
@@ -80,14 +80,14 @@ export class WebhookHouse {
   }
 
   /** The runners of one process, started. */
-  async runners(more: Partial<RunnersOptions> = {}): Promise<Runners> {
+  async runners(more: Partial<DeliveryEngineOptions> = {}): Promise<DeliveryEngine> {
     const gate = new Gate(new AddressPolicy({ allowCidrs: ['127.0.0.0/8'] }), new NameResolver());
-    const runners = new Runners({
+    const runners = new DeliveryEngine({
       pool: this.pool,
       hub: this.hub,
       box,
       http: new GuardedHttp({ gate }),
-      metrics: new WebhookMetrics(new Metrics('spec')),
+      metrics: new DeliveryMetrics(new Metrics('spec')),
       logger: silent,
       sendsMax: 200,
       policy: quickPolicy(),
@@ -103,7 +103,7 @@ export class WebhookHouse {
   }
 
   /** What the sweeper does, for as long as `until` has not come true. */
-  async claimAll(runners: Runners): Promise<void> {
+  async claimAll(runners: DeliveryEngine): Promise<void> {
     for (const id of await runners.unclaimed(1_000)) await runners.wake(id);
   }
 

@@ -13,6 +13,8 @@ import { AddressPolicy, Gate, NameResolver } from '@tributary/outbound';
 import { Config, createRedis, type Logger, Metrics, Readiness, type SecretBox } from '@tributary/runtime';
 import type { Redis } from 'ioredis';
 import type { Pool } from 'pg';
+import { DeliveryEngine } from '../delivery/engine.js';
+import { DeliveryMetrics } from '../delivery/metrics.js';
 import { CreatorRegistry } from '../creators/creator-registry.js';
 import { LiveHub } from '../live/hub.js';
 import { LiveModule } from '../live/live.module.js';
@@ -24,19 +26,17 @@ import { DeliveriesController } from './deliveries.controller.js';
 import { DeliveryStore } from './delivery-store.js';
 import { EndpointStore } from './endpoint-store.js';
 import { GuardedHttp } from './guard/guarded-http.js';
-import { WebhookMetrics } from './metrics.js';
 import { Notices } from './notices.js';
 import { Nudges } from './nudges.js';
 import { ReplayStore } from './replay-store.js';
-import { Runners } from './runners.js';
 import { disagreementOnSecretKey, webhookBox } from './secret-key.js';
 import { Sweeper } from './sweeper.js';
 import { WakeQueue } from './wake-queue.js';
 import { WebhooksController } from './webhooks.controller.js';
 import { WebhooksService } from './webhooks-service.js';
 
-/** The runners of this process; undefined where it does not have the role. */
-const RUNNERS = Symbol('webhook runners');
+/** The delivery engine of this process; undefined where it does not have the role. */
+const ENGINE = Symbol('webhook delivery engine');
 const SWEEPER = Symbol('webhook sweeper');
 
 /** Starts what runs in the background, and stops it before its clients are closed. */
@@ -49,27 +49,27 @@ class WebhooksLife implements OnApplicationBootstrap, OnModuleDestroy {
     @Inject(Readiness) private readonly readiness: Readiness,
     @Inject(WakeQueue) private readonly queue: WakeQueue,
     @Inject(GuardedHttp) private readonly http: GuardedHttp,
-    @Inject(RUNNERS) private readonly runners: Runners | undefined,
+    @Inject(ENGINE) private readonly engine: DeliveryEngine | undefined,
     @Inject(SWEEPER) private readonly sweeper: Sweeper | undefined,
   ) {}
 
   /** @throws Error with one sentence when the key does not open what is stored. */
   async onApplicationBootstrap(): Promise<void> {
-    const { runners, config } = this;
+    const { engine, config } = this;
     const disagreement = await disagreementOnSecretKey(this.pool, config.webhookSecretKey);
     if (disagreement) throw new Error(disagreement);
     if (config.webhookSecretKey === '') this.logger.warn({}, 'webhooks are off: WEBHOOK_SECRET_KEY is not set');
-    if (!runners) return;
-    await runners.start();
-    this.queue.process((id) => runners.wake(id));
+    if (!engine) return;
+    await engine.start();
+    this.queue.process((id) => engine.wake(id));
     this.sweeper?.start();
-    this.readiness.add('webhooks', () => (runners.alive ? undefined : 'claims cannot be renewed: PostgreSQL does not answer'));
+    this.readiness.add('webhooks', () => (engine.alive ? undefined : 'claims cannot be renewed: PostgreSQL does not answer'));
   }
 
   async onModuleDestroy(): Promise<void> {
     await this.sweeper?.stop();
     await this.queue.close();
-    if (this.runners) await this.runners.stop();
+    if (this.engine) await this.engine.stop();
     else await this.http.close();
   }
 }
@@ -108,7 +108,7 @@ export class WebhooksModule {
           }),
         inject: [REDIS, LOGGER],
       },
-      runs ? runnersOf(config, box) : { provide: RUNNERS, useValue: undefined },
+      runs ? engineOf(config, box) : { provide: ENGINE, useValue: undefined },
       runs ? sweeperOf(config) : { provide: SWEEPER, useValue: undefined },
       WebhooksLife,
     ];
@@ -122,8 +122,8 @@ export class WebhooksModule {
       { provide: ReplayStore, useFactory: (pool: Pool) => new ReplayStore(pool), inject: [POOL] },
       {
         provide: Nudges,
-        useFactory: (queue: WakeQueue, runners: Runners | undefined) => new Nudges(queue, runners),
-        inject: [WakeQueue, RUNNERS],
+        useFactory: (queue: WakeQueue, engine: DeliveryEngine | undefined) => new Nudges(queue, engine),
+        inject: [WakeQueue, ENGINE],
       },
       {
         provide: WebhooksService,
@@ -155,12 +155,12 @@ export class WebhooksModule {
   }
 }
 
-function runnersOf(config: Config, box: SecretBox): Provider {
+function engineOf(config: Config, box: SecretBox): Provider {
   return {
-    provide: RUNNERS,
+    provide: ENGINE,
     useFactory: (pool: Pool, live: LiveHub, http: GuardedHttp, queue: WakeQueue, metrics: Metrics, logger: Logger) => {
       const store = new EventStore(pool);
-      return new Runners({
+      return new DeliveryEngine({
         pool,
         hub: {
           head: () => live.head(),
@@ -174,7 +174,7 @@ function runnersOf(config: Config, box: SecretBox): Provider {
         },
         box,
         http,
-        metrics: new WebhookMetrics(metrics),
+        metrics: new DeliveryMetrics(metrics),
         logger,
         sendsMax: config.webhookSendsMax,
         wakeElsewhere: (ids) => void queue.wake(ids),
@@ -187,10 +187,10 @@ function runnersOf(config: Config, box: SecretBox): Provider {
 function sweeperOf(config: Config): Provider {
   return {
     provide: SWEEPER,
-    useFactory: (pool: Pool, redis: Redis, keys: LogKeys, runners: Runners, queue: WakeQueue, logger: Logger) =>
+    useFactory: (pool: Pool, redis: Redis, keys: LogKeys, engine: DeliveryEngine, queue: WakeQueue, logger: Logger) =>
       new Sweeper({
         pool,
-        runners,
+        engine,
         queue,
         logger,
         retentionMs: config.webhookRetentionHours * 3_600_000,
@@ -201,6 +201,6 @@ function sweeperOf(config: Config): Provider {
           logger,
         }),
       }),
-    inject: [WEBHOOK_POOL, REDIS, LogKeys, RUNNERS, WakeQueue, LOGGER],
+    inject: [WEBHOOK_POOL, REDIS, LogKeys, ENGINE, WakeQueue, LOGGER],
   };
 }

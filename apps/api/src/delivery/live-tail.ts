@@ -4,7 +4,7 @@ import { FilterIndex } from '../live/filter-index.js';
 import type { LiveBatch } from '../live/follower.js';
 import type { EventFilter } from '../store/filter.js';
 import type { GenerationStart } from '../store/generations.js';
-import { type Entry, entryOf } from './entry.js';
+import { type Entry, entryOf } from '../webhooks/entry.js';
 
 /** Who wants new events as they are stored. */
 export interface TailFollower {
@@ -17,7 +17,7 @@ export interface TailFollower {
   offered(): void;
 }
 
-export interface LogTailOptions {
+export interface LiveTailOptions {
   hub: {
     head(): number;
     readonly generation: number;
@@ -37,7 +37,7 @@ const RETRY = { firstMs: 100, maxMs: 2_000 };
  * The newest end of the log for all webhook readers of a process: read once, and handed to those whose filter matches,
  * found by what they filter for. A reader that cannot keep up falls off and costs the others nothing.
  */
-export class LogTail {
+export class LiveTail {
   private position = 0;
   /** What `position` is a number of, and all that is remembered belongs to. */
   private of = 0;
@@ -49,7 +49,7 @@ export class LogTail {
   private running: Promise<void> | undefined;
   private readonly recentEntriesMax: number;
 
-  constructor(private readonly options: LogTailOptions) {
+  constructor(private readonly options: LiveTailOptions) {
     this.recentEntriesMax = options.recentEntriesMax ?? 5_000;
   }
 

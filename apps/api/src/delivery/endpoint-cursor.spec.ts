@@ -2,11 +2,10 @@ import { describe, expect, it } from '@jest/globals';
 import type { StoredEvent } from '@tributary/events';
 import { waitFor } from '@tributary/testing';
 import type { EventFilter } from '../store/filter.js';
-import { DeliveryIds } from './endpoint.js';
-import { Entry, type EntryReader } from './entry.js';
-import { LogTail } from './log-tail.js';
-import { LogReader, type LogReaderOptions } from './reader.js';
-import { silent } from './testing.js';
+import { Entry, type EntryReader } from '../webhooks/entry.js';
+import { silent } from '../webhooks/testing.js';
+import { EndpointCursor, type EndpointCursorOptions } from './endpoint-cursor.js';
+import { LiveTail } from './live-tail.js';
 
 const event = (seq: number, creatorId = 'a'): StoredEvent => ({
   seq,
@@ -64,37 +63,40 @@ class FakeLog {
   };
 }
 
-function start(more: Partial<LogReaderOptions> = {}, log = new FakeLog()) {
-  const tail = new LogTail({ hub: log, renewed: () => undefined, recentEntriesMax: 20, logger: silent });
+function start(more: Partial<EndpointCursorOptions> = {}, log = new FakeLog()) {
+  const tail = new LiveTail({ hub: log, renewed: () => undefined, recentEntriesMax: 20, logger: silent });
   tail.start({ generation: 1, seq: log.head() });
-  const reader: LogReader = new LogReader({
+  const cursor = new EndpointCursor({
     id: 'wh_1',
     position: 0,
     filter: {},
     tail,
-    entries: { page: log.page } as EntryReader,
-    ids: new DeliveryIds(),
-    wake: () => void reader.fill(),
+    entries: { page: log.page },
+    read: (work) => work(),
+    room: () => 10,
+    isResting: () => false,
+    requestPlan: () => undefined,
     expired: () => undefined,
     outdated: () => undefined,
+    logger: silent,
     generation: 1,
     ...more,
   });
-  void reader.fill();
-  return { log, tail, reader };
+  cursor.advance();
+  return { log, tail, cursor };
 }
 
-/** Cuts whatever there is, as a runner does. */
-async function cutAll(reader: LogReader, until: () => boolean, room = 10): Promise<number[]> {
+/** Plans whatever there is, as the planner does. */
+async function planAll(cursor: EndpointCursor, until: () => boolean, room = 10): Promise<number[]> {
   const seqs: number[] = [];
-  await waitFor(async () => {
-    await reader.fill();
-    for (let move = reader.plan(room); move; move = reader.plan(room)) {
-      seqs.push(...move.deliveries.flatMap(({ entries }) => entries.map(({ seq }) => seq)));
-      reader.moved(move);
+  await waitFor(() => {
+    for (let step = cursor.plan(room); step; step = cursor.plan(room)) {
+      seqs.push(...step.groups.flatMap((events) => events.map(({ seq }) => seq)));
+      cursor.committed(step);
     }
-    const pass = reader.planPass();
-    if (pass) reader.moved(pass);
+    const skip = cursor.planSkip();
+    if (skip) cursor.committed(skip);
+    cursor.advance();
     return until();
   });
   return seqs;
@@ -102,69 +104,72 @@ async function cutAll(reader: LogReader, until: () => boolean, room = 10): Promi
 
 const upTo = (n: number) => Array.from({ length: n }, (_, i) => i + 1);
 
-describe('a reader of the log', () => {
-  it('cuts every matching event once and in order, from far behind to the newest', async () => {
+describe('a cursor of an endpoint', () => {
+  it('plans every matching event once and in order, from far behind to the newest', async () => {
     const log = new FakeLog();
     log.add(1_000);
-    const { reader, tail } = start({}, log);
-    const first = await cutAll(reader, () => reader.position >= 1_000);
+    const { cursor, tail } = start({}, log);
+    const first = await planAll(cursor, () => cursor.position >= 1_000);
     log.add(50);
-    const then = await cutAll(reader, () => reader.position >= 1_050);
+    const then = await planAll(cursor, () => cursor.position >= 1_050);
     expect([...first, ...then]).toEqual(upTo(1_050));
     await tail.stop();
   });
 
   it('falls off the tail when its endpoint is slow, holds few events, and loses none', async () => {
-    const { log, reader, tail } = start();
+    const { log, cursor, tail } = start();
     for (let i = 0; i < 20; i++) log.add(100);
     await waitFor(() => tail.at === 2_000);
-    expect(reader.waiting).toBeLessThanOrEqual(128);
-    expect(await cutAll(reader, () => reader.position >= 2_000)).toEqual(upTo(2_000));
+    expect(cursor.waiting).toBeLessThanOrEqual(128);
+    expect(await planAll(cursor, () => cursor.position >= 2_000)).toEqual(upTo(2_000));
     await tail.stop();
   });
 
   it('passes what does not match, and shows the tail only what does', async () => {
-    const { log, reader, tail } = start({ filter: { creatorIds: ['b'], types: ['tiktok.live.chat'] } });
+    const { log, cursor, tail } = start({ filter: { creatorIds: ['b'], types: ['tiktok.live.chat'] } });
     log.add(10, 'a');
     log.add(10, 'b');
     log.add(5, 'a');
-    expect(await cutAll(reader, () => reader.position === 25)).toEqual([12, 14, 16, 18, 20]);
+    expect(await planAll(cursor, () => cursor.position === 25)).toEqual([12, 14, 16, 18, 20]);
     await tail.stop();
   });
 
-  it('cuts a batch when it is full or when its first event has waited long enough', async () => {
-    const { log, reader, tail } = start({ batch: { maxEvents: 10, maxWaitMs: 60_000 } });
+  it('plans a batch when it is full or when its first event has waited long enough', async () => {
+    const { log, cursor, tail } = start({ batch: { maxEvents: 10, maxWaitMs: 60_000 } });
     log.add(25);
-    await waitFor(() => reader.waiting === 25);
+    await waitFor(() => cursor.waiting === 25);
     const now = Date.now();
-    const move = reader.plan(5, now)!;
-    expect(move.deliveries.map(({ entries }) => entries.length)).toEqual([10, 10]);
-    expect(move.to).toBe(20);
-    reader.moved(move);
-    expect([reader.ready(now), reader.plan(5, now)]).toEqual([false, undefined]);
-    expect(reader.plan(5, now + 60_001)!.deliveries.map(({ entries }) => entries.length)).toEqual([5]);
+    const step = cursor.plan(5, now)!;
+    expect(step.groups.map((events) => events.length)).toEqual([10, 10]);
+    expect(step.to).toBe(20);
+    cursor.committed(step);
+    expect([cursor.isReady(now), cursor.plan(5, now)]).toEqual([false, undefined]);
+    expect(cursor.plan(5, now + 60_001)!.groups.map((events) => events.length)).toEqual([5]);
     await tail.stop();
   });
 
   it('makes one step at a time, and reads what it gave away again', async () => {
-    const { log, reader, tail } = start();
+    let isResting = false;
+    const { log, cursor, tail } = start({ isResting: () => isResting });
     log.add(30);
-    await waitFor(() => reader.waiting === 30);
-    const move = reader.plan(10)!;
-    expect([reader.plan(10), reader.planPass()]).toEqual([undefined, undefined]);
-    reader.moved(move);
-    reader.shed();
-    expect([reader.waiting, reader.position]).toEqual([0, 10]);
-    expect(await cutAll(reader, () => reader.position === 30)).toEqual(upTo(30).slice(10));
+    await waitFor(() => cursor.waiting === 30);
+    const step = cursor.plan(10)!;
+    expect([cursor.plan(10), cursor.planSkip()]).toEqual([undefined, undefined]);
+    cursor.committed(step);
+    isResting = true;
+    cursor.advance();
+    isResting = false;
+    expect([cursor.waiting, cursor.position]).toEqual([0, 10]);
+    expect(await planAll(cursor, () => cursor.position === 30)).toEqual(upTo(30).slice(10));
     await tail.stop();
   });
 
   it('ends at the end of a replay', async () => {
     const log = new FakeLog();
     log.add(300);
-    const { reader, tail } = start({ position: 100, end: 250, replayId: 'rp_1' }, log);
-    expect(await cutAll(reader, () => reader.finished)).toEqual(upTo(250).slice(100));
-    expect(reader.hungry).toBe(false);
+    const { cursor, tail } = start({ position: 100, end: 250 }, log);
+    expect(await planAll(cursor, () => cursor.isFinished)).toEqual(upTo(250).slice(100));
+    expect(cursor.needsFill).toBe(false);
     await tail.stop();
   });
 
@@ -174,9 +179,9 @@ describe('a reader of the log', () => {
     const page = log.page;
     log.page = async (...args) => ({ ...(await page(...args)), oldest: 200 });
     let oldest = 0;
-    const { reader, tail } = start({ expired: (number) => (oldest = number) }, log);
+    const { cursor, tail } = start({ expired: (number) => (oldest = number) }, log);
     await waitFor(() => oldest === 200);
-    expect(reader.plan(10)).toBeUndefined();
+    expect(cursor.plan(10)).toBeUndefined();
     await tail.stop();
   });
 });

@@ -1,20 +1,20 @@
 import type { Metrics } from '@tributary/runtime';
 import { Counter, Gauge, Histogram } from 'prom-client';
-import type { Outcome } from './guard/outcome.js';
-import type { Runners } from './runners.js';
-import type { Result } from './runner-store.js';
+import type { Outcome } from '../webhooks/guard/outcome.js';
+import type { DeliveryEngine } from './engine.js';
+import type { Result } from './recorder.js';
 
 /** Endpoints whose lag is shown one by one: the ones furthest behind. */
 const ENDPOINTS_SHOWN_MAX = 500;
 
 /** What webhooks say of themselves to Prometheus. */
-export class WebhookMetrics {
+export class DeliveryMetrics {
   private readonly attempts: (outcome: string) => void;
   private readonly deliveries: (state: string) => void;
   private readonly events: Counter;
   private readonly latency: Histogram;
   private readonly late: Histogram;
-  private runners: Runners | undefined;
+  private engine: DeliveryEngine | undefined;
 
   constructor(registry: Metrics) {
     const registers = [registry];
@@ -34,34 +34,31 @@ export class WebhookMetrics {
       buckets: [0.01, 0.05, 0.1, 0.5, 1, 5, 30, 300, 3600],
       registers,
     });
-    const gauge = (name: string, help: string, read: (runners: Runners) => number) => {
-      const made: Gauge = new Gauge({ name, help, registers, collect: () => made.set(this.runners ? read(this.runners) : 0) });
+    const gauge = (name: string, help: string, read: (engine: DeliveryEngine) => number) => {
+      const made: Gauge = new Gauge({ name, help, registers, collect: () => made.set(this.engine ? read(this.engine) : 0) });
     };
     gauge('tributary_webhook_endpoints_held', 'Endpoints run by this process', ({ count }) => count);
-    gauge('tributary_webhook_sending', 'Requests on the wire', (runners) => runners.gate.inUse);
-    gauge('tributary_webhook_in_line', 'Endpoints waiting for a free place', (runners) => runners.gate.inLine);
-    gauge('tributary_webhook_unwritten_results', 'Results of attempts not written down yet', ({ unwritten }) => unwritten);
+    gauge('tributary_webhook_sending', 'Requests on the wire', ({ gate }) => gate.inUse);
+    gauge('tributary_webhook_in_line', 'Endpoints waiting for a free place', ({ gate }) => gate.inLine);
+    gauge('tributary_webhook_unwritten_results', 'Results of attempts not written down yet', ({ unrecorded }) => unrecorded);
     const states: Gauge<'state'> = new Gauge({
       name: 'tributary_webhook_endpoints',
       help: 'Endpoints of the whole system by state; alert on disabled ones',
       labelNames: ['state'],
       registers,
       collect: () => {
-        for (const [state, count] of Object.entries(this.runners?.states ?? {})) states.set({ state }, count);
+        for (const [state, count] of Object.entries(this.engine?.states ?? {})) states.set({ state }, count);
       },
     });
     this.lagGauges(registers);
   }
 
-  /** The runners whose state is shown. */
-  watch(runners: Runners): void {
-    this.runners = runners;
+  /** The engine whose state is shown. */
+  watch(engine: DeliveryEngine): void {
+    this.engine = engine;
   }
 
-  attempted(
-    _endpoint: string,
-    { outcome, state, events, lateMs }: { outcome: Outcome; state: Result['state']; events: number; lateMs: number },
-  ): void {
+  attempted({ outcome, state, events, lateMs }: { outcome: Outcome; state: Result['state']; events: number; lateMs: number }): void {
     this.attempts(outcome.category ?? 'ok');
     this.latency.observe(outcome.latencyMs / 1_000);
     if (state === 'open') return;
@@ -90,10 +87,10 @@ export class WebhookMetrics {
   private collectLag(positions: Gauge<'endpoint'>, seconds: Gauge<'endpoint'>): void {
     positions.reset();
     seconds.reset();
-    if (!this.runners) return;
+    if (!this.engine) return;
     const now = Date.now();
-    const head = this.runners.head;
-    const lags = [...this.runners.runners].map((runner) => ({ endpoint: runner.id, ...runner.lag }));
+    const head = this.engine.head;
+    const lags = [...this.engine.pipelines].map(({ id, lag }) => ({ endpoint: id, ...lag }));
     lags.sort((a, b) => a.position - b.position);
     for (const { endpoint, position, since } of lags.slice(0, ENDPOINTS_SHOWN_MAX)) {
       positions.set({ endpoint }, Math.max(0, head - position));

@@ -1,0 +1,275 @@
+import { type Logger, reasonOf } from '@tributary/runtime';
+import { type Attempt, Sender } from '../webhooks/attempt.js';
+import { type DisabledReason, type Endpoint, judgeOf } from '../webhooks/endpoint.js';
+import type { Entry, WantedDelivery } from '../webhooks/entry.js';
+import type { GuardedHttp } from '../webhooks/guard/guarded-http.js';
+import type { Outcome } from '../webhooks/guard/outcome.js';
+import { type SendGate, TokenBucket } from '../webhooks/pace.js';
+import { nextStep, type RetryPolicy } from '../webhooks/retry.js';
+import type { Delivery } from './delivery.js';
+import { EndpointHealth, type StoredHealth } from './endpoint-health.js';
+import type { Recorder, Result } from './recorder.js';
+import { allOf, type DeliveryStream, type Streams } from './stream.js';
+
+/** What all dispatchers of one process share. */
+export interface DispatcherParts {
+  http: GuardedHttp;
+  /** Bounds the requests of the process. */
+  gate: SendGate;
+  policy: RetryPolicy;
+  recorder: Recorder;
+  logger: Logger;
+  /** Whether this process still holds its claims: nothing is sent when it may have lost them. */
+  isAlive(): boolean;
+  /** The events of a delivery that still exist; undefined when the database does not know it. */
+  loadEvents(wanted: WantedDelivery): Promise<readonly Entry[] | undefined>;
+  observe(attempt: { outcome: Outcome; state: Result['state']; events: number; lateMs: number }): void;
+}
+
+/** What a dispatcher asks of whoever holds its endpoint. */
+export interface DispatcherEvents {
+  /** The database knows nothing of a delivery: what is known of the endpoint is old. */
+  outdated(): void;
+  /** The endpoint is to be disabled. `since`: from when on every attempt has failed, ms since 1970. */
+  disable(reason: DisabledReason, since: number): Promise<void>;
+}
+
+/** First attempts go out with the events that were planned; later ones read them again, because events can be erased. */
+const EVENTS_FRESH_MS = 5_000;
+/** A blocked queue whose next attempt is further away than this gets no events meanwhile. */
+const SHED_MS = 5_000;
+const RETRY_MS = 1_000;
+const UNRECORDED_MAX = 2_000;
+const UNRECORDED_WAIT_MS = 20;
+/** Longer waits are cut: a timer of more than 24 days would fire at once. */
+const TIMER_MS_MAX = 3_600_000;
+
+/**
+ * Stage 4: sends the deliveries of one endpoint as its limits allow, and decides what follows from each answer: it has ended, or it goes
+ * back into its queue for a further attempt. Each answer goes to the recorder.
+ */
+export class Dispatcher {
+  readonly health: EndpointHealth;
+  private sender: Sender;
+  private wants: (event: Entry['event']) => boolean;
+  private bucket: TokenBucket | undefined;
+  private onWire = 0;
+  private paused = false;
+  private stopped = false;
+  /** Its process ends: what comes of requests under way is for the next process to find out. */
+  private abandoned = false;
+  private timer: NodeJS.Timeout | undefined;
+  private woken = false;
+  private idle: (() => void) | undefined;
+  private served: DeliveryStream['name'] | undefined;
+  /** Deliveries that left the wire since {@link pause}. */
+  private finished: Set<string> | undefined;
+
+  constructor(
+    private endpoint: Endpoint,
+    stored: StoredHealth,
+    private readonly parts: DispatcherParts,
+    private readonly events: DispatcherEvents,
+    /** The present streams of the endpoint. */
+    private readonly streams: () => Streams,
+  ) {
+    this.health = new EndpointHealth(stored, concurrencyOf(endpoint), parts.policy);
+    this.sender = new Sender(endpoint, parts.http);
+    this.wants = judgeOf(endpoint);
+    this.bucket = bucketOf(endpoint);
+  }
+
+  /** Requests on the wire. */
+  get sending(): number {
+    return this.onWire;
+  }
+
+  /** Whether the endpoint takes nothing of this stream for a while. */
+  isResting({ queue }: DeliveryStream, now: number): boolean {
+    return this.health.restUntil > now + SHED_MS || (queue.isBlocked && (queue.nextAttemptAt ?? now) > now + SHED_MS);
+  }
+
+  /** There may be something to send. */
+  readonly wake = (): void => {
+    if (this.woken || this.stopped) return;
+    this.woken = true;
+    setImmediate(() => {
+      this.woken = false;
+      this.dispatch();
+    });
+  };
+
+  /** Sends nothing more until {@link resume}. @returns ids of deliveries that leave the wire meanwhile */
+  pause(): ReadonlySet<string> {
+    this.paused = true;
+    clearTimeout(this.timer);
+    return (this.finished = new Set());
+  }
+
+  /** Takes over changed settings and goes on. */
+  resume(endpoint: Endpoint, stored: StoredHealth): void {
+    this.endpoint = endpoint;
+    this.sender = new Sender(endpoint, this.parts.http);
+    this.wants = judgeOf(endpoint);
+    this.bucket = bucketOf(endpoint);
+    this.health.reset(concurrencyOf(endpoint), stored);
+    this.finished = undefined;
+    this.paused = false;
+    this.wake();
+  }
+
+  /** Ends it; resolves when nothing of it is on the wire. What is still out after `waitMs` is not judged any more. */
+  async stop(waitMs: number): Promise<void> {
+    this.stopped = true;
+    clearTimeout(this.timer);
+    this.parts.gate.forget(this);
+    if (this.onWire === 0) return;
+    let timer: NodeJS.Timeout | undefined;
+    await Promise.race([
+      new Promise<void>((resolve) => (this.idle = resolve)),
+      new Promise((resolve) => (timer = setTimeout(resolve, waitMs))),
+    ]);
+    clearTimeout(timer);
+    this.abandoned = true;
+  }
+
+  /** Sends what may be sent now, lets the cursors go on, and sets the timer for what may be sent later. */
+  private readonly dispatch = (): void => {
+    if (this.paused || this.stopped) return;
+    const now = Date.now();
+    let at = now + this.sendReady(now);
+    for (const { queue, cursor } of allOf(this.streams())) {
+      cursor?.advance(now);
+      if (queue.nextAttemptAt !== undefined && queue.nextAttemptAt > now) at = Math.min(at, queue.nextAttemptAt);
+    }
+    clearTimeout(this.timer);
+    if (Number.isFinite(at)) this.timer = setTimeout(this.wake, Math.min(at - now, TIMER_MS_MAX));
+  };
+
+  /** Sends what may be sent; the result is the time in ms after which a limit allows more, infinite where none holds it back. */
+  private sendReady(now: number): number {
+    if (!this.parts.isAlive()) return RETRY_MS;
+    // What was sent must be written down before much more is: a database that is slow holds sending back.
+    if (this.parts.recorder.size > UNRECORDED_MAX) return UNRECORDED_WAIT_MS;
+    if (this.health.restUntil > now) return this.health.restUntil - now;
+    let waitMs = Infinity;
+    for (const stream of this.inTurn()) {
+      while (this.onWire < this.health.concurrencyLimit && stream.queue.sending < stream.concurrency && stream.queue.hasDue(now)) {
+        const limit = TokenBucket.takeAll([this.bucket, stream.bucket], now);
+        if (limit !== undefined) {
+          waitMs = Math.min(waitMs, limit);
+          break;
+        }
+        const delivery = this.parts.gate.enter(this, this.dispatch) ? stream.queue.take(now) : undefined;
+        if (!delivery) {
+          this.bucket?.giveBack();
+          stream.bucket?.giveBack();
+          return waitMs;
+        }
+        this.served = stream.name;
+        this.onWire += 1;
+        void this.send(stream, delivery);
+      }
+    }
+    return waitMs;
+  }
+
+  /** The streams, the one that was served last at the end: an ordered endpoint has one place for all of them. */
+  private inTurn(): DeliveryStream[] {
+    return allOf(this.streams()).sort((a, b) => Number(a.name === this.served) - Number(b.name === this.served));
+  }
+
+  private async send(stream: DeliveryStream, delivery: Delivery): Promise<void> {
+    const sent = await this.attempt(stream, delivery);
+    this.onWire -= 1;
+    if (!this.abandoned) await this.conclude(stream, delivery, sent);
+    this.parts.gate.leave(this);
+    if (this.onWire === 0) this.idle?.();
+    // Its place is taken before other answers are looked at: they wait, and the receiver has work meanwhile.
+    if (!this.paused && !this.stopped) this.sendReady(Date.now());
+    this.wake();
+  }
+
+  /**
+   * `unprepared`: its events cannot be read now. `unknown`: the database knows nothing of it. `erased`: none of its events exists any
+   * more. `cancelled`: the endpoint's filter leaves all of them out by now.
+   */
+  private async attempt(
+    { replayId }: DeliveryStream,
+    delivery: Delivery,
+  ): Promise<Attempt | 'unprepared' | 'unknown' | 'erased' | 'cancelled'> {
+    try {
+      const { id, generation, planned, events: kept } = delivery;
+      delete delivery.events;
+      const found =
+        kept && Date.now() - delivery.nextAttemptAt < EVENTS_FRESH_MS
+          ? kept
+          : await this.parts.loadEvents({ endpointId: this.endpoint.id, id, generation, ...(planned ? { seqs: planned.seqs } : {}) });
+      if (!found) return 'unknown';
+      if (found.length === 0) return 'erased';
+      // Whatever its numbers name: what the endpoint did not ask for is never sent to it.
+      const entries = found.filter(({ event }) => this.wants(event));
+      if (entries.length === 0) return 'cancelled';
+      return await this.sender.send({ id, entries, ...(replayId ? { replayId } : {}) });
+    } catch (error) {
+      const { logger } = this.parts;
+      const about = { endpoint: this.endpoint.id, delivery: delivery.id, reason: reasonOf(error) };
+      logger.warn(about, 'a webhook delivery could not be prepared; trying again');
+      return 'unprepared';
+    }
+  }
+
+  /** Decides what follows from an attempt, for the delivery and for the endpoint. */
+  private async conclude(stream: DeliveryStream, delivery: Delivery, sent: Awaited<ReturnType<Dispatcher['attempt']>>): Promise<void> {
+    const now = Date.now();
+    if (sent === 'unprepared') {
+      delivery.nextAttemptAt = now + RETRY_MS;
+      return stream.queue.retry(delivery);
+    }
+    if (sent === 'unknown') {
+      // A delivery of a log that is gone: if the database has it after all, it is read with everything else.
+      stream.queue.remove(delivery);
+      return this.events.outdated();
+    }
+    if (sent === 'erased' || sent === 'cancelled') return this.finish(stream, delivery, { state: sent, nextAttemptAt: now });
+    const { policy } = this.parts;
+    const { outcome, record, events } = sent;
+    const step = nextStep(policy, delivery.attempts + 1, outcome);
+    this.health.observe(outcome, this.endpoint.timeoutMs, now);
+    const state = step.kind === 'retry' ? 'open' : step.kind;
+    this.finish(stream, delivery, { state, nextAttemptAt: step.kind === 'retry' ? now + step.afterMs : now, record });
+    this.parts.observe({ outcome, state, events, lateMs: now - delivery.since });
+    const failingMs = this.health.failingMs(now);
+    if (outcome.category === 'gone') await this.events.disable('gone', now);
+    else if (failingMs >= policy.disableAfterMs) await this.events.disable('failing', now - failingMs);
+  }
+
+  private finish(stream: DeliveryStream, delivery: Delivery, came: Pick<Result, 'state' | 'nextAttemptAt' | 'record'>): void {
+    const { id, attempts, planned } = delivery;
+    const { state, nextAttemptAt } = came;
+    const first =
+      attempts === 0 && planned ? { seqs: planned.seqs, replayId: stream.replayId ?? null, createdAt: planned.batch.createdAt } : undefined;
+    delivery.attempts += 1;
+    delivery.nextAttemptAt = nextAttemptAt;
+    this.parts.recorder.record({ endpointId: this.endpoint.id, delivery, attempt: attempts + 1, first, ...came });
+    this.finished?.add(id);
+    if (state !== 'open') {
+      delivery.state = state;
+      return stream.queue.remove(delivery);
+    }
+    const successor = this.streams()[stream.name];
+    const queue = successor?.replayId === stream.replayId ? successor?.queue : undefined;
+    if (queue === stream.queue) queue.retry(delivery);
+    // The endpoint was made ordered or parallel while it was on the wire.
+    else queue?.add([delivery]);
+  }
+}
+
+/** Requests an endpoint may have on the wire, whatever they are for. */
+function concurrencyOf({ ordered, maxInFlight }: Endpoint): number {
+  return ordered ? 1 : maxInFlight;
+}
+
+function bucketOf({ ratePerSecond }: Endpoint): TokenBucket | undefined {
+  return ratePerSecond === undefined ? undefined : new TokenBucket(ratePerSecond);
+}

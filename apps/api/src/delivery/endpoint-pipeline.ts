@@ -141,9 +141,10 @@ export class EndpointPipeline {
   }
 
   private streamParts(): StreamParts {
-    const { tail, entries, planner, logger, read } = this.parts;
+    const { tail, entries, planner, logger } = this.parts;
     return {
-      ...{ tail, entries, logger, read },
+      ...{ tail, entries, logger },
+      read: (work) => this.parts.read(work),
       added: this.dispatcher.wake,
       isResting: (stream, now) => this.dispatcher.isResting(stream, now),
       requestPlan: (stream) => planner.request(stream),

@@ -38,7 +38,7 @@ export interface StreamParts extends Pick<EndpointCursorOptions, 'tail' | 'entri
   isResting(stream: DeliveryStream, now: number): boolean;
   requestPlan(stream: FollowingStream): void;
   /** Called when there is more to send. */
-  added(): void;
+  added: () => void;
 }
 
 /** What is known from before the endpoint was loaded again. */

@@ -30,5 +30,5 @@ export default {
   reporters: ['default', '<rootDir>/scripts/count-reporter.mjs'],
   workerIdleMemoryLimit: '800MB',
   maxWorkers: 2,
-  testTimeout: 30_000,
+  testTimeout: 120_000,
 };

@@ -53,7 +53,7 @@ describe('the bound of the inbox in bytes', () => {
       const ids = { id, creatorId: 'cr_one', handle: 'one', roomId: '7000000000000000000' };
       producer.append({ ...ids, type: 'tiktok.live.chat', time: Date.now(), receivedAt: Date.now(), data }, '1');
     }
-    await waitFor(() => isFull, { timeoutMs: 20_000 });
+    await waitFor(() => isFull, { timeoutMs: 60_000 });
     const used = Number(await redis.memory('USAGE', keys.inbox(0), 'SAMPLES', 0));
     // The last batch, of up to 1 MB, did not fit.
     expect(used).toBeGreaterThan(BOUND_BYTES * 0.93 - 1_048_576);
@@ -70,7 +70,7 @@ describe('the bound of the inbox in bytes', () => {
         await reader.trim(positions);
         return (read += batch.entries.length) === total;
       },
-      { timeoutMs: 20_000 },
+      { timeoutMs: 60_000 },
     );
     await producer.stop();
   });
@@ -86,7 +86,7 @@ describe('the bound of the inbox in bytes', () => {
     producer.start();
     const ids = { id: '7000000000000000000-1', creatorId: 'cr_one', handle: 'one', roomId: '7000000000000000000' };
     producer.append({ ...ids, type: 'tiktok.live.chat', time: Date.now(), receivedAt: Date.now(), data: {} }, '1');
-    await waitFor(() => producer.stats().appended === 1, { timeoutMs: 5_000 });
+    await waitFor(() => producer.stats().appended === 1, { timeoutMs: 30_000 });
     await producer.stop();
   });
 });

@@ -1,14 +1,15 @@
 import { setTimeout as wait } from 'node:timers/promises';
 
 /**
- * Waits until `condition` gives something true, asking every 20 ms, and gives that.
+ * Waits until `condition` gives something true, asking every 20 ms, and gives that. Without `timeoutMs` it is patient: a busy machine
+ * is no failure. A test that promises a time gives its own.
  * @throws when `timeoutMs` have passed, saying `what` was waited for and the last error the condition threw
  */
 export async function waitFor<T>(
   condition: () => T | Promise<T>,
   options: { timeoutMs?: number; everyMs?: number; what?: string } = {},
 ): Promise<NonNullable<T>> {
-  const { timeoutMs = 10_000, everyMs = 20, what = 'the condition' } = options;
+  const { timeoutMs = 30_000, everyMs = 20, what = 'the condition' } = options;
   const deadline = performance.now() + timeoutMs;
   let lastError: unknown;
   do {

@@ -27,7 +27,7 @@ describe('bundles that equal requests share', () => {
   const roomId = () => simulator.room(NAME)?.roomId ?? '';
   const fetches = () => simulator.stats().requests['im/fetch'] ?? 0;
   const bundle = (signer: RunningSigner, query: { cookies?: string; cursor?: string; userAgent?: string } = {}) =>
-    new HttpSigner({ url: signer.url }).fetchBundle({ roomId: roomId(), ...query }, never());
+    new HttpSigner({ url: signer.url, timeoutMs: 60_000 }).fetchBundle({ roomId: roomId(), ...query }, never());
 
   it('asks TikTok once for a thousand equal requests', async () => {
     const signer = await start();
@@ -60,7 +60,7 @@ describe('bundles that equal requests share', () => {
     for (const provider of ['simulator', 'anonymous']) {
       const signer = await start({ signProviders: [provider] });
       const cookiesOf = async (fresh: boolean) => {
-        const result = await new HttpSigner({ url: signer.url }).fetchBundle({ roomId: roomId(), fresh }, never());
+        const result = await new HttpSigner({ url: signer.url, timeoutMs: 60_000 }).fetchBundle({ roomId: roomId(), fresh }, never());
         return result.ok ? result.bundle.cookies : result.message;
       };
       const [first, refused, after] = [await cookiesOf(false), await cookiesOf(true), await cookiesOf(true)];

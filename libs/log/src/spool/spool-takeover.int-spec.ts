@@ -32,7 +32,7 @@ async function spooling(): Promise<InboxProducer> {
   await waitFor(() => first.stats().confirmed === 1);
   await scene.away();
   for (let n = 2; n <= EVENTS; n += 1) await waitFor(() => first.append(draft(n, 'cr_1'), FENCE), { what: 'room in memory' });
-  await waitFor(() => first.stats().spool!.written >= EVENTS - 1, { timeoutMs: 20_000, what: 'all on disk' });
+  await waitFor(() => first.stats().spool!.written >= EVENTS - 1, { timeoutMs: 60_000, what: 'all on disk' });
   scene.moveAway('run-first');
   return first;
 }
@@ -46,7 +46,7 @@ async function frozen(): Promise<ProducerProcess> {
   await waitFor(async () => (await child.ask({ do: 'stats' })).confirmed === 1);
   await scene.away();
   await child.ask({ do: 'append', creators: ['cr_1'], from: 2, to: EVENTS, fence: FENCE });
-  await waitFor(async () => (await child.ask({ do: 'stats' })).spool!.written >= EVENTS - 1, { timeoutMs: 20_000, what: 'all on disk' });
+  await waitFor(async () => (await child.ask({ do: 'stats' })).spool!.written >= EVENTS - 1, { timeoutMs: 60_000, what: 'all on disk' });
   scene.moveAway('run-first');
   child.freeze();
   return child;
@@ -61,7 +61,7 @@ const everything = (to = EVENTS) =>
       await scene.store();
       return (await stored()).length >= to;
     },
-    { timeoutMs: 25_000, what: 'everything to be in the inbox' },
+    { timeoutMs: 90_000, what: 'everything to be in the inbox' },
   );
 
 describe('the spool of a living run', () => {
@@ -94,7 +94,7 @@ describe('the spool of a living run', () => {
     const second = scene.producer({ run: 'run-second' });
     await scene.back();
     await scene.hold();
-    await waitFor(() => second.stats().spool!.runs === 1, { timeoutMs: 15_000, what: 'the folder to be taken' });
+    await waitFor(() => second.stats().spool!.runs === 1, { timeoutMs: 60_000, what: 'the folder to be taken' });
     child.thaw();
     await child.ask({ do: 'append', creators: ['cr_1'], from: EVENTS + 1, to: EVENTS + 500, fence: FENCE });
     await everything(EVENTS + 500);
@@ -105,7 +105,7 @@ describe('the spool of a living run', () => {
         const { taken, confirmed } = await child.ask({ do: 'stats' });
         return taken === EVENTS + 500 && confirmed === taken && readdirSync(scene.dir).length === 0;
       },
-      { timeoutMs: 15_000, what: 'both to be done' },
+      { timeoutMs: 60_000, what: 'both to be done' },
     );
     expect(scene.errors()).toEqual([]);
   });

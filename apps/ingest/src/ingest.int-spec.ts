@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
-import { CreatorProjection, StatusBoard, WorkerBoard } from '@tributary/creators';
+import { CreatorProjection, StatusStore, WorkerRegistry } from '@tributary/creators';
 import { Config, createLogger, createRedis } from '@tributary/runtime';
 import { callJson, Simulator, testServers, waitFor } from '@tributary/testing';
 import type { Redis } from 'ioredis';
@@ -62,7 +62,7 @@ describe('an ingest process', () => {
   });
 
   it('shows a signer that is down in the state of the creator, and stays ready', async () => {
-    const board = new StatusBoard({ redis, prefix: config.redisPrefix });
+    const board = new StatusStore({ redis, prefix: config.redisPrefix });
     const status = await waitFor(async () => {
       const [read] = await board.readMany(['cr_one']);
       return read?.lastError ? read : undefined;
@@ -77,7 +77,7 @@ describe('an ingest process', () => {
   });
 
   it('is on the board with its counters, and in its metrics', async () => {
-    const workers = new WorkerBoard({ redis, prefix: config.redisPrefix, leaseTtlMs: config.leaseTtlMs });
+    const workers = new WorkerRegistry({ redis, prefix: config.redisPrefix, leaseTtlMs: config.leaseTtlMs });
     const [worker] = await waitFor(async () => {
       const list = await workers.list();
       return list[0]?.creators === 1 ? list : undefined;
@@ -97,7 +97,7 @@ describe('an ingest process', () => {
     expect(await redis.hgetall(`${config.redisPrefix}:workers`)).toEqual({});
     const leases = await Promise.all([0, 1].map((p) => redis.hvals(`${config.redisPrefix}:{${p}}:leases`)));
     expect(leases.flat()).toEqual([expect.stringMatching(/^\d+ - \d+$/)]);
-    const [last] = await new StatusBoard({ redis, prefix: config.redisPrefix }).readMany(['cr_one']);
+    const [last] = await new StatusStore({ redis, prefix: config.redisPrefix }).readMany(['cr_one']);
     expect(last?.worker).toBeUndefined();
   });
 });

@@ -1,10 +1,18 @@
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
-import { CreatorProjection, forgetRemoved, LeaseManager, OfferBoard, openSecrets, StatusBoard, WorkerBoard } from '@tributary/creators';
+import {
+  CreatorProjection,
+  purgeRemovedCreators,
+  LeaseManager,
+  HandoverOffers,
+  openSecrets,
+  StatusStore,
+  WorkerRegistry,
+} from '@tributary/creators';
 import { InboxProducer, LogKeys } from '@tributary/log';
 import { type Config, type Logger, type Metrics, type Readiness, SecretBox } from '@tributary/runtime';
 import { HttpSigner, type Signer } from '@tributary/signing';
-import { GiftPrices, proxyDispatcher, RoomNormaliser, RoomResolver, RoomSession } from '@tributary/webcast';
+import { GiftPrices, proxyDispatcher, RoomNormaliser, RoomConnection, RoomResolver } from '@tributary/webcast';
 import type { Redis } from 'ioredis';
 import { BackPressure } from './session/back-pressure.js';
 import { systemClock } from './pacing/clock.js';
@@ -115,11 +123,11 @@ export class Worker {
       leaseTtlMs: config.leaseTtlMs,
       leases,
       projection,
-      statuses: new StatusBoard(place),
-      workers: new WorkerBoard({ ...place, leaseTtlMs: config.leaseTtlMs }),
-      offers: new OfferBoard({ redis, keys, worker: run, leaseTtlMs: config.leaseTtlMs, channel: `${config.redisPrefix}:offers` }),
+      statuses: new StatusStore(place),
+      workers: new WorkerRegistry({ ...place, leaseTtlMs: config.leaseTtlMs }),
+      offers: new HandoverOffers({ redis, keys, worker: run, leaseTtlMs: config.leaseTtlMs, channel: `${config.redisPrefix}:offers` }),
       wake: options.wakeRedis,
-      forget: (isMonitored) => forgetRemoved({ redis, keys }, isMonitored, REMEMBER_REMOVED_MS),
+      forget: (isMonitored) => purgeRemovedCreators({ redis, keys }, isMonitored, REMEMBER_REMOVED_MS),
       producer,
       services,
       logger,
@@ -203,7 +211,7 @@ export class Worker {
       totals: this.totals,
       secrets,
       link: (link) => {
-        const session: RoomSession = new RoomSession({
+        const session: RoomConnection = new RoomConnection({
           ...link,
           proxy: link.bundle.proxy,
           logger,

@@ -1,18 +1,19 @@
-export { type SeenWorker, StatusBoard, WorkerBoard } from './boards.js';
-export { type Lease, type LeaseKeys, LeaseManager, type LeaseManagerOptions, type LeaseStats } from './leases.js';
-export { forgetRemoved } from './forget.js';
+export { StatusStore } from './status/status-store.js';
+export { type ListedWorker, WorkerRegistry } from './status/worker-registry.js';
+export { type Lease, type LeaseKeys, LeaseManager, type LeaseManagerOptions, type LeaseStats } from './leases/lease-manager.js';
+export { purgeRemovedCreators } from './leases/purge-removed.js';
 export {
-  OfferBoard,
-  type OfferBoardOptions,
+  HandoverOffers,
+  type HandoverOffersOptions,
   type OfferedCreator,
   type OfferState,
   type TakenOffer,
   type Transfer,
   type TransferResult,
-} from './offers.js';
-export { CreatorProjection } from './projection.js';
-export { type Box, type CreatorSecrets, hasSecrets, openSecrets, type OpenedSecrets, sealSecret } from './secrets.js';
-export { fairShare, movesNow, type Share } from './share.js';
+} from './handover/handover-offers.js';
+export { CreatorProjection } from './projection/creator-projection.js';
+export { type Box, type CreatorSecrets, hasSecrets, openSecrets, type OpenedSecrets, sealSecret } from './projection/creator-secrets.js';
+export { fairShare, movesNow, type Share } from './leases/fair-share.js';
 export {
   CREATOR_STATES,
   type CreatorCounters,

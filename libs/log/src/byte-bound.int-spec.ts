@@ -4,8 +4,8 @@ import { createRedis } from '@tributary/runtime';
 import { startRedis, type SuiteServer, waitFor } from '@tributary/testing';
 import type { Redis } from 'ioredis';
 import { LogKeys } from './keys.js';
-import { InboxProducer } from './producer.js';
-import { InboxReader, type Positions } from './reader.js';
+import { InboxProducer } from './producer/inbox-producer.js';
+import { InboxReader, type Positions } from './reader/inbox-reader.js';
 
 const silent = { info: () => undefined, warn: () => undefined, error: () => undefined };
 const BOUND_BYTES = 6_000_000;

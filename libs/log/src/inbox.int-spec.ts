@@ -5,9 +5,9 @@ import { createRedis } from '@tributary/runtime';
 import { startRedis, type SuiteServer, waitFor } from '@tributary/testing';
 import type { Redis } from 'ioredis';
 import { LogKeys } from './keys.js';
-import type { RefusedEvent } from './partition-queue.js';
-import { InboxProducer } from './producer.js';
-import { InboxReader, type Positions } from './reader.js';
+import type { RefusedEvent } from './producer/partition-queue.js';
+import { InboxProducer } from './producer/inbox-producer.js';
+import { InboxReader, type Positions } from './reader/inbox-reader.js';
 
 const silent = { info: () => undefined, warn: () => undefined, error: () => undefined };
 const logger = { ...silent, trace: () => undefined, debug: () => undefined };

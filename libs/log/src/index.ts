@@ -2,9 +2,9 @@ export { decodeCursor, encodeCursor, type Position } from './cursor.js';
 export { type FeedBatch, FeedReader, FeedWriter } from './feed.js';
 export { LogKeys } from './keys.js';
 export { disagreementOnPartitions, inboxBytes } from './limits.js';
-export { InboxProducer, type InboxProducerOptions, type ProducerStats } from './producer.js';
-export type { RefusedEvent } from './partition-queue.js';
-export type { LogLogger } from './run-appender.js';
+export { InboxProducer, type InboxProducerOptions, type ProducerStats } from './producer/inbox-producer.js';
+export type { RefusedEvent } from './producer/partition-queue.js';
+export type { LogLogger } from './producer/run-appender.js';
 export type { LostStretch } from './spool/replay-losses.js';
 export type { SpoolSettings, SpoolStats } from './spool/spool.js';
 export type { SegmentFile } from './spool/partition-log.js';
@@ -15,5 +15,5 @@ export {
   type InboxReaderOptions,
   type PartitionPosition,
   type Positions,
-} from './reader.js';
+} from './reader/inbox-reader.js';
 export { FEED, INBOX, LogTransport, type LogTransportOptions, type PositionSource } from './transport.js';

@@ -5,8 +5,8 @@ import { isObservable, lastValueFrom } from 'rxjs';
 import { reasonOf } from '@tributary/runtime/reason';
 import type { FeedReader } from './feed.js';
 import type { LogKeys } from './keys.js';
-import type { LogLogger } from './run-appender.js';
-import type { InboxReader, Positions } from './reader.js';
+import type { LogLogger } from './producer/run-appender.js';
+import type { InboxReader, Positions } from './reader/inbox-reader.js';
 
 /** Pattern of the handler that commits inbox batches; it answers true when the batch is committed. */
 export const INBOX = 'tributary.inbox';

@@ -1,10 +1,10 @@
 import { describe, expect, it } from '@jest/globals';
 import { HOSTILE_TOKENS, hostileTexts, slowest } from '@tributary/testing';
-import { browserParams } from './device.js';
-import { readFetchResult, readFrame } from './frame.js';
-import { retryAfterOf } from './outcome.js';
-import { readCheckAlive, readLivePage, readRoomApi, readRoomInfo } from './room-answers.js';
-import { readUniqueId } from './unique-id.js';
+import { browserParams } from './connection/browser-params.js';
+import { readFetchResult, readFrame } from './frame/frame.js';
+import { retryAfterOf } from './connection/connection-outcome.js';
+import { readCheckAlive, readLivePage, readRoomApi, readRoomInfo } from './rooms/room-answers.js';
+import { readUniqueId } from './rooms/unique-id.js';
 
 /** The resolver's bound of one answer. */
 const ANSWER_MAX = 4_194_304;

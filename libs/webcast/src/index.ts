@@ -1,12 +1,18 @@
 export { untilAborted } from './abort.js';
-export { type SocketBundle } from './bundle.js';
-export { type ConnectFailure, type ConnectResult, type EndReason, type Refusal, type SessionEnd } from './outcome.js';
-export { RoomSession, type RoomSessionOptions, type SessionLimits, type SessionStats } from './session.js';
-export { HIDDEN, proxyDispatcher, type ProxyResult, readProxy } from './proxy.js';
-export { readUniqueId, type UniqueIdResult } from './unique-id.js';
-export { type WireMessage } from './wire.js';
+export { type SocketBundle } from './connection/socket-plan.js';
 export {
-  type Asker,
+  type SocketFailure,
+  type ConnectResult,
+  type EndReason,
+  type Refusal,
+  type ConnectionEnd,
+} from './connection/connection-outcome.js';
+export { RoomConnection, type RoomConnectionOptions, type ConnectionLimits, type ConnectionStats } from './connection/room-connection.js';
+export { HIDDEN, proxyDispatcher, type ProxyResult, readProxy } from './connection/proxy.js';
+export { readUniqueId, type UniqueIdResult } from './rooms/unique-id.js';
+export { type WireMessage } from './frame/wire-message.js';
+export {
+  type RequestIdentity,
   type Block,
   CHECK_ALIVE_ROOMS_MAX,
   type CheckAliveResult,
@@ -16,13 +22,13 @@ export {
   type RoomInfoResult,
   type RoomResolverOptions,
   type SignedRoom,
-} from './resolver.js';
-export { browserParams, DEFAULT_LOCALE, type SocketLocale } from './device.js';
-export { readLivePage } from './room-answers.js';
-export { isTikTokHost } from './tiktok-hosts.js';
-export { type SessionLogger } from './session.js';
-export { type NormaliserCounters, RoomNormaliser, type RoomNormaliserOptions } from './normalise/normaliser.js';
-export { GiftPrices } from './normalise/gift-prices.js';
+} from './rooms/room-resolver.js';
+export { browserParams, DEFAULT_LOCALE, type SocketLocale } from './connection/browser-params.js';
+export { readLivePage } from './rooms/room-answers.js';
+export { isTikTokHost } from './connection/tiktok-hosts.js';
+export { type ConnectionLogger } from './connection/room-connection.js';
+export { type NormaliserCounters, RoomNormaliser, type RoomNormaliserOptions } from './normalise/room-normaliser.js';
+export { GiftPrices } from './normalise/counts/gift-prices.js';
 export { RecentIds } from './normalise/recent-ids.js';
-export { storable } from './normalise/clean.js';
-export { type RoomState } from './normalise/scope.js';
+export { storable } from './normalise/field-values.js';
+export { type RoomState } from './normalise/event-builder.js';

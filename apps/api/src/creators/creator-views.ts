@@ -5,9 +5,9 @@ import {
   type CreatorCounters,
   type CreatorState,
   type CreatorStatus,
-  type SeenWorker,
-  StatusBoard,
-  WorkerBoard,
+  type ListedWorker,
+  StatusStore,
+  WorkerRegistry,
 } from '@tributary/creators';
 import { Config, type Logger, reasonOf } from '@tributary/runtime';
 import type { Redis } from 'ioredis';
@@ -115,7 +115,7 @@ function toView(creator: StoredCreator, status: CreatorStatus | undefined, known
 }
 
 /** What is known of a creator whose worker is silent or has stopped: nothing is received until another takes it over. */
-function orphaned({ worker, queue: _queue, viewers: _viewers, ...status }: CreatorStatus, seen: SeenWorker | undefined): CreatorStatus {
+function orphaned({ worker, queue: _queue, viewers: _viewers, ...status }: CreatorStatus, seen: ListedWorker | undefined): CreatorStatus {
   const at = seen ? Date.now() - seen.beatAgeMs : status.since;
   const message = worker === undefined ? 'no worker holds it since the last one stopped' : `its worker ${worker} gives no sign of life`;
   const state = status.state === 'offline' ? 'offline' : 'reconnecting';
@@ -125,8 +125,8 @@ function orphaned({ worker, queue: _queue, viewers: _viewers, ...status }: Creat
 /** Joins creators with what their workers say. */
 @Injectable()
 export class CreatorViews {
-  readonly board: StatusBoard;
-  private readonly workers: WorkerBoard;
+  readonly board: StatusStore;
+  private readonly workers: WorkerRegistry;
   private readonly leaseTtlMs: number;
 
   constructor(
@@ -135,8 +135,8 @@ export class CreatorViews {
     @Inject(LOGGER) private readonly logger: Logger,
   ) {
     const place = { redis, prefix: config.redisPrefix };
-    this.board = new StatusBoard(place);
-    this.workers = new WorkerBoard({ ...place, leaseTtlMs: config.leaseTtlMs });
+    this.board = new StatusStore(place);
+    this.workers = new WorkerRegistry({ ...place, leaseTtlMs: config.leaseTtlMs });
     this.leaseTtlMs = config.leaseTtlMs;
   }
 

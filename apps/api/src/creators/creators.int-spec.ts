@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { CreatorProjection, type CreatorStatus, emptyCounters, StatusBoard, WorkerBoard } from '@tributary/creators';
+import { CreatorProjection, type CreatorStatus, emptyCounters, StatusStore, WorkerRegistry } from '@tributary/creators';
 import { KeyProjection } from '@tributary/runtime';
 import { waitFor } from '@tributary/testing';
 import { ApiUnderTest, type ProblemBody } from '../testing/api-under-test.js';
@@ -22,13 +22,13 @@ interface Batch {
 
 describe('creators', () => {
   let api: ApiUnderTest;
-  let board: StatusBoard;
-  let workers: WorkerBoard;
+  let board: StatusStore;
+  let workers: WorkerRegistry;
   beforeAll(async () => {
     api = await ApiUnderTest.start();
     const place = { redis: api.redis, prefix: api.config.redisPrefix };
-    board = new StatusBoard(place);
-    workers = new WorkerBoard({ ...place, leaseTtlMs: api.config.leaseTtlMs });
+    board = new StatusStore(place);
+    workers = new WorkerRegistry({ ...place, leaseTtlMs: api.config.leaseTtlMs });
   });
   afterAll(() => api.stop());
   beforeEach(async () => {

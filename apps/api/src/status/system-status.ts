@@ -1,5 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { CREATOR_STATES, type CreatorState, type SeenWorker, WorkerBoard } from '@tributary/creators';
+import { CREATOR_STATES, type CreatorState, type ListedWorker, WorkerRegistry } from '@tributary/creators';
 import { encodeCursor, InboxReader, LogKeys, type Positions } from '@tributary/log';
 import { Config } from '@tributary/runtime';
 import type { Redis } from 'ioredis';
@@ -20,7 +20,7 @@ export interface SystemStatus {
   time: string;
   log: Probed<{ generation: number; position: string; oldest: string }>;
   store: Probed<{ lag: { entries: number; oldestMs: number }; sessionsBehind: number; deadLetters: number }>;
-  workers: Probed<{ list: (Omit<SeenWorker, 'startedAt'> & { startedAt: string })[] }>;
+  workers: Probed<{ list: (Omit<ListedWorker, 'startedAt'> & { startedAt: string })[] }>;
   creators: Probed<{ total: number; paused: number; byState: Record<CreatorState, number> }>;
   leases: Probed<{ held: number; byWorker: Record<string, number> }>;
   redis: Probed<{ latencyMs: number; version: string; usedBytes: number; maxBytes: number; policy: string }>;
@@ -31,7 +31,7 @@ export interface SystemStatus {
 /** Asks every part of the system how it is, all at the same time. */
 @Injectable()
 export class SystemStatusReader {
-  private readonly workers: WorkerBoard;
+  private readonly workers: WorkerRegistry;
   private cached: { at: number; status: Promise<SystemStatus> } | undefined;
 
   constructor(
@@ -43,7 +43,7 @@ export class SystemStatusReader {
     @Inject(CreatorRegistry) private readonly registry: CreatorRegistry,
     @Inject(CreatorViews) private readonly views: CreatorViews,
   ) {
-    this.workers = new WorkerBoard({ redis, prefix: config.redisPrefix, leaseTtlMs: config.leaseTtlMs });
+    this.workers = new WorkerRegistry({ redis, prefix: config.redisPrefix, leaseTtlMs: config.leaseTtlMs });
   }
 
   read(): Promise<SystemStatus> {

@@ -1,4 +1,4 @@
-import { type Asker, type CheckAliveResult, readProxy, type ResolveResult, type RoomInfoResult } from '@tributary/webcast';
+import { type RequestIdentity, type CheckAliveResult, readProxy, type ResolveResult, type RoomInfoResult } from '@tributary/webcast';
 import type { Dispatcher } from 'undici';
 import type { Clock } from '../pacing/clock.js';
 import { Egress } from './poll-address.js';
@@ -12,9 +12,9 @@ const CROWDED_S = 2;
 
 /** What finds rooms. */
 export interface Resolver {
-  resolve(uniqueId: string, signal: AbortSignal, asker?: Asker): Promise<ResolveResult>;
-  checkAlive(roomIds: readonly string[], signal: AbortSignal, asker?: Asker): Promise<CheckAliveResult>;
-  roomInfo(roomId: string, signal: AbortSignal, asker?: Asker): Promise<RoomInfoResult>;
+  resolve(uniqueId: string, signal: AbortSignal, identity?: RequestIdentity): Promise<ResolveResult>;
+  checkAlive(roomIds: readonly string[], signal: AbortSignal, identity?: RequestIdentity): Promise<CheckAliveResult>;
+  roomInfo(roomId: string, signal: AbortSignal, identity?: RequestIdentity): Promise<RoomInfoResult>;
 }
 
 export interface PollDeskOptions {
@@ -60,7 +60,13 @@ export class PollDesk {
   /** Waits for its turn and asks; undefined when `signal` aborts. Answers `blocked` without asking while the address rests. */
   async poll(uniqueId: string, urgent: boolean, signal: AbortSignal, proxy?: string): Promise<ResolveResult | undefined> {
     const egress = this.egress(proxy);
-    const outcome = await egress.ask(uniqueId, urgent, signal, (asker) => this.options.resolver.resolve(uniqueId, signal, asker), blockIn);
+    const outcome = await egress.ask(
+      uniqueId,
+      urgent,
+      signal,
+      (identity) => this.options.resolver.resolve(uniqueId, signal, identity),
+      blockIn,
+    );
     if (!outcome || outcome.kind === 'answer') return outcome?.answer;
     const { status, retryAfterMs } = outcome;
     return { kind: 'blocked', status, retryAfterMs, errors: [`TikTok blocks ${egress.name} (${status}); nothing is asked from there`] };
@@ -80,7 +86,7 @@ export class PollDesk {
       roomId,
       true,
       signal,
-      (asker) => this.options.resolver.roomInfo(roomId, signal, asker),
+      (identity) => this.options.resolver.roomInfo(roomId, signal, identity),
       (info) => (info.kind === 'blocked' ? info : info.kind === 'failed' ? 'unknown' : undefined),
     );
     return outcome?.kind === 'answer' && outcome.answer.kind === 'gated';
@@ -104,8 +110,8 @@ export class PollDesk {
       name: read ? `the proxy ${read.ok ? read.shown : ''}` : 'this address',
       perSecondMax,
       clock,
-      asker: dispatcher ? { dispatcher } : {},
-      checkAlive: (roomIds, signal, asker) => resolver.checkAlive(roomIds, signal, asker),
+      identity: dispatcher ? { dispatcher } : {},
+      checkAlive: (roomIds, signal, identity) => resolver.checkAlive(roomIds, signal, identity),
     });
     this.egresses.set(proxy, egress);
     return egress;

@@ -1,4 +1,4 @@
-import { type Asker, type Block, CHECK_ALIVE_ROOMS_MAX, type CheckAliveResult } from '@tributary/webcast';
+import { type RequestIdentity, type Block, CHECK_ALIVE_ROOMS_MAX, type CheckAliveResult } from '@tributary/webcast';
 import type { Clock } from '../pacing/clock.js';
 import { TurnQueue } from '../pacing/rate-limited-queue.js';
 
@@ -18,8 +18,8 @@ export interface EgressOptions {
   /** Requests in any second. */
   perSecondMax: number;
   clock: Clock;
-  asker: Asker;
-  checkAlive(roomIds: readonly string[], signal: AbortSignal, asker: Asker): Promise<CheckAliveResult>;
+  identity: RequestIdentity;
+  checkAlive(roomIds: readonly string[], signal: AbortSignal, identity: RequestIdentity): Promise<CheckAliveResult>;
 }
 
 /** The address rests; nothing was asked. */
@@ -77,10 +77,10 @@ export class Egress {
     who: string,
     urgent: boolean,
     signal: AbortSignal,
-    ask: (asker: Asker) => Promise<T>,
+    ask: (identity: RequestIdentity) => Promise<T>,
     blockOf: (answer: T) => Block | 'unknown' | undefined,
   ): Promise<{ kind: 'answer'; answer: T } | Resting | undefined> {
-    const { clock, asker } = this.options;
+    const { clock, identity } = this.options;
     this.usedAt = clock.now();
     const resting = this.rest();
     if (resting) return resting;
@@ -92,7 +92,7 @@ export class Egress {
       if (restingNow) return restingNow;
       isProbe = this.blocks > 0;
       if (isProbe) this.isProbing = true;
-      const answer = await ask(asker);
+      const answer = await ask(identity);
       if (signal.aborted) return undefined;
       this.learn(who, blockOf(answer));
       return { kind: 'answer', answer };
@@ -140,11 +140,11 @@ export class Egress {
   private async checkBatch(signal: AbortSignal): Promise<void> {
     const urgent = [...this.rooms.values()].some((asked) => asked.some((one) => one.urgent));
     let batch = new Map<string, Asked[]>();
-    const check = (asker: Asker) => {
+    const check = (identity: RequestIdentity) => {
       batch = this.takeRooms();
       return batch.size === 0
         ? Promise.resolve<CheckAliveResult>({ kind: 'ok', alive: new Map() })
-        : this.options.checkAlive([...batch.keys()], signal, asker);
+        : this.options.checkAlive([...batch.keys()], signal, identity);
     };
     const outcome = await this.ask('rooms', urgent, signal, check, (answer) =>
       answer.kind === 'blocked' ? answer : answer.kind === 'failed' || batch.size === 0 ? 'unknown' : undefined,

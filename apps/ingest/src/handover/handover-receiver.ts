@@ -1,4 +1,4 @@
-import type { CreatorRecord, Lease, LeaseManager, OfferBoard, OfferState, TakenOffer } from '@tributary/creators';
+import type { CreatorRecord, Lease, LeaseManager, HandoverOffers, OfferState, TakenOffer } from '@tributary/creators';
 import { reasonOf } from '@tributary/runtime';
 import { Bell } from '../pacing/wake-signal.js';
 import type { SessionServices } from '../session/session-services.js';
@@ -6,7 +6,7 @@ import { Standby } from './standby-connection.js';
 
 export interface StandbysOptions {
   services: SessionServices;
-  offers: OfferBoard;
+  offers: HandoverOffers;
   leases: LeaseManager;
   /** The name that this worker holds leases under. */
   run: string;

@@ -1,4 +1,4 @@
-import type { CreatorStatus, LeaseManager, OfferBoard, OfferState, TransferResult } from '@tributary/creators';
+import type { CreatorStatus, LeaseManager, HandoverOffers, OfferState, TransferResult } from '@tributary/creators';
 import { reasonOf } from '@tributary/runtime';
 import { Bell } from '../pacing/wake-signal.js';
 import { handOverProof, handOverToken } from './handover-state.js';
@@ -10,7 +10,7 @@ import type { SessionLogger } from '../session/session-services.js';
 export type HandOverReason = 'shutdown' | 'moved';
 
 export interface HandOversOptions {
-  offers: OfferBoard;
+  offers: HandoverOffers;
   leases: Pick<LeaseManager, 'transferred'>;
   clock: Clock;
   logger: SessionLogger;

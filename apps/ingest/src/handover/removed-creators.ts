@@ -1,8 +1,8 @@
-import type { CreatorProjection, StatusBoard } from '@tributary/creators';
+import type { CreatorProjection, StatusStore } from '@tributary/creators';
 import type { SessionLogger } from '../session/session-services.js';
 
 export interface ForgetterOptions {
-  statuses: StatusBoard;
+  statuses: StatusStore;
   projection: CreatorProjection;
   logger: SessionLogger;
   /** Forgets what Redis keeps of creators that are not monitored; answers their ids. */

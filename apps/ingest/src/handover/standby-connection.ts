@@ -1,5 +1,5 @@
 import type { CreatorRecord, TakenOffer } from '@tributary/creators';
-import type { SessionEnd, WireMessage } from '@tributary/webcast';
+import type { ConnectionEnd, WireMessage } from '@tributary/webcast';
 import { type CreatorCarry, handOverToken } from './handover-state.js';
 import type { LinkOptions, RoomLink } from '../session/room-connection.js';
 import type { SessionServices } from '../session/session-services.js';
@@ -42,7 +42,7 @@ export class Standby {
   private link: RoomLink | undefined;
   private signed: RoomBundle | undefined;
   private handlers: LinkOptions | undefined;
-  private end: SessionEnd | undefined;
+  private end: ConnectionEnd | undefined;
   private batches: Batch[] = [];
   private bytes = 0;
   /** ms since 1970 from which on nothing that was received is missing here. */
@@ -159,7 +159,7 @@ export class Standby {
     }
   }
 
-  private close(end: SessionEnd): void {
+  private close(end: ConnectionEnd): void {
     this.end = end;
     this.handlers?.onClose(end);
   }

@@ -4,9 +4,9 @@ import {
   type Lease,
   type LeaseManager,
   movesNow,
-  type OfferBoard,
+  type HandoverOffers,
   type Share,
-  type WorkerBoard,
+  type WorkerRegistry,
   type WorkerCounters,
 } from '@tributary/creators';
 import type { InboxProducer } from '@tributary/log';
@@ -30,8 +30,8 @@ export interface SupervisorOptions extends ForgetterOptions {
   capacity: number;
   leaseTtlMs: number;
   leases: LeaseManager;
-  workers: WorkerBoard;
-  offers: OfferBoard;
+  workers: WorkerRegistry;
+  offers: HandoverOffers;
   /** A client that does nothing else: hears of offers at once. Without it they are found by the second. */
   wake?: Redis;
   producer: Pick<InboxProducer, 'drain' | 'stats'>;

@@ -1,8 +1,8 @@
-import { fairShare, type SeenWorker, type Share, type WorkerBoard, type WorkerRecord } from '@tributary/creators';
+import { fairShare, type ListedWorker, type Share, type WorkerRegistry, type WorkerRecord } from '@tributary/creators';
 import type { SessionLogger } from '../session/session-services.js';
 
 export interface FleetOptions {
-  workers: WorkerBoard;
+  workers: WorkerRegistry;
   /** This worker's name on the board. */
   worker: string;
   capacity: number;
@@ -48,7 +48,7 @@ export class Fleet {
   }
 
   /** The other living workers. */
-  private async others(): Promise<SeenWorker[]> {
+  private async others(): Promise<ListedWorker[]> {
     const { workers, worker, leaseTtlMs } = this.options;
     const beatAgeMsMax = Math.max(leaseTtlMs / 2, BEAT_AGE_MS_MIN);
     return (await workers.list()).filter((other) => other.worker !== worker && other.beatAgeMs <= beatAgeMsMax);

@@ -1,5 +1,5 @@
 import type { SignFailure } from '@tributary/signing';
-import type { ConnectFailure } from '@tributary/webcast';
+import type { SocketFailure } from '@tributary/webcast';
 
 /** Why a try to connect failed, and when the next one is due. */
 export interface Setback {
@@ -24,7 +24,7 @@ export function signSetback({ reason, message, retryAfterMs }: SignFailure, conf
 }
 
 /** A socket was not to be had; `isGated` says whether a room that forbids us wants a login. */
-export async function connectSetback(failure: ConnectFailure, isGated: () => Promise<boolean>, waitMs: WaitMs): Promise<Setback> {
+export async function connectSetback(failure: SocketFailure, isGated: () => Promise<boolean>, waitMs: WaitMs): Promise<Setback> {
   const { message } = failure;
   if (failure.reason !== 'refused') return { reason: `connect-${failure.reason}`, message, waitMs: waitMs() };
   const { refusal, retryAfterMs } = failure;

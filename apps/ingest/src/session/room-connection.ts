@@ -1,6 +1,6 @@
 import type { CreatorCounters } from '@tributary/creators';
 import type { EventDraft, GapReason } from '@tributary/events';
-import type { ConnectResult, NormaliserCounters, RoomState, SessionEnd, SessionStats, WireMessage } from '@tributary/webcast';
+import type { ConnectResult, NormaliserCounters, RoomState, ConnectionEnd, ConnectionStats, WireMessage } from '@tributary/webcast';
 import type { Clock } from '../pacing/clock.js';
 import type { CreatorVoice } from './creator-publisher.js';
 import type { Cadence } from './silence-detector.js';
@@ -8,9 +8,9 @@ import { RateMeter } from './rate-meter.js';
 import type { StopReason } from './session-services.js';
 import type { RoomBundle } from '../signing/sign-scheduler.js';
 
-/** A connection to a room: libs/webcast's RoomSession, or a test's. */
+/** A connection to a room: the one of libs/webcast, or a test's. */
 export interface RoomLink {
-  readonly stats: Readonly<SessionStats>;
+  readonly stats: Readonly<ConnectionStats>;
   connect(signal: AbortSignal): Promise<ConnectResult>;
   close(reason?: 'closed-by-us' | 'silence'): Promise<void>;
 }
@@ -20,7 +20,7 @@ export interface LinkOptions {
   uniqueId: string;
   onOpen(): void;
   onMessages(messages: WireMessage[], receivedAt: number): void;
-  onClose(end: SessionEnd): void;
+  onClose(end: ConnectionEnd): void;
 }
 
 /** What turns messages into events: libs/webcast's RoomNormaliser, or a test's. */
@@ -74,8 +74,8 @@ export interface RoomConnectionOptions {
 }
 
 /** How an open connection ended and what it brought. `lastMessageAt` is ms since 1970; its opening when there was no message. */
-export interface ConnectionEnd {
-  reason: SessionEnd['reason'] | 'stream-end';
+export interface ConnectionReport {
+  reason: ConnectionEnd['reason'] | 'stream-end';
   code: number;
   message: string;
   durationMs: number;
@@ -94,9 +94,9 @@ export interface ConnectionEnd {
 /** One open connection: messages in, events out, and the two ways in which it ends by itself: silence, and the stream's end. */
 export class RoomConnection {
   /** Settles when an open connection is over; never for one that did not open. */
-  readonly ended: Promise<ConnectionEnd>;
+  readonly ended: Promise<ConnectionReport>;
   private readonly link: RoomLink;
-  private settle: (end: ConnectionEnd) => void = () => undefined;
+  private settle: (end: ConnectionReport) => void = () => undefined;
   private rate = new RateMeter(0);
   private events = 0;
   private framesSeen = 0;
@@ -216,7 +216,7 @@ export class RoomConnection {
     this.unreadSeen = badFrames;
   }
 
-  private close({ reason, code, message, durationMs, unreadSince }: SessionEnd): void {
+  private close({ reason, code, message, durationMs, unreadSince }: ConnectionEnd): void {
     this.countFrames();
     const { stats } = this.link;
     this.settle({
@@ -236,7 +236,7 @@ export class RoomConnection {
 }
 
 /** What a gap after such an end is told as. */
-export function gapReasonOf(reason: ConnectionEnd['reason'] | StopReason): GapReason {
+export function gapReasonOf(reason: ConnectionReport['reason'] | StopReason): GapReason {
   switch (reason) {
     case 'silence':
     case 'shutdown':

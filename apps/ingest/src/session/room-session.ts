@@ -4,7 +4,7 @@ import type { ResolveResult } from '@tributary/webcast';
 import { Cadence } from './silence-detector.js';
 import { CARRIED_IDS_MAX, type CreatorCarry, HANDED_IDS_MAX, type OpenGap } from '../handover/handover-state.js';
 import type { CreatorVoice } from './creator-publisher.js';
-import { type ConnectionEnd, gapReasonOf, type Normaliser, RoomConnection } from './room-connection.js';
+import { type ConnectionReport, gapReasonOf, type Normaliser, RoomConnection } from './room-connection.js';
 import type { SessionServices, StopReason } from './session-services.js';
 import type { RoomBundle } from '../signing/sign-scheduler.js';
 import { connectSetback, type Setback, signSetback } from './connect-failure.js';
@@ -305,7 +305,7 @@ export class RoomLife {
     if (this.stopReason) void connection.end();
   }
 
-  private closed(connection: RoomConnection, end: ConnectionEnd): void {
+  private closed(connection: RoomConnection, end: ConnectionReport): void {
     const { services, status, voice } = this.options;
     const reason = this.stopReason ?? end.reason;
     const isGood = end.activeMs >= services.timing.stableMs && end.reason !== 'unreadable';

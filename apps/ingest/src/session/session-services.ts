@@ -4,7 +4,7 @@ import type { BackoffBounds } from '@tributary/runtime/backoff';
 import type { Clock } from '../pacing/clock.js';
 import type { Appender } from './creator-publisher.js';
 import type { PollDesk } from '../discovery/liveness-poller.js';
-import type { ConnectionEnd, LinkOptions, Normaliser, RoomLink, WorkerTotals } from './room-connection.js';
+import type { ConnectionReport, LinkOptions, Normaliser, RoomLink, WorkerTotals } from './room-connection.js';
 import type { SignDesk } from '../signing/sign-scheduler.js';
 
 /** Times of a session, in ms. */
@@ -65,7 +65,7 @@ export interface SessionServices {
   /** For metrics. */
   onGap(reason: GapReason): void;
   onReconnect(): void;
-  onConnectionEnd(end: ConnectionEnd): void;
+  onConnectionEnd(end: ConnectionReport): void;
 }
 
 /** Why a worker lets go of a creator. `lost`: another worker has its lease; all others are orderly. */

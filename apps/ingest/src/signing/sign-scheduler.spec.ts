@@ -17,8 +17,8 @@ class Tiktok implements Resolver {
   answer: (name: string, isProxied: boolean) => ResolveResult = () => ({ kind: 'offline' });
   alive: (roomIds: readonly string[]) => CheckAliveResult = (ids) => ({ kind: 'ok', alive: new Map(ids.map((id) => [id, true])) });
 
-  resolve: Resolver['resolve'] = (name, _signal, asker) => {
-    const isProxied = asker?.dispatcher !== undefined;
+  resolve: Resolver['resolve'] = (name, _signal, identity) => {
+    const isProxied = identity?.dispatcher !== undefined;
     this.asked.push(isProxied ? `${name} by proxy` : name);
     return Promise.resolve(this.answer(name, isProxied));
   };
@@ -138,7 +138,7 @@ describe('PollDesk', () => {
     expect(tiktok.batches).toHaveLength(asked);
   });
 
-  it('forgets a batched question whose asker has gone', async () => {
+  it('forgets a batched question whose identity has gone', async () => {
     const { clock, tiktok, desk } = pollScene();
     const gone = new AbortController();
     const answer = desk.isAlive('7000000000000001', false, gone.signal);

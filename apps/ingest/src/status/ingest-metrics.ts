@@ -5,7 +5,7 @@ import type { Metrics } from '@tributary/runtime';
 import { Counter, Gauge, Histogram } from 'prom-client';
 import type { BackPressure } from '../session/back-pressure.js';
 import type { PollDesk } from '../discovery/liveness-poller.js';
-import type { ConnectionEnd, WorkerTotals } from '../session/room-connection.js';
+import type { ConnectionReport, WorkerTotals } from '../session/room-connection.js';
 import type { SignDesk } from '../signing/sign-scheduler.js';
 import type { Supervisor } from '../handover/supervisor.js';
 
@@ -47,7 +47,7 @@ export class IngestMetrics {
     this.reconnects.inc();
   }
 
-  connectionEnd({ reason, durationMs }: ConnectionEnd): void {
+  connectionEnd({ reason, durationMs }: ConnectionReport): void {
     this.ends.inc({ reason });
     this.durations.observe(durationMs / 1000);
   }

@@ -1,10 +1,10 @@
-import type { CreatorStatus, StatusBoard } from '@tributary/creators';
+import type { CreatorStatus, StatusStore } from '@tributary/creators';
 import type { CreatorSession } from '../session/creator-session.js';
 
 const STATUSES_PER_COMMAND = 1_000;
 
 /** Publishes what changed in the statuses of these sessions. @throws when Redis does not answer; what failed is due again. */
-export async function publishStatuses(statuses: StatusBoard, sessions: ReadonlyMap<string, CreatorSession>, now: number): Promise<void> {
+export async function publishStatuses(statuses: StatusStore, sessions: ReadonlyMap<string, CreatorSession>, now: number): Promise<void> {
   let batch = new Map<string, CreatorStatus>();
   const send = async () => {
     const ids = [...batch.keys()];

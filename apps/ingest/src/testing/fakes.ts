@@ -1,11 +1,11 @@
 import type { CreatorRecord, Lease, OpenedSecrets } from '@tributary/creators';
 import type { DataOf, EventDraft, EventType, GapReason } from '@tributary/events';
 import type { BundleResult, Signer } from '@tributary/signing';
-import type { ConnectResult, NormaliserCounters, ResolveResult, SessionEnd, SessionStats, WireMessage } from '@tributary/webcast';
+import type { ConnectResult, NormaliserCounters, ResolveResult, ConnectionEnd, ConnectionStats, WireMessage } from '@tributary/webcast';
 import type { Clock } from '../pacing/clock.js';
 import { CreatorSession } from '../session/creator-session.js';
 import { PollDesk, type Resolver } from '../discovery/liveness-poller.js';
-import type { ConnectionEnd, LinkOptions, Normaliser, RoomLink } from '../session/room-connection.js';
+import type { ConnectionReport, LinkOptions, Normaliser, RoomLink } from '../session/room-connection.js';
 import { SESSION_TIMING, type SessionServices } from '../session/session-services.js';
 import { SignDesk } from '../signing/sign-scheduler.js';
 
@@ -62,7 +62,7 @@ export class ManualClock implements Clock {
 
 /** A connection of which the test is the server. */
 export class FakeLink implements RoomLink {
-  readonly stats: SessionStats;
+  readonly stats: ConnectionStats;
   isOpen = false;
 
   constructor(
@@ -105,7 +105,7 @@ export class FakeLink implements RoomLink {
   }
 
   /** The server or the network ends it. */
-  drop(reason: SessionEnd['reason'] = 'disconnect', code = 1006, parts: Partial<SessionEnd> = {}): void {
+  drop(reason: ConnectionEnd['reason'] = 'disconnect', code = 1006, parts: Partial<ConnectionEnd> = {}): void {
     if (!this.isOpen) return;
     this.isOpen = false;
     this.options.onClose({ reason, code, message: reason, durationMs: this.clock.now() - this.stats.openedAt, ...parts });
@@ -203,7 +203,7 @@ export class Scene {
   log = new FakeLog();
   readonly links: FakeLink[] = [];
   readonly gaps: GapReason[] = [];
-  readonly ends: ConnectionEnd[] = [];
+  readonly ends: ConnectionReport[] = [];
   polls = 0;
   /** Rooms of each batched check. */
   readonly checks: string[][] = [];

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { CreatorProjection, type CreatorRecord, type CreatorStatus, type LastSeen, StatusBoard } from '@tributary/creators';
+import { CreatorProjection, type CreatorRecord, type CreatorStatus, type LastSeen, StatusStore } from '@tributary/creators';
 import { LogKeys } from '@tributary/log';
 import { Config, createRedis, Metrics, Readiness } from '@tributary/runtime';
 import { type LedgerEntry, Simulator } from '@tributary/testing';
@@ -36,7 +36,7 @@ export class House {
   readonly keys: LogKeys;
   readonly redis: Redis;
   readonly signer: SimulatorSigner;
-  readonly statuses: StatusBoard;
+  readonly statuses: StatusStore;
   private readonly projection: CreatorProjection;
   private readonly workers: TestWorker[] = [];
   private version = 0;
@@ -64,7 +64,7 @@ export class House {
     this.redis = new Redis(redisUrl, { maxRetriesPerRequest: null });
     this.redis.on('error', () => undefined);
     this.signer = new SimulatorSigner(simulator);
-    this.statuses = new StatusBoard({ redis: this.redis, prefix });
+    this.statuses = new StatusStore({ redis: this.redis, prefix });
     this.projection = new CreatorProjection({ redis: this.redis, prefix });
   }
 

@@ -1,6 +1,6 @@
 import { open, type FileHandle, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import { encodeRecords, readRecord, SEGMENT_HEAD, type SpooledEvent } from './record.js';
+import { encodeRecords, readRecord, SEGMENT_HEAD, type SpooledEvent } from './segment-record.js';
 
 /** A segment that is written to. Tests put slow and failing disks in its place. */
 export interface SegmentFile {

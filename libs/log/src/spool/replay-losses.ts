@@ -1,7 +1,7 @@
 import type { Redis } from 'ioredis';
 import type { LogKeys } from '../keys.js';
-import { nameOf, receivedAt, type RefusedEvent } from '../partition-queue.js';
-import type { ReadBack } from '../run-appender.js';
+import { nameOf, receivedAt, type RefusedEvent } from '../producer/partition-queue.js';
+import type { ReadBack } from '../producer/run-appender.js';
 
 /** Events of a creator that had arrived between these times (ms since 1970) may be lost. */
 export interface LostStretch extends Pick<RefusedEvent, 'creatorId' | 'fence' | 'handle' | 'roomId'> {

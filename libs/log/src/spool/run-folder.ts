@@ -1,7 +1,7 @@
 import { access, mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Verdicts } from '../partition-queue.js';
-import type { OwnerMark } from './owner.js';
+import type { Verdicts } from '../producer/partition-queue.js';
+import type { OwnerMark } from './folder-owner.js';
 import { type OpenSegment, PartitionLog, partitionOfFile, type SpoolDamage } from './partition-log.js';
 
 /** Whose events a folder holds, and which process writes or replays it. */

@@ -2,10 +2,10 @@ import { existsSync, readdirSync, renameSync, utimesSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { waitFor } from '@tributary/testing';
-import type { InboxProducer } from '../producer.js';
+import type { InboxProducer } from '../producer/inbox-producer.js';
 import { draft } from '../testing/drafts.js';
 import type { ProducerProcess } from '../testing/producer-process.js';
-import { FENCE, idsOf, SpoolScene } from '../testing/spool-scene.js';
+import { FENCE, idsOf, SpoolScene } from '../testing/spool-harness.js';
 
 jest.setTimeout(60_000);
 

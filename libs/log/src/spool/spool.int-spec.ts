@@ -1,9 +1,9 @@
 import { readdirSync, writeFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { waitFor } from '@tributary/testing';
-import { InboxReader, type Positions } from '../reader.js';
+import { InboxReader, type Positions } from '../reader/inbox-reader.js';
 import { draft } from '../testing/drafts.js';
-import { CREATORS, FENCE, idsOf, SpoolScene } from '../testing/spool-scene.js';
+import { CREATORS, FENCE, idsOf, SpoolScene } from '../testing/spool-harness.js';
 import { openSegmentFile, type SegmentFile } from './partition-log.js';
 
 let scene: SpoolScene;

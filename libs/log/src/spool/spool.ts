@@ -3,15 +3,15 @@ import { join } from 'node:path';
 import type { Redis } from 'ioredis';
 import { reasonOf } from '@tributary/runtime/reason';
 import type { LogKeys } from '../keys.js';
-import type { LeftRun } from '../left-run.js';
-import type { PartitionQueue } from '../partition-queue.js';
-import type { LogLogger, ReadBack } from '../run-appender.js';
-import { Orphans } from './orphans.js';
+import type { LeftRun } from '../producer/taken-over-run.js';
+import type { PartitionQueue } from '../producer/partition-queue.js';
+import type { LogLogger, ReadBack } from '../producer/run-appender.js';
+import { Orphans } from './orphaned-spools.js';
 import type { LostStretch } from './replay-losses.js';
-import { thisProcess } from './owner.js';
+import { thisProcess } from './folder-owner.js';
 import { type OpenSegment, openSegmentFile } from './partition-log.js';
 import { FolderTakenError, RunFolder } from './run-folder.js';
-import { aborted, type SpoolProblem, SpoolWriter } from './writer.js';
+import { aborted, type SpoolProblem, SpoolWriter } from './spool-writer.js';
 
 /** Where events go that Redis does not take, and how much. */
 export interface SpoolSettings {

@@ -2,7 +2,7 @@ import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { LogKeys } from '../keys.js';
-import { InboxProducer } from '../producer.js';
+import { InboxProducer } from '../producer/inbox-producer.js';
 import { draft } from './drafts.js';
 
 /** How a test starts the child. */

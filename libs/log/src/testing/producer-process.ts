@@ -1,22 +1,25 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { copyFileSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { transformSync } from '@swc/core';
-import type { ProducerStats } from '../producer.js';
+import type { ProducerStats } from '../producer/inbox-producer.js';
 import type { ChildCommand, ChildSetup } from './child.js';
 
 const ROOT = fileURLToPath(new URL('../../../../', import.meta.url));
-const LOG = ['keys', 'producer', 'partition-queue', 'run-appender', 'left-run', 'encoded-command', 'testing/child', 'testing/drafts'];
-const SPOOL = ['orphans', 'owner', 'partition-log', 'record', 'replay', 'replay-losses', 'run-folder', 'spool', 'writer'];
+/** What the child program runs, beside the folders of the producer and its spool. */
 const FILES = [
-  ...LOG.map((name) => `libs/log/src/${name}.ts`),
-  ...SPOOL.map((name) => `libs/log/src/spool/${name}.ts`),
-  'libs/runtime/src/backoff.ts',
-  'libs/runtime/src/lua-script.ts',
-  'libs/runtime/src/reason.ts',
+  ...['keys', 'testing/child', 'testing/drafts'].map((name) => `libs/log/src/${name}.ts`),
+  ...['producer', 'spool'].flatMap((folder) => sourcesIn(`libs/log/src/${folder}`)),
+  ...['backoff', 'lua-script', 'reason'].map((name) => `libs/runtime/src/${name}.ts`),
 ];
+
+function sourcesIn(folder: string): string[] {
+  return readdirSync(join(ROOT, folder))
+    .filter((name) => /^[\w-]+\.ts$/.test(name))
+    .map((name) => `${folder}/${name}`);
+}
 
 /** Compiles the producer and its child program into `folder`; returns the program's path. */
 export function compileChild(folder: string): string {
@@ -36,7 +39,7 @@ export function compileChild(folder: string): string {
         .replace(/(src\/(?:backoff|lua-script|reason))(?=['"])/g, '$1.js'),
     );
   }
-  copyFileSync(join(ROOT, 'libs/log/src/append.lua'), join(folder, 'libs/log/src/append.lua'));
+  copyFileSync(join(ROOT, 'libs/log/src/producer/append.lua'), join(folder, 'libs/log/src/producer/append.lua'));
   writeFileSync(join(folder, 'package.json'), '{"type":"module"}');
   symlinkSync(join(ROOT, 'node_modules'), join(folder, 'node_modules'));
   return join(folder, 'libs/log/src/testing/child.js');

@@ -1,9 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
 import { SAMPLE_MS, SAMPLE_ROOM, sampleGift, sampleId, sampleMessage, sampleUser } from '@tributary/testing';
 import * as proto from 'tiktok-live-proto/v3';
-import type { WireMessage } from '../wire.js';
-import { WIRE_RULES } from './mapping.js';
-import { RoomNormaliser } from './normaliser.js';
+import type { WireMessage } from '../frame/wire-message.js';
+import { WIRE_RULES } from './wire-rules.js';
+import { RoomNormaliser } from './room-normaliser.js';
 
 const NOW = SAMPLE_MS + 150;
 const room = (...types: string[]) => new RoomNormaliser({ creatorId: 'cr_1', handle: 'host', roomId: SAMPLE_ROOM, types });

@@ -2,8 +2,8 @@ import { describe, expect, it } from '@jest/globals';
 import { dataProblems, type EventType } from '@tributary/events';
 import { protoOf, SAMPLE_MS, SAMPLE_ROOM, sampleGift, sampleMessage, sampleText, sampleUser, sampleId } from '@tributary/testing';
 import * as proto from 'tiktok-live-proto/v3';
-import { WIRE_RULES } from './mapping.js';
-import { RoomNormaliser } from './normaliser.js';
+import { WIRE_RULES } from './wire-rules.js';
+import { RoomNormaliser } from './room-normaliser.js';
 
 const MUTATIONS = 10_000;
 

@@ -4,9 +4,9 @@ import { describe, expect, it } from '@jest/globals';
 import { dataProblems, type EventDraft, isEventType } from '@tributary/events';
 import { readRecordedFile } from '@tributary/testing';
 import * as proto from 'tiktok-live-proto/v3';
-import type { WireMessage } from '../wire.js';
-import { WIRE_RULES } from './mapping.js';
-import { RoomNormaliser } from './normaliser.js';
+import type { WireMessage } from '../frame/wire-message.js';
+import { WIRE_RULES } from './wire-rules.js';
+import { RoomNormaliser } from './room-normaliser.js';
 
 /** Recorded payloads of real rooms; they are personal data, so they are no part of the project and nothing of them is shown. */
 const DIRECTORY = join('..', 'shared', 'fixtures', 'recorded');

@@ -3,9 +3,9 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { ProtoMessageFetchResult, WebcastPushFrame } from 'tiktok-live-proto/v3';
 import { type WebSocket, WebSocketServer } from 'ws';
-import type { SessionEnd } from '../outcome.js';
-import { RoomSession, type RoomSessionOptions } from '../session.js';
-import type { WireMessage } from '../wire.js';
+import type { ConnectionEnd } from '../connection/connection-outcome.js';
+import { RoomConnection, type RoomConnectionOptions } from '../connection/room-connection.js';
+import type { WireMessage } from '../frame/wire-message.js';
 
 export const ROOM = '7540589352666090247';
 export const USER_AGENT = 'Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36';
@@ -53,7 +53,7 @@ export interface Peer {
 /** A push server that sends exactly the bytes a test gives it, with sessions that connect to it. */
 export class PushServer {
   readonly peers: Peer[] = [];
-  readonly sessions: RoomSession[] = [];
+  readonly sessions: RoomConnection[] = [];
   private readonly http: Server = createServer();
   private readonly sockets = new WebSocketServer({ noServer: true, perMessageDeflate: false });
 
@@ -97,12 +97,12 @@ export class PushServer {
   }
 
   /** A session for a bundle of this server, with what it delivered and said. */
-  make(overrides: Partial<RoomSessionOptions> = {}, bundled: Partial<ProtoMessageFetchResult> = {}) {
+  make(overrides: Partial<RoomConnectionOptions> = {}, bundled: Partial<ProtoMessageFetchResult> = {}) {
     const seen: string[] = [];
-    const ends: SessionEnd[] = [];
+    const ends: ConnectionEnd[] = [];
     const logged: { level: string; message: string; fields: object }[] = [];
     const log = (level: string) => (fields: object, text: string) => void logged.push({ level, message: text, fields });
-    const session = new RoomSession({
+    const session = new RoomConnection({
       bundle: {
         fetchResult: result({ cursor: 'c1', internalExt: 'ext', pushServer: this.url, ...bundled }),
         cookies: 'ttwid=abc; tt-target-idc=x',
@@ -122,7 +122,7 @@ export class PushServer {
   }
 
   /** A connected session and the server's side of it. */
-  async open(overrides: Partial<RoomSessionOptions> = {}, bundled: Partial<ProtoMessageFetchResult> = {}) {
+  async open(overrides: Partial<RoomConnectionOptions> = {}, bundled: Partial<ProtoMessageFetchResult> = {}) {
     const made = this.make(overrides, bundled);
     const before = this.peers.length;
     const connected = await made.session.connect(never);

@@ -1,7 +1,7 @@
 import type { EventDraft, EventType } from '@tributary/events';
 import { catalogProblems, SAMPLE_MS, SAMPLE_ROOM } from '@tributary/testing';
-import { RoomNormaliser } from '../normalise/normaliser.js';
-import type { WireMessage } from '../wire.js';
+import { RoomNormaliser } from '../normalise/room-normaliser.js';
+import type { WireMessage } from '../frame/wire-message.js';
 
 /** The time of sample messages, as event data shows it. */
 export const SAMPLE_TIME = new Date(SAMPLE_MS).toISOString();

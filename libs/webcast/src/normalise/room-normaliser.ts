@@ -1,0 +1,157 @@
+import { assertCatalogComplete, EVENT_TYPES, type EventDraft, type EventType, matchesType, messageEventId } from '@tributary/events';
+import type { WireMessage } from '../frame/wire-message.js';
+import { decodeNormaliserState, encodeNormaliserState } from './normaliser-state.js';
+import { storable } from './field-values.js';
+import type { GiftPrices } from './counts/gift-prices.js';
+import { MAPPED_TYPES, WIRE_RULES, type WireRule } from './wire-rules.js';
+import { RecentIds } from './recent-ids.js';
+import { EventBuilder, type RoomOwner, type RoomState } from './event-builder.js';
+
+/** A reconnect replays about 6 messages and a hand-over a few seconds; this is eight minutes of a moderate room. */
+const RECENT_IDS_MAX = 2_048;
+const METHOD_LENGTH_MAX = 128;
+/** Tells that the stream is paused, resumed or over. */
+const STATE_METHOD = 'WebcastControlMessage';
+
+export interface RoomNormaliserOptions extends RoomOwner {
+  /** What {@link RoomNormaliser.takeCarry} gave the last holder. One of another room or version is not used. */
+  carry?: string;
+  /** What the process has learnt of gifts, for those that come without their price; one for all rooms. */
+  prices?: GiftPrices;
+  /** Adds the protobuf of each message to its first event. */
+  keepRaw?: boolean;
+  /** Message ids remembered for telling duplicates. */
+  recentIdsMax?: number;
+  /** What {@link RoomNormaliser.recentIds} gave the last holder. */
+  recentIds?: readonly string[];
+  /** Patterns of the event types wanted; the rest is counted, and not decoded. Absent or empty: all. */
+  types?: readonly string[];
+}
+
+/** Totals since the start of this object. `messages` is the sum of duplicates, filtered messages and those that became events. */
+export interface NormaliserCounters {
+  messages: number;
+  duplicates: number;
+  /** Messages that became `tiktok.live.unknown` because no decoder is known. */
+  unknown: number;
+  /** Messages that became `tiktok.live.unknown` because their payload is broken. */
+  decodeErrors: number;
+  /** Messages of which no event was wanted. */
+  filtered: number;
+  events: number;
+}
+
+assertCatalogComplete(MAPPED_TYPES);
+
+/**
+ * Turns the messages of one room into events: decoded once, duplicates removed, gift streaks and likes counted.
+ * Works in memory and at once; never throws, never drops a wanted message.
+ */
+export class RoomNormaliser {
+  readonly counters: NormaliserCounters = { messages: 0, duplicates: 0, unknown: 0, decodeErrors: 0, filtered: 0, events: 0 };
+  /** Whether the carry that was given is in use. */
+  readonly carried: boolean;
+  private readonly roomId: string;
+  private readonly scope: EventBuilder;
+  private readonly recent: RecentIds;
+  private readonly wanted: ReadonlySet<EventType> | undefined;
+  private readonly keepRaw: boolean;
+
+  constructor(options: RoomNormaliserOptions) {
+    const { creatorId, handle, roomId, userId, types, carry } = options;
+    this.roomId = roomId;
+    this.keepRaw = options.keepRaw ?? false;
+    this.wanted = types && types.length > 0 ? new Set(EVENT_TYPES.filter((type) => matchesType(types, type))) : undefined;
+    this.scope = new EventBuilder({ creatorId, handle, roomId, userId }, (type) => this.wanted?.has(type) ?? true, options.prices);
+    this.recent = new RecentIds(options.recentIdsMax ?? RECENT_IDS_MAX);
+    for (const id of options.recentIds ?? []) this.recent.add(id);
+    this.carried = carry !== undefined && this.restore(carry);
+  }
+
+  /** What the latest messages say of the room. Pause and end are known even where their events are filtered; viewers are not. */
+  get state(): Readonly<RoomState> {
+    return this.scope.state;
+  }
+
+  /** Likes of the room as of the latest like message; never decreases. */
+  get roomLikes(): number {
+    return this.scope.likes.roomLikes;
+  }
+
+  /**
+   * Events of one message, in order; [] for a duplicate or where none is wanted. `receivedAt` is ms. The payload is read
+   * within the call and not kept.
+   */
+  normalise(message: WireMessage, receivedAt: number): EventDraft[] {
+    this.counters.messages++;
+    const { method, msgId, payload } = message;
+    const eventId = messageEventId(this.roomId, msgId, method, payload);
+    const isNew = this.recent.add(eventId.slice(this.roomId.length + 1));
+    if (!isNew) this.counters.duplicates++;
+    // What a holder before this one has said of the stream's end and pauses, this one must still know.
+    if (!isNew && method !== STATE_METHOD) return [];
+    this.scope.begin(eventId, msgId, receivedAt);
+    this.read(WIRE_RULES.get(method), method, payload);
+    const drafts = this.scope.end();
+    if (!isNew) return [];
+    this.counters.events += drafts.length;
+    const first = drafts[0];
+    if (first === undefined) this.counters.filtered++;
+    else if (this.keepRaw) first.raw = Uint8Array.from(payload);
+    return drafts;
+  }
+
+  /** Closes gift runs that were silent for 60 s; call about once a second. Their gifts are counted already, so no event comes of it. */
+  sweep(now: number): EventDraft[] {
+    this.scope.gifts.sweep(now);
+    return [];
+  }
+
+  /** What the next holder must know to count on (gift runs, like totals), or undefined when unchanged since last asked. */
+  takeCarry(): string | undefined {
+    const { gifts, likes } = this.scope;
+    if (!gifts.changed && !likes.changed) return undefined;
+    gifts.changed = false;
+    likes.changed = false;
+    return encodeNormaliserState(this.roomId, likes.carried(), gifts.carried());
+  }
+
+  /** Ids of the latest messages, oldest first, for the next holder in a planned hand-over. */
+  recentIds(): string[] {
+    return this.recent.list();
+  }
+
+  private read(rule: WireRule | undefined, method: string, payload: Uint8Array): void {
+    if (!rule) {
+      this.counters.unknown++;
+      this.unknown(method, payload, 'unmapped');
+    } else if (this.wants(rule, method)) {
+      try {
+        rule.read(payload, this.scope);
+      } catch {
+        // Every byte of it is TikTok's or the network's: it is counted, kept as an event, and shown by its counter.
+        this.counters.decodeErrors++;
+        this.unknown(method, payload, 'undecodable');
+      }
+    }
+  }
+
+  /** The end of a stream and its pause are always read: the session depends on them. */
+  private wants(rule: WireRule, method: string): boolean {
+    return this.wanted === undefined || method === STATE_METHOD || rule.types.some((type) => this.wanted?.has(type));
+  }
+
+  private unknown(method: string, payload: Uint8Array, reason: 'unmapped' | 'undecodable'): void {
+    this.scope.restart();
+    const name = storable(method.slice(0, METHOD_LENGTH_MAX));
+    this.scope.emit('tiktok.live.unknown', { method: name, bytes: payload.length, reason });
+  }
+
+  private restore(text: string): boolean {
+    const carry = decodeNormaliserState(text);
+    if (carry?.room !== this.roomId) return false;
+    this.scope.likes.restore(carry.likes);
+    this.scope.gifts.restore(carry);
+    return true;
+  }
+}

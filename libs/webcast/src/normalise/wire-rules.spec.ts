@@ -1,0 +1,27 @@
+import { describe, expect, it } from '@jest/globals';
+import { type EventDraft, isEventType } from '@tributary/events';
+import { catalogProblems, SAMPLE_MS, SAMPLE_ROOM, sampleMessage } from '@tributary/testing';
+import * as proto from 'tiktok-live-proto/v3';
+import type { WireMessage } from '../frame/wire-message.js';
+import { MAPPED_TYPES, WIRE_RULES } from './wire-rules.js';
+import { RoomNormaliser } from './room-normaliser.js';
+
+/** Normalises one message in a new room, and holds each event against the catalog. */
+function eventsOf(message: WireMessage): EventDraft[] {
+  const room = new RoomNormaliser({ creatorId: 'cr_1', handle: 'host', roomId: SAMPLE_ROOM });
+  const drafts = room.normalise(message, SAMPLE_MS + 150);
+  expect(drafts.flatMap(catalogProblems)).toEqual([]);
+  return drafts;
+}
+
+describe('the map of wire types', () => {
+  it('every mapped message yields events of the types its rule names, even when it is empty', () => {
+    expect(WIRE_RULES.size).toBe(62);
+    for (const [method, rule] of WIRE_RULES) {
+      const { msgId, payload } = sampleMessage('WebcastSpeakerMessage', proto.WebcastSpeakerMessage, {});
+      const types = eventsOf({ method, msgId, payload }).map(({ type }) => type);
+      expect([method, types.length > 0 && types.every((type) => rule.types.some((known) => known === type))]).toEqual([method, true]);
+    }
+    expect(MAPPED_TYPES.every(isEventType)).toBe(true);
+  });
+});

@@ -21,6 +21,7 @@ import { IngestMetrics } from './status/ingest-metrics.js';
 import { LostEvents } from './status/lost-events.js';
 import { PollDesk } from './discovery/liveness-poller.js';
 import { SESSION_TIMING, type SessionServices } from './session/session-services.js';
+import { ProxyRoutes } from './signing/proxy-routes.js';
 import { SignDesk } from './signing/sign-scheduler.js';
 import { Supervisor } from './handover/supervisor.js';
 
@@ -59,6 +60,7 @@ export class Worker {
   readonly name: string;
   private readonly supervisor: Supervisor;
   private readonly polls: PollDesk;
+  private readonly proxies: ProxyRoutes;
   private readonly producer: InboxProducer;
   private readonly pressure: BackPressure;
   private readonly lost: LostEvents;
@@ -101,6 +103,7 @@ export class Worker {
       handleOf: (id) => this.supervisor.handleOf(id),
     });
     const observed = new IngestMetrics(metrics);
+    this.proxies = new ProxyRoutes(config, logger);
     const services = this.services(producer, observed);
     this.polls = services.polls;
     const place = { redis, prefix: config.redisPrefix };
@@ -163,6 +166,7 @@ export class Worker {
     this.pressure.stop();
     await this.supervisor.stop();
     await this.polls.stop();
+    this.proxies.close();
     this.lost.tell();
     const isConfirmed = await this.producer.confirmed(AbortSignal.timeout(CONFIRM_MS));
     clearTimeout(secure);
@@ -189,6 +193,7 @@ export class Worker {
     const signer = this.options.signer ?? new HttpSigner({ url: config.signerUrl, apiKey: config.signerKey });
     const box = config.creatorSecretKey === '' ? undefined : new SecretBox(config.creatorSecretKey, 'CREATOR_SECRET_KEY');
     const secrets: SessionServices['secrets'] = (creator) => openSecrets(box, creator);
+    const routes = this.proxies;
     const signs = new SignDesk({ signer, perMinuteMax: config.signPerMinute, clock, secrets });
     const resolver = new RoomResolver({
       webUrl: config.tiktokWebUrl,
@@ -197,7 +202,12 @@ export class Worker {
       timeoutMs: POLL_TIMEOUT_MS,
       signRoomId: (uniqueId, signal) => signs.roomId(uniqueId, signal),
     });
-    const polls = new PollDesk({ resolver, perSecondMax: config.pollsPerSecond, clock, dispatcher: proxyDispatcher });
+    const polls = new PollDesk({
+      resolver,
+      perSecondMax: config.pollsPerSecond,
+      clock,
+      dispatcher: (proxy) => proxyDispatcher(routes.to(proxy)),
+    });
     const prices = new GiftPrices();
     const allowedHosts = simulatorHosts([config.tiktokWebUrl, config.tiktokWebcastUrl, config.tiktokSocketUrl]);
     return {
@@ -213,7 +223,7 @@ export class Worker {
       link: (link) => {
         const session: RoomConnection = new RoomConnection({
           ...link,
-          proxy: link.bundle.proxy,
+          proxy: link.bundle.proxy === undefined ? undefined : routes.to(link.bundle.proxy),
           logger,
           allowedHosts,
           onOpen: () => {

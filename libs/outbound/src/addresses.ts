@@ -1,4 +1,5 @@
 import { BlockList, isIP } from 'node:net';
+import { networkInterfaces } from 'node:os';
 
 /** Whether a connection that a caller asked for may go to an address. */
 export type AddressVerdict = 'allowed' | 'denied';
@@ -6,8 +7,10 @@ export type AddressVerdict = 'allowed' | 'denied';
 export interface AddressPolicyOptions {
   /** CIDRs of private networks that the operator lets callers reach, e.g. `127.0.0.0/8`. */
   allowCidrs?: readonly string[];
-  /** Ports that stay closed on addresses which only `allowCidrs` opens: the system's own. */
+  /** Ports that stay closed on addresses which only `allowCidrs` opens, and on this machine's public ones: the system's own. */
   ownPorts?: readonly number[];
+  /** Addresses of this machine; those of its interfaces when missing. */
+  ownAddresses?: () => readonly string[];
 }
 
 /** What is not on the public internet, from the IANA special-purpose registries. */
@@ -53,13 +56,15 @@ const VERDICTS_MAX = 10_000;
 export class AddressPolicy {
   private readonly opened: Networks;
   private readonly ownPorts: ReadonlySet<number>;
+  private readonly ownAddresses: () => readonly string[];
   /** Verdicts by address and port: they do not change, and every connection asks. */
   private readonly verdicts = new Map<string, AddressVerdict>();
 
   /** @throws Error naming a CIDR that is none. */
-  constructor({ allowCidrs = [], ownPorts = [] }: AddressPolicyOptions = {}) {
+  constructor({ allowCidrs = [], ownPorts = [], ownAddresses = interfaceAddresses }: AddressPolicyOptions = {}) {
     this.opened = new Networks(allowCidrs);
     this.ownPorts = new Set(ownPorts);
+    this.ownAddresses = ownAddresses;
   }
 
   /** @param address an IP address as text, without brackets */
@@ -91,9 +96,15 @@ export class AddressPolicy {
 
   private judgeOne(address: string, family: 'ipv4' | 'ipv6', port: number): AddressVerdict {
     if (metadata.has(address, family)) return 'denied';
+    // A server that listens on every address would be reached by the public one as well.
+    if (this.ownPorts.has(port) && this.ownAddresses().includes(address)) return 'denied';
     if (this.opened.has(address, family)) return this.ownPorts.has(port) ? 'denied' : 'allowed';
     return denied.has(address, family) && !carvedOut.has(address, family) ? 'denied' : 'allowed';
   }
+}
+
+function interfaceAddresses(): string[] {
+  return Object.values(networkInterfaces()).flatMap((all) => (all ?? []).map(({ address }) => address));
 }
 
 /** Whether a text is an IPv4 or IPv6 network such as `10.0.0.0/8`. */

@@ -5,6 +5,7 @@ export { HealthController, Metrics, Readiness, type ReadinessCheck } from './hea
 export { allows, hashKey, KeyProjection, type KeyRecord, newKey, type Scope, SCOPES } from './keys.js';
 export { createLogger, type Logger } from './logging.js';
 export { LuaScript } from './lua-script.js';
+export { ownPorts } from './own-ports.js';
 export { createPool, waitForPostgres } from './postgres.js';
 export { allowLong, connectClient } from './postgres-client.js';
 export { createValidationPipe, type FieldProblem, Problem, ProblemFilter } from './problem.js';

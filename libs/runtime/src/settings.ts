@@ -97,6 +97,11 @@ export class Config {
   @Matches(/^[0-9A-Fa-f.:]+\/\d{1,3}$/, { each: true, message: 'expected networks such as 10.1.0.0/16, separated by commas' })
   webhookAllowCidrs: string[] = [];
 
+  @Setting('PROXY_ALLOW_CIDRS', 'private networks that proxies of creators may be in, such as `10.1.0.0/16`; none by default')
+  @Transform(list)
+  @Matches(/^[0-9A-Fa-f.:]+\/\d{1,3}$/, { each: true, message: 'expected networks such as 10.1.0.0/16, separated by commas' })
+  proxyAllowCidrs: string[] = [];
+
   @Setting('WEBHOOK_ORIGIN', 'name by which webhooks introduce themselves when they ask a receiver for its consent')
   @Matches(/^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/i)
   webhookOrigin = 'tributary.localhost';

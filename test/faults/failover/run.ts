@@ -112,6 +112,7 @@ function environment(): Record<string, string> {
     SILENCE_MS: String(SILENCE_MS),
     WEBHOOK_SECRET_KEY: key(),
     WEBHOOK_ALLOW_CIDRS: '127.0.0.0/8',
+    PROXY_ALLOW_CIDRS: '127.0.0.0/8',
     CREATOR_SECRET_KEY: key(),
   };
 }

@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { CreatorProjection, openSecrets } from '@tributary/creators';
+import { AddressPolicy, Gate, NameResolver } from '@tributary/outbound';
 import { Config, SecretBox } from '@tributary/runtime';
-import { waitFor } from '@tributary/testing';
+import { INSIDE_SPELLINGS, INSIDE_V4, INSIDE_V6, waitFor } from '@tributary/testing';
 import { CreatorOptionsKeeper } from './creator-options.js';
 import { ApiUnderTest, type ProblemBody } from '../testing/api-under-test.js';
 
@@ -62,12 +63,12 @@ describe('session cookie and proxy of a creator', () => {
     await waitFor(async () => (await projection.read())?.creators.some(({ options }) => options.types));
     expect(await opened('secret.two')).toEqual({ sessionCookie: COOKIE, proxy: `${PROXY}/` });
     expect(
-      (await patch('secret.two', { sessionCookie: 'ffffffffffffffffffffffffffffffff', proxy: 'https://10.0.0.9:3128' })).body.options,
+      (await patch('secret.two', { sessionCookie: 'ffffffffffffffffffffffffffffffff', proxy: 'https://8.8.8.8:3128' })).body.options,
     ).toEqual({
       sessionCookie: true,
-      proxy: 'https://10.0.0.9:3128',
+      proxy: 'https://8.8.8.8:3128',
     });
-    await willOpen('secret.two', { sessionCookie: 'sessionid=ffffffffffffffffffffffffffffffff', proxy: 'https://10.0.0.9:3128/' });
+    await willOpen('secret.two', { sessionCookie: 'sessionid=ffffffffffffffffffffffffffffffff', proxy: 'https://8.8.8.8:3128/' });
     expect((await patch('secret.two', {})).body.options).toEqual({});
   });
 
@@ -143,10 +144,52 @@ describe('an api without a key for secrets', () => {
       expect(answer.body.detail).toContain('CREATOR_SECRET_KEY');
       expect((await add({ raw: true })).status).toBe(201);
       await api.pool.query(`update creators set options = '{"sessionCookie": "c2VhbGVk"}'`);
+      const gate = new Gate(new AddressPolicy(), new NameResolver());
       const start = (creatorSecretKey: string) =>
-        new CreatorOptionsKeeper(Object.assign(new Config(), { creatorSecretKey }), api.pool).onApplicationBootstrap();
+        new CreatorOptionsKeeper(Object.assign(new Config(), { creatorSecretKey }), api.pool, gate).onApplicationBootstrap();
       await expect(start('')).rejects.toThrow('CREATOR_SECRET_KEY is not set');
       await expect(start(KEY)).rejects.toThrow('CREATOR_SECRET_KEY does not open');
+    } finally {
+      await api.stop();
+    }
+  });
+});
+
+describe('the address of a proxy', () => {
+  const proxyOf = (api: ApiUnderTest, proxy: string) =>
+    api.call<ProblemBody>('POST', '/v1/creators', { body: { uniqueId: 'proxied', options: { proxy } } });
+
+  it('is refused where it is not public, in every spelling, and nothing is kept', async () => {
+    const api = await ApiUnderTest.start({ config: { creatorSecretKey: KEY } });
+    try {
+      const { redisUrl, databaseUrl } = api.config;
+      const inside = [
+        ...INSIDE_V4.map((address) => `http://${address}:8080`),
+        ...INSIDE_V6.map((address) => `https://[${address}]:8080`),
+        ...INSIDE_SPELLINGS.map((host) => `http://${host}:8080`),
+        ...[redisUrl, databaseUrl].map((url) => `http://127.0.0.1:${new URL(url).port}`),
+      ];
+      const answers = await Promise.all(inside.map(async (proxy) => ({ proxy, ...(await proxyOf(api, proxy)) })));
+      const taken = answers.filter(({ status, body }) => status !== 400 || body.errors?.[0]?.field !== 'options.proxy');
+      expect(taken.map(({ proxy }) => proxy)).toEqual([]);
+      expect((await api.call<{ data: object[] }>('GET', '/v1/creators')).body.data).toEqual([]);
+      const batch = { creators: [{ uniqueId: 'proxied', options: { proxy: 'http://10.0.0.1:3128' } }] };
+      expect((await api.call<{ data: object[] }>('POST', '/v1/creators/batch', { body: batch })).body.data).toMatchObject([
+        { result: 'invalid', field: 'options.proxy', reason: expect.stringContaining('PROXY_ALLOW_CIDRS') },
+      ]);
+    } finally {
+      await api.stop();
+    }
+  });
+
+  it("may be in a private network that the operator opens, but not at the system's own ports or a metadata service", async () => {
+    const config = { creatorSecretKey: KEY, proxyAllowCidrs: ['127.0.0.0/8', '10.0.0.0/8', '169.254.0.0/16'] };
+    const api = await ApiUnderTest.start({ config });
+    try {
+      expect((await proxyOf(api, 'http://10.0.0.1:3128')).status).toBe(201);
+      const { redisUrl, databaseUrl } = api.config;
+      const closed = [...[redisUrl, databaseUrl].map((url) => `127.0.0.1:${new URL(url).port}`), '169.254.169.254:80', '192.168.0.1:80'];
+      for (const host of closed) expect({ host, status: (await proxyOf(api, `http://${host}`)).status }).toEqual({ host, status: 400 });
     } finally {
       await api.stop();
     }

@@ -1,12 +1,14 @@
-import { Inject, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
+import { Inject, Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
 import { ApiPropertyOptional } from '@nestjs/swagger';
 import { type CreatorOptions, hasSecrets, openSecrets, sealSecret } from '@tributary/creators';
+import type { Gate } from '@tributary/outbound';
 import { Config, SecretBox } from '@tributary/runtime';
 import { HIDDEN, readProxy } from '@tributary/webcast';
 import { IsBoolean, IsString, MaxLength, ValidateIf } from 'class-validator';
 import type pg from 'pg';
 import { POOL } from '../resources.js';
 import { AreEventTypes } from '../validators.js';
+import { PROXY_GATE } from './proxy-gate.js';
 
 /** Absent is fine, null is not. */
 export const Given = () => ValidateIf((_, value) => value !== undefined);
@@ -66,12 +68,13 @@ export interface NewOptions {
 
 /** Reads, seals and checks what creators are monitored with. */
 @Injectable()
-export class CreatorOptionsKeeper implements OnApplicationBootstrap {
+export class CreatorOptionsKeeper implements OnApplicationBootstrap, OnModuleDestroy {
   private readonly box: SecretBox | undefined;
 
   constructor(
     @Inject(Config) config: Config,
     @Inject(POOL) private readonly pool: pg.Pool,
+    @Inject(PROXY_GATE) private readonly gate: Gate,
   ) {
     this.box = config.creatorSecretKey === '' ? undefined : new SecretBox(config.creatorSecretKey, SETTING);
   }
@@ -83,6 +86,23 @@ export class CreatorOptionsKeeper implements OnApplicationBootstrap {
     );
     const opened = rows[0] && openSecrets(this.box, rows[0]);
     if (opened && !opened.ok) throw new Error(`${opened.message}; set the key that it was encrypted with (it belongs in the backup)`);
+  }
+
+  onModuleDestroy(): void {
+    this.gate.close();
+  }
+
+  /**
+   * What {@link read} gave, once it is known where a new proxy leads. A name that nobody resolves now is taken: a worker
+   * judges it when it connects.
+   */
+  async judged(options: NewOptions | OptionProblem): Promise<NewOptions | OptionProblem> {
+    if ('field' in options || !options.secrets.proxy) return options;
+    const url = new URL(options.secrets.proxy.url);
+    const port = Number(url.port) || (url.protocol === 'https:' ? 443 : 80);
+    const vetted = await this.gate.vet({ hostname: url.hostname.replace(/^\[|\]$/g, ''), port });
+    if (vetted.kind === 'open' || vetted.category === 'dns') return options;
+    return problem('proxy', 'a proxy on a public address; the operator can open private networks with PROXY_ALLOW_CIDRS');
   }
 
   /**

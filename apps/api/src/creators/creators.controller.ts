@@ -187,7 +187,9 @@ export class CreatorsController {
   async create(@Body() body: NewCreatorBody, @Res({ passthrough: true }) reply: FastifyReply): Promise<CreatorView> {
     const name = readUniqueId(body.uniqueId);
     if (!name.ok) throw Problem.badField('uniqueId', `a TikTok handle or address: ${name.reason}`);
-    const [added] = await this.registry.add([{ uniqueId: name.uniqueId, options: good(this.options.read(body.options)) }]);
+    const [added] = await this.registry.add([
+      { uniqueId: name.uniqueId, options: good(await this.options.judged(this.options.read(body.options))) },
+    ]);
     void reply.status(added!.result === 'created' ? 201 : 200);
     return (await this.views.of([added!.creator])).views[0]!;
   }
@@ -201,7 +203,7 @@ export class CreatorsController {
   })
   @ApiOkResponse({ type: BatchResult })
   async createMany(@Body() body: CreatorBatchBody): Promise<BatchResult> {
-    const items = body.creators.map((item) => this.readItem(item));
+    const items = await Promise.all(body.creators.map((item) => this.readItem(item)));
     const valid = items.filter((item) => 'uniqueId' in item);
     const added = valid.length > 0 ? await this.registry.add(valid) : [];
     let next = 0;
@@ -290,7 +292,7 @@ export class CreatorsController {
     }
     const before = await this.registry.find(ref);
     if (!before) throw unknownCreator(ref);
-    const options = body.options && good(this.options.read(body.options, before.options));
+    const options = body.options && good(await this.options.judged(this.options.read(body.options, before.options)));
     const creator = await this.registry.update(before.id, { paused: body.paused, options });
     if (!creator) throw unknownCreator(ref);
     return (await this.views.of([creator])).views[0]!;
@@ -315,14 +317,14 @@ export class CreatorsController {
   }
 
   /** One item of a batch: what to add, or why it cannot be. */
-  private readItem(item: unknown): { uniqueId: string; options: NewOptions } | { field: string; reason: string } {
+  private async readItem(item: unknown): Promise<{ uniqueId: string; options: NewOptions } | { field: string; reason: string }> {
     const body = plainToInstance(NewCreatorBody, typeof item === 'string' ? { uniqueId: item } : item);
     if (!(body instanceof NewCreatorBody)) return { field: 'creators', reason: 'expected a handle, or an object with uniqueId' };
     const [error] = validateSync(body, { whitelist: true, forbidNonWhitelisted: true });
     if (error) return firstFault(error);
     const name = readUniqueId(body.uniqueId);
     if (!name.ok) return { field: 'uniqueId', reason: name.reason };
-    const options = this.options.read(body.options);
+    const options = await this.options.judged(this.options.read(body.options));
     return 'field' in options ? { field: options.field, reason: `expected ${options.expected}` } : { uniqueId: name.uniqueId, options };
   }
 }

@@ -10,7 +10,7 @@ import {
 } from '@nestjs/common';
 import { FeedWriter, LogKeys } from '@tributary/log';
 import { AddressPolicy, Gate, NameResolver } from '@tributary/outbound';
-import { Config, createRedis, type Logger, Metrics, Readiness, type SecretBox } from '@tributary/runtime';
+import { Config, createRedis, type Logger, Metrics, ownPorts, Readiness, type SecretBox } from '@tributary/runtime';
 import type { Redis } from 'ioredis';
 import type { Pool } from 'pg';
 import { DeliveryEngine } from '../delivery/engine.js';
@@ -72,15 +72,6 @@ class WebhooksLife implements OnApplicationBootstrap, OnModuleDestroy {
     if (this.engine) await this.engine.stop();
     else await this.http.close();
   }
-}
-
-/** Ports that are this system's own, on this machine: a private network that is opened does not open them. */
-function ownPorts(config: Config): number[] {
-  const ofUrl = (url: string, fallback: number) => Number(new URL(url).port) || fallback;
-  return [
-    ...[config.apiPort, config.signerPort, config.ingestPort, config.simulatorPort],
-    ...[ofUrl(config.redisUrl, 6379), ofUrl(config.databaseUrl, 5432)],
-  ];
 }
 
 /** Webhooks: with the role `http` their REST API, with the role `webhooks` their delivery. */

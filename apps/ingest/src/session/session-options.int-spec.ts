@@ -18,10 +18,11 @@ afterEach(async () => {
 });
 
 /** An HTTP proxy that counts its tunnels. */
-async function startTunnels(): Promise<{ url: string; tunnels: string[] }> {
+async function startTunnels(): Promise<{ url: string; tunnels: string[]; connections: () => number }> {
   const tunnels: string[] = [];
   const sockets = new Set<Socket>();
-  const server: Server = createServer();
+  let connections = 0;
+  const server: Server = createServer().on('connection', () => (connections += 1));
   server.on('connect', (request, client: Socket, head: Buffer) => {
     tunnels.push(request.headers['proxy-authorization'] ?? '');
     const [host = '', port] = (request.url ?? '').split(':');
@@ -37,12 +38,12 @@ async function startTunnels(): Promise<{ url: string; tunnels: string[] }> {
     for (const socket of sockets) socket.destroy();
     await new Promise((resolve) => server.close(resolve));
   });
-  return { url: `http://user:geheim@127.0.0.1:${(server.address() as AddressInfo).port}`, tunnels };
+  return { url: `http://user:geheim@127.0.0.1:${(server.address() as AddressInfo).port}`, tunnels, connections: () => connections };
 }
 
 async function openHouse(rooms: ConstructorParameters<typeof Simulator>[0], settings: object = {}): Promise<House> {
   const simulator = await new Simulator(rooms).start();
-  const house = new House(simulator, testServers().redisUrl, { creatorSecretKey: KEY, ...settings });
+  const house = new House(simulator, testServers().redisUrl, { creatorSecretKey: KEY, proxyAllowCidrs: ['127.0.0.0/8'], ...settings });
   undo.push(() => house.close());
   return house;
 }
@@ -100,6 +101,38 @@ describe('a creator with a session cookie and a proxy of its own', () => {
     house.creators[0]!.options = sealed('cr_own', { proxy: proxy.url });
     await house.publish();
     await waitFor(async () => (await state(house, 'own')) === 'live', { timeoutMs: 20_000 });
+  });
+});
+
+describe('a proxy that is kept, and leads inside', () => {
+  it('is never connected to, and its error is the same for a port that is open and one that is not', async () => {
+    const proxy = await startTunnels();
+    const open = new URL(proxy.url).host;
+    const house = await openHouse(
+      {
+        rooms: [
+          { uniqueId: 'open', rate: 20 },
+          { uniqueId: 'shut', rate: 20 },
+        ],
+      },
+      { proxyAllowCidrs: [] },
+    );
+    await house.monitor('open', 'shut');
+    house.creators[0]!.options = sealed('cr_open', { proxy: `http://${open}` });
+    house.creators[1]!.options = sealed('cr_shut', { proxy: 'http://127.0.0.1:9' });
+    await house.publish();
+    house.start('a');
+    await waitFor(async () => [...(await house.status()).values()].filter(({ lastError }) => lastError).length === 2, {
+      timeoutMs: 20_000,
+    });
+    const [first, second] = [...(await house.status()).values()].map(({ lastError, state: shown }) => ({
+      state: shown,
+      reason: lastError!.reason,
+      message: lastError!.message,
+    }));
+    expect(first).toEqual(second);
+    expect(first!.message).toContain('the proxy cannot be reached');
+    expect(proxy.connections()).toBe(0);
   });
 });
 

@@ -42,7 +42,9 @@ const UNPACKERS: Record<string, Unpack | undefined> = {
 
 /** Connections to the outside, straight or by way of a proxy: then as many as there are requests at once, which lanes bound. */
 export function makeDispatcher(connections: number, proxy: string | undefined): Dispatcher {
-  return proxy === undefined ? new Agent({ connections, keepAliveTimeout: 10_000, connect: { timeout: 5_000 } }) : proxyDispatcher(proxy);
+  return proxy === undefined
+    ? new Agent({ connections, keepAliveTimeout: 10_000, connect: { timeout: 5_000 } })
+    : proxyDispatcher({ url: proxy });
 }
 
 /** HTTP to TikTok and the simulator, and to nobody else: every address is checked, redirects too, and every answer is bounded. */
@@ -85,8 +87,9 @@ export class Upstream {
       return await untilAborted(this.exchange(url, request), signal);
     } catch (error) {
       if (signal.aborted) return { ok: false, reason: 'timeout', message: `${url.host} did not answer in time` };
-      const { code, message } = error as NodeJS.ErrnoException;
-      return { ok: false, reason: 'connect', message: `${url.host} cannot be reached: ${code === 'EPROXY' ? message : (code ?? message)}` };
+      // Of a proxy the operator's own sentence is better than a code: nobody else chose it.
+      const { code, message, detail } = error as NodeJS.ErrnoException & { detail?: string };
+      return { ok: false, reason: 'connect', message: `${url.host} cannot be reached: ${detail ?? code ?? message}` };
     }
   }
 

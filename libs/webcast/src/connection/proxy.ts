@@ -1,12 +1,30 @@
-import { Agent, type ClientRequestArgs, request as httpRequest } from 'node:http';
+import { Agent, type ClientRequest, type ClientRequestArgs, request as httpRequest } from 'node:http';
 import { request as httpsRequest } from 'node:https';
-import { isIP, type Socket } from 'node:net';
+import { isIP, type LookupFunction, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { connect as tlsConnect, type ConnectionOptions } from 'node:tls';
 import { Agent as HttpAgent, buildConnector, type Dispatcher } from 'undici';
 
 /** A proxy as it was given, ready for use; `shown` has no user name and no password. */
 export type ProxyResult = { ok: true; url: string; shown: string } | { ok: false; reason: string };
+
+/** Judges where a proxy may be. */
+export interface ProxyGate {
+  /** Addresses that a host leads to, each of them judged; or that it is closed. */
+  vet(place: { hostname: string; port: number }): Promise<{ kind: 'open'; addresses: string[] } | { kind: 'closed'; category: string }>;
+  /** Whether a connection that was made ends where it may. */
+  admits(address: string | undefined, port: number): boolean;
+}
+
+/** A way through a proxy. */
+export interface ProxyRoute {
+  /** Its address, as {@link readProxy} gave it. */
+  url: string;
+  /** Asked at every connection, for DNS may have changed. Without one the proxy may be anywhere: the operator chose it. */
+  gate?: ProxyGate;
+  /** Hears what went wrong, for the operator's log: errors tell whoever chose the proxy only that it cannot be reached. */
+  onFailure?(detail: string): void;
+}
 
 const LENGTH_MAX = 1_024;
 /** What the proxy may take to open a tunnel, from dialling on; and TLS inside it as long again. */
@@ -37,18 +55,20 @@ export function readProxy(text: string): ProxyResult {
  * wanted it: undici's own ProxyAgent dials again and again, without pause or end, where a proxy accepts and closes. Each
  * request that finds no idle connection opens one, so the caller bounds how many run. Close it when it is no longer used.
  */
-export function proxyDispatcher(url: string): Dispatcher {
+export function proxyDispatcher(route: ProxyRoute): Dispatcher {
   const secure = buildConnector({ timeout: TUNNEL_MS_MAX });
   const connect: buildConnector.connector = (to, callback) => {
     const isSecure = to.protocol === 'https:';
     // undici takes errors with certain codes for ones to dial again after.
-    const fail = (message: string) => callback(new TunnelError(message), null);
-    openTunnel(url, authorityOf(to.hostname, to.port, isSecure), fail, (socket) => {
+    const fail = (detail: string) => callback(new TunnelError(detail), null);
+    openTunnel(route, authorityOf(to.hostname, to.port, isSecure), fail, (socket) => {
       if (!isSecure) return callback(null, socket);
       secure({ ...to, httpSocket: socket }, (...[error, secured]: Parameters<buildConnector.Callback>) => {
         if (error === null) return callback(null, secured);
         socket.destroy();
-        fail(`no TLS through the proxy: ${(error as NodeJS.ErrnoException).code ?? error.message}`);
+        const detail = `no TLS through the proxy: ${(error as NodeJS.ErrnoException).code ?? error.message}`;
+        route.onFailure?.(detail);
+        fail(detail);
       });
     });
   };
@@ -61,7 +81,7 @@ export class TunnelAgent extends Agent {
   readonly protocol: string;
 
   constructor(
-    private readonly proxy: string,
+    private readonly route: ProxyRoute,
     private readonly isSecure: boolean,
   ) {
     super({ keepAlive: false });
@@ -71,19 +91,27 @@ export class TunnelAgent extends Agent {
   override createConnection(options: ClientRequestArgs, callback?: (error: Error | null, stream: Duplex) => void): Duplex | undefined {
     const host = options.host ?? 'localhost';
     openTunnel(
-      this.proxy,
+      this.route,
       authorityOf(host, options.port, this.isSecure),
-      (message) => callback?.(new TunnelError(message), undefined as unknown as Duplex),
+      (detail) => callback?.(new TunnelError(detail), undefined as unknown as Duplex),
       (socket) => callback?.(null, this.isSecure ? secured(socket, host, options as ConnectionOptions) : socket),
     );
     return undefined;
   }
 }
 
-/** The proxy opened no way to the server. */
+/**
+ * The proxy opened no way to the server. The message is the same for every reason: it is shown to whoever chose the address,
+ * and must not tell which ports of a network are open.
+ */
 class TunnelError extends Error {
   override name = 'TunnelError';
   readonly code = 'EPROXY';
+
+  /** @param detail what went wrong; for the operator alone */
+  constructor(readonly detail: string) {
+    super('the proxy cannot be reached');
+  }
 }
 
 function authorityOf(host: string, port: string | number | null | undefined, isSecure: boolean): string {
@@ -91,48 +119,89 @@ function authorityOf(host: string, port: string | number | null | undefined, isS
 }
 
 /** Asks a proxy for a tunnel. Exactly one of `fail` and `open` is called, within {@link TUNNEL_MS_MAX} ms whatever the proxy does. */
-function openTunnel(proxy: string, authority: string, fail: (message: string) => void, open: (socket: Socket) => void): void {
-  const url = new URL(proxy);
+function openTunnel(route: ProxyRoute, authority: string, fail: (detail: string) => void, open: (socket: Socket) => void): void {
+  let isOver = false;
+  let request: ClientRequest | undefined;
+  const end = (detail: string) => {
+    if (isOver) return;
+    isOver = true;
+    clearTimeout(timer);
+    request?.destroy();
+    route.onFailure?.(detail);
+    fail(detail);
+  };
+  // Of the whole attempt: a proxy that sends a byte now and then would never be idle.
+  const timer = setTimeout(() => end(`no tunnel within ${TUNNEL_MS_MAX} ms`), TUNNEL_MS_MAX).unref();
+  const dial = (addresses: string[] | undefined) => {
+    if (isOver) return;
+    request = connectRequest(route, authority, addresses);
+    request.once('connect', (answer, socket: Socket, head: Buffer) => {
+      if (isOver || answer.statusCode !== 200) {
+        socket.on('error', () => undefined).destroy();
+        return end(`the proxy answered ${answer.statusCode}`);
+      }
+      isOver = true;
+      clearTimeout(timer);
+      if (head.length > 0) socket.unshift(head);
+      open(socket);
+    });
+    // A proxy that does not know CONNECT answers like any server.
+    request.once('response', (answer) => {
+      answer.resume();
+      end(`the proxy answered ${answer.statusCode}`);
+    });
+    request.on('error', (error: NodeJS.ErrnoException) => end(error.code ?? error.message));
+    request.once('close', () => end('the proxy closed the connection'));
+    request.end();
+  };
+  if (!route.gate) return dial(undefined);
+  route.gate.vet(placeOf(new URL(route.url))).then(
+    (vetted) =>
+      vetted.kind === 'open'
+        ? dial(vetted.addresses)
+        : end(vetted.category === 'dns' ? 'no address of its name is known' : 'its address is closed'),
+    (error: unknown) => end(error instanceof Error ? error.message : String(error)),
+  );
+}
+
+/** The CONNECT request; its connection goes to one of `addresses` where they are given, and is looked at once more when it stands. */
+function connectRequest({ url: text, gate }: ProxyRoute, authority: string, addresses: string[] | undefined): ClientRequest {
+  const url = new URL(text);
   const credentials = credentialsOf(url);
+  const { hostname, port } = placeOf(url);
   const request = (url.protocol === 'https:' ? httpsRequest : httpRequest)({
-    host: url.hostname.replace(/^\[|\]$/g, ''),
-    port: url.port || (url.protocol === 'https:' ? 443 : 80),
+    host: hostname,
+    port,
     method: 'CONNECT',
     path: authority,
     agent: false,
+    // The name stays what TLS asks for; where it leads was decided by the gate.
+    ...(addresses ? { lookup: lookupOf(addresses) } : {}),
     headers: {
       host: authority,
       ...(credentials === undefined ? {} : { 'proxy-authorization': `Basic ${Buffer.from(credentials).toString('base64')}` }),
     },
   });
-  let isOver = false;
-  const end = (message: string) => {
-    if (isOver) return;
-    isOver = true;
-    clearTimeout(timer);
-    request.destroy();
-    fail(message);
+  if (gate)
+    request.once('socket', (socket) =>
+      socket.once('connect', () => {
+        if (!gate.admits(socket.remoteAddress, port)) request.destroy(new Error('the connection ended at an address that is closed'));
+      }),
+    );
+  return request;
+}
+
+function placeOf(url: URL): { hostname: string; port: number } {
+  return { hostname: url.hostname.replace(/^\[|\]$/g, ''), port: Number(url.port) || (url.protocol === 'https:' ? 443 : 80) };
+}
+
+/** Resolves every name to these addresses. */
+function lookupOf(addresses: string[]): LookupFunction {
+  const all = addresses.map((address) => ({ address, family: isIP(address) }));
+  return (_name, options, callback) => {
+    if (options.all) callback(null, all);
+    else callback(null, all[0]!.address, all[0]!.family);
   };
-  // Of the whole attempt: a proxy that sends a byte now and then would never be idle.
-  const timer = setTimeout(() => end(`the proxy cannot be reached: no tunnel within ${TUNNEL_MS_MAX} ms`), TUNNEL_MS_MAX).unref();
-  request.once('connect', (answer, socket: Socket, head: Buffer) => {
-    if (isOver || answer.statusCode !== 200) {
-      socket.on('error', () => undefined).destroy();
-      return end(`the proxy answered ${answer.statusCode}`);
-    }
-    isOver = true;
-    clearTimeout(timer);
-    if (head.length > 0) socket.unshift(head);
-    open(socket);
-  });
-  // A proxy that does not know CONNECT answers like any server.
-  request.once('response', (answer) => {
-    answer.resume();
-    end(`the proxy answered ${answer.statusCode}`);
-  });
-  request.on('error', (error: NodeJS.ErrnoException) => end(`the proxy cannot be reached: ${error.code ?? error.message}`));
-  request.once('close', () => end('the proxy cannot be reached: it closed the connection'));
-  request.end();
 }
 
 function secured(socket: Socket, host: string, { ca, rejectUnauthorized, servername }: ConnectionOptions): Duplex {

@@ -4,6 +4,7 @@ import { planSocket, type SocketBundle, type SocketPlan } from './socket-plan.js
 import type { SocketLocale } from './browser-params.js';
 import { type FetchResult, type FrameLimits, readFrame } from '../frame/frame.js';
 import { type SocketFailure, type ConnectResult, type EndReason, refusalOf, type ConnectionEnd } from './connection-outcome.js';
+import type { ProxyRoute } from './proxy.js';
 import { openSocket, type RoomSocket } from './webcast-socket.js';
 import { UnreadableFrames } from './unreadable-frames.js';
 import type { WireMessage } from '../frame/wire-message.js';
@@ -78,8 +79,8 @@ export interface RoomConnectionOptions {
   onOpen?(): void;
   /** Hosts besides TikTok's that a bundle may point to, as `host` or `host:port`, also by plain `ws://`. */
   allowedHosts?: readonly string[];
-  /** Address of a proxy, as `readProxy` gave it. */
-  proxy?: string;
+  /** The way through a proxy, where it has one. */
+  proxy?: ProxyRoute;
   locale?: SocketLocale;
   limits?: Readonly<ConnectionLimits>;
 }

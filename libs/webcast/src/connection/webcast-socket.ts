@@ -2,7 +2,7 @@ import type { Socket } from 'node:net';
 import { type WebcastWebSocketConfig, WebcastWebSocketClient } from 'tiktok-live-connector';
 import type { ClientOptions, WebSocket } from 'ws';
 import { ackMessage } from './ack-message.js';
-import { TunnelAgent } from './proxy.js';
+import { type ProxyRoute, TunnelAgent } from './proxy.js';
 
 /** Transport settings of one socket. */
 export interface SocketOptions {
@@ -10,8 +10,8 @@ export interface SocketOptions {
   frameBytesMax: number;
   /** How long a closing handshake may take before the socket is destroyed, in ms. */
   closeTimeoutMs: number;
-  /** Address of a proxy, as `readProxy` gave it. */
-  proxy?: string;
+  /** The way through a proxy, where it has one. */
+  proxy?: ProxyRoute;
 }
 
 const NOTHING = Promise.resolve();

@@ -115,6 +115,12 @@ describe('the guard of webhook URLs', () => {
     expect(() => new AddressPolicy({ allowCidrs: ['10.0.0.0/33'] })).toThrow('10.0.0.0/33');
   });
 
+  it("closes the system's own ports on the public addresses of this machine too, and no other port there", () => {
+    const policy = new AddressPolicy({ ownPorts: [6379], ownAddresses: () => ['8.8.8.8', '2606:4700::1'] });
+    expect([policy.judge('8.8.8.8', 6379), policy.judge('2606:4700::1', 6379)]).toEqual(['denied', 'denied']);
+    expect([policy.judge('8.8.8.8', 443), policy.judge('1.1.1.1', 6379)]).toEqual(['allowed', 'allowed']);
+  });
+
   it('takes a redirect for an answer and follows it nowhere', async () => {
     const opened = new GuardedHttp({ gate: new Gate(new AddressPolicy({ allowCidrs: ['127.0.0.0/8'] }), names) });
     const redirecting = createServer((_, response) => {

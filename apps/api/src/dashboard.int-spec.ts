@@ -2,7 +2,7 @@ import { readdirSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { EVENT_TYPES, type Envelope } from '@tributary/events';
 import { ApiUnderTest, draft } from './testing/api-under-test.js';
-import { FAILURE_CATEGORIES } from './webhooks/guard/outcome.js';
+import { FAILURE_CATEGORIES } from './outbound/outcome.js';
 
 /** Addresses that are a name or an example in a field, and are never asked. */
 const SHOWN = new Set(['http://www.w3.org/2000/svg', 'https://www.tiktok.com/@another/live', 'https://example.com/hooks']);

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Pool } from 'pg';
-import type { EndpointState } from '../webhooks/endpoint.js';
+import type { EndpointState } from './endpoint/endpoint.js';
 
 /** An endpoint that the database says this process holds. */
 export interface HeldRow {
@@ -9,7 +9,7 @@ export interface HeldRow {
   state: EndpointState;
 }
 
-/** What the database says of claims. */
+/** Claims as the database has them. */
 export interface ClaimsView {
   held: HeldRow[];
   /** Processes that serve endpoints and are alive. */
@@ -20,7 +20,7 @@ export interface ClaimsView {
 }
 
 const CLAIM = `
-update webhook_readers r set claimed_by = $2
+update webhook_cursors r set claimed_by = $2
 from webhook_endpoints e
 where r.id = $1 and e.id = $1 and e.state = 'enabled' and e.deleted_at is null
   and (r.claimed_by is null or r.claimed_by = $2 or ($3 and not exists (
@@ -29,7 +29,7 @@ returning r.id`;
 
 /** Endpoints that should be served and are not: new, resumed, released, or held by a process that died. */
 const UNCLAIMED = `
-select e.id from webhook_endpoints e join webhook_readers r on r.id = e.id
+select e.id from webhook_endpoints e join webhook_cursors r on r.id = e.id
 where e.state = 'enabled' and e.deleted_at is null
   and not exists (select from webhook_runners w where w.id = r.claimed_by and w.alive_until > now())
 order by e.id limit $1`;
@@ -56,7 +56,7 @@ export class EndpointClaims {
   }
 
   /**
-   * Says in the database that this process lives for another `ttlMs`, and reads what it holds.
+   * Writes that this process lives for another `ttlMs`, and reads what it holds.
    * A process that was not alive is so again only after {@link confirm}: others may have taken its endpoints.
    */
   async renew(): Promise<ClaimsView> {
@@ -82,11 +82,11 @@ export class EndpointClaims {
     this.confirmedAt = began;
   }
 
-  /** What the database says of claims now. */
+  /** Reads claims. */
   async view(): Promise<ClaimsView> {
     const [held, counts] = await Promise.all([
       this.pool.query<HeldRow>(
-        `select e.id, e.version::float8 as version, e.state from webhook_endpoints e join webhook_readers r on r.id = e.id
+        `select e.id, e.version::float8 as version, e.state from webhook_endpoints e join webhook_cursors r on r.id = e.id
          where r.claimed_by = $1 and e.deleted_at is null`,
         [this.runner],
       ),
@@ -108,19 +108,19 @@ export class EndpointClaims {
   /** Claims an endpoint that nobody alive holds. @returns whether this process holds it now */
   async claim(id: string): Promise<boolean> {
     if (!this.isAlive) return false;
-    // After an outage of the database everybody looks dead: only who has renewed for a full TTL may say so of others.
+    // After an outage of the database every process looks dead. Only one that has renewed for a full TTL may take from others.
     const takeOver = this.renewingSince !== undefined && performance.now() - this.renewingSince >= this.ttlMs;
     const { rowCount } = await this.pool.query(CLAIM, [id, this.runner, takeOver]);
     return rowCount === 1;
   }
 
   async release(ids: readonly string[]): Promise<void> {
-    await this.pool.query('update webhook_readers set claimed_by = null where id = any($1) and claimed_by = $2', [ids, this.runner]);
+    await this.pool.query('update webhook_cursors set claimed_by = null where id = any($1) and claimed_by = $2', [ids, this.runner]);
   }
 
   /** Ends this process's part: whatever it still holds is free at once. */
   async leave(): Promise<void> {
-    await this.pool.query('update webhook_readers set claimed_by = null where claimed_by = $1', [this.runner]);
+    await this.pool.query('update webhook_cursors set claimed_by = null where claimed_by = $1', [this.runner]);
     await this.pool.query('delete from webhook_runners where id = $1', [this.runner]);
   }
 

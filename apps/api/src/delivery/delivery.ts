@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import type { Entry } from '../webhooks/entry.js';
+import type { OutboundEvent } from './request/outbound-events.js';
 
 /**
  * Where a delivery is on its way:
@@ -29,7 +29,7 @@ export interface Delivery {
   /** Its part of a planned batch, until its first attempt is recorded: from then on it has a row of its own. */
   planned?: { readonly seqs: readonly number[]; readonly batch: PlannedBatch };
   /** Its events, kept from the plan to the first attempt; later attempts read them anew, because events can be erased. */
-  events?: readonly Entry[];
+  events?: readonly OutboundEvent[];
 }
 
 /** A row of `webhook_planned_batches`: deliveries that were planned in one step of a cursor. */

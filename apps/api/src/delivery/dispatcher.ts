@@ -1,13 +1,13 @@
 import { type Logger, reasonOf } from '@tributary/runtime';
-import { type Attempt, Sender } from '../webhooks/attempt.js';
-import { type DisabledReason, type Endpoint, judgeOf } from '../webhooks/endpoint.js';
-import type { Entry, WantedDelivery } from '../webhooks/entry.js';
-import type { GuardedHttp } from '../webhooks/guard/guarded-http.js';
-import type { Outcome } from '../webhooks/guard/outcome.js';
-import { type SendGate, TokenBucket } from '../webhooks/pace.js';
-import { nextStep, type RetryPolicy } from '../webhooks/retry.js';
+import { type Attempt, AttemptSender } from './request/attempt.js';
+import { type DisabledReason, type Endpoint, eventTest } from './endpoint/endpoint.js';
+import type { OutboundEvent, WantedDelivery } from './request/outbound-events.js';
+import type { GuardedHttp } from '../outbound/guarded-http.js';
+import type { Outcome } from '../outbound/outcome.js';
+import { type FairSemaphore, TokenBucket } from './limits.js';
+import { nextStep, type RetryPolicy } from './request/retry-policy.js';
 import type { Delivery } from './delivery.js';
-import { EndpointHealth, type StoredHealth } from './endpoint-health.js';
+import { EndpointHealth, type StoredHealth } from './endpoint/endpoint-health.js';
 import type { Recorder, Result } from './recorder.js';
 import { allOf, type DeliveryStream, type Streams } from './stream.js';
 
@@ -15,14 +15,14 @@ import { allOf, type DeliveryStream, type Streams } from './stream.js';
 export interface DispatcherParts {
   http: GuardedHttp;
   /** Bounds the requests of the process. */
-  gate: SendGate;
+  sends: FairSemaphore;
   policy: RetryPolicy;
   recorder: Recorder;
   logger: Logger;
   /** Whether this process still holds its claims: nothing is sent when it may have lost them. */
   isAlive(): boolean;
   /** The events of a delivery that still exist; undefined when the database does not know it. */
-  loadEvents(wanted: WantedDelivery): Promise<readonly Entry[] | undefined>;
+  loadEvents(wanted: WantedDelivery): Promise<readonly OutboundEvent[] | undefined>;
   observe(attempt: { outcome: Outcome; state: Result['state']; events: number; lateMs: number }): void;
 }
 
@@ -41,7 +41,7 @@ const SHED_MS = 5_000;
 const RETRY_MS = 1_000;
 const UNRECORDED_MAX = 2_000;
 const UNRECORDED_WAIT_MS = 20;
-/** Longer waits are cut: a timer of more than 24 days would fire at once. */
+/** The longest wait of a timer: one of more than 24 days would fire at once. */
 const TIMER_MS_MAX = 3_600_000;
 
 /**
@@ -50,8 +50,8 @@ const TIMER_MS_MAX = 3_600_000;
  */
 export class Dispatcher {
   readonly health: EndpointHealth;
-  private sender: Sender;
-  private wants: (event: Entry['event']) => boolean;
+  private sender: AttemptSender;
+  private wants: (event: OutboundEvent['event']) => boolean;
   private bucket: TokenBucket | undefined;
   private onWire = 0;
   private paused = false;
@@ -74,8 +74,8 @@ export class Dispatcher {
     private readonly streams: () => Streams,
   ) {
     this.health = new EndpointHealth(stored, concurrencyOf(endpoint), parts.policy);
-    this.sender = new Sender(endpoint, parts.http);
-    this.wants = judgeOf(endpoint);
+    this.sender = new AttemptSender(endpoint, parts.http);
+    this.wants = eventTest(endpoint);
     this.bucket = bucketOf(endpoint);
   }
 
@@ -109,8 +109,8 @@ export class Dispatcher {
   /** Takes over changed settings and goes on. */
   resume(endpoint: Endpoint, stored: StoredHealth): void {
     this.endpoint = endpoint;
-    this.sender = new Sender(endpoint, this.parts.http);
-    this.wants = judgeOf(endpoint);
+    this.sender = new AttemptSender(endpoint, this.parts.http);
+    this.wants = eventTest(endpoint);
     this.bucket = bucketOf(endpoint);
     this.health.reset(concurrencyOf(endpoint), stored);
     this.finished = undefined;
@@ -118,11 +118,11 @@ export class Dispatcher {
     this.wake();
   }
 
-  /** Ends it; resolves when nothing of it is on the wire. What is still out after `waitMs` is not judged any more. */
+  /** Ends it; resolves when nothing of it is on the wire. What is still out after `waitMs` is not recorded any more. */
   async stop(waitMs: number): Promise<void> {
     this.stopped = true;
     clearTimeout(this.timer);
-    this.parts.gate.forget(this);
+    this.parts.sends.cancelWait(this);
     if (this.onWire === 0) return;
     let timer: NodeJS.Timeout | undefined;
     await Promise.race([
@@ -160,7 +160,7 @@ export class Dispatcher {
           waitMs = Math.min(waitMs, limit);
           break;
         }
-        const delivery = this.parts.gate.enter(this, this.dispatch) ? stream.queue.take(now) : undefined;
+        const delivery = this.parts.sends.tryAcquire(this, this.dispatch) ? stream.queue.take(now) : undefined;
         if (!delivery) {
           this.bucket?.giveBack();
           stream.bucket?.giveBack();
@@ -183,7 +183,7 @@ export class Dispatcher {
     const sent = await this.attempt(stream, delivery);
     this.onWire -= 1;
     if (!this.abandoned) await this.conclude(stream, delivery, sent);
-    this.parts.gate.leave(this);
+    this.parts.sends.release(this);
     if (this.onWire === 0) this.idle?.();
     // Its place is taken before other answers are looked at: they wait, and the receiver has work meanwhile.
     if (!this.paused && !this.stopped) this.sendReady(Date.now());

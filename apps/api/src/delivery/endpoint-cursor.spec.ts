@@ -2,8 +2,8 @@ import { describe, expect, it } from '@jest/globals';
 import type { StoredEvent } from '@tributary/events';
 import { waitFor } from '@tributary/testing';
 import type { EventFilter } from '../store/filter.js';
-import { Entry, type EntryReader } from '../webhooks/entry.js';
-import { silent } from '../webhooks/testing.js';
+import { OutboundEvent, type OutboundEventReader } from './request/outbound-events.js';
+import { silent } from './testing.js';
 import { EndpointCursor, type EndpointCursorOptions } from './endpoint-cursor.js';
 import { LiveTail } from './live-tail.js';
 
@@ -49,7 +49,7 @@ class FakeLog {
     }
   }
 
-  page: EntryReader['page'] = async (filter, { after, to, limit }) => {
+  page: OutboundEventReader['page'] = async (filter, { after, to, limit }) => {
     const upTo = Math.min(to, this.events.length);
     const found = this.events.filter(
       ({ seq, creatorId, type }) =>
@@ -58,7 +58,7 @@ class FakeLog {
         (!filter.creatorIds || filter.creatorIds.includes(creatorId)) &&
         (!filter.types || filter.types.includes(type)),
     );
-    const entries = found.slice(0, limit).map((one) => new Entry(one, () => ''));
+    const entries = found.slice(0, limit).map((one) => new OutboundEvent(one, () => ''));
     return { entries, reached: found.length > limit ? entries.at(-1)!.seq : Math.max(after, upTo), oldest: 1, generation: 1 };
   };
 }

@@ -1,6 +1,6 @@
 import type { EventFilter } from '../store/filter.js';
-import type { Entry, EntryReader } from '../webhooks/entry.js';
-import type { Batch } from '../webhooks/endpoint.js';
+import type { OutboundEvent, OutboundEventReader } from './request/outbound-events.js';
+import type { Batch } from './endpoint/endpoint.js';
 import type { LiveTail, TailFollower } from './live-tail.js';
 import { type Logger, reasonOf } from '@tributary/runtime';
 
@@ -9,7 +9,7 @@ export interface Step {
   from: number;
   to: number;
   /** Events in log order, by delivery. */
-  groups: Entry[][];
+  groups: OutboundEvent[][];
 }
 
 export interface EndpointCursorOptions {
@@ -23,7 +23,7 @@ export interface EndpointCursorOptions {
   filter: EventFilter;
   batch?: Batch;
   tail: LiveTail;
-  entries: Pick<EntryReader, 'page'>;
+  entries: Pick<OutboundEventReader, 'page'>;
   /** Runs a query, with few others at a time. */
   read(work: () => Promise<void>): Promise<void>;
   /** How many deliveries may be planned now. */
@@ -34,7 +34,7 @@ export interface EndpointCursorOptions {
   requestPlan(): void;
   /** Called when retention has taken events that were not looked at; nothing is read before somebody has seen to it. */
   expired(oldest: number): void;
-  /** Called when the log is in another generation than the position: nothing is read before it was judged anew. */
+  /** Called when the log is in another generation than the position: nothing is read before the endpoint is loaded again. */
   outdated(): void;
   logger: Logger;
 }
@@ -61,7 +61,7 @@ export class EndpointCursor implements TailFollower {
   position: number;
   /** While a step is being committed, no other begins. */
   private moving = false;
-  private pending: { entry: Entry; at: number }[] = [];
+  private pending: { entry: OutboundEvent; at: number }[] = [];
   private readTo: number;
   private following = false;
   private reading = false;
@@ -108,7 +108,7 @@ export class EndpointCursor implements TailFollower {
     return this.pending.length;
   }
 
-  offer(entry: Entry): boolean {
+  offer(entry: OutboundEvent): boolean {
     if (entry.seq <= this.readTo) return true;
     if (this.pending.length >= this.pendingMax) {
       // Nothing after the last one taken was looked at, as far as this cursor is concerned.
@@ -178,7 +178,7 @@ export class EndpointCursor implements TailFollower {
    */
   plan(room: number, now = Date.now()): Step | undefined {
     if (this.moving || this.closed) return undefined;
-    const groups: Entry[][] = [];
+    const groups: OutboundEvent[][] = [];
     const size = this.options.batch?.maxEvents ?? 1;
     let taken = 0;
     while (groups.length < Math.min(room, STEP_MAX) && taken < this.pending.length) {

@@ -1,9 +1,9 @@
 import type { Logger } from '@tributary/runtime';
-import type { DisabledReason, Endpoint } from '../webhooks/endpoint.js';
-import type { EntryReader } from '../webhooks/entry.js';
+import type { DisabledReason, Endpoint } from './endpoint/endpoint.js';
+import type { OutboundEventReader } from './request/outbound-events.js';
 import { Dispatcher, type DispatcherParts } from './dispatcher.js';
 import type { EndpointCursor } from './endpoint-cursor.js';
-import type { EndpointLoad } from './endpoint-load.js';
+import type { EndpointLoad } from './endpoint/endpoint-load.js';
 import type { LiveTail } from './live-tail.js';
 import type { DeliveryPlanner } from './planner.js';
 import { allOf, followingOf, type FollowingStream, type StreamParts, type Streams, streamsOf } from './stream.js';
@@ -11,7 +11,7 @@ import { allOf, followingOf, type FollowingStream, type StreamParts, type Stream
 /** What the pipelines of one process share. */
 export interface PipelineParts extends DispatcherParts {
   tail: LiveTail;
-  entries: Pick<EntryReader, 'page'>;
+  entries: Pick<OutboundEventReader, 'page'>;
   planner: DeliveryPlanner;
   logger: Logger;
   /** Runs a query of a cursor that catches up, with few others at a time. */

@@ -1,18 +1,18 @@
 import { backoffMs, type Logger, pause, reasonOf, type SecretBox } from '@tributary/runtime';
 import type { Pool } from 'pg';
 import { type Loop, startLoop } from '../loop.js';
-import type { DisabledReason, EndpointState } from '../webhooks/endpoint.js';
-import { EntryReader } from '../webhooks/entry.js';
-import type { GuardedHttp } from '../webhooks/guard/guarded-http.js';
-import { DeliveryLoader, Turnstile } from '../webhooks/loader.js';
-import { SendGate } from '../webhooks/pace.js';
-import { type RetryPolicy, RETRY_POLICY } from '../webhooks/retry.js';
+import type { DisabledReason, EndpointState } from './endpoint/endpoint.js';
+import { OutboundEventReader } from './request/outbound-events.js';
+import type { GuardedHttp } from '../outbound/guarded-http.js';
+import { EventLoader, Semaphore } from './request/event-loader.js';
+import { FairSemaphore } from './limits.js';
+import { type RetryPolicy, RETRY_POLICY } from './request/retry-policy.js';
 import { EndpointClaims, type HeldRow } from './claims.js';
-import { loadEndpoint } from './endpoint-load.js';
+import { loadEndpoint } from './endpoint/endpoint-load.js';
 import { EndpointPipeline, type PipelineParts } from './endpoint-pipeline.js';
-import { EndpointStateStore } from './endpoint-state.js';
+import { EndpointStateStore } from './endpoint/endpoint-state.js';
 import { LiveTail } from './live-tail.js';
-import type { DeliveryMetrics } from './metrics.js';
+import type { DeliveryMetrics } from './upkeep/metrics.js';
 import { DeliveryPlanner } from './planner.js';
 import { Recorder } from './recorder.js';
 
@@ -46,7 +46,7 @@ const DROP_WAIT_MS = 60_000;
 
 /** Webhook delivery in one process: serves the endpoints that it has claimed, each with a pipeline, and holds what they share. */
 export class DeliveryEngine {
-  readonly gate: SendGate;
+  readonly sends: FairSemaphore;
   private readonly claims: EndpointClaims;
   private readonly endpointStates: EndpointStateStore;
   private readonly served = new Map<string, EndpointPipeline>();
@@ -68,25 +68,25 @@ export class DeliveryEngine {
   private started = false;
   private share = Infinity;
   /** All endpoints are read again when a generation of the log begins: few at a time. */
-  private readonly loads = new Turnstile(READS_MAX);
+  private readonly loads = new Semaphore(READS_MAX);
 
   constructor(private readonly options: DeliveryEngineOptions) {
     const { pool, hub, http, metrics, logger, sendsMax, policy = RETRY_POLICY, ttlMs = 10_000 } = options;
     this.claims = new EndpointClaims(pool, ttlMs);
     const { runner } = this.claims;
     this.endpointStates = new EndpointStateStore(pool, runner);
-    this.gate = new SendGate(sendsMax);
+    this.sends = new FairSemaphore(sendsMax);
     this.tail = new LiveTail({ hub, renewed: () => this.reloadAll(), logger });
     this.planner = new DeliveryPlanner({ pool, runner, lost: ({ endpointId }) => this.reloadAll(new Set([endpointId])), logger });
     this.recorder = new Recorder({ pool, refused: (ids) => this.reloadAll(ids), logger });
-    const entries = new EntryReader(pool);
-    const loader = new DeliveryLoader(entries);
-    const reads = new Turnstile(READS_MAX);
+    const entries = new OutboundEventReader(pool);
+    const loader = new EventLoader(entries);
+    const reads = new Semaphore(READS_MAX);
     this.parts = {
       tail: this.tail,
       entries,
       http,
-      gate: this.gate,
+      sends: this.sends,
       policy,
       recorder: this.recorder,
       planner: this.planner,
@@ -209,7 +209,7 @@ export class DeliveryEngine {
     // Alone it takes all there are, those that are just being made too.
     this.share = runners > 1 ? Math.ceil(states.enabled / runners) : Infinity;
     await this.reconcile(held, began);
-    // Only now it is known what others have taken over while this process could not say that it lives.
+    // Only now it is known what others have taken over while this process could not renew.
     this.claims.confirm(began);
     this.planner.skip([...this.served.values()].flatMap(({ following }) => following));
     await this.writeHealth();
@@ -230,7 +230,7 @@ export class DeliveryEngine {
     }
   }
 
-  /** Makes what is served here equal to what the database says that this process holds. */
+  /** Makes what is served here equal to the claims in the database. */
   private async reconcile(rows: readonly HeldRow[], began: number): Promise<void> {
     const claimed = new Map(rows.map((row) => [row.id, row]));
     for (const pipeline of [...this.served.values()]) {
@@ -262,7 +262,7 @@ export class DeliveryEngine {
     if (replay?.isFinished && (await this.endpointStates.endReplay(replay.id))) void this.reload(pipeline);
   }
 
-  /** Moves a cursor behind what retention has taken from it, and says so. */
+  /** Moves a cursor behind what retention has taken from it, and publishes an event about it. */
   private async skipExpired(pipeline: EndpointPipeline, oldest: number): Promise<void> {
     pipeline.pause();
     const { logger } = this.options;
@@ -284,9 +284,9 @@ export class DeliveryEngine {
   private async balance(runners: number): Promise<void> {
     const above = this.served.size - this.share;
     if (runners < 2 || above <= slackOf(this.share)) return;
-    const given = [...this.served.values()].filter(({ isQuiet }) => isQuiet).slice(0, Math.ceil(above / 4));
-    for (const pipeline of given) this.drop(pipeline);
-    const ids = given.map(({ id }) => id);
+    const surplus = [...this.served.values()].filter(({ isQuiet }) => isQuiet).slice(0, Math.ceil(above / 4));
+    for (const pipeline of surplus) this.drop(pipeline);
+    const ids = surplus.map(({ id }) => id);
     if (ids.length === 0) return;
     await this.claims.release(ids);
     this.options.wakeElsewhere?.(ids);

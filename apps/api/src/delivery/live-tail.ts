@@ -4,7 +4,7 @@ import { FilterIndex } from '../live/filter-index.js';
 import type { LiveBatch } from '../live/follower.js';
 import type { EventFilter } from '../store/filter.js';
 import type { GenerationStart } from '../store/generations.js';
-import { type Entry, entryOf } from '../webhooks/entry.js';
+import { type OutboundEvent, outboundEventOf } from './request/outbound-events.js';
 
 /** Who wants new events as they are stored. */
 export interface TailFollower {
@@ -12,7 +12,7 @@ export interface TailFollower {
   /** What its position is a number of. */
   readonly generation: number;
   /** Takes an event; false when there is no room, which ends the following. */
-  offer(entry: Entry): boolean;
+  offer(entry: OutboundEvent): boolean;
   /** Called once after a batch in which something was offered. */
   offered(): void;
 }
@@ -24,7 +24,7 @@ export interface LiveTailOptions {
     readonly history: readonly GenerationStart[];
     follow(filter: EventFilter, after: number, signal: AbortSignal, generation: number): AsyncIterable<LiveBatch>;
   };
-  /** Called when another generation of the log began: nobody follows any more, and every reader must judge its position anew. */
+  /** Called when another generation of the log began: nobody follows any more, and every cursor must read its position from the database again. */
   renewed(): void;
   /** Newest events kept, so that a reader that comes from the database finds the place where it goes on. */
   recentEntriesMax?: number;
@@ -41,7 +41,7 @@ export class LiveTail {
   private position = 0;
   /** What `position` is a number of, and all that is remembered belongs to. */
   private of = 0;
-  private recent: Entry[] = [];
+  private recent: OutboundEvent[] = [];
   /** `recent` holds everything after this. */
   private recentAfter = 0;
   private followers = new FilterIndex<TailFollower>();
@@ -108,7 +108,7 @@ export class LiveTail {
           failures = 0;
           if (generation !== this.of) this.renew(generation);
           this.take(
-            events.map((event) => entryOf(event, hub.history, generation)),
+            events.map((event) => outboundEventOf(event, hub.history, generation)),
             seq,
           );
           if (this.farBehind()) break;
@@ -145,7 +145,7 @@ export class LiveTail {
     this.options.renewed();
   }
 
-  private take(entries: Entry[], seq: number): void {
+  private take(entries: OutboundEvent[], seq: number): void {
     const touched = new Set<TailFollower>();
     for (const entry of entries) {
       this.recent.push(entry);
@@ -178,6 +178,6 @@ export class LiveTail {
 }
 
 /** The verdict of the store's filter, for the two parts that an endpoint's filter has. */
-function wants({ creatorIds, types }: EventFilter, { event }: Entry): boolean {
+function wants({ creatorIds, types }: EventFilter, { event }: OutboundEvent): boolean {
   return (!creatorIds || creatorIds.includes(event.creatorId)) && (!types || matchesType(types, event.type));
 }

@@ -28,14 +28,14 @@ const PLAN = `
 with wanted as (
   select * from jsonb_to_recordset($1::jsonb) as w (reader text, endpoint text, version bigint, "from" bigint, "to" bigint, generation bigint)),
 moved as (
-  update webhook_readers r set position = w."to"
-  from wanted w join webhook_readers own on own.id = w.endpoint join webhook_endpoints e on e.id = w.endpoint
+  update webhook_cursors r set position = w."to"
+  from wanted w join webhook_cursors own on own.id = w.endpoint join webhook_endpoints e on e.id = w.endpoint
     join log_head h on h.generation = w.generation and h.seq >= w."to"
   where r.id = w.reader and r.position = w."from" and own.claimed_by = $2
     and e.version = w.version and e.state = 'enabled' and e.deleted_at is null
   returning r.id as reader),
 planned as (
-  insert into webhook_cuts (endpoint_id, id, replay_id, deliveries)
+  insert into webhook_planned_batches (endpoint_id, id, replay_id, deliveries)
   select c.endpoint, c.id, c.replay, c.deliveries
   from jsonb_to_recordset($3::jsonb) as c (reader text, endpoint text, id text, replay text, deliveries jsonb)
   join moved using (reader))

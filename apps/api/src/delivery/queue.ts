@@ -53,7 +53,7 @@ export class DeliveryQueue {
     this.ahead = ahead.min;
   }
 
-  /** Takes up deliveries that were just planned, and judges by whether the last ones were used up how many should be planned ahead. */
+  /** Takes up deliveries that were just planned, and decides how many to plan ahead: more when the last ones were used up too early. */
   accept(deliveries: readonly Delivery[], now = Date.now()): void {
     const { min, max } = this.bounds;
     if (now - this.acceptedAt > SLOW_MS) this.ahead = min;

@@ -1,8 +1,8 @@
 import type { Logger } from '@tributary/runtime';
 import type { Pool } from 'pg';
-import type { AttemptText } from '../webhooks/attempt.js';
+import type { AttemptText } from './request/attempt.js';
 import type { Delivery, EndState } from './delivery.js';
-import { GroupCommit } from './group-commit.js';
+import { GroupCommit } from './upkeep/group-commit.js';
 
 /** What came of an attempt, as it is recorded. Its delivery may go on meanwhile: nothing of it is read again but what is `planned`. */
 export interface Result {
@@ -130,7 +130,7 @@ export class Recorder {
  */
 export async function removeRecordedBatches(pool: Pool, batches: readonly BatchKey[]): Promise<void> {
   await pool.query(
-    `delete from webhook_cuts c using unnest($1::text[], $2::text[]) as w (endpoint_id, id)
+    `delete from webhook_planned_batches c using unnest($1::text[], $2::text[]) as w (endpoint_id, id)
      where c.endpoint_id = w.endpoint_id and c.id = w.id and not exists (
        select from jsonb_array_elements(c.deliveries) as d (value)
        where not exists (select from webhook_deliveries x where x.endpoint_id = c.endpoint_id and x.id = d.value ->> 0))`,

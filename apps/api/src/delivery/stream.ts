@@ -1,8 +1,8 @@
-import { TokenBucket } from '../webhooks/pace.js';
-import { type Endpoint, filterOf } from '../webhooks/endpoint.js';
+import { TokenBucket } from './limits.js';
+import { type Endpoint, filterOf } from './endpoint/endpoint.js';
 import type { Delivery } from './delivery.js';
 import { EndpointCursor, type EndpointCursorOptions } from './endpoint-cursor.js';
-import type { EndpointLoad, OpenDelivery } from './endpoint-load.js';
+import type { EndpointLoad, OpenDelivery } from './endpoint/endpoint-load.js';
 import { DeliveryQueue, type Lookahead } from './queue.js';
 
 /** One of the ways in which events come to an endpoint: the log as it grows, a replay, and deliveries that were retried by hand. */

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { createPool } from '@tributary/runtime';
 import { startPostgres, type SuiteServer } from '@tributary/testing';
 import type { Pool } from 'pg';
-import { EntryReader } from '../webhooks/entry.js';
+import { OutboundEventReader } from '../delivery/request/outbound-events.js';
 import { Committer } from './committer.js';
 import { DayPartitions } from './days.js';
 import { EventStore } from './event-store.js';
@@ -91,7 +91,7 @@ describe('three years of days', () => {
     for await (const events of new EventStore(pool).stream({})) exported += events.length;
     expect(exported).toBe(ROWS);
     expect(await new LogRanges(pool).positionAt(new Date(dayAt(100)))).toBe(100 * PER_DAY);
-    const entries = new EntryReader(pool);
+    const entries = new OutboundEventReader(pool);
     let delivered = 0;
     for (let after = 0; after < ROWS;) {
       const page = await entries.page({}, { after, to: Infinity, limit: 1_000 });

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { createPool } from '@tributary/runtime';
 import { createDatabase } from '@tributary/testing';
 import type pg from 'pg';
-import { EntryReader } from '../webhooks/entry.js';
+import { OutboundEventReader } from '../delivery/request/outbound-events.js';
 import { DayPartitions } from './days.js';
 import { EventStore } from './event-store.js';
 import { migrate } from './migrate.js';
@@ -35,7 +35,7 @@ afterAll(async () => {
 
 describe('many days over each other', () => {
   it('a webhook reader gets past them', async () => {
-    const entries = new EntryReader(pool);
+    const entries = new OutboundEventReader(pool);
     const seen: number[] = [];
     for (let after = 0, steps = 0; after < ROWS && steps < 200; steps++) {
       const page = await entries.page({}, { after, to: Infinity, limit: 100 });

@@ -4,7 +4,7 @@ import type { Pool } from 'pg';
 import { SessionStore } from '../sessions/session-store.js';
 import { type LargeLog, startLargeLog } from '../testing/large-log.js';
 import { type Plan, planOf, recordStatements } from '../testing/plans.js';
-import { EntryReader } from '../webhooks/entry.js';
+import { OutboundEventReader } from '../delivery/request/outbound-events.js';
 import { EventStore } from './event-store.js';
 import type { EventFilter } from './filter.js';
 import { LogRanges } from './log-ranges.js';
@@ -132,11 +132,16 @@ describe('every query over five million events', () => {
       'catch-up': (recording, after) => new EventStore(recording).query({}, { after, order: 'asc', limit: 500 }),
       'an export page': (recording, after) =>
         new EventStore(recording).query({}, { after, before: log.rows + 1, order: 'asc', limit: 1_000 }),
-      deliveries: (recording, after) => new EntryReader(recording).page({}, { after, to: Infinity, limit: 500 }),
+      deliveries: (recording, after) => new OutboundEventReader(recording).page({}, { after, to: Infinity, limit: 500 }),
       'deliveries of creators': (recording, after) =>
-        new EntryReader(recording).page({ creatorIds: creators(5), types: ['tiktok.live.*'] }, { after, to: after + 50_000, limit: 500 }),
+        new OutboundEventReader(recording).page(
+          { creatorIds: creators(5), types: ['tiktok.live.*'] },
+          { after, to: after + 50_000, limit: 500 },
+        ),
       'deliveries tried again': (recording, after) =>
-        new EntryReader(recording).ofDeliveries([{ endpointId: 'ep', id: 'd', generation, seqs: [after + 1, after + 2, after + 9_000] }]),
+        new OutboundEventReader(recording).ofDeliveries([
+          { endpointId: 'ep', id: 'd', generation, seqs: [after + 1, after + 2, after + 9_000] },
+        ]),
     };
     for (const [name, read] of Object.entries(readers)) {
       const costs: Record<string, number> = {};

@@ -1,5 +1,5 @@
-import type { GuardedHttp } from './guard/guarded-http.js';
-import type { Target } from './guard/target.js';
+import type { GuardedHttp } from '../outbound/guarded-http.js';
+import type { Target } from '../outbound/target.js';
 
 /** What a receiver says when it is asked for its consent (CloudEvents HTTP 1.1 Web Hooks, "abuse protection"). */
 export type Consent = { kind: 'granted'; ratePerSecond?: number } | { kind: 'refused'; reason: string };

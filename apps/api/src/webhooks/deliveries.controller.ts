@@ -32,8 +32,8 @@ import {
 } from './delivery-view.js';
 import { ReplayBody, RetryBody } from './endpoint-body.js';
 import { EndpointStore } from './endpoint-store.js';
-import { Nudges } from './nudges.js';
-import { WebhooksOn } from './on.guard.js';
+import { ChangeNotifier } from '../delivery/upkeep/change-notifier.js';
+import { WebhooksEnabledGuard } from './webhooks-enabled.guard.js';
 import { ReplayStore } from './replay-store.js';
 import { unknownEndpoint } from './webhooks.controller.js';
 
@@ -69,7 +69,7 @@ class DeliveryQuery extends PageQuery {
 /** What was sent to an endpoint, and what is sent again. */
 @ApiTags('webhooks')
 @Needs('webhooks:write')
-@UseGuards(WebhooksOn)
+@UseGuards(WebhooksEnabledGuard)
 @Controller('v1/webhooks/:id')
 export class DeliveriesController {
   constructor(
@@ -77,7 +77,7 @@ export class DeliveriesController {
     @Inject(DeliveryStore) private readonly store: DeliveryStore,
     @Inject(ReplayStore) private readonly replays: ReplayStore,
     @Inject(EventStore) private readonly events: EventStore,
-    @Inject(Nudges) private readonly nudges: Nudges,
+    @Inject(ChangeNotifier) private readonly notifier: ChangeNotifier,
   ) {}
 
   @Get('deliveries')
@@ -102,7 +102,7 @@ export class DeliveriesController {
   async retryMany(@Param('id') id: string, @Body() body: RetryBody): Promise<RetriedView> {
     await this.known(id);
     const result = await this.store.retryDead(id, { ids: body.ids, since: toDate(body.since), until: toDate(body.until) }, RETRIES_MAX);
-    if (result.retried > 0) this.nudges.nudge(id);
+    if (result.retried > 0) this.notifier.notifyChanged(id);
     return result;
   }
 
@@ -143,7 +143,7 @@ export class DeliveriesController {
       case 'full':
         throw new Problem('limit-reached', `${AGAIN_MAX} deliveries of this endpoint wait to be tried again already`);
       case 'retried':
-        this.nudges.nudge(id);
+        this.notifier.notifyChanged(id);
         return deliveryView(await this.delivery(id, delivery), head);
     }
   }
@@ -163,7 +163,7 @@ export class DeliveriesController {
     if (to <= after) throw Problem.badField(body.until === undefined ? 'since' : 'until', 'a span of time that holds events');
     const started = await this.replays.start(id, { after, to, ratePerSecond: body.rateLimit ?? REPLAY_PER_SECOND });
     if (started === undefined) throw new Problem('conflict', 'a replay of this endpoint is running; wait for its end or cancel it');
-    this.nudges.nudge(id);
+    this.notifier.notifyChanged(id);
     return replayView((await this.replays.find(id, started))!, head.generation);
   }
 
@@ -198,7 +198,7 @@ export class DeliveriesController {
       case 'ended':
         throw new Problem('conflict', 'the replay has ended already');
       case 'cancelled':
-        this.nudges.nudge(id);
+        this.notifier.notifyChanged(id);
     }
   }
 

@@ -1,6 +1,6 @@
 import type { Pool } from 'pg';
-import { type AttemptRecord, readAttempt } from './attempt.js';
-import type { FailureCategory } from './guard/outcome.js';
+import { type AttemptRecord, readAttempt } from '../delivery/request/attempt.js';
+import type { FailureCategory } from '../outbound/outcome.js';
 
 export const DELIVERY_STATES = ['open', 'delivered', 'dead', 'erased', 'cancelled'] as const;
 export type DeliveryState = (typeof DELIVERY_STATES)[number];
@@ -55,7 +55,7 @@ export class DeliveryStore {
          and ($5::timestamptz is null or created_at >= $5) and ($6::timestamptz is null or created_at < $6)`;
     const { rows } = await this.pool.query<DeliveryRow>(
       `(select ${COLUMNS} from webhook_deliveries where ${where} and ($3::text is null or state = $3) order by id desc limit $7)
-       union all (select ${UNATTEMPTED} from webhook_unattempted where ${where} and coalesce($3, 'open') = 'open' order by id desc limit $7)
+       union all (select ${UNATTEMPTED} from webhook_planned_deliveries where ${where} and coalesce($3, 'open') = 'open' order by id desc limit $7)
        order by id desc limit $7`,
       [endpointId, before ?? null, filter.state ?? null, filter.replayId ?? null, filter.since ?? null, filter.until ?? null, limit],
     );
@@ -65,7 +65,7 @@ export class DeliveryStore {
   async find(endpointId: string, id: string): Promise<DeliveryRow | undefined> {
     const { rows } = await this.pool.query<DeliveryRow>(
       `select ${COLUMNS} from webhook_deliveries where endpoint_id = $1 and id = $2
-       union all select ${UNATTEMPTED} from webhook_unattempted where endpoint_id = $1 and id = $2`,
+       union all select ${UNATTEMPTED} from webhook_planned_deliveries where endpoint_id = $1 and id = $2`,
       [endpointId, id],
     );
     return rows[0];
@@ -75,7 +75,7 @@ export class DeliveryStore {
   async attempts(endpointId: string, id: string): Promise<AttemptRecord[] | undefined> {
     const { rows } = await this.pool.query<{ attempts: string[] }>(
       `select attempts from webhook_deliveries where endpoint_id = $1 and id = $2
-       union all select '{}' from webhook_unattempted where endpoint_id = $1 and id = $2`,
+       union all select '{}' from webhook_planned_deliveries where endpoint_id = $1 and id = $2`,
       [endpointId, id],
     );
     return rows[0]?.attempts.map((attempt) => readAttempt(id, attempt));
@@ -86,7 +86,7 @@ export class DeliveryStore {
     const { rows } = await this.pool.query<{ id: string; type: string; seq: number }>(
       `select e.id, e.type, e.seq::float8 as seq from (
          select seqs from webhook_deliveries where endpoint_id = $1 and id = $2
-         union all select seqs from webhook_unattempted where endpoint_id = $1 and id = $2) d
+         union all select seqs from webhook_planned_deliveries where endpoint_id = $1 and id = $2) d
        cross join lateral unnest(d.seqs) as s (seq) join events e on e.seq = s.seq order by e.seq`,
       [endpointId, id],
     );

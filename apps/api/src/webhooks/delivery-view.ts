@@ -3,9 +3,9 @@ import { encodeCursor } from '@tributary/log';
 import { positionOf } from '../events/envelopes.js';
 import { PageEnd } from '../paging.js';
 import type { Head } from '../store/generations.js';
-import type { AttemptRecord } from './attempt.js';
+import type { AttemptRecord } from '../delivery/request/attempt.js';
 import { DELIVERY_STATES, type DeliveryRow, type DeliveryState } from './delivery-store.js';
-import { FAILURE_CATEGORIES, type FailureCategory } from './guard/outcome.js';
+import { FAILURE_CATEGORIES, type FailureCategory } from '../outbound/outcome.js';
 import { REPLAY_STATES, type Replay } from './replay-store.js';
 
 const instant = { type: String, format: 'date-time' } as const;

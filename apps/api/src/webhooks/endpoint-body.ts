@@ -20,9 +20,9 @@ import {
   ValidateNested,
 } from 'class-validator';
 import { AreEventTypes, IsInstant } from '../validators.js';
-import { readTarget } from './guard/target.js';
+import { readTarget } from '../outbound/target.js';
 import { headerProblem, Judged, metadataProblem } from './header-rules.js';
-import { readSharedSecret, SIGNATURE_SCHEMES, type SignatureScheme } from './signature.js';
+import { readSharedSecret, SIGNATURE_SCHEMES, type SignatureScheme } from '../delivery/request/signature.js';
 
 /** Absent is fine, null is not. */
 const Given = () => ValidateIf((_, value) => value !== undefined);

@@ -6,11 +6,11 @@ import { inTransaction } from '../projections/versions.js';
 import { selectEvents } from '../store/event-select.js';
 import type { EventFilter } from '../store/filter.js';
 import { LogRanges } from '../store/log-ranges.js';
-import type { Endpoint, EndpointSettings, EndpointState, SealedPart } from './endpoint.js';
-import { filterOf } from './endpoint.js';
-import { ENDPOINT_COLUMNS, type EndpointRow, settingColumns, toEndpoint } from './endpoint-row.js';
-import type { FailureCategory } from './guard/outcome.js';
-import { newSecretPair, type SecretPair } from './signature.js';
+import type { Endpoint, EndpointSettings, EndpointState, SealedPart } from '../delivery/endpoint/endpoint.js';
+import { filterOf } from '../delivery/endpoint/endpoint.js';
+import { ENDPOINT_COLUMNS, type EndpointRow, settingColumns, toEndpoint } from '../delivery/endpoint/endpoint-row.js';
+import type { FailureCategory } from '../outbound/outcome.js';
+import { newSecretPair, type SecretPair } from '../delivery/request/signature.js';
 
 /** An endpoint and how it is doing. */
 export interface EndpointStatus extends Endpoint {
@@ -19,7 +19,7 @@ export interface EndpointStatus extends Endpoint {
   succeededAt: Date | null;
   failedAt: Date | null;
   throttledUntil: Date | null;
-  /** Deliveries that are cut and not finished. */
+  /** Deliveries that are planned and not finished. */
   open: number;
   /** Those of them that have failed and wait for another attempt. */
   retrying: number;
@@ -49,12 +49,12 @@ export type Created =
 
 export const RECENT_MAX = 20;
 export const DEAD_COUNTED_MAX = 1_000;
-const STATUS_FROM = `webhook_endpoints e join webhook_readers r on r.id = e.id
+const STATUS_FROM = `webhook_endpoints e join webhook_cursors r on r.id = e.id
   cross join lateral (
     select (d.n + u.n)::int as open, d.retrying::int as retrying, least(d.seq, u.seq) as seq
     from (select count(*) as n, count(*) filter (where attempt > 0) as retrying, min(seq) filter (where not test and replay_id is null) as seq
       from webhook_deliveries where endpoint_id = e.id and state = 'open') d,
-    (select count(*) as n, min(seq) filter (where replay_id is null) as seq from webhook_unattempted where endpoint_id = e.id) u) o
+    (select count(*) as n, min(seq) filter (where replay_id is null) as seq from webhook_planned_deliveries where endpoint_id = e.id) u) o
   cross join lateral (
     select received_from_seq(least(o.seq, case when r.position < (select seq from log_head) then r.position + 1 end)) as at) l
   cross join lateral (
@@ -123,7 +123,7 @@ export class EndpointStore {
         Object.values(columns),
       );
       await client.query(
-        'insert into webhook_readers (id, endpoint_id, position) values ($1, $1, coalesce($2, (select seq from log_head)))',
+        'insert into webhook_cursors (id, endpoint_id, position) values ($1, $1, coalesce($2, (select seq from log_head)))',
         [id, options.position ?? null],
       );
       if (idempotency) {
@@ -211,12 +211,12 @@ export class EndpointStore {
       if (rowCount === 0) return false;
       // Without its claim a runner that still holds the endpoint cannot move the position from where it was.
       await client.query(
-        `update webhook_readers set failing_since = null, throttled_until = null,
+        `update webhook_cursors set failing_since = null, throttled_until = null,
            position = case when $2 then (select seq from log_head) else position end, claimed_by = case when $2 then null else claimed_by end
          where id = $1`,
         [id, skip],
       );
-      if (skip) await client.query('delete from webhook_cuts where endpoint_id = $1', [id]);
+      if (skip) await client.query('delete from webhook_planned_batches where endpoint_id = $1', [id]);
       await client.query(
         skip
           ? `${LOCKED} update webhook_deliveries d set state = 'cancelled', ended_at = now() from locked where d.endpoint_id = $1 and d.id = locked.id`
@@ -247,7 +247,7 @@ export class EndpointStore {
       const open = await client.query<{ at: Date | null }>(
         `select received_at as at from events_by_seq(array[least(
            (select min(seq) from webhook_deliveries where endpoint_id = $1 and state = 'open' and not test),
-           (select min(seq) from webhook_unattempted where endpoint_id = $1))])`,
+           (select min(seq) from webhook_planned_deliveries where endpoint_id = $1))])`,
         [endpoint.id],
       );
       const waiting = await countFrom(client, filterOf(endpoint), endpoint.position);

@@ -1,11 +1,11 @@
 import { ApiProperty } from '@nestjs/swagger';
 import { encodeCursor } from '@tributary/log';
 import { PageEnd } from '../paging.js';
-import { hiddenValues } from './attempt.js';
-import type { Endpoint, EndpointState } from './endpoint.js';
+import { hiddenValues } from '../delivery/request/attempt.js';
+import type { Endpoint, EndpointState } from '../delivery/endpoint/endpoint.js';
 import { type Backlog, DEAD_COUNTED_MAX, type EndpointStatus, RECENT_MAX } from './endpoint-store.js';
-import { FAILURE_CATEGORIES, type FailureCategory } from './guard/outcome.js';
-import { publicKeyText, sharedSecretText, SIGNATURE_SCHEMES, type SignatureScheme } from './signature.js';
+import { FAILURE_CATEGORIES, type FailureCategory } from '../outbound/outcome.js';
+import { publicKeyText, sharedSecretText, SIGNATURE_SCHEMES, type SignatureScheme } from '../delivery/request/signature.js';
 
 const instant = { type: String, format: 'date-time' } as const;
 const STATES: EndpointState[] = ['enabled', 'paused', 'disabled'];

@@ -23,10 +23,10 @@ export interface Replay {
 const COLUMNS = `p.id, p.state, p.after_seq::float8 as after, p.to_seq::float8 as "to", r.position::float8 as position,
   p.rate_per_second as "ratePerSecond", p.created_at as "createdAt", p.ended_at as "endedAt",
   c.open, c.delivered, c.dead`;
-const FROM = `webhook_replays p join webhook_readers r on r.id = p.id
+const FROM = `webhook_replays p join webhook_cursors r on r.id = p.id
   cross join lateral (
     select (count(*) filter (where state = 'open')
-        + (select count(*) from webhook_unattempted u where u.endpoint_id = p.endpoint_id and u.replay_id = p.id))::int as open, count(*) filter (where state = 'delivered')::int as delivered,
+        + (select count(*) from webhook_planned_deliveries u where u.endpoint_id = p.endpoint_id and u.replay_id = p.id))::int as open, count(*) filter (where state = 'delivered')::int as delivered,
       count(*) filter (where state = 'dead')::int as dead
     from webhook_deliveries d where d.replay_id = p.id) c`;
 const UNIQUE_VIOLATION = '23505';
@@ -47,7 +47,7 @@ export class ReplayStore {
           'insert into webhook_replays (id, endpoint_id, after_seq, to_seq, rate_per_second) values ($1, $2, $3, $4, $5)',
           [id, endpointId, after, to, ratePerSecond],
         );
-        await client.query('insert into webhook_readers (id, endpoint_id, position) values ($1, $2, $3)', [id, endpointId, after]);
+        await client.query('insert into webhook_cursors (id, endpoint_id, position) values ($1, $2, $3)', [id, endpointId, after]);
         await client.query('update webhook_endpoints set version = version + 1 where id = $1', [endpointId]);
       });
       return id;
@@ -91,7 +91,7 @@ export class ReplayStore {
          update webhook_deliveries d set state = 'cancelled', ended_at = now() from locked where d.endpoint_id = $1 and d.id = locked.id`,
         [endpointId, id],
       );
-      await client.query('delete from webhook_cuts where endpoint_id = $1 and replay_id = $2', [endpointId, id]);
+      await client.query('delete from webhook_planned_batches where endpoint_id = $1 and replay_id = $2', [endpointId, id]);
       await client.query('update webhook_endpoints set version = version + 1 where id = $1', [endpointId]);
       return 'cancelled';
     });

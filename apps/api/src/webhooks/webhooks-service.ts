@@ -1,17 +1,17 @@
 import type { Gate } from '@tributary/outbound';
 import type { Problem as ProblemType } from '@tributary/runtime';
 import { Problem } from '@tributary/runtime';
-import { type AttemptRecord, readAttempt, Sender } from './attempt.js';
+import { type AttemptRecord, readAttempt, AttemptSender } from '../delivery/request/attempt.js';
 import { askConsent } from './challenge.js';
 import type { DeliveryStore } from './delivery-store.js';
 import { DeliveryIds } from '../delivery/delivery.js';
-import type { Endpoint, EndpointSettings } from './endpoint.js';
+import type { Endpoint, EndpointSettings } from '../delivery/endpoint/endpoint.js';
 import type { EndpointPatchBody, NewEndpointBody } from './endpoint-body.js';
 import type { Created, EndpointStore } from './endpoint-store.js';
-import type { GuardedHttp } from './guard/guarded-http.js';
-import { readTarget, type Target } from './guard/target.js';
-import { TokenBucket } from './pace.js';
-import { newSecretPair, readSharedSecret, type SecretPair } from './signature.js';
+import type { GuardedHttp } from '../outbound/guarded-http.js';
+import { readTarget, type Target } from '../outbound/target.js';
+import { TokenBucket } from '../delivery/limits.js';
+import { newSecretPair, readSharedSecret, type SecretPair } from '../delivery/request/signature.js';
 
 export interface WebhooksServiceOptions {
   endpoints: EndpointStore;
@@ -21,7 +21,7 @@ export interface WebhooksServiceOptions {
   /** Internal ids of creators named by id or handle. */
   resolveCreators(refs: readonly string[]): Promise<{ ids: string[]; unknown: string[] }>;
   /** Tells whoever runs the endpoint that it has changed. */
-  nudge(id: string): void;
+  notifyChanged(id: string): void;
   /** Name in the ownership challenge. */
   origin: string;
 }
@@ -56,7 +56,7 @@ export class WebhooksService {
       ...(body.secret === undefined ? {} : { sharedSecret: readSharedSecret(body.secret)! }),
       ...(idempotencyKey === undefined ? {} : { idempotency: { key: idempotencyKey, request: JSON.stringify(body) } }),
     });
-    if (created.kind === 'created') this.options.nudge(created.endpoint.id);
+    if (created.kind === 'created') this.options.notifyChanged(created.endpoint.id);
     return created;
   }
 
@@ -67,7 +67,7 @@ export class WebhooksService {
     const wanted = await this.settings(before, body);
     if (body.url !== undefined || body.challenge) await this.vet(wanted, body.challenge ?? false);
     const changed = await this.options.endpoints.change(id, () => ({ settings: wanted }));
-    if (changed) this.options.nudge(id);
+    if (changed) this.options.notifyChanged(id);
     return changed;
   }
 
@@ -86,7 +86,7 @@ export class WebhooksService {
       ),
     }));
     if (!endpoint) return undefined;
-    this.options.nudge(id);
+    this.options.notifyChanged(id);
     return { endpoint, oldUntil: graceSeconds > 0 ? new Date(until) : null };
   }
 
@@ -107,7 +107,7 @@ export class WebhooksService {
       data: { message: 'This is a test of your webhook endpoint.' },
     };
     const json = JSON.stringify(event);
-    const { outcome, record } = await new Sender(endpoint, this.options.http).send({
+    const { outcome, record } = await new AttemptSender(endpoint, this.options.http).send({
       id: delivery,
       entries: [{ json, bytes: Buffer.from(json) }],
     });

@@ -17,7 +17,7 @@ import { boundsOf } from '../events/positions.js';
 import { decodePageCursor, encodePageCursor, PageQuery } from '../paging.js';
 import { EventStore } from '../store/event-store.js';
 import { AttemptView, attemptView } from './delivery-view.js';
-import type { EndpointState } from './endpoint.js';
+import type { EndpointState } from '../delivery/endpoint/endpoint.js';
 import { EndpointPatchBody, NewEndpointBody, ResumeBody, RotateBody } from './endpoint-body.js';
 import { EndpointStore } from './endpoint-store.js';
 import {
@@ -30,10 +30,10 @@ import {
   RotatedView,
   secretOf,
 } from './endpoint-view.js';
-import { WebhooksOn } from './on.guard.js';
-import { publicKeyText } from './signature.js';
+import { WebhooksEnabledGuard } from './webhooks-enabled.guard.js';
+import { publicKeyText } from '../delivery/request/signature.js';
 import { WebhooksService } from './webhooks-service.js';
-import { Nudges } from './nudges.js';
+import { ChangeNotifier } from '../delivery/upkeep/change-notifier.js';
 
 const DAY_SECONDS = 86_400;
 const STATES = ['enabled', 'paused', 'disabled'];
@@ -54,14 +54,14 @@ class TestView {
 
 @ApiTags('webhooks')
 @Needs('webhooks:write')
-@UseGuards(WebhooksOn)
+@UseGuards(WebhooksEnabledGuard)
 @Controller('v1/webhooks')
 export class WebhooksController {
   constructor(
     @Inject(WebhooksService) private readonly service: WebhooksService,
     @Inject(EndpointStore) private readonly endpoints: EndpointStore,
     @Inject(EventStore) private readonly events: EventStore,
-    @Inject(Nudges) private readonly nudges: Nudges,
+    @Inject(ChangeNotifier) private readonly notifier: ChangeNotifier,
     @Inject(Config) private readonly config: Config,
   ) {}
 
@@ -140,7 +140,7 @@ export class WebhooksController {
   @ApiNoContentResponse()
   async remove(@Param('id') id: string): Promise<void> {
     if (!(await this.endpoints.remove(id))) throw unknownEndpoint(id);
-    this.nudges.nudge(id);
+    this.notifier.notifyChanged(id);
   }
 
   @Post(':id/rotate-secret')
@@ -174,7 +174,7 @@ export class WebhooksController {
     const paused = await this.endpoints.pause(id);
     if (paused === 'unknown') throw unknownEndpoint(id);
     if (paused === 'disabled') throw new Problem('conflict', 'the endpoint is disabled; resume it first');
-    this.nudges.nudge(id);
+    this.notifier.notifyChanged(id);
     return this.view(id);
   }
 
@@ -184,7 +184,7 @@ export class WebhooksController {
   @ApiOkResponse({ type: EndpointView })
   async resume(@Param('id') id: string, @Body() body: ResumeBody): Promise<EndpointView> {
     if (!(await this.endpoints.resume(id, body.backlog === 'skip'))) throw unknownEndpoint(id);
-    this.nudges.nudge(id);
+    this.notifier.notifyChanged(id);
     return this.view(id);
   }
 

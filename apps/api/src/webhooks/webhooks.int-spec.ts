@@ -167,7 +167,7 @@ describe('webhook endpoints', () => {
     });
     expect(await refused({}, 'PATCH', `/v1/webhooks/${id}`)).toEqual([400, ['url']]);
     await waitFor(
-      async () => (await api.pool.query('select from webhook_readers where id = $1 and claimed_by is not null', [id])).rowCount === 1,
+      async () => (await api.pool.query('select from webhook_cursors where id = $1 and claimed_by is not null', [id])).rowCount === 1,
     );
     const ids = await store(10);
     await arrived('/patched', 10);

@@ -14,7 +14,7 @@ import { Config, createRedis, type Logger, Metrics, ownPorts, Readiness, type Se
 import type { Redis } from 'ioredis';
 import type { Pool } from 'pg';
 import { DeliveryEngine } from '../delivery/engine.js';
-import { DeliveryMetrics } from '../delivery/metrics.js';
+import { DeliveryMetrics } from '../delivery/upkeep/metrics.js';
 import { CreatorRegistry } from '../creators/creator-registry.js';
 import { LiveHub } from '../live/hub.js';
 import { LiveModule } from '../live/live.module.js';
@@ -25,13 +25,13 @@ import { EventStore } from '../store/event-store.js';
 import { DeliveriesController } from './deliveries.controller.js';
 import { DeliveryStore } from './delivery-store.js';
 import { EndpointStore } from './endpoint-store.js';
-import { GuardedHttp } from './guard/guarded-http.js';
-import { Notices } from './notices.js';
-import { Nudges } from './nudges.js';
+import { GuardedHttp } from '../outbound/guarded-http.js';
+import { EndpointEventOutbox } from '../delivery/upkeep/event-outbox.js';
+import { ChangeNotifier } from '../delivery/upkeep/change-notifier.js';
 import { ReplayStore } from './replay-store.js';
 import { disagreementOnSecretKey, webhookBox } from './secret-key.js';
-import { Sweeper } from './sweeper.js';
-import { WakeQueue } from './wake-queue.js';
+import { Sweeper } from '../delivery/upkeep/sweeper.js';
+import { WakeQueue } from '../delivery/upkeep/wake-queue.js';
 import { WebhooksController } from './webhooks.controller.js';
 import { WebhooksService } from './webhooks-service.js';
 
@@ -112,8 +112,8 @@ export class WebhooksModule {
       { provide: DeliveryStore, useFactory: (pool: Pool) => new DeliveryStore(pool), inject: [POOL] },
       { provide: ReplayStore, useFactory: (pool: Pool) => new ReplayStore(pool), inject: [POOL] },
       {
-        provide: Nudges,
-        useFactory: (queue: WakeQueue, engine: DeliveryEngine | undefined) => new Nudges(queue, engine),
+        provide: ChangeNotifier,
+        useFactory: (queue: WakeQueue, engine: DeliveryEngine | undefined) => new ChangeNotifier(queue, engine),
         inject: [WakeQueue, ENGINE],
       },
       {
@@ -122,7 +122,7 @@ export class WebhooksModule {
           endpoints: EndpointStore,
           deliveries: DeliveryStore,
           guarded: GuardedHttp,
-          nudges: Nudges,
+          notifier: ChangeNotifier,
           creators: CreatorRegistry,
         ) =>
           new WebhooksService({
@@ -132,9 +132,9 @@ export class WebhooksModule {
             gate,
             origin: config.webhookOrigin,
             resolveCreators: (refs) => creators.resolve(refs),
-            nudge: (id) => nudges.nudge(id),
+            notifyChanged: (id) => notifier.notifyChanged(id),
           }),
-        inject: [EndpointStore, DeliveryStore, GuardedHttp, Nudges, CreatorRegistry],
+        inject: [EndpointStore, DeliveryStore, GuardedHttp, ChangeNotifier, CreatorRegistry],
       },
     ];
     return {
@@ -185,7 +185,7 @@ function sweeperOf(config: Config): Provider {
         queue,
         logger,
         retentionMs: config.webhookRetentionHours * 3_600_000,
-        notices: new Notices({
+        outbox: new EndpointEventOutbox({
           pool,
           committer: new Committer(pool, new DayPartitions(pool)),
           feed: new FeedWriter(redis, keys, config.feedLength),

@@ -3,7 +3,7 @@ import { Config, Problem } from '@tributary/runtime';
 
 /** Answers for webhooks where none are configured. */
 @Injectable()
-export class WebhooksOn implements CanActivate {
+export class WebhooksEnabledGuard implements CanActivate {
   constructor(@Inject(Config) private readonly config: Config) {}
 
   canActivate(): boolean {

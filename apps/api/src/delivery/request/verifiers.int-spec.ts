@@ -3,17 +3,17 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { hookEvents, type ReceivedHook, startWebhookReceiver, waitFor, type WebhookReceiver } from '@tributary/testing';
 import { Webhook } from 'standardwebhooks';
 import { Webhook as SvixWebhook } from 'svix';
-import { WebhookHouse } from './testing.js';
+import { DeliveryFixture } from '../testing.js';
 
-let house: WebhookHouse;
+let fixture: DeliveryFixture;
 let receiver: WebhookReceiver;
 
 beforeEach(async () => {
-  house = await WebhookHouse.start();
+  fixture = await DeliveryFixture.start();
   receiver = await startWebhookReceiver();
 });
 afterEach(async () => {
-  await house.stop();
+  await fixture.stop();
   await receiver.close();
 });
 
@@ -49,9 +49,9 @@ describe('published verifiers', () => {
       tries.set(headers['webhook-id'], nth);
       return nth === 1 && tries.size % 3 === 0 ? { status: 500 } : undefined;
     });
-    const { secret, publicKey } = await house.endpoint({ url: receiver.url('/x'), signatures: ['v1', 'v1a'], ...more });
-    await house.claimAll(await house.runners());
-    await house.events(100, { data: { user: { uniqueId: 'ünïcode' }, comment: '😀 "quoted" \\ back' } });
+    const { secret, publicKey } = await fixture.endpoint({ url: receiver.url('/x'), signatures: ['v1', 'v1a'], ...more });
+    await fixture.claimAll(await fixture.engine());
+    await fixture.events(100, { data: { user: { uniqueId: 'ünïcode' }, comment: '😀 "quoted" \\ back' } });
     await arrived(100);
     const verifiers = [new Webhook(secret), new SvixWebhook(secret)];
     for (const hook of receiver.hooks) {

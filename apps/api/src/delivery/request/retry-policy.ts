@@ -1,4 +1,4 @@
-import type { Outcome } from './guard/outcome.js';
+import type { Outcome } from '../../outbound/outcome.js';
 
 /** When attempts are made, and when an endpoint is given up. */
 export interface RetryPolicy {

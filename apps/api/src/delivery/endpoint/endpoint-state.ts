@@ -1,9 +1,9 @@
 import type { Pool } from 'pg';
-import type { DisabledReason } from '../webhooks/endpoint.js';
+import type { DisabledReason } from './endpoint.js';
 import type { StoredHealth } from './endpoint-health.js';
 
 const HEALTH = `
-update webhook_readers r set
+update webhook_cursors r set
   failing_since = to_timestamp(w.failing / 1000), succeeded_at = to_timestamp(w.succeeded / 1000),
   failed_at = to_timestamp(w.failed / 1000), throttled_until = to_timestamp(w.throttled / 1000)
 from jsonb_to_recordset($1::jsonb) as w (id text, failing float8, succeeded float8, failed float8, throttled float8)
@@ -34,18 +34,18 @@ export class EndpointStateStore {
       `with disabled as (
          update webhook_endpoints set state = 'disabled', reason = $2, state_since = now(), version = version + 1, updated_at = now()
          where id = $1 and state = 'enabled' returning id)
-       insert into webhook_notices (endpoint_id, data) select id, $3 from disabled`,
+       insert into webhook_event_outbox (endpoint_id, data) select id, $3 from disabled`,
       [id, reason, JSON.stringify(data)],
     );
     return rowCount === 1;
   }
 
-  /** What a paused or slow endpoint lost to the retention of events: its position goes behind it, and an event says so. */
+  /** What a paused or slow endpoint lost to the retention of events: its position goes behind it, and an event reports it. */
   async skipExpired(id: string, from: number, to: number, data: object): Promise<boolean> {
     const { rowCount } = await this.pool.query(
-      `with moved as (update webhook_readers set position = $3 where id = $1 and position = $2 and claimed_by = $4
+      `with moved as (update webhook_cursors set position = $3 where id = $1 and position = $2 and claimed_by = $4
          and $3 <= (select seq from log_head) returning endpoint_id)
-       insert into webhook_notices (endpoint_id, data) select endpoint_id, $5 from moved`,
+       insert into webhook_event_outbox (endpoint_id, data) select endpoint_id, $5 from moved`,
       [id, from, to, this.runner, data],
     );
     return rowCount === 1;
@@ -57,7 +57,7 @@ export class EndpointStateStore {
       `update webhook_replays p set state = 'done', ended_at = now()
        where id = $1 and state = 'running' and not exists (
          select from webhook_deliveries d where d.endpoint_id = p.endpoint_id and d.replay_id = p.id and d.state = 'open')
-         and not exists (select from webhook_cuts c where c.endpoint_id = p.endpoint_id and c.replay_id = p.id)`,
+         and not exists (select from webhook_planned_batches c where c.endpoint_id = p.endpoint_id and c.replay_id = p.id)`,
       [id],
     );
     return rowCount === 1;

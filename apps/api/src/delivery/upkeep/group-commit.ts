@@ -22,7 +22,7 @@ export class GroupCommit<T> {
   private timer: NodeJS.Timeout | undefined;
   private committing: Promise<void> | undefined;
   private readonly stopping = new AbortController();
-  /** Items since the start: given, and committed or dropped. */
+  /** Items since the start: added, and committed or dropped. */
   private readonly counts = { added: 0, done: 0 };
 
   constructor(private readonly options: GroupCommitOptions<T>) {}

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { SendGate, TokenBucket } from './pace.js';
+import { FairSemaphore, TokenBucket } from './limits.js';
 
 describe('a token bucket', () => {
   it('gives no more than its rate over any time, after a second of them at once', () => {
@@ -17,42 +17,43 @@ describe('a token bucket', () => {
   });
 });
 
-describe('the gate of all requests', () => {
+describe('the fair semaphore of all requests', () => {
   it('keeps places for a quick endpoint however many slow ones there are', () => {
-    const gate = new SendGate(100);
+    const semaphore = new FairSemaphore(100);
     const slow = Array.from({ length: 20 }, () => ({}));
-    for (let i = 0; i < 50; i++) for (const who of slow) gate.enter(who, () => undefined);
-    expect(gate.inUse).toBeLessThan(100);
-    expect(gate.enter({}, () => undefined)).toBe(true);
+    for (let i = 0; i < 50; i++) for (const who of slow) semaphore.tryAcquire(who, () => undefined);
+    expect(semaphore.inUse).toBeLessThan(100);
+    expect(semaphore.tryAcquire({}, () => undefined)).toBe(true);
   });
 
   it('calls those in line in their turn, each once, when places come free', () => {
-    const gate = new SendGate(2);
+    const semaphore = new FairSemaphore(2);
     const [a, b, c] = [{}, {}, {}];
     const called: string[] = [];
-    gate.enter(a, () => undefined);
-    gate.enter(b, () => undefined);
-    const wait = (who: object, name: string) => gate.enter(who, () => called.push(`${name} ${gate.enter(who, () => undefined)}`));
+    semaphore.tryAcquire(a, () => undefined);
+    semaphore.tryAcquire(b, () => undefined);
+    const wait = (who: object, name: string) =>
+      semaphore.tryAcquire(who, () => called.push(`${name} ${semaphore.tryAcquire(who, () => undefined)}`));
     expect([wait(c, 'c'), wait(c, 'c'), wait({}, 'd')]).toEqual([false, false, false]);
-    gate.leave(a);
+    semaphore.release(a);
     expect(called).toEqual(['c true']);
-    gate.leave(b);
+    semaphore.release(b);
     expect(called).toEqual(['c true', 'd true']);
-    expect([gate.inUse, gate.inLine]).toEqual([2, 0]);
+    expect([semaphore.inUse, semaphore.waiting]).toEqual([2, 0]);
   });
 
   it('has never more in use than there are places', () => {
-    const gate = new SendGate(7);
+    const semaphore = new FairSemaphore(7);
     const holders: object[] = [];
     const callers = Array.from({ length: 30 }, () => ({}));
     const enter = (who: object): void => {
-      if (gate.enter(who, () => enter(who))) holders.push(who);
+      if (semaphore.tryAcquire(who, () => enter(who))) holders.push(who);
     };
     for (let round = 0; round < 200; round++) {
       enter(callers[round % callers.length]!);
-      if (round % 3 === 0 && holders.length > 0) gate.leave(holders.shift()!);
-      expect(gate.inUse).toBeLessThanOrEqual(7);
-      expect(gate.inUse).toBe(holders.length);
+      if (round % 3 === 0 && holders.length > 0) semaphore.release(holders.shift()!);
+      expect(semaphore.inUse).toBeLessThanOrEqual(7);
+      expect(semaphore.inUse).toBe(holders.length);
     }
   });
 });

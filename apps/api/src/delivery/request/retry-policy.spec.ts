@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
-import type { Outcome } from './guard/outcome.js';
-import { categoryOfStatus, printable, readRetryAfter } from './guard/outcome.js';
-import { nextStep, restMs, RETRY_POLICY } from './retry.js';
+import type { Outcome } from '../../outbound/outcome.js';
+import { categoryOfStatus, printable, readRetryAfter } from '../../outbound/outcome.js';
+import { nextStep, restMs, RETRY_POLICY } from './retry-policy.js';
 
 const failure = (more: Partial<Outcome> = {}): Outcome => ({
   category: 'status',

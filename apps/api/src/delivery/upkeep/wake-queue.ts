@@ -31,7 +31,7 @@ export class WakeQueue {
 
   constructor(private readonly options: WakeQueueOptions) {
     this.queue = new Queue(QUEUE, { connection: options.redis, prefix: this.prefix, skipVersionCheck: true });
-    this.queue.on('error', (error) => this.said(error));
+    this.queue.on('error', (error) => this.reportLoss(error));
   }
 
   /** Wakes endpoints somewhere; false when Redis did not take it. */
@@ -49,7 +49,7 @@ export class WakeQueue {
       this.lost = false;
       return true;
     } catch (error) {
-      this.said(error);
+      this.reportLoss(error);
       return false;
     }
   }
@@ -64,7 +64,7 @@ export class WakeQueue {
       drainDelay: BLOCK_S,
       skipVersionCheck: true,
     });
-    this.worker.on('error', (error) => this.said(error));
+    this.worker.on('error', (error) => this.reportLoss(error));
   }
 
   /** Lets wake-ups go to other processes, or come here again. */
@@ -87,7 +87,7 @@ export class WakeQueue {
     return `{${this.options.prefix}-bull}`;
   }
 
-  private said(error: unknown): void {
+  private reportLoss(error: unknown): void {
     if (!this.lost)
       this.options.logger.warn({ reason: reasonOf(error) }, 'webhook wake-ups cannot use Redis; the sweeper goes on without it');
     this.lost = true;

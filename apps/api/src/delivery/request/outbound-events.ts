@@ -1,13 +1,13 @@
 import { EnvelopeWriter, type StoredEvent } from '@tributary/events';
 import type { Pool } from 'pg';
-import { envelopeOf, positionOf } from '../events/envelopes.js';
-import { selectEvents } from '../store/event-select.js';
-import type { EventFilter } from '../store/filter.js';
-import { GenerationHistory, type GenerationStart } from '../store/generations.js';
-import { LogRanges } from '../store/log-ranges.js';
+import { envelopeOf, positionOf } from '../../events/envelopes.js';
+import { selectEvents } from '../../store/event-select.js';
+import type { EventFilter } from '../../store/filter.js';
+import { GenerationHistory, type GenerationStart } from '../../store/generations.js';
+import { LogRanges } from '../../store/log-ranges.js';
 
 /** A stored event on its way to receivers. Its JSON is made once, however many endpoints get it. */
-export class Entry {
+export class OutboundEvent {
   private text: string | undefined;
   private buffer: Buffer | undefined;
 
@@ -32,13 +32,13 @@ export class Entry {
 }
 
 /** An event that is in memory already. */
-export function entryOf(event: StoredEvent, history: readonly GenerationStart[], read: number): Entry {
-  return new Entry(event, () => JSON.stringify(envelopeOf(event, history, read)));
+export function outboundEventOf(event: StoredEvent, history: readonly GenerationStart[], read: number): OutboundEvent {
+  return new OutboundEvent(event, () => JSON.stringify(envelopeOf(event, history, read)));
 }
 
 /** A step of a reader through the log. */
-export interface EntryPage {
-  entries: Entry[];
+export interface OutboundEventPage {
+  entries: OutboundEvent[];
   /** Everything up to here was looked at. */
   reached: number;
   /** The oldest number that retention has left. */
@@ -65,7 +65,7 @@ const COLUMNS = `e.seq::float8 as seq, e.id, e.type, e.creator_id as "creatorId"
 type Row = Omit<StoredEvent, 'data' | 'raw'> & { data: string };
 
 /** Reads stored events for deliveries; their data stays text from the database to the receiver. */
-export class EntryReader {
+export class OutboundEventReader {
   private readonly ranges: LogRanges;
   private readonly generations: GenerationHistory;
 
@@ -78,7 +78,7 @@ export class EntryReader {
    * Matching events after `after` and up to `to`, or the head of the log where that is before; at most `limit` (1 or more) of
    * them. It looks at a few days at most: go on from `reached`.
    */
-  async page(filter: EventFilter, { after, to: wanted, limit }: { after: number; to: number; limit: number }): Promise<EntryPage> {
+  async page(filter: EventFilter, { after, to: wanted, limit }: { after: number; to: number; limit: number }): Promise<OutboundEventPage> {
     const look = await this.ranges.look({ from: after, until: wanted, order: 'asc' });
     const [window] = look.windows;
     if (!window) return { entries: [], reached: look.reached, oldest: look.head.oldestSeq, generation: look.head.generation };
@@ -103,7 +103,7 @@ export class EntryReader {
    * row of its own yet. A delivery of which the database knows nothing, or whose numbers name other events by now, is missing in
    * the result: that is not the same as one whose events were erased.
    */
-  async ofDeliveries(wanted: readonly WantedDelivery[]): Promise<Map<string, Entry[]>> {
+  async ofDeliveries(wanted: readonly WantedDelivery[]): Promise<Map<string, OutboundEvent[]>> {
     const { rows } = await this.pool.query<Row & { delivery: string; generation: number; known: boolean }>(
       `with w as materialized (
          select w.id, case when w.seqs is null then d.seqs
@@ -116,7 +116,7 @@ export class EntryReader {
        order by e.seq`,
       [JSON.stringify(wanted.map(({ endpointId, id, seqs, generation }) => ({ endpointId, id, seqs, generation })))],
     );
-    const found = new Map<string, Entry[]>();
+    const found = new Map<string, OutboundEvent[]>();
     const history = await this.generations.upTo(rows[0]?.generation ?? 0);
     for (const row of rows) {
       if (!row.known) continue;
@@ -130,6 +130,6 @@ export class EntryReader {
 
 const writer = new EnvelopeWriter();
 
-function storedEntry(row: Row, history: readonly GenerationStart[]): Entry {
-  return new Entry(row, () => writer.write(row, row.data, positionOf(row.seq, history)));
+function storedEntry(row: Row, history: readonly GenerationStart[]): OutboundEvent {
+  return new OutboundEvent(row, () => writer.write(row, row.data, positionOf(row.seq, history)));
 }

@@ -1,17 +1,17 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { hookEvents, type ReceivedHook, startWebhookReceiver, verifyHook, waitFor, type WebhookReceiver } from '@tributary/testing';
-import { BATCH_CONTENT_TYPE, CONTENT_TYPE } from './attempt.js';
-import { quickPolicy, WebhookHouse } from './testing.js';
+import { BATCH_CONTENT_TYPE, CONTENT_TYPE } from './request/attempt.js';
+import { quickPolicy, DeliveryFixture } from './testing.js';
 
-let house: WebhookHouse;
+let fixture: DeliveryFixture;
 let receiver: WebhookReceiver;
 
 beforeEach(async () => {
-  house = await WebhookHouse.start();
+  fixture = await DeliveryFixture.start();
   receiver = await startWebhookReceiver();
 });
 afterEach(async () => {
-  await house.stop();
+  await fixture.stop();
   await receiver.close();
 });
 
@@ -21,12 +21,12 @@ const arrived = (path: string, count: number) =>
 
 describe('delivering', () => {
   it('sends each matching event as a signed CloudEvent, and nothing else', async () => {
-    const all = await house.endpoint({ url: receiver.url('/all'), headers: { 'x-token': 'abc' } });
-    await house.endpoint({ url: receiver.url('/some'), creatorIds: ['cr_b'], types: ['tiktok.live.g*'] });
-    await house.claimAll(await house.runners());
-    const chats = await house.events(3);
-    const gifts = await house.events(2, { creatorId: 'cr_b', type: 'tiktok.live.gift' });
-    await house.events(2, { creatorId: 'cr_b' });
+    const all = await fixture.endpoint({ url: receiver.url('/all'), headers: { 'x-token': 'abc' } });
+    await fixture.endpoint({ url: receiver.url('/some'), creatorIds: ['cr_b'], types: ['tiktok.live.g*'] });
+    await fixture.claimAll(await fixture.engine());
+    const chats = await fixture.events(3);
+    const gifts = await fixture.events(2, { creatorId: 'cr_b', type: 'tiktok.live.gift' });
+    await fixture.events(2, { creatorId: 'cr_b' });
     await arrived('/all', 7);
     await arrived('/some', 2);
     expect(idsOf(receiver.of('/all')).slice(0, 3).sort()).toEqual([...chats].sort());
@@ -40,18 +40,18 @@ describe('delivering', () => {
       subject: 'cr_a',
       position: expect.any(String),
     });
-    await waitFor(async () => (await house.states(all.id)).delivered === 7, { what: 'results to be written down' });
+    await waitFor(async () => (await fixture.states(all.id)).delivered === 7, { what: 'results to be written down' });
   });
 
   it('starts where the endpoint stands, however far behind, without loss or repetition', async () => {
-    const before = await house.events(700);
-    const { id } = await house.endpoint({ url: receiver.url('/x'), ordered: true }, 0);
-    await house.claimAll(await house.runners());
+    const before = await fixture.events(700);
+    const { id } = await fixture.endpoint({ url: receiver.url('/x'), ordered: true }, 0);
+    await fixture.claimAll(await fixture.engine());
     const during: string[] = [];
-    for (let i = 0; i < 10; i++) during.push(...(await house.events(30)));
+    for (let i = 0; i < 10; i++) during.push(...(await fixture.events(30)));
     await arrived('/x', 1_000);
     expect(idsOf(receiver.of('/x'))).toEqual([...before, ...during]);
-    await waitFor(async () => (await house.states(id)).delivered === 1_000, { what: 'results' });
+    await waitFor(async () => (await fixture.states(id)).delivered === 1_000, { what: 'results' });
   });
 
   it('keeps the order of an ordered endpoint, one request at a time, over failures', async () => {
@@ -66,9 +66,9 @@ describe('delivering', () => {
       setTimeout(() => (onWire -= 1), 1);
       return tries.get(id)! < 3 && tries.size % 5 === 0 ? { status: 500 } : { delayMs: 2 };
     });
-    await house.endpoint({ url: receiver.url('/x'), ordered: true });
-    await house.claimAll(await house.runners());
-    const ids = await house.events(40);
+    await fixture.endpoint({ url: receiver.url('/x'), ordered: true });
+    await fixture.claimAll(await fixture.engine());
+    const ids = await fixture.events(40);
     await waitFor(() => new Set(idsOf(receiver.of('/x'))).size === 40, { what: 'all events', timeoutMs: 15_000 });
     const first = [...new Set(idsOf(receiver.of('/x')))];
     expect(first).toEqual(ids);
@@ -83,17 +83,17 @@ describe('delivering', () => {
       setTimeout(() => (onWire -= 1), 15);
       return { delayMs: 20 };
     });
-    await house.endpoint({ url: receiver.url('/x'), maxInFlight: 7 });
-    await house.claimAll(await house.runners());
-    await house.events(100);
+    await fixture.endpoint({ url: receiver.url('/x'), maxInFlight: 7 });
+    await fixture.claimAll(await fixture.engine());
+    await fixture.events(100);
     await arrived('/x', 100);
     expect(most).toBe(7);
   });
 
   it('gathers events into batches, full ones at once and others when their time has come', async () => {
-    const { secret } = await house.endpoint({ url: receiver.url('/x'), ordered: true, batch: { maxEvents: 50, maxWaitMs: 150 } });
-    await house.claimAll(await house.runners());
-    const ids = await house.events(120);
+    const { secret } = await fixture.endpoint({ url: receiver.url('/x'), ordered: true, batch: { maxEvents: 50, maxWaitMs: 150 } });
+    await fixture.claimAll(await fixture.engine());
+    const ids = await fixture.events(120);
     const began = Date.now();
     await arrived('/x', 120);
     const hooks = receiver.of('/x');
@@ -106,18 +106,18 @@ describe('delivering', () => {
   it('tries again under the same id, signed anew, until it gives up; then an ordered endpoint goes on', async () => {
     const [bad] = [{ n: 0 }];
     receiver.answer((hook) => (hookEvents<{ data: { bad?: boolean } }>(hook)[0]!.data.bad ? (bad.n++, { status: 500 }) : undefined));
-    const { id, secret } = await house.endpoint({ url: receiver.url('/x'), ordered: true });
-    await house.claimAll(await house.runners());
-    const [poison] = await house.events(1, { data: { bad: true } });
-    const good = await house.events(2);
-    await waitFor(async () => (await house.states(id)).delivered === 2, { what: 'the good ones' });
-    expect(await house.states(id)).toEqual({ dead: 1, delivered: 2 });
+    const { id, secret } = await fixture.endpoint({ url: receiver.url('/x'), ordered: true });
+    await fixture.claimAll(await fixture.engine());
+    const [poison] = await fixture.events(1, { data: { bad: true } });
+    const good = await fixture.events(2);
+    await waitFor(async () => (await fixture.states(id)).delivered === 2, { what: 'the good ones' });
+    expect(await fixture.states(id)).toEqual({ dead: 1, delivered: 2 });
     const tries = receiver.of('/x').filter((hook) => idsOf([hook])[0] === poison);
     expect(tries).toHaveLength(4);
     expect(new Set(tries.map((hook) => hook.headers['webhook-id'])).size).toBe(1);
     expect(tries.every((hook) => verifyHook(hook, secret))).toBe(true);
     expect(idsOf(receiver.of('/x')).slice(4)).toEqual(good);
-    const { rows } = await house.pool.query<{ attempts: string[] }>(
+    const { rows } = await fixture.pool.query<{ attempts: string[] }>(
       `select attempts from webhook_deliveries where endpoint_id = $1 and state = 'dead'`,
       [id],
     );
@@ -126,31 +126,31 @@ describe('delivering', () => {
 
   it('lets other deliveries of a parallel endpoint pass one that fails', async () => {
     receiver.answer((hook) => (hookEvents<{ data: { bad?: boolean } }>(hook)[0]!.data.bad ? { status: 500 } : undefined));
-    const { id } = await house.endpoint({ url: receiver.url('/x') });
-    await house.claimAll(await house.runners({ policy: quickPolicy({ scheduleMs: [0, 3_600_000] }) }));
-    await house.events(1, { data: { bad: true } });
-    await house.events(20);
-    await waitFor(async () => (await house.states(id)).delivered === 20, { what: 'the good ones' });
-    expect(await house.states(id)).toEqual({ open: 1, delivered: 20 });
+    const { id } = await fixture.endpoint({ url: receiver.url('/x') });
+    await fixture.claimAll(await fixture.engine({ policy: quickPolicy({ scheduleMs: [0, 3_600_000] }) }));
+    await fixture.events(1, { data: { bad: true } });
+    await fixture.events(20);
+    await waitFor(async () => (await fixture.states(id)).delivered === 20, { what: 'the good ones' });
+    expect(await fixture.states(id)).toEqual({ open: 1, delivered: 20 });
   });
 
-  it('stops cutting for a parallel endpoint at 1,000 deliveries that wait for another attempt', async () => {
+  it('stops planning for a parallel endpoint at 1,000 deliveries that wait for another attempt', async () => {
     receiver.answer(() => ({ status: 500 }));
-    const { id } = await house.endpoint({ url: receiver.url('/x'), maxInFlight: 100 });
-    await house.claimAll(await house.runners({ policy: quickPolicy({ scheduleMs: [0, 3_600_000] }) }));
-    for (let i = 0; i < 6; i++) await house.events(400);
+    const { id } = await fixture.endpoint({ url: receiver.url('/x'), maxInFlight: 100 });
+    await fixture.claimAll(await fixture.engine({ policy: quickPolicy({ scheduleMs: [0, 3_600_000] }) }));
+    for (let i = 0; i < 6; i++) await fixture.events(400);
     await waitFor(() => receiver.hooks.length >= 1_000, { what: '1,000 attempts', timeoutMs: 30_000 });
-    await house.events(400);
-    await waitFor(async () => (await house.states(id)).open === 1_000, { what: 'all to be written', timeoutMs: 15_000 });
+    await fixture.events(400);
+    await waitFor(async () => (await fixture.states(id)).open === 1_000, { what: 'all to be written', timeoutMs: 15_000 });
     expect(receiver.hooks).toHaveLength(1_000);
   });
 
   it('lets the position pass what does not match', async () => {
-    const { id } = await house.endpoint({ url: receiver.url('/x'), creatorIds: ['cr_other'] });
-    await house.claimAll(await house.runners());
-    await house.events(50);
+    const { id } = await fixture.endpoint({ url: receiver.url('/x'), creatorIds: ['cr_other'] });
+    await fixture.claimAll(await fixture.engine());
+    await fixture.events(50);
     const position = async () =>
-      (await house.pool.query<{ p: number }>('select position::float8 as p from webhook_readers where id = $1', [id])).rows[0]!.p;
+      (await fixture.pool.query<{ p: number }>('select position::float8 as p from webhook_cursors where id = $1', [id])).rows[0]!.p;
     await waitFor(async () => (await position()) === 50, { what: 'the position to pass' });
     expect(receiver.hooks).toHaveLength(0);
   });
@@ -158,14 +158,14 @@ describe('delivering', () => {
   it('omits events that were erased meanwhile, and ends a delivery that has none left', async () => {
     let failing = true;
     receiver.answer(() => (failing ? { status: 500 } : undefined));
-    const { id } = await house.endpoint({ url: receiver.url('/x'), ordered: true, batch: { maxEvents: 2, maxWaitMs: 0 } });
-    await house.claimAll(await house.runners({ policy: quickPolicy({ scheduleMs: [0, ...Array<number>(50).fill(100)] }) }));
-    const ids = await house.events(4);
+    const { id } = await fixture.endpoint({ url: receiver.url('/x'), ordered: true, batch: { maxEvents: 2, maxWaitMs: 0 } });
+    await fixture.claimAll(await fixture.engine({ policy: quickPolicy({ scheduleMs: [0, ...Array<number>(50).fill(100)] }) }));
+    const ids = await fixture.events(4);
     await waitFor(() => receiver.hooks.length > 0, { what: 'a first attempt' });
-    await house.pool.query('delete from events where id = any($1)', [[ids[0], ids[2], ids[3]]]);
+    await fixture.pool.query('delete from events where id = any($1)', [[ids[0], ids[2], ids[3]]]);
     failing = false;
-    await waitFor(async () => (await house.states(id)).erased === 1, { what: 'the end' });
-    expect(await house.states(id)).toEqual({ delivered: 1, erased: 1 });
+    await waitFor(async () => (await fixture.states(id)).erased === 1, { what: 'the end' });
+    expect(await fixture.states(id)).toEqual({ delivered: 1, erased: 1 });
     expect(idsOf(receiver.hooks.slice(-1))).toEqual([ids[1]]);
   });
 });

@@ -3,19 +3,19 @@ import type { EventDraft, StoredEvent } from '@tributary/events';
 import { hookEvents, startWebhookReceiver, waitFor, type WebhookReceiver } from '@tributary/testing';
 import { Committer } from '../store/committer.js';
 import { DayPartitions } from '../store/days.js';
-import { removeRecordedBatches } from '../delivery/recorder.js';
-import { WebhookHouse } from './testing.js';
+import { removeRecordedBatches } from './recorder.js';
+import { DeliveryFixture } from './testing.js';
 
-let house: WebhookHouse;
+let fixture: DeliveryFixture;
 let receiver: WebhookReceiver;
 
 beforeEach(async () => {
-  house = await WebhookHouse.start();
+  fixture = await DeliveryFixture.start();
   receiver = await startWebhookReceiver();
 });
 
 afterEach(async () => {
-  await house.stop();
+  await fixture.stop();
   await receiver.close();
 });
 
@@ -23,19 +23,19 @@ const eventsAt = (path: string) => receiver.of(path).flatMap((hook) => hookEvent
 const idsAt = (path: string) => eventsAt(path).map(({ id }) => id);
 
 async function positionOf(id: string): Promise<number> {
-  const { rows } = await house.pool.query<{ p: number }>('select position::float8 as p from webhook_readers where id = $1', [id]);
+  const { rows } = await fixture.pool.query<{ p: number }>('select position::float8 as p from webhook_cursors where id = $1', [id]);
   return rows[0]?.p ?? NaN;
 }
 
 /** What a replica that lacks the newest commits has, once it has taken over: the log up to `seq`, in another life of a server. */
 async function failOverTo(seq: number): Promise<void> {
-  await house.pool.query('delete from events where seq > $1', [seq]);
-  await house.pool.query(`update log_head set seq = $1, life = 'the server that failed'`, [seq]);
+  await fixture.pool.query('delete from events where seq > $1', [seq]);
+  await fixture.pool.query(`update log_head set seq = $1, life = 'the server that failed'`, [seq]);
 }
 
 /** The store role on the new server: it begins a generation, stores one batch of what is in the inbox, and publishes it. */
 async function storeAfterFailOver(drafts: EventDraft[]): Promise<void> {
-  const committer = new Committer(house.pool, new DayPartitions(house.pool));
+  const committer = new Committer(fixture.pool, new DayPartitions(fixture.pool));
   const entries = drafts.map((draft, i) => ({
     partition: 0,
     entryId: `2-${i}`,
@@ -56,32 +56,32 @@ async function storeAfterFailOver(drafts: EventDraft[]): Promise<void> {
     const result = await committer.commit(head, { from: {}, to: head.positions, entries });
     if (result.kind === 'lost') continue;
     const { generation, after, to, eventsJson } = result;
-    house.hub.take({ generation, after, to, events: JSON.parse(eventsJson) as StoredEvent[] });
+    fixture.hub.take({ generation, after, to, events: JSON.parse(eventsJson) as StoredEvent[] });
     return;
   }
 }
 
-const both = (count: number, more: Partial<EventDraft>) => Array.from({ length: count }, () => house.draft(more));
+const both = (count: number, more: Partial<EventDraft>) => Array.from({ length: count }, () => fixture.draft(more));
 
 describe('a fail-over of PostgreSQL that loses the last commit', () => {
-  it('costs no endpoint an event: the tail and every reader judge their positions anew', async () => {
-    const { id } = await house.endpoint({ url: receiver.url('/b'), creatorIds: ['cr_b'] });
-    const runners = await house.runners({ tickMs: 1_500, ttlMs: 10_000 });
-    await house.claimAll(runners);
-    await house.events(1, { creatorId: 'cr_b' });
+  it('costs no endpoint an event: the tail and every cursor check their positions again', async () => {
+    const { id } = await fixture.endpoint({ url: receiver.url('/b'), creatorIds: ['cr_b'] });
+    const engine = await fixture.engine({ tickMs: 1_500, ttlMs: 10_000 });
+    await fixture.claimAll(engine);
+    await fixture.events(1, { creatorId: 'cr_b' });
     await waitFor(() => idsAt('/b').length === 1, { what: 'the first delivery' });
-    await house.events(20, { creatorId: 'cr_a' });
-    const safe = (await house.store.head()).seq;
+    await fixture.events(20, { creatorId: 'cr_a' });
+    const safe = (await fixture.store.head()).seq;
     await waitFor(async () => (await positionOf(id)) === safe, { what: 'a pass of the tick', timeoutMs: 10_000 });
     // One more commit, which the server that fails acknowledges and the replica never gets.
-    await house.events(5, { creatorId: 'cr_a' });
+    await fixture.events(5, { creatorId: 'cr_a' });
     await failOverTo(safe);
     const drafts = [...both(5, { creatorId: 'cr_a' }), ...both(3, { creatorId: 'cr_b' })];
     await storeAfterFailOver(drafts);
-    const later = await house.events(2, { creatorId: 'cr_b' });
+    const later = await fixture.events(2, { creatorId: 'cr_b' });
     const wanted = [...drafts.filter(({ creatorId }) => creatorId === 'cr_b').map((draft) => draft.id), ...later];
     await waitFor(() => wanted.every((one) => idsAt('/b').includes(one)), { what: 'every matching event', timeoutMs: 15_000 });
-    const { seq } = await house.store.head();
+    const { seq } = await fixture.store.head();
     await waitFor(async () => (await positionOf(id)) === seq, { what: 'the position to be at the head', timeoutMs: 10_000 });
     expect(idsAt('/b')).toHaveLength(1 + wanted.length);
   });
@@ -89,79 +89,80 @@ describe('a fail-over of PostgreSQL that loses the last commit', () => {
   it('sends no event that the filter leaves out: a retry never takes the numbers of a lost log for those of this one', async () => {
     let requests = 0;
     receiver.answer(() => (requests++ === 0 ? { delayMs: 1_500, status: 500 } : { status: 200 }));
-    const { id } = await house.endpoint({ url: receiver.url('/only-b'), creatorIds: ['cr_b'], timeoutMs: 3_000 });
-    const runners = await house.runners({ tickMs: 500, ttlMs: 10_000 });
-    await house.claimAll(runners);
-    await house.events(10, { creatorId: 'cr_a' });
-    const safe = (await house.store.head()).seq;
+    const { id } = await fixture.endpoint({ url: receiver.url('/only-b'), creatorIds: ['cr_b'], timeoutMs: 3_000 });
+    const engine = await fixture.engine({ tickMs: 500, ttlMs: 10_000 });
+    await fixture.claimAll(engine);
+    await fixture.events(10, { creatorId: 'cr_a' });
+    const safe = (await fixture.store.head()).seq;
     await waitFor(async () => (await positionOf(id)) === safe, { what: 'a pass of the tick', timeoutMs: 10_000 });
-    await house.events(1, { creatorId: 'cr_b' });
+    await fixture.events(1, { creatorId: 'cr_b' });
     await waitFor(() => receiver.of('/only-b').length === 1, { what: 'it to be on the wire' });
-    // The replica has neither the event nor its cut.
+    // The replica has neither the event nor its planned batch.
     await failOverTo(safe);
-    await house.pool.query('delete from webhook_cuts');
-    await house.pool.query('update webhook_readers set position = $1', [safe]);
+    await fixture.pool.query('delete from webhook_planned_batches');
+    await fixture.pool.query('update webhook_cursors set position = $1', [safe]);
     // What is stored now has the numbers of what was lost.
-    const secret = house.draft({
+    const secret = fixture.draft({
       creatorId: 'cr_a',
       data: { user: { id: '9', uniqueId: 'private' }, comment: 'for the owner of A alone' },
     });
-    const own = house.draft({ creatorId: 'cr_b' });
+    const own = fixture.draft({ creatorId: 'cr_b' });
     await storeAfterFailOver([secret, own]);
     await waitFor(() => idsAt('/only-b').includes(own.id), { what: 'the event of its own', timeoutMs: 10_000 });
-    const idle = () => runners.gate.inUse === 0 && runners.unrecorded === 0;
-    await waitFor(idle, { what: 'the attempt on the wire to end and to be judged', timeoutMs: 10_000 });
-    await waitFor(async () => (await house.states(id)).open === undefined, { what: 'nothing to be open', timeoutMs: 10_000 });
+    const idle = () => engine.sends.inUse === 0 && engine.unrecorded === 0;
+    await waitFor(idle, { what: 'the attempt on the wire to end and to be recorded', timeoutMs: 10_000 });
+    await waitFor(async () => (await fixture.states(id)).open === undefined, { what: 'nothing to be open', timeoutMs: 10_000 });
     expect(eventsAt('/only-b').filter((event) => !String((event as { subject?: string }).subject).startsWith('cr_b'))).toEqual([]);
     expect(idsAt('/only-b')).not.toContain(secret.id);
   });
 
   it('leaves a delivery whose numbers name what the filter leaves out cancelled, never sent', async () => {
-    const { id } = await house.endpoint({ url: receiver.url('/only-b'), creatorIds: ['cr_b'] });
-    await house.events(2, { creatorId: 'cr_a' });
-    // As a version that did not judge by generations may have left it behind.
-    await house.pool.query(
+    const { id } = await fixture.endpoint({ url: receiver.url('/only-b'), creatorIds: ['cr_b'] });
+    await fixture.events(2, { creatorId: 'cr_a' });
+    // As a version that knew no generations may have left it behind.
+    await fixture.pool.query(
       `insert into webhook_deliveries (endpoint_id, id, seqs, seq, attempt) values ($1, 'dlv_old', array[2]::bigint[], 2, 1)`,
       [id],
     );
-    const runners = await house.runners();
-    await house.claimAll(runners);
-    await waitFor(async () => (await house.states(id)).cancelled === 1, { what: 'the delivery to be cancelled' });
+    const engine = await fixture.engine();
+    await fixture.claimAll(engine);
+    await waitFor(async () => (await fixture.states(id)).cancelled === 1, { what: 'the delivery to be cancelled' });
     expect(receiver.of('/only-b')).toEqual([]);
   });
 
   it('does not let a position pass the end of the log', async () => {
-    const { id } = await house.endpoint({ url: receiver.url('/b'), creatorIds: ['cr_b'] });
-    const runners = await house.runners({ tickMs: 200, ttlMs: 10_000 });
-    await house.claimAll(runners);
-    await house.events(10, { creatorId: 'cr_a' });
+    const { id } = await fixture.endpoint({ url: receiver.url('/b'), creatorIds: ['cr_b'] });
+    const engine = await fixture.engine({ tickMs: 200, ttlMs: 10_000 });
+    await fixture.claimAll(engine);
+    await fixture.events(10, { creatorId: 'cr_a' });
     await waitFor(async () => (await positionOf(id)) === 10, { what: 'a pass of the tick', timeoutMs: 10_000 });
     await failOverTo(5);
     await storeAfterFailOver([]);
     await waitFor(async () => (await positionOf(id)) === 5, { what: 'the position to be within the log' });
-    const own = await house.events(1, { creatorId: 'cr_b' });
+    const own = await fixture.events(1, { creatorId: 'cr_b' });
     await waitFor(() => idsAt('/b').includes(own[0] ?? ''), { what: 'what came after', timeoutMs: 10_000 });
   });
 });
 
 describe('a planned batch', () => {
   it('is kept while the database lacks a result that was written before a fail-over', async () => {
-    const { id } = await house.endpoint({ url: receiver.url('/b') });
+    const { id } = await fixture.endpoint({ url: receiver.url('/b') });
     const batch = { endpointId: id, id: 'dlv_1' };
-    await house.pool.query(`insert into webhook_cuts (endpoint_id, id, deliveries) values ($1, 'dlv_1', '[["dlv_1",[1]],["dlv_2",[2]]]')`, [
-      id,
-    ]);
-    const batches = async () => (await house.pool.query('select from webhook_cuts')).rowCount;
+    await fixture.pool.query(
+      `insert into webhook_planned_batches (endpoint_id, id, deliveries) values ($1, 'dlv_1', '[["dlv_1",[1]],["dlv_2",[2]]]')`,
+      [id],
+    );
+    const batches = async () => (await fixture.pool.query('select from webhook_planned_batches')).rowCount;
     const attempted = (delivery: string) =>
-      house.pool.query('insert into webhook_deliveries (endpoint_id, id, seqs, seq, attempt) values ($1, $2, array[1]::bigint[], 1, 1)', [
+      fixture.pool.query('insert into webhook_deliveries (endpoint_id, id, seqs, seq, attempt) values ($1, $2, array[1]::bigint[], 1, 1)', [
         id,
         delivery,
       ]);
     await attempted('dlv_1');
-    await removeRecordedBatches(house.pool, [batch]);
+    await removeRecordedBatches(fixture.pool, [batch]);
     expect(await batches()).toBe(1);
     await attempted('dlv_2');
-    await removeRecordedBatches(house.pool, [batch]);
+    await removeRecordedBatches(fixture.pool, [batch]);
     expect(await batches()).toBe(0);
   });
 });
@@ -169,15 +170,15 @@ describe('a planned batch', () => {
 describe('a start of the database server that lost nothing', () => {
   it('costs an endpoint nothing: each event once, results of attempts on the wire too', async () => {
     receiver.answer(() => ({ delayMs: 500, status: 200 }));
-    const { id } = await house.endpoint({ url: receiver.url('/all') });
-    const runners = await house.runners({ tickMs: 200, ttlMs: 10_000 });
-    await house.claimAll(runners);
-    const before = await house.events(3);
+    const { id } = await fixture.endpoint({ url: receiver.url('/all') });
+    const engine = await fixture.engine({ tickMs: 200, ttlMs: 10_000 });
+    await fixture.claimAll(engine);
+    const before = await fixture.events(3);
     await waitFor(() => receiver.of('/all').length === 3, { what: 'three on the wire' });
-    await house.pool.query(`update log_head set life = 'the life before'`);
+    await fixture.pool.query(`update log_head set life = 'the life before'`);
     const after = both(3, {});
     await storeAfterFailOver(after);
-    await waitFor(async () => (await house.states(id)).delivered === 6, { what: 'all to be delivered', timeoutMs: 10_000 });
+    await waitFor(async () => (await fixture.states(id)).delivered === 6, { what: 'all to be delivered', timeoutMs: 10_000 });
     expect(idsAt('/all').toSorted()).toEqual([...before, ...after.map((draft) => draft.id)].toSorted());
   });
 });

@@ -1,13 +1,13 @@
 import type { Metrics } from '@tributary/runtime';
 import { Counter, Gauge, Histogram } from 'prom-client';
-import type { Outcome } from '../webhooks/guard/outcome.js';
-import type { DeliveryEngine } from './engine.js';
-import type { Result } from './recorder.js';
+import type { Outcome } from '../../outbound/outcome.js';
+import type { DeliveryEngine } from '../engine.js';
+import type { Result } from '../recorder.js';
 
 /** Endpoints whose lag is shown one by one: the ones furthest behind. */
 const ENDPOINTS_SHOWN_MAX = 500;
 
-/** What webhooks say of themselves to Prometheus. */
+/** Metrics of webhook delivery. */
 export class DeliveryMetrics {
   private readonly attempts: (outcome: string) => void;
   private readonly deliveries: (state: string) => void;
@@ -38,8 +38,8 @@ export class DeliveryMetrics {
       const made: Gauge = new Gauge({ name, help, registers, collect: () => made.set(this.engine ? read(this.engine) : 0) });
     };
     gauge('tributary_webhook_endpoints_held', 'Endpoints run by this process', ({ count }) => count);
-    gauge('tributary_webhook_sending', 'Requests on the wire', ({ gate }) => gate.inUse);
-    gauge('tributary_webhook_in_line', 'Endpoints waiting for a free place', ({ gate }) => gate.inLine);
+    gauge('tributary_webhook_sending', 'Requests on the wire', ({ sends }) => sends.inUse);
+    gauge('tributary_webhook_in_line', 'Endpoints waiting for a free place', ({ sends }) => sends.waiting);
     gauge('tributary_webhook_unwritten_results', 'Results of attempts not written down yet', ({ unrecorded }) => unrecorded);
     const states: Gauge<'state'> = new Gauge({
       name: 'tributary_webhook_endpoints',

@@ -1,16 +1,16 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { hookEvents, startWebhookReceiver, waitFor, type WebhookReceiver } from '@tributary/testing';
-import { quickPolicy, WebhookHouse } from './testing.js';
+import { quickPolicy, DeliveryFixture } from '../testing.js';
 
-let house: WebhookHouse;
+let fixture: DeliveryFixture;
 let receiver: WebhookReceiver;
 
 beforeEach(async () => {
-  house = await WebhookHouse.start();
+  fixture = await DeliveryFixture.start();
   receiver = await startWebhookReceiver();
 });
 afterEach(async () => {
-  await house.stop();
+  await fixture.stop();
   await receiver.close();
 });
 
@@ -18,8 +18,8 @@ const idsAt = (path: string) => receiver.of(path).flatMap((hook) => hookEvents(h
 const arrived = (path: string, count: number, timeoutMs = 40_000) =>
   waitFor(() => new Set(idsAt(path)).size >= count, { what: `${count} events at ${path}`, timeoutMs });
 const row = async (id: string) => {
-  const { rows } = await house.pool.query<{ state: string; reason: string | null; failing: Date | null }>(
-    'select e.state, e.reason, r.failing_since as failing from webhook_endpoints e join webhook_readers r on r.id = e.id where e.id = $1',
+  const { rows } = await fixture.pool.query<{ state: string; reason: string | null; failing: Date | null }>(
+    'select e.state, e.reason, r.failing_since as failing from webhook_endpoints e join webhook_cursors r on r.id = e.id where e.id = $1',
     [id],
   );
   return rows[0]!;
@@ -27,9 +27,9 @@ const row = async (id: string) => {
 
 describe('an endpoint', () => {
   it('gets no more deliveries a second than its rate limit', async () => {
-    await house.endpoint({ url: receiver.url('/x'), ratePerSecond: 20 });
-    await house.claimAll(await house.runners());
-    await house.events(50);
+    await fixture.endpoint({ url: receiver.url('/x'), ratePerSecond: 20 });
+    await fixture.claimAll(await fixture.engine());
+    await fixture.events(50);
     await arrived('/x', 50);
     const times = receiver.of('/x').map(({ at }) => at);
     // 20 at once, the rest 50 ms apart.
@@ -39,9 +39,9 @@ describe('an endpoint', () => {
   it('is left alone for as long as its Retry-After says, whatever waits', async () => {
     let throttling = true;
     receiver.answer(() => (throttling ? { status: 429, headers: { 'retry-after': '1' } } : undefined));
-    await house.endpoint({ url: receiver.url('/x'), ordered: true });
-    await house.claimAll(await house.runners());
-    await house.events(20);
+    await fixture.endpoint({ url: receiver.url('/x'), ordered: true });
+    await fixture.claimAll(await fixture.engine());
+    await fixture.events(20);
     await arrived('/x', 1);
     throttling = false;
     await arrived('/x', 20);
@@ -52,9 +52,9 @@ describe('an endpoint', () => {
 
   it('that is throttled without a time is asked ever less often', async () => {
     receiver.answer(() => ({ status: 502 }));
-    await house.endpoint({ url: receiver.url('/x') });
-    await house.claimAll(await house.runners({ policy: quickPolicy({ scheduleMs: [0, ...Array<number>(50).fill(1)] }) }));
-    await house.events(1);
+    await fixture.endpoint({ url: receiver.url('/x') });
+    await fixture.claimAll(await fixture.engine({ policy: quickPolicy({ scheduleMs: [0, ...Array<number>(50).fill(1)] }) }));
+    await fixture.events(1);
     await waitFor(() => receiver.hooks.length >= 5, { what: 'five attempts' });
     const times = receiver.hooks.map(({ at }) => at);
     const waits = times.slice(1, 5).map((at, i) => at - times[i]!);
@@ -67,32 +67,35 @@ describe('an endpoint', () => {
     let failing = true;
     receiver.answer(() => (failing ? { status: 500 } : undefined));
     const policy = quickPolicy({ scheduleMs: [0, ...Array<number>(100).fill(100)], disableAfterMs: 1_500 });
-    const { id } = await house.endpoint({ url: receiver.url('/x'), ordered: true });
-    await house.claimAll(await house.runners({ policy }));
-    await house.events(1);
+    const { id } = await fixture.endpoint({ url: receiver.url('/x'), ordered: true });
+    await fixture.claimAll(await fixture.engine({ policy }));
+    await fixture.events(1);
     await waitFor(async () => (await row(id)).failing, { what: 'the clock' });
     failing = false;
     await waitFor(async () => (await row(id)).failing === null, { what: 'the clock to be cleared' });
     expect((await row(id)).state).toBe('enabled');
     failing = true;
-    await house.events(1);
+    await fixture.events(1);
     await waitFor(async () => (await row(id)).state === 'disabled', { what: 'the end' });
     expect((await row(id)).reason).toBe('failing');
-    const { rows } = await house.pool.query<{ data: { reason: string } }>('select data from webhook_notices where endpoint_id = $1', [id]);
+    const { rows } = await fixture.pool.query<{ data: { reason: string } }>(
+      'select data from webhook_event_outbox where endpoint_id = $1',
+      [id],
+    );
     expect(rows).toMatchObject([{ data: { reason: 'failing', endpoint: id } }]);
   });
 
   it('loses to retention only what it is told it lost', async () => {
-    const { id } = await house.endpoint({ url: receiver.url('/x'), ordered: true }, 0);
-    await house.events(20);
-    await house.pool.query('delete from events where seq <= 15');
-    await house.pool.query('update log_head set oldest_seq = 16');
-    await house.claimAll(await house.runners());
+    const { id } = await fixture.endpoint({ url: receiver.url('/x'), ordered: true }, 0);
+    await fixture.events(20);
+    await fixture.pool.query('delete from events where seq <= 15');
+    await fixture.pool.query('update log_head set oldest_seq = 16');
+    await fixture.claimAll(await fixture.engine());
     await arrived('/x', 5);
     const { rows } = await waitFor(
       async () => {
-        const found = await house.pool.query<{ data: { reason: string; positions: number } }>(
-          'select data from webhook_notices where endpoint_id = $1',
+        const found = await fixture.pool.query<{ data: { reason: string; positions: number } }>(
+          'select data from webhook_event_outbox where endpoint_id = $1',
           [id],
         );
         return found.rows.length > 0 ? found : undefined;
@@ -117,18 +120,18 @@ describe('endpoints beside each other', () => {
               : undefined,
     );
     for (const kind of ['hang', 'half', 'fail', 'busy']) {
-      for (let i = 0; i < 10; i++) await house.endpoint({ url: receiver.url(`/${kind}${i}`), maxInFlight: 50, timeoutMs: 5_000 });
+      for (let i = 0; i < 10; i++) await fixture.endpoint({ url: receiver.url(`/${kind}${i}`), maxInFlight: 50, timeoutMs: 5_000 });
     }
-    for (let i = 0; i < 5; i++) await house.endpoint({ url: receiver.url(`/good${i}`), ordered: true });
+    for (let i = 0; i < 5; i++) await fixture.endpoint({ url: receiver.url(`/good${i}`), ordered: true });
     // Fewer places than the bad ones would take.
-    const runners = await house.runners({ sendsMax: 300 });
-    await house.claimAll(runners);
-    for (let i = 0; i < 10; i++) await house.events(20);
+    const engine = await fixture.engine({ sendsMax: 300 });
+    await fixture.claimAll(engine);
+    for (let i = 0; i < 10; i++) await fixture.events(20);
     for (let i = 0; i < 5; i++) await arrived(`/good${i}`, 200);
-    expect(runners.gate.inUse).toBeLessThanOrEqual(300);
+    expect(engine.sends.inUse).toBeLessThanOrEqual(300);
     const lates: number[] = [];
     for (let i = 0; i < 20; i++) {
-      const [id] = await house.events(1);
+      const [id] = await fixture.events(1);
       const at = Date.now();
       await waitFor(() => idsAt('/good0').includes(id!), { what: 'a late event', everyMs: 2 });
       lates.push(Date.now() - at);
@@ -138,13 +141,13 @@ describe('endpoints beside each other', () => {
 
   it('hold few events in memory while they cannot be delivered to, however much waits', async () => {
     receiver.answer(() => ({ status: 500 }));
-    const { id } = await house.endpoint({ url: receiver.url('/stuck'), ordered: true, batch: { maxEvents: 100, maxWaitMs: 0 } });
-    await house.endpoint({ url: receiver.url('/stuck-too') });
-    const runners = await house.runners({ policy: quickPolicy({ scheduleMs: [0, 3_600_000] }) });
-    await house.claimAll(runners);
-    for (let i = 0; i < 10; i++) await house.events(500);
-    await waitFor(async () => ((await house.states(id)).open ?? 0) > 0);
-    const held = () => [...runners.pipelines].reduce((sum, runner) => sum + runner.lag.pending, 0);
+    const { id } = await fixture.endpoint({ url: receiver.url('/stuck'), ordered: true, batch: { maxEvents: 100, maxWaitMs: 0 } });
+    await fixture.endpoint({ url: receiver.url('/stuck-too') });
+    const engine = await fixture.engine({ policy: quickPolicy({ scheduleMs: [0, 3_600_000] }) });
+    await fixture.claimAll(engine);
+    for (let i = 0; i < 10; i++) await fixture.events(500);
+    await waitFor(async () => ((await fixture.states(id)).open ?? 0) > 0);
+    const held = () => [...engine.pipelines].reduce((sum, runner) => sum + runner.lag.pending, 0);
     await waitFor(() => held() <= 400, { what: 'memory to be given back' });
   });
 });

@@ -1,16 +1,16 @@
 import type { Logger } from '@tributary/runtime';
 import type { Pool } from 'pg';
-import { type Loop, startLoop } from '../loop.js';
-import { DeliveryIds } from '../delivery/delivery.js';
-import type { Notices } from './notices.js';
-import type { DeliveryEngine } from '../delivery/engine.js';
+import { type Loop, startLoop } from '../../loop.js';
+import { DeliveryIds } from '../delivery.js';
+import type { EndpointEventOutbox } from './event-outbox.js';
+import type { DeliveryEngine } from '../engine.js';
 import type { WakeQueue } from './wake-queue.js';
 
 export interface SweeperOptions {
   pool: Pool;
   engine: DeliveryEngine;
   queue: WakeQueue;
-  notices: Notices;
+  outbox: EndpointEventOutbox;
   logger: Logger;
   /** Deliveries that ended are kept this long, with their attempts. */
   retentionMs: number;
@@ -23,7 +23,7 @@ const ROWS_MAX = 5_000;
 const CREATIONS_MS = 86_400_000;
 
 /**
- * Makes sure that every enabled endpoint is run by somebody, whatever became of wake-ups; says notices; and removes what
+ * Makes sure that every enabled endpoint is served by a process, whatever became of wake-ups; publishes events about endpoints; and removes what
  * is past its time.
  */
 export class Sweeper {
@@ -37,8 +37,8 @@ export class Sweeper {
     const { sweepMs = 5_000, cleanMs = 60_000, logger } = this.options;
     this.loops = [
       startLoop({ name: 'webhook sweeper', everyMs: sweepMs, logger }, () => this.sweep()),
-      startLoop({ name: 'webhook notices', everyMs: sweepMs, logger }, async () => {
-        await this.options.notices.say();
+      startLoop({ name: 'webhook events', everyMs: sweepMs, logger }, async () => {
+        await this.options.outbox.publishPending();
       }),
       startLoop({ name: 'webhook clean-up', everyMs: cleanMs, logger }, (signal) => this.clean(signal)),
     ];
@@ -70,39 +70,39 @@ export class Sweeper {
       select ctid from webhook_replays where state <> 'running' and ended_at < to_timestamp($1 / 1000.0) limit $2)`,
       [now - retentionMs],
     );
-    // What was being cut or tried while its replay was cancelled.
-    await pool.query(`delete from webhook_cuts c using webhook_replays p where c.replay_id = p.id and p.state <> 'running'`);
+    // What was being planned or tried while its replay was cancelled.
+    await pool.query(`delete from webhook_planned_batches c using webhook_replays p where c.replay_id = p.id and p.state <> 'running'`);
     await pool.query(
       `update webhook_deliveries d set state = 'cancelled', ended_at = now() from webhook_replays p
        where d.replay_id = p.id and p.state = 'cancelled' and d.state = 'open' and not d.again`,
     );
     await pool.query(
-      'delete from webhook_readers r where r.id <> r.endpoint_id and not exists (select from webhook_replays p where p.id = r.id)',
+      'delete from webhook_cursors r where r.id <> r.endpoint_id and not exists (select from webhook_replays p where p.id = r.id)',
     );
     const { rows } = await pool.query<{ id: string; gone: boolean }>(
       `select id, deleted_at is not null as gone from webhook_endpoints order by id`,
     );
     for (const { id, gone } of rows) {
       if (signal.aborted) return;
-      // Ids begin with the time they were made: the primary key finds the old ones. Without its row a delivery of a cut that
-      // still stands would look as if it had never been attempted; those are made after their cut.
+      // Ids begin with the time they were made: the primary key finds the old ones. Without its row a delivery of a planned batch that
+      // still stands would look as if it had never been attempted; those are made after their batch.
       await this.inSteps(
         signal,
         `delete from webhook_deliveries where (endpoint_id, id) in (
            select endpoint_id, id from webhook_deliveries
            where endpoint_id = $1 and ($4 or (id < $3 and state <> 'open' and not exists (
-             select from webhook_cuts c where c.endpoint_id = $1 and c.id <= webhook_deliveries.id))) limit $2)`,
+             select from webhook_planned_batches c where c.endpoint_id = $1 and c.id <= webhook_deliveries.id))) limit $2)`,
         [id],
         [DeliveryIds.from(now - retentionMs), gone],
       );
-      if (gone) await pool.query('delete from webhook_cuts where endpoint_id = $1', [id]);
+      if (gone) await pool.query('delete from webhook_planned_batches where endpoint_id = $1', [id]);
       if (gone && !signal.aborted) await pool.query('delete from webhook_endpoints where id = $1 and deleted_at is not null', [id]);
     }
-    for (const table of ['webhook_deliveries', 'webhook_cuts'] as const) await this.removeOrphans(table, signal);
+    for (const table of ['webhook_deliveries', 'webhook_planned_batches'] as const) await this.removeOrphans(table, signal);
   }
 
   /** What was written after its endpoint had been cleaned away: a delivery that was on the wire until then, for one. */
-  private async removeOrphans(table: 'webhook_deliveries' | 'webhook_cuts', signal: AbortSignal): Promise<void> {
+  private async removeOrphans(table: 'webhook_deliveries' | 'webhook_planned_batches', signal: AbortSignal): Promise<void> {
     // Goes from one endpoint to the next along the primary key: as many steps as endpoints, however many rows they have.
     const { rows } = await this.options.pool.query<{ id: string }>(
       `with recursive ids as (

@@ -42,28 +42,28 @@ export class TokenBucket {
 }
 
 /**
- * Bounds the requests of a process. Half of the places go to whoever comes; of the other half an endpoint gets no more than
- * its equal share, so that slow ones together cannot keep a quick one out. Who finds no place waits in line.
+ * Bounds the requests of a process. Half of the permits go to whoever comes; of the other half an endpoint gets no more than
+ * its equal share, so that slow ones together cannot keep a quick one out. Who gets none waits in a queue.
  */
-export class SendGate {
+export class FairSemaphore {
   private taken = 0;
   private readonly held = new Map<object, number>();
-  private readonly line = new Map<object, () => void>();
+  private readonly queue = new Map<object, () => void>();
 
-  constructor(private readonly placesMax: number) {}
+  constructor(private readonly permitsMax: number) {}
 
   get inUse(): number {
     return this.taken;
   }
 
-  get inLine(): number {
-    return this.line.size;
+  get waiting(): number {
+    return this.queue.size;
   }
 
-  /** Takes a place; when there is none for `who`, calls `then` once as soon as there may be, where it may try again. */
-  enter(who: object, then: () => void): boolean {
+  /** Takes a permit; when there is none for `who`, calls `then` once as soon as there may be, where it may try again. */
+  tryAcquire(who: object, then: () => void): boolean {
     if (!this.admits(who)) {
-      if (!this.line.has(who)) this.line.set(who, then);
+      if (!this.queue.has(who)) this.queue.set(who, then);
       return false;
     }
     this.taken += 1;
@@ -71,29 +71,29 @@ export class SendGate {
     return true;
   }
 
-  leave(who: object): void {
+  release(who: object): void {
     this.taken -= 1;
     const left = (this.held.get(who) ?? 1) - 1;
     if (left > 0) this.held.set(who, left);
     else this.held.delete(who);
-    for (const [next, then] of this.line) {
-      if (this.taken >= this.placesMax) return;
+    for (const [next, then] of this.queue) {
+      if (this.taken >= this.permitsMax) return;
       if (!this.admits(next)) continue;
-      this.line.delete(next);
+      this.queue.delete(next);
       then();
     }
   }
 
-  /** Gives up the place in the line. */
-  forget(who: object): void {
-    this.line.delete(who);
+  /** Gives up waiting for a permit. */
+  cancelWait(who: object): void {
+    this.queue.delete(who);
   }
 
   private admits(who: object): boolean {
-    if (this.taken >= this.placesMax) return false;
-    const half = this.placesMax / 2;
+    if (this.taken >= this.permitsMax) return false;
+    const half = this.permitsMax / 2;
     if (this.taken < half) return true;
-    const share = Math.max(1, Math.floor(half / (this.held.size + this.line.size)));
+    const share = Math.max(1, Math.floor(half / (this.held.size + this.queue.size)));
     return (this.held.get(who) ?? 0) < share;
   }
 }

@@ -1,6 +1,6 @@
 import { matchesType } from '@tributary/events';
-import type { EventFilter } from '../store/filter.js';
-import type { SecretPair, SignatureScheme } from './signature.js';
+import type { EventFilter } from '../../store/filter.js';
+import type { SecretPair, SignatureScheme } from '../request/signature.js';
 
 /** How many events one delivery carries. */
 export interface Batch {
@@ -19,7 +19,7 @@ export interface EndpointSettings {
   /** Types or patterns; missing: every type. */
   types?: string[];
   ordered: boolean;
-  /** Deliveries that are cut and not finished; of an ordered endpoint one of them is on the wire. */
+  /** Deliveries that are planned and not finished; of an ordered endpoint one of them is on the wire. */
   maxInFlight: number;
   /** Missing: one event per delivery. */
   batch?: Batch;
@@ -58,8 +58,8 @@ export function filterOf({ creatorIds, types }: Pick<EndpointSettings, 'creatorI
   return { ...(creatorIds ? { creatorIds } : {}), ...(types ? { types } : {}) };
 }
 
-/** The verdict of an endpoint's filter on one event, as quick for many creators as for one. */
-export function judgeOf({
+/** A test of events against an endpoint's filter, as quick for many creators as for one. */
+export function eventTest({
   creatorIds,
   types,
 }: Pick<EndpointSettings, 'creatorIds' | 'types'>): (event: { creatorId: string; type: string }) => boolean {

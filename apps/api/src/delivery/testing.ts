@@ -9,14 +9,14 @@ import { Committer } from '../store/committer.js';
 import { DayPartitions } from '../store/days.js';
 import { EventStore } from '../store/event-store.js';
 import { migrate } from '../store/migrate.js';
-import { type EndpointSettings, type SealedPart } from './endpoint.js';
-import { settingColumns } from './endpoint-row.js';
-import { GuardedHttp } from './guard/guarded-http.js';
-import { DeliveryMetrics } from '../delivery/metrics.js';
-import { type RetryPolicy, RETRY_POLICY } from './retry.js';
-import { DeliveryEngine, type DeliveryEngineOptions } from '../delivery/engine.js';
-import { webhookBox } from './secret-key.js';
-import { newSecretPair, publicKeyText, sharedSecretText } from './signature.js';
+import { type EndpointSettings, type SealedPart } from './endpoint/endpoint.js';
+import { settingColumns } from './endpoint/endpoint-row.js';
+import { GuardedHttp } from '../outbound/guarded-http.js';
+import { DeliveryMetrics } from './upkeep/metrics.js';
+import { type RetryPolicy, RETRY_POLICY } from './request/retry-policy.js';
+import { DeliveryEngine, type DeliveryEngineOptions } from './engine.js';
+import { webhookBox } from '../webhooks/secret-key.js';
+import { newSecretPair, publicKeyText, sharedSecretText } from './request/signature.js';
 
 export const silent = {
   info: () => undefined,
@@ -44,7 +44,7 @@ export const DEFAULTS: Omit<EndpointSettings, 'url'> = {
 const box = webhookBox(Buffer.alloc(32, 7).toString('base64'));
 
 /** A database with the log and webhook tables, and what runs on it: everything but HTTP and Redis. */
-export class WebhookHouse {
+export class DeliveryFixture {
   readonly store: EventStore;
   readonly hub: LiveHub;
   private readonly days: DayPartitions;
@@ -53,6 +53,7 @@ export class WebhookHouse {
   private n = 0;
 
   private constructor(
+    readonly url: string,
     readonly pool: Pool,
     private readonly drop: () => Promise<void>,
   ) {
@@ -62,27 +63,27 @@ export class WebhookHouse {
     this.hub = new LiveHub({ store: this.store, logger: silent, quietMs: 100 });
   }
 
-  static async start(serverUrl?: string): Promise<WebhookHouse> {
+  static async start(serverUrl?: string): Promise<DeliveryFixture> {
     const database = await createDatabase(serverUrl);
     await migrate(database.url);
     const pool = createPool(database.url, silent, { name: 'webhooks-spec', max: 20 });
     pool.on('error', () => undefined);
-    const house = new WebhookHouse(pool, () => database.drop());
-    await house.hub.start();
-    return house;
+    const fixture = new DeliveryFixture(database.url, pool, () => database.drop());
+    await fixture.hub.start();
+    return fixture;
   }
 
   async stop(): Promise<void> {
-    await Promise.all(this.all.map((runners) => runners.stop()));
+    await Promise.all(this.all.map((engine) => engine.stop()));
     this.hub.stop();
     await this.pool.end();
     await this.drop();
   }
 
-  /** The runners of one process, started. */
-  async runners(more: Partial<DeliveryEngineOptions> = {}): Promise<DeliveryEngine> {
+  /** The delivery engine of one process, started. */
+  async engine(more: Partial<DeliveryEngineOptions> = {}): Promise<DeliveryEngine> {
     const gate = new Gate(new AddressPolicy({ allowCidrs: ['127.0.0.0/8'] }), new NameResolver());
-    const runners = new DeliveryEngine({
+    const engine = new DeliveryEngine({
       pool: this.pool,
       hub: this.hub,
       box,
@@ -96,15 +97,15 @@ export class WebhookHouse {
       stopMs: 500,
       ...more,
     });
-    this.all.push(runners);
-    await runners.start();
-    await waitFor(() => runners.alive, { what: 'the runner to be alive' });
-    return runners;
+    this.all.push(engine);
+    await engine.start();
+    await waitFor(() => engine.alive, { what: 'the engine to be alive' });
+    return engine;
   }
 
   /** What the sweeper does, for as long as `until` has not come true. */
-  async claimAll(runners: DeliveryEngine): Promise<void> {
-    for (const id of await runners.unclaimed(1_000)) await runners.wake(id);
+  async claimAll(engine: DeliveryEngine): Promise<void> {
+    for (const id of await engine.unclaimed(1_000)) await engine.wake(id);
   }
 
   /** Makes an enabled endpoint at the head of the log, or after `position`. */
@@ -122,7 +123,7 @@ export class WebhookHouse {
       Object.values(columns),
     );
     await this.pool.query(
-      'insert into webhook_readers (id, endpoint_id, position) values ($1, $1, coalesce($2, (select seq from log_head)))',
+      'insert into webhook_cursors (id, endpoint_id, position) values ($1, $1, coalesce($2, (select seq from log_head)))',
       [id, position ?? null],
     );
     return { id, secret: sharedSecretText(pair), publicKey: publicKeyText(pair) };
@@ -178,7 +179,7 @@ export class WebhookHouse {
   async states(id: string): Promise<Record<string, number>> {
     const { rows } = await this.pool.query<{ state: string; n: number }>(
       `select state, count(*)::int as n from (
-         select state from webhook_deliveries where endpoint_id = $1 union all select 'open' from webhook_unattempted where endpoint_id = $1) d
+         select state from webhook_deliveries where endpoint_id = $1 union all select 'open' from webhook_planned_deliveries where endpoint_id = $1) d
        group by state`,
       [id],
     );

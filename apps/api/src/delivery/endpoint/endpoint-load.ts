@@ -1,10 +1,10 @@
 import type { SecretBox } from '@tributary/runtime';
 import type { Pool } from 'pg';
-import type { Endpoint } from '../webhooks/endpoint.js';
-import { ENDPOINT_COLUMNS, type EndpointRow, toEndpoint } from '../webhooks/endpoint-row.js';
-import type { Delivery, PlannedBatch } from './delivery.js';
+import type { Endpoint } from './endpoint.js';
+import { ENDPOINT_COLUMNS, type EndpointRow, toEndpoint } from './endpoint-row.js';
+import type { Delivery, PlannedBatch } from '../delivery.js';
 import type { StoredHealth } from './endpoint-health.js';
-import { removeRecordedBatches } from './recorder.js';
+import { removeRecordedBatches } from '../recorder.js';
 
 /** A delivery that is not finished, and where it belongs. */
 export interface OpenDelivery {
@@ -35,7 +35,7 @@ export async function loadEndpoint(pool: Pool, box: SecretBox, id: string): Prom
     pool.query<CursorRow>(
       `select r.id, r.position::float8 as position, h.generation::float8 as generation, r.failing_since as failing,
          r.succeeded_at as succeeded, r.failed_at as failed, r.throttled_until as throttled, p.to_seq::float8 as "to", p.rate_per_second as rate
-       from webhook_readers r cross join log_head h left join webhook_replays p on p.id = r.id and p.state = 'running'
+       from webhook_cursors r cross join log_head h left join webhook_replays p on p.id = r.id and p.state = 'running'
        where r.endpoint_id = $1 and (r.id = $1 or p.id is not null)`,
       [id],
     ),
@@ -83,7 +83,7 @@ async function plannedDeliveries(pool: Pool, endpointId: string): Promise<OpenDe
        (extract(epoch from c.created_at) * 1000)::float8 as "createdAt",
        (select jsonb_agg(d.value) from jsonb_array_elements(c.deliveries) as d (value)
         where not exists (select from webhook_deliveries x where x.endpoint_id = c.endpoint_id and x.id = d.value ->> 0)) as deliveries
-     from webhook_cuts c where c.endpoint_id = $1`,
+     from webhook_planned_batches c where c.endpoint_id = $1`,
     [endpointId],
   );
   const recorded = rows.filter(({ deliveries }) => deliveries === null);

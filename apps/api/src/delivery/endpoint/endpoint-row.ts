@@ -1,6 +1,6 @@
 import type { Endpoint, EndpointSettings, SealedPart } from './endpoint.js';
 import type { SecretBox } from '@tributary/runtime';
-import type { SignatureScheme } from './signature.js';
+import type { SignatureScheme } from '../request/signature.js';
 
 /** An endpoint as PostgreSQL has it. */
 export interface EndpointRow {

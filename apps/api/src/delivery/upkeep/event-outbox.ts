@@ -1,31 +1,31 @@
 import { type Logger, reasonOf } from '@tributary/runtime';
 import type { FeedWriter } from '@tributary/log';
 import type { Pool } from 'pg';
-import type { Committer } from '../store/committer.js';
+import type { Committer } from '../../store/committer.js';
 
-export interface NoticesOptions {
+export interface EndpointEventOutboxOptions {
   pool: Pool;
   committer: Pick<Committer, 'head' | 'commit'>;
   feed: Pick<FeedWriter, 'publish'>;
   logger: Logger;
 }
 
-const NOTICES_MAX = 100;
+const EVENTS_MAX = 100;
 const TRIES = 20;
 
 /**
- * Says in the log what happened to endpoints (`monitor.webhook`), for every reader of events. A notice is written with the
- * change that it is about and removed when it is in the log; its id is the same however often it is tried.
+ * Publishes in the log what happened to endpoints (`monitor.webhook`). Such an event is written with the change that it is about, and
+ * removed when it is in the log. Its id is the same however often that is tried.
  */
-export class Notices {
-  constructor(private readonly options: NoticesOptions) {}
+export class EndpointEventOutbox {
+  constructor(private readonly options: EndpointEventOutboxOptions) {}
 
-  /** Says what is to be said; returns how many there were. */
-  async say(): Promise<number> {
+  /** Publishes the events that wait. @returns how many there were */
+  async publishPending(): Promise<number> {
     const { pool, committer, feed, logger } = this.options;
     const { rows } = await pool.query<{ id: string; endpoint: string; ms: number; data: object }>(
-      `select id, endpoint_id as endpoint, (extract(epoch from at) * 1000)::float8 as ms, data from webhook_notices order by id limit $1`,
-      [NOTICES_MAX],
+      `select id, endpoint_id as endpoint, (extract(epoch from at) * 1000)::float8 as ms, data from webhook_event_outbox order by id limit $1`,
+      [EVENTS_MAX],
     );
     if (rows.length === 0) return 0;
     const entries = rows.map(({ id, endpoint, ms, data }) => ({
@@ -47,15 +47,15 @@ export class Notices {
       const head = await committer.head();
       const result = await committer.commit(head, { from: head.positions, to: head.positions, entries });
       if (result.kind === 'lost') continue;
-      await pool.query('delete from webhook_notices where id = any($1)', [rows.map(({ id }) => id)]);
+      await pool.query('delete from webhook_event_outbox where id = any($1)', [rows.map(({ id }) => id)]);
       try {
         await feed.publish({ generation: result.generation, after: result.after, to: result.to }, result.eventsJson);
       } catch (error) {
         // Live readers notice by themselves that the head has moved.
-        logger.debug({ reason: reasonOf(error) }, 'a notice could not be published');
+        logger.debug({ reason: reasonOf(error) }, 'an event about a webhook endpoint could not be published at once');
       }
       return rows.length;
     }
-    throw new Error(`the log moved ${TRIES} times while a notice was to be written`);
+    throw new Error(`the log moved ${TRIES} times while an event was to be written`);
   }
 }

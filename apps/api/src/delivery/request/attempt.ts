@@ -1,7 +1,7 @@
-import type { Endpoint } from './endpoint.js';
-import type { GuardedHttp } from './guard/guarded-http.js';
-import type { FailureCategory, Outcome } from './guard/outcome.js';
-import { readTarget, type Target } from './guard/target.js';
+import type { Endpoint } from '../endpoint/endpoint.js';
+import type { GuardedHttp } from '../../outbound/guarded-http.js';
+import type { FailureCategory, Outcome } from '../../outbound/outcome.js';
+import { readTarget, type Target } from '../../outbound/target.js';
 import { Signer } from './signature.js';
 
 export const CONTENT_TYPE = 'application/cloudevents+json';
@@ -69,7 +69,7 @@ export function readAttempt(id: string, text: string): AttemptRecord {
 }
 
 /** Sends the attempts of one endpoint in one version of its settings. */
-export class Sender {
+export class AttemptSender {
   private readonly signer: Signer;
   private readonly target: Target;
   private readonly fixed: readonly string[];
@@ -93,7 +93,7 @@ export class Sender {
   async send({ id, entries, replayId }: AttemptContent): Promise<Attempt> {
     const at = Date.now();
     const timestamp = unixSeconds(at);
-    // Cut as a batch it stays one, whatever the settings say by now.
+    // Planned as a batch it stays one, whatever the settings are by now.
     const batch = this.endpoint.batch !== undefined || entries.length > 1;
     const body = batch ? Buffer.from(`[${entries.map(({ json }) => json).join(',')}]`) : entries[0]!.bytes;
     const type = batch ? BATCH_CONTENT_TYPE : CONTENT_TYPE;

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { GroupCommit } from './group-commit.js';
 import { waitFor } from '@tributary/testing';
-import { silent } from '../webhooks/testing.js';
+import { silent } from '../testing.js';
 
 const make = (commit: (group: readonly number[]) => Promise<void>, more = {}) =>
   new GroupCommit<number>({ name: 'spec', waitMs: 5, groupSize: 3, logger: silent, commit, ...more });

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
-import { HIDDEN, readAttempt, Sender } from './attempt.js';
-import type { GuardedRequest } from './guard/guarded-http.js';
-import type { Outcome } from './guard/outcome.js';
+import { HIDDEN, readAttempt, AttemptSender } from './attempt.js';
+import type { GuardedRequest } from '../../outbound/guarded-http.js';
+import type { Outcome } from '../../outbound/outcome.js';
 import { newSecretPair } from './signature.js';
 
 const entry = { json: '{"a":1}', bytes: Buffer.from('{"a":1}') };
@@ -13,7 +13,7 @@ function senderOf(...outcomes: Outcome[]) {
     return Promise.resolve(outcomes[requests.length - 1]!);
   };
   const settings = { url: 'https://receiver.test/hook?"', secrets: [newSecretPair()], signatures: ['v1' as const], timeoutMs: 1_000 };
-  return { requests, sender: new Sender({ ...settings, headers: { authorization: 'Bearer secret' } }, { send }) };
+  return { requests, sender: new AttemptSender({ ...settings, headers: { authorization: 'Bearer secret' } }, { send }) };
 }
 
 /** Names and values in turn, as an object. */

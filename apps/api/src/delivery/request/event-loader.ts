@@ -1,23 +1,23 @@
-import type { Entry, EntryReader, WantedDelivery } from './entry.js';
+import type { OutboundEvent, OutboundEventReader, WantedDelivery } from './outbound-events.js';
 
 const DELIVERIES_MAX = 20;
 
 interface Waiting {
   wanted: WantedDelivery;
-  resolve: (entries: Entry[] | undefined) => void;
+  resolve: (entries: OutboundEvent[] | undefined) => void;
   reject: (error: unknown) => void;
 }
 
 /** Reads the events of deliveries that are tried again: those asked for at the same time, in one query. */
-export class DeliveryLoader {
+export class EventLoader {
   private waiting: Waiting[] = [];
   private running = false;
 
-  constructor(private readonly entries: Pick<EntryReader, 'ofDeliveries'>) {}
+  constructor(private readonly entries: Pick<OutboundEventReader, 'ofDeliveries'>) {}
 
   /** The events of an open delivery that still exist, in log order; undefined when the database does not know it. */
-  load(wanted: WantedDelivery): Promise<Entry[] | undefined> {
-    const loaded = new Promise<Entry[] | undefined>((resolve, reject) => this.waiting.push({ wanted, resolve, reject }));
+  load(wanted: WantedDelivery): Promise<OutboundEvent[] | undefined> {
+    const loaded = new Promise<OutboundEvent[] | undefined>((resolve, reject) => this.waiting.push({ wanted, resolve, reject }));
     if (!this.running) {
       this.running = true;
       setImmediate(() => void this.run());
@@ -40,7 +40,7 @@ export class DeliveryLoader {
 }
 
 /** Lets few pieces of work run at a time, the others in the order they came. */
-export class Turnstile {
+export class Semaphore {
   private running = 0;
   private readonly line: (() => void)[] = [];
 

@@ -1,5 +1,5 @@
-import type { FailureCategory, Outcome } from '../webhooks/guard/outcome.js';
-import { restMs, type RetryPolicy } from '../webhooks/retry.js';
+import type { FailureCategory, Outcome } from '../../outbound/outcome.js';
+import { restMs, type RetryPolicy } from '../request/retry-policy.js';
 
 /** What is stored of an endpoint's health, ms since 1970. */
 export interface StoredHealth {

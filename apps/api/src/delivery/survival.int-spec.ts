@@ -13,14 +13,14 @@ import {
 } from '@tributary/testing';
 import { Committer } from '../store/committer.js';
 import { DayPartitions } from '../store/days.js';
-import { Notices } from './notices.js';
-import type { DeliveryEngine, DeliveryEngineOptions } from '../delivery/engine.js';
-import { Sweeper } from './sweeper.js';
-import { silent, WebhookHouse } from './testing.js';
-import { WakeQueue } from './wake-queue.js';
+import { EndpointEventOutbox } from './upkeep/event-outbox.js';
+import type { DeliveryEngine, DeliveryEngineOptions } from './engine.js';
+import { Sweeper } from './upkeep/sweeper.js';
+import { silent, DeliveryFixture } from './testing.js';
+import { WakeQueue } from './upkeep/wake-queue.js';
 
 let redisServer: SuiteServer;
-let house: WebhookHouse;
+let fixture: DeliveryFixture;
 let receiver: WebhookReceiver;
 let postgres: SuiteServer | undefined;
 const stops: (() => Promise<unknown> | void)[] = [];
@@ -42,19 +42,19 @@ async function startProcess(
   };
   const redis = client('command');
   const queue = new WakeQueue({ redis, blocking: client('blocking'), prefix, logger: silent });
-  const engine = await house.runners({ wakeElsewhere: (ids) => void queue.wake(ids), ...more });
+  const engine = await fixture.engine({ wakeElsewhere: (ids) => void queue.wake(ids), ...more });
   queue.process((id) => engine.wake(id));
-  const notices = new Notices({
-    pool: house.pool,
-    committer: new Committer(house.pool, new DayPartitions(house.pool)),
+  const outbox = new EndpointEventOutbox({
+    pool: fixture.pool,
+    committer: new Committer(fixture.pool, new DayPartitions(fixture.pool)),
     feed: new FeedWriter(redis, new LogKeys(prefix, 1), 10),
     logger: silent,
   });
   const sweeper = new Sweeper({
-    pool: house.pool,
+    pool: fixture.pool,
     engine,
     queue,
-    notices,
+    outbox,
     logger: silent,
     retentionMs: 3_600_000,
     sweepMs: 200,
@@ -79,101 +79,104 @@ beforeEach(async () => {
 });
 afterEach(async () => {
   for (const stop of stops.splice(0).reverse()) await stop();
-  await house.stop();
+  await fixture.stop();
   await receiver.close();
   await postgres?.remove();
   postgres = undefined;
 });
 
 describe('webhooks survive', () => {
-  it('the death of their runner: another takes the endpoint over, with what was cut and not answered', async () => {
-    house = await WebhookHouse.start();
-    const [first, second] = [await house.events(1), await house.events(1)];
-    const { id } = await house.endpoint({ url: receiver.url('/x'), ordered: true }, 1);
-    // What a process leaves that was killed between its cut and its answer.
+  it('the death of their process: another takes the endpoint over, with what was planned and not answered', async () => {
+    fixture = await DeliveryFixture.start();
+    const [first, second] = [await fixture.events(1), await fixture.events(1)];
+    const { id } = await fixture.endpoint({ url: receiver.url('/x'), ordered: true }, 1);
+    // What a process leaves that was killed between its plan and its answer.
     const dead = randomUUID();
-    await house.pool.query(`insert into webhook_runners (id, alive_until) values ($1, now() + interval '400 ms')`, [dead]);
-    await house.pool.query('update webhook_readers set claimed_by = $2 where id = $1', [id, dead]);
-    await house.pool.query(`insert into webhook_cuts (endpoint_id, id, deliveries) values ($1, 'dlv_left', '[["dlv_left", [1]]]')`, [id]);
+    await fixture.pool.query(`insert into webhook_runners (id, alive_until) values ($1, now() + interval '400 ms')`, [dead]);
+    await fixture.pool.query('update webhook_cursors set claimed_by = $2 where id = $1', [id, dead]);
+    await fixture.pool.query(
+      `insert into webhook_planned_batches (endpoint_id, id, deliveries) values ($1, 'dlv_left', '[["dlv_left", [1]]]')`,
+      [id],
+    );
     await startProcess('t-death');
-    const more = await house.events(3);
+    const more = await fixture.events(3);
     await arrived('/x', 5);
     expect(idsAt('/x')).toEqual([...first, ...second, ...more]);
     expect(receiver.hooks[0]!.headers['webhook-id']).toBe('dlv_left');
   });
 
   it('a planned stop in the middle: the next one goes on at once, nothing missing, nothing twice', async () => {
-    house = await WebhookHouse.start();
+    fixture = await DeliveryFixture.start();
     receiver.answer(() => ({ delayMs: 2 }));
-    const { id } = await house.endpoint({ url: receiver.url('/x'), ordered: true });
+    const { id } = await fixture.endpoint({ url: receiver.url('/x'), ordered: true });
     const ids: string[] = [];
     for (let round = 0; round < 3; round++) {
       const { stop } = await startProcess('t-stop');
-      for (let i = 0; i < 5; i++) ids.push(...(await house.events(20)));
+      for (let i = 0; i < 5; i++) ids.push(...(await fixture.events(20)));
       await arrived('/x', round * 100 + 30);
       await stop();
     }
     await startProcess('t-stop');
     await arrived('/x', 300);
     expect(idsAt('/x')).toEqual(ids);
-    await waitFor(async () => (await house.states(id)).delivered === 300, { what: 'results' });
+    await waitFor(async () => (await fixture.states(id)).delivered === 300, { what: 'results' });
   });
 
   it('two processes: endpoints are spread over both, and each is run by one', async () => {
-    house = await WebhookHouse.start();
+    fixture = await DeliveryFixture.start();
     // Nobody dies here: a machine that is busy must not make either of them look dead.
     const one = await startProcess('t-two', { ttlMs: 10_000 });
-    for (let i = 0; i < 20; i++) await house.endpoint({ url: receiver.url(`/${i}`), ordered: true });
+    for (let i = 0; i < 20; i++) await fixture.endpoint({ url: receiver.url(`/${i}`), ordered: true });
     await waitFor(() => one.engine.count === 20, { what: 'one to hold all' });
     const two = await startProcess('t-two', { ttlMs: 10_000 });
     await waitFor(() => two.engine.count >= 7 && one.engine.count + two.engine.count === 20, {
       what: 'a fair share',
       timeoutMs: 20_000,
     });
-    const ids = await house.events(50);
+    const ids = await fixture.events(50);
     for (let i = 0; i < 20; i++) await arrived(`/${i}`, 50, 60_000);
     for (let i = 0; i < 20; i++) expect(idsAt(`/${i}`)).toEqual(ids);
   });
 
   it('a wipe of Redis, and its absence: the sweeper finds what nobody wakes', async () => {
-    house = await WebhookHouse.start();
+    fixture = await DeliveryFixture.start();
     const ids: string[] = [];
-    await house.endpoint({ url: receiver.url('/x'), ordered: true });
+    await fixture.endpoint({ url: receiver.url('/x'), ordered: true });
     const { engine } = await startProcess('t-wipe');
-    ids.push(...(await house.events(20)));
+    ids.push(...(await fixture.events(20)));
     await arrived('/x', 20);
     const admin = createRedis(redisServer.url, silent, { name: 'spec' });
     stops.push(() => admin.disconnect());
     await waitFor(() => admin.status === 'ready');
     await admin.flushall();
-    await house.endpoint({ url: receiver.url('/after-wipe') });
+    await fixture.endpoint({ url: receiver.url('/after-wipe') });
     await waitFor(() => engine.count === 2, { what: 'an endpoint made after the wipe' });
     await redisServer.kill9();
-    await house.endpoint({ url: receiver.url('/without') });
-    ids.push(...(await house.events(20)));
+    await fixture.endpoint({ url: receiver.url('/without') });
+    ids.push(...(await fixture.events(20)));
     await arrived('/x', 40);
     await arrived('/without', 0);
     await waitFor(() => engine.count === 3, { what: 'an endpoint made without Redis' });
     await redisServer.start();
-    ids.push(...(await house.events(20)));
+    ids.push(...(await fixture.events(20)));
     await arrived('/x', 60);
     expect(idsAt('/x')).toEqual(ids);
   });
 
   it('a restart of PostgreSQL: nothing missing, order kept', async () => {
     postgres = await startPostgres();
-    house = await WebhookHouse.start(postgres.url);
-    const { id } = await house.endpoint({ url: receiver.url('/ordered'), ordered: true });
-    await house.endpoint({ url: receiver.url('/parallel') });
+    fixture = await DeliveryFixture.start(postgres.url);
+    const { id } = await fixture.endpoint({ url: receiver.url('/ordered'), ordered: true });
+    await fixture.endpoint({ url: receiver.url('/parallel') });
     await startProcess('t-postgres');
-    const ids = await house.events(300);
+    const ids = await fixture.events(300);
     await arrived('/ordered', 20);
     await postgres.restart();
-    await waitFor(() => house.pool.query('select 1'), { what: 'PostgreSQL', timeoutMs: 20_000 });
-    ids.push(...(await house.events(50)));
+    await waitFor(() => fixture.pool.query('select 1'), { what: 'PostgreSQL', timeoutMs: 20_000 });
+    ids.push(...(await fixture.events(50)));
     await arrived('/ordered', 350, 25_000);
     await arrived('/parallel', 350, 25_000);
     expect(firstTimes('/ordered')).toEqual(ids);
-    await waitFor(async () => (await house.states(id)).delivered === 350, { what: 'results', timeoutMs: 15_000 });
+    await waitFor(async () => (await fixture.states(id)).delivered === 350, { what: 'results', timeoutMs: 15_000 });
   }, 60_000);
 });

@@ -15,6 +15,7 @@ const TEXTS = {
   caption: (data) => data.text ?? data.content ?? '',
   live: (data) => `is live${data.title ? `: ${data.title}` : ''}`,
   offline: (data) => `is offline (${data.confirmedBy})`,
+  unwatched: (data) => `is watched no more: ${data.reason}`,
   connected: (data) => `connected by ${data.worker}`,
   disconnected: (data) => `disconnected: ${data.reason}, ${data.events} events`,
   gap: (data) => `gap from ${data.from} to ${data.to}: ${data.reason}`,

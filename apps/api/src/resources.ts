@@ -14,8 +14,8 @@ export const SEARCH_POOL = Symbol('PostgreSQL pool of searches');
 export const WEBHOOK_POOL = Symbol('PostgreSQL pool of webhooks');
 export const REDIS = Symbol('Redis client for commands');
 
-/** The writer, the aggregates, the day partitions, the building of indexes and the clean-up, one each. */
-const STORE_CONNECTIONS = 5;
+/** The writer, the aggregates, the rooms that nobody watches, the day partitions, the building of indexes and the clean-up, one each. */
+const STORE_CONNECTIONS = 6;
 /** Three readers that catch up; positions, results, events of retries, claims and upkeep, one each. */
 const WEBHOOK_CONNECTIONS = 8;
 

@@ -130,7 +130,16 @@ describe('a worker', () => {
     await house.publish();
     await waitFor(() => house.simulator.room('one')!.connections.size === 0 && house.simulator.room('two')!.connections.size === 0);
     await waitFor(async () => (await house.statuses.readMany(['cr_two']))[0] === undefined);
-    expect((await house.inbox('one')).at(-1)).toMatchObject({ type: 'monitor.disconnected', data: { reason: 'paused' } });
+    const lastOf = async (name: string) => (await house.inbox(name)).slice(-2);
+    for (const [name, reason] of [
+      ['one', 'paused'],
+      ['two', 'removed'],
+    ] as const) {
+      expect(await lastOf(name)).toMatchObject([
+        { type: 'monitor.disconnected', data: { reason } },
+        { type: 'monitor.unwatched', data: { reason, roomId: house.simulator.room(name)!.roomId } },
+      ]);
+    }
     house.creators = house.creators.map((record) => ({ ...record, paused: false }));
     await house.publish();
     await waitFor(async () => (await house.status()).get('one')?.state === 'live');

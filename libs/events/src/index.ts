@@ -15,5 +15,5 @@ export { type Envelope, EnvelopeWriter, type EventDraft, type StoredEvent, toEnv
 export { TEXT_LENGTH_MAX } from './fields.js';
 export { dayOfEvent, messageEventId, monitorEventId, snowflakeTime, UNDATED } from './ids.js';
 export { matchesType } from './match.js';
-export { GAP_REASONS, type GapReason } from './monitor.js';
+export { GAP_REASONS, type GapReason, UNWATCHED_REASONS, type UnwatchedReason } from './monitor.js';
 export type { GenericData } from './untyped.js';

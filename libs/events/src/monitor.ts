@@ -5,6 +5,10 @@ import { count, id, instant, text, word } from './fields.js';
 export const GAP_REASONS = ['disconnect', 'silence', 'takeover', 'blocked', 'buffer-full', 'paused', 'shutdown'] as const;
 export type GapReason = (typeof GAP_REASONS)[number];
 
+/** Why a room is no longer watched, though nobody has seen its end. */
+export const UNWATCHED_REASONS = ['paused', 'removed', 'no-worker', 'not-received', 'end-missed'] as const;
+export type UnwatchedReason = (typeof UNWATCHED_REASONS)[number];
+
 /** Why a webhook endpoint is spoken of. */
 export const WEBHOOK_REASONS = ['gone', 'failing', 'expired'] as const;
 
@@ -19,7 +23,25 @@ export const monitor = {
   },
   'monitor.offline': {
     about: 'The creator is no longer live, and that was confirmed.',
-    data: Type.Object({ roomId, confirmedBy: text('what confirmed it, such as `streamEnd` or `poll`') }),
+    data: Type.Object({
+      roomId,
+      confirmedBy: text('what confirmed it, such as `streamEnd` or `poll`'),
+      lastSeenAt: Type.Optional(instant('when it was last known to be on air; the session ends there')),
+    }),
+  },
+  'monitor.unwatched': {
+    about:
+      'The room is no longer watched, and its end was not seen: nobody knows how long the stream goes on. Its session ends at `lastSeenAt`. ' +
+      'Where the room is received again (`monitor.connected`), its session goes on.',
+    data: Type.Object({
+      roomId,
+      reason: word(
+        '`paused`, `removed`: the creator was. `no-worker`: no worker holds the creator. `not-received`: its worker has received nothing for long. ' +
+          '`end-missed`: the creator is offline by now, or in another room',
+        ...UNWATCHED_REASONS,
+      ),
+      lastSeenAt: instant('when the room was last known to be on air'),
+    }),
   },
   'monitor.connected': {
     about: 'A worker has a connection to the room; events flow from here on.',
@@ -49,6 +71,9 @@ export const monitor = {
       to: instant('moment from which everything is here again'),
       reason: word('why', ...GAP_REASONS),
       missedEstimate: Type.Optional(count('estimate of missed events, from the rate before')),
+      lastSeenAt: Type.Optional(
+        instant('the stream has ended within the gap, and was last known to be on air then: its session counts the gap up to here'),
+      ),
     }),
   },
   'monitor.error': {

@@ -212,7 +212,7 @@ async function accountOne(simulatorUrl: string, pool: Pool, uniqueId: string, to
 
 async function oldFences(pool: Pool, uniqueId: string): Promise<number> {
   const { rows } = await pool.query<{ fence: string }>(
-    `select split_part(id, '-', 2) as fence from events where handle = $1 and type like 'monitor.%' order by seq`,
+    `select split_part(id, '-', 2) as fence from events where handle = $1 and type like 'monitor.%' and type <> 'monitor.unwatched' order by seq`,
     [uniqueId],
   );
   let highest = 0;

@@ -6,13 +6,13 @@ import {
   type CreatorState,
   type CreatorStatus,
   type ListedWorker,
-  StatusStore,
-  WorkerRegistry,
+  type StatusStore,
 } from '@tributary/creators';
 import { Config, type Logger, reasonOf } from '@tributary/runtime';
 import type { Redis } from 'ioredis';
 import { LOGGER, REDIS } from '../resources.js';
 import { shownOptions } from './creator-options.js';
+import { CreatorStatuses } from './creator-statuses.js';
 import type { StoredCreator } from './creator-registry.js';
 
 export class CreatorOptionsView {
@@ -126,29 +126,23 @@ function orphaned({ worker, queue: _queue, viewers: _viewers, ...status }: Creat
 @Injectable()
 export class CreatorViews {
   readonly board: StatusStore;
-  private readonly workers: WorkerRegistry;
-  private readonly leaseTtlMs: number;
+  private readonly said: CreatorStatuses;
 
   constructor(
     @Inject(REDIS) redis: Redis,
     @Inject(Config) config: Config,
     @Inject(LOGGER) private readonly logger: Logger,
   ) {
-    const place = { redis, prefix: config.redisPrefix };
-    this.board = new StatusStore(place);
-    this.workers = new WorkerRegistry({ ...place, leaseTtlMs: config.leaseTtlMs });
-    this.leaseTtlMs = config.leaseTtlMs;
+    this.said = new CreatorStatuses({ redis, prefix: config.redisPrefix, leaseTtlMs: config.leaseTtlMs });
+    this.board = this.said.board;
   }
 
   /** What is known of each creator, in the order of `ids`: what its worker last said, if that worker still lives. */
   async statuses(ids: readonly string[]): Promise<(CreatorStatus | undefined)[]> {
-    // Statuses first: a worker beats before it says anything, and must not be missed for having started in between.
-    const statuses = await this.board.readMany(ids);
-    const seen = new Map((await this.workers.list()).map((worker) => [worker.worker, worker]));
-    return statuses.map((status) => {
-      if (!status || (status.worker === undefined && status.state === 'offline')) return status;
-      const worker = status.worker === undefined ? undefined : seen.get(status.worker);
-      return worker && worker.beatAgeMs <= this.leaseTtlMs ? status : orphaned(status, worker);
+    return (await this.said.of(ids)).map((said) => {
+      if (!said) return undefined;
+      const { status, isHeld, worker } = said;
+      return isHeld || (status.worker === undefined && status.state === 'offline') ? status : orphaned(status, worker);
     });
   }
 

@@ -289,6 +289,19 @@ describe('creators', () => {
     await api.redis.del(...(await api.redis.keys(`${api.config.redisPrefix}:*`)));
     await waitFor(async () => (await creators.version()) !== null, { timeoutMs: 5_000 });
     expect(await seen()).toEqual(new Map([[ids.get('seen.live'), { roomId: '79', at: at - 1_000 }]]));
+    // Watched no more, its end not seen: whoever resumes it begins its gap at the last event of the room.
+    await api.commit([
+      {
+        ...event('seen.live', 'monitor.unwatched', at + 60_000, 3),
+        data: { reason: 'paused', lastSeenAt: new Date(at - 1_000).toISOString() },
+      },
+    ]);
+    await waitFor(async () => (await api.pool.query('select from sessions where unwatched_at is not null')).rowCount === 1, {
+      timeoutMs: 5_000,
+    });
+    await api.redis.del(...(await api.redis.keys(`${api.config.redisPrefix}:*`)));
+    await waitFor(async () => (await creators.version()) !== null, { timeoutMs: 5_000 });
+    expect(await seen()).toEqual(new Map([[ids.get('seen.live'), { roomId: '79', at: at - 1_000 }]]));
     await creators.forgetSeen([ids.get('seen.live')!]);
     expect((await seen()).size).toBe(0);
 

@@ -33,6 +33,14 @@ const GAP_TEXT = {
   shutdown: 'its worker stopped',
 };
 
+const UNWATCHED_TEXT = {
+  paused: 'it was paused',
+  removed: 'it was removed',
+  'no-worker': 'no worker holds it',
+  'not-received': 'nothing was received for long',
+  'end-missed': 'its end was missed',
+};
+
 const SUBSCRIBE_TEXT = { subscribed: 'subscribed', gifted: 'received a subscription', expiring: 'has a subscription that ends soon' };
 
 export const gapReason = (reason) => GAP_TEXT[reason] ?? reason;
@@ -71,6 +79,7 @@ const WORDS = {
   'tiktok.live.imDelete': ({ messageIds, userIds }) => ['trash', `${count((messageIds?.length ?? 0) + (userIds?.length ?? 0))} messages or users were removed`],
   'monitor.live': ({ title }) => ['pulse', `Went live${title ? `: ${title}` : ''}`],
   'monitor.offline': ({ confirmedBy }) => ['pause', `Ended, confirmed by ${confirmedBy}`],
+  'monitor.unwatched': ({ reason }) => ['pause', `Watched no more: ${UNWATCHED_TEXT[reason] ?? readable(reason ?? '')}`],
   'monitor.connected': ({ worker, provider }) => ['pulse', `Connected by ${worker}${provider ? ` through ${provider}` : ''}`],
   'monitor.disconnected': ({ durationMs, reason }) => ['warn', `Disconnected after ${duration(durationMs ?? 0)}: ${reason}`],
   'monitor.gap': (data) => ['gap', `Gap of ${duration(gapMs(data))}: ${gapReason(data.reason)}`],

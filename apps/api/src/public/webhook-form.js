@@ -20,6 +20,7 @@ export const SUGGESTED_TYPES = [
   'monitor.*',
   'monitor.live',
   'monitor.offline',
+  'monitor.unwatched',
   'monitor.gap',
   'monitor.error',
   'monitor.webhook',

@@ -13,6 +13,7 @@ export interface StoredSession {
   creator: string;
   startedAt: Date;
   endedAt: Date | null;
+  endReason: string | null;
   lastEventAt: Date;
   events: number;
   viewers: { peak: number; average: number };
@@ -59,6 +60,7 @@ export interface TimelinePoint {
 }
 
 const COLUMNS = `room_id as "roomId", creator_id as "creatorId", handle as creator, started_at as "startedAt", ended_at as "endedAt",
+  case when ended_at is not null then end_reason end as "endReason",
   last_event_at as "lastEventAt", events::float8, chats::float8, likes::float8, room_likes::float8 as "roomLikes", gifts::float8,
   unpriced_gifts::float8 as "unpricedGifts",
   diamonds::float8, follows::float8, shares::float8, joins::float8, gaps::float8, gap_ms::float8 as "gapMs",

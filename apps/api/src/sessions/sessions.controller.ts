@@ -1,5 +1,6 @@
 import { Controller, Get, Inject, Param, Query } from '@nestjs/common';
 import { ApiOkResponse, ApiOperation, ApiProperty, ApiPropertyOptional, ApiTags } from '@nestjs/swagger';
+import { UNWATCHED_REASONS } from '@tributary/events';
 import { Problem } from '@tributary/runtime';
 import { ArrayMaxSize, ArrayMinSize, IsArray, IsBoolean, IsIn, IsOptional, IsString, Length } from 'class-validator';
 import { Needs } from '../access/needs.js';
@@ -29,8 +30,22 @@ class SessionView {
   creator!: string;
   @ApiProperty({ type: String, format: 'date-time' })
   startedAt!: Date;
-  @ApiProperty({ type: String, format: 'date-time', nullable: true, description: 'null while it is live' })
+  @ApiProperty({
+    type: String,
+    format: 'date-time',
+    nullable: true,
+    description: 'when it was last known to be on air; null while it is live',
+  })
   endedAt!: Date | null;
+  @ApiProperty({
+    type: String,
+    nullable: true,
+    example: 'streamEnd',
+    description:
+      'What confirmed its end (`streamEnd`, `poll`), or why its room is watched no more, so that nobody knows how long it went on (' +
+      `${UNWATCHED_REASONS.map((reason) => `\`${reason}\``).join(', ')}: see \`monitor.unwatched\`). Null while it is live, and where it ended before this was recorded`,
+  })
+  endReason!: string | null;
   @ApiProperty({ type: String, format: 'date-time' })
   lastEventAt!: Date;
   @ApiProperty()
@@ -132,7 +147,8 @@ export class SessionsController {
   @Get()
   @ApiOperation({
     summary: 'Sessions, newest first',
-    description: 'A session is a room: a reconnect does not split it, it ends when its end is confirmed.',
+    description:
+      'A session is a room: a reconnect does not split it. It ends when its end is confirmed, or when its room is watched no more; received again, the same session goes on.',
   })
   @ApiOkResponse({ type: SessionPage })
   async list(@Query() query: SessionQuery): Promise<SessionPage> {

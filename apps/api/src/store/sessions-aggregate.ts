@@ -22,36 +22,62 @@ const capped = (sum: string) => `least(greatest(coalesce(${sum}, 0), 0), ${Numbe
 /** Gifts without a price; they add to `gifts`, but to no sum of diamonds. */
 const UNPRICED_GIFTS = capped(`sum(event_number(data, 'count')) filter (where type = 'tiktok.live.gift' and data->'unpriced' = 'true')`);
 
+/** Events that end a session or resume it: the newest decides. */
+const TURN = `type in ('monitor.offline', 'monitor.unwatched', 'monitor.live', 'monitor.connected')`;
+/** Something of the newest of these events in a room. */
+const ofTurn = (value: string) => `(array_agg(${value} order by seq desc) filter (where ${TURN}))[1]`;
+const IS_END = `type in ('monitor.offline', 'monitor.unwatched')`;
+const LAST_SEEN = `event_instant(data, 'lastSeenAt')`;
+
+const COUNTS = `room_id, creator_id, handle, started_at, last_event_at, last_live_at, events, chats, likes, room_likes, diamonds, gifts,
+  unpriced_gifts, follows, shares, joins, peak_viewers, viewers_sum, viewers_count, gaps, gap_ms`;
+
+/** How a session ended: all null while it is live. */
+const END = ['ended_at', 'end_reason', 'unwatched_at'] as const;
+
+/** The room was watched no more, and something of it arrived afterwards: its session goes on. */
+const RESUMED = {
+  inStep: 'unwatched_at is not null and last_live_at > unwatched_at',
+  since: 's.unwatched_at is not null and excluded.last_live_at > s.unwatched_at',
+};
+
+/**
+ * Counts of the events $1 < seq <= $2 in the days $4, by room. $3: rooms that have a turn among them. A session ends when its
+ * room was last known to be on air, which may be long before somebody found that out.
+ */
 const SESSIONS = `
-insert into sessions as s (room_id, creator_id, handle, started_at, ended_at, last_event_at, events, chats, likes, room_likes, diamonds,
-  gifts, unpriced_gifts, follows, shares, joins, peak_viewers, viewers_sum, viewers_count, gaps, gap_ms)
-select room_id,
-  (array_agg(creator_id order by seq desc))[1],
-  (array_agg(handle order by seq desc))[1],
-  min(time),
-  (array_agg(case when type = 'monitor.offline' then time end order by seq desc) filter (where type in ('monitor.offline', 'monitor.live', 'monitor.connected')))[1],
-  max(received_at),
-  count(*) filter (where type like 'tiktok.live.%'),
-  count(*) filter (where type = 'tiktok.live.chat'),
-  ${capped(`sum(event_number(data, 'count')) filter (where type = 'tiktok.live.like')`)},
-  coalesce(max(event_number(data, 'roomLikes')) filter (where type = 'tiktok.live.like'), 0),
-  ${capped(`sum(event_number(data, 'totalDiamonds')) filter (where type = 'tiktok.live.gift')`)},
-  ${capped(`sum(event_number(data, 'count')) filter (where type = 'tiktok.live.gift')`)},
-  ${UNPRICED_GIFTS},
-  count(*) filter (where type = 'tiktok.live.follow'),
-  count(*) filter (where type = 'tiktok.live.share'),
-  count(*) filter (where type = 'tiktok.live.member'),
-  coalesce(max(event_number(data, 'viewers')) filter (where type = 'tiktok.live.roomUser'), 0),
-  ${capped(`sum(event_number(data, 'viewers')) filter (where type = 'tiktok.live.roomUser')`)},
-  count(*) filter (where type = 'tiktok.live.roomUser'),
-  count(*) filter (where type = 'monitor.gap'),
-  ${capped(`sum(gap_duration(data)) filter (where type = 'monitor.gap')`)}
-from events where seq > $1 and seq <= $2 and ${inDaysOrFar('$4')} and room_id <> '' group by room_id
+insert into sessions as s (${COUNTS}, ${END.join(', ')})
+select ${COUNTS}, ${END.map((column) => `case when ${RESUMED.inStep} then null else ${column} end`).join(', ')} from (select
+  room_id,
+  (array_agg(creator_id order by seq desc))[1] as creator_id,
+  (array_agg(handle order by seq desc))[1] as handle,
+  least(min(time), ${ofTurn(`case when ${IS_END} then ${LAST_SEEN} end`)}) as started_at,
+  ${ofTurn(`case when ${IS_END} then least(time, ${LAST_SEEN}) end`)} as ended_at,
+  ${ofTurn(`left(case type when 'monitor.offline' then data->>'confirmedBy' when 'monitor.unwatched' then data->>'reason' end, 40)`)} as end_reason,
+  ${ofTurn(`case when type = 'monitor.unwatched' then received_at end`)} as unwatched_at,
+  max(received_at) as last_event_at,
+  max(received_at) filter (where type like 'tiktok.live.%') as last_live_at,
+  count(*) filter (where type like 'tiktok.live.%') as events,
+  count(*) filter (where type = 'tiktok.live.chat') as chats,
+  ${capped(`sum(event_number(data, 'count')) filter (where type = 'tiktok.live.like')`)} as likes,
+  coalesce(max(event_number(data, 'roomLikes')) filter (where type = 'tiktok.live.like'), 0) as room_likes,
+  ${capped(`sum(event_number(data, 'totalDiamonds')) filter (where type = 'tiktok.live.gift')`)} as diamonds,
+  ${capped(`sum(event_number(data, 'count')) filter (where type = 'tiktok.live.gift')`)} as gifts,
+  ${UNPRICED_GIFTS} as unpriced_gifts,
+  count(*) filter (where type = 'tiktok.live.follow') as follows,
+  count(*) filter (where type = 'tiktok.live.share') as shares,
+  count(*) filter (where type = 'tiktok.live.member') as joins,
+  coalesce(max(event_number(data, 'viewers')) filter (where type = 'tiktok.live.roomUser'), 0) as peak_viewers,
+  ${capped(`sum(event_number(data, 'viewers')) filter (where type = 'tiktok.live.roomUser')`)} as viewers_sum,
+  count(*) filter (where type = 'tiktok.live.roomUser') as viewers_count,
+  count(*) filter (where type = 'monitor.gap') as gaps,
+  ${capped(`sum(gap_duration(data)) filter (where type = 'monitor.gap')`)} as gap_ms
+from events where seq > $1 and seq <= $2 and ${inDaysOrFar('$4')} and room_id <> '' group by room_id) step
 on conflict (room_id) do update set
   creator_id = excluded.creator_id, handle = excluded.handle,
   started_at = least(s.started_at, excluded.started_at),
-  ended_at = case when $3::text[] @> array[s.room_id] then excluded.ended_at else s.ended_at end,
-  last_event_at = greatest(s.last_event_at, excluded.last_event_at),
+  ${END.map((column) => `${column} = case when $3::text[] @> array[s.room_id] then excluded.${column} when ${RESUMED.since} then null else s.${column} end`).join(', ')},
+  last_event_at = greatest(s.last_event_at, excluded.last_event_at), last_live_at = greatest(s.last_live_at, excluded.last_live_at),
   events = s.events + excluded.events, chats = s.chats + excluded.chats, likes = ${capped('s.likes::numeric + excluded.likes')},
   room_likes = greatest(s.room_likes, excluded.room_likes), diamonds = ${capped('s.diamonds::numeric + excluded.diamonds')}, gifts = ${capped('s.gifts::numeric + excluded.gifts')},
   unpriced_gifts = ${capped('s.unpriced_gifts::numeric + excluded.unpriced_gifts')},
@@ -80,7 +106,7 @@ on conflict (room_id, user_id) do update set
 
 /** Rooms of these events whose end was confirmed or taken back. */
 const TURNS = `select distinct room_id from events
-  where seq > $1 and seq <= $2 and ${inDaysOrFar('$3')} and room_id <> '' and type in ('monitor.offline', 'monitor.live', 'monitor.connected')`;
+  where seq > $1 and seq <= $2 and ${inDaysOrFar('$3')} and room_id <> '' and ${TURN}`;
 
 /**
  * Sessions (one per room) and their people, counted from stored events only. The position moves in the transaction of the

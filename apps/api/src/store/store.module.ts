@@ -5,20 +5,24 @@ import type { Redis } from 'ioredis';
 import type { Pool } from 'pg';
 import { Counter } from 'prom-client';
 import { type Loop, startLoop } from '../loop.js';
+import { CreatorStatuses } from '../creators/creator-statuses.js';
 import { LOGGER, POOL, REDIS, SEARCH_POOL, STORE_POOL } from '../resources.js';
 import { Cleanup } from './cleanup.js';
 import { Committer } from './committer.js';
 import { DayPartitions } from './days.js';
 import { EventStore } from './event-store.js';
 import { buildIndexes } from './index-builder.js';
+import { OwnEvents } from './own-events.js';
 import { SearchStores } from './search-stores.js';
 import { SessionsAggregate } from './sessions-aggregate.js';
+import { UnwatchedRooms } from './unwatched-rooms.js';
 import { StoreController, StoreWriter } from './writer.js';
 
 const TRIM_EVERY_MS = 5_000;
 const DAYS_EVERY_MS = 3_600_000;
 const INDEXES_EVERY_MS = 600_000;
 const AGGREGATE_EVERY_MS = 1_000;
+const UNWATCHED_EVERY_MS = 5_000;
 /** Stored this much later than appended, the store role is not ready. */
 const LAG_MS_MAX = 30_000;
 
@@ -34,6 +38,7 @@ class StoreUpkeep implements OnApplicationBootstrap, OnApplicationShutdown {
     @Inject(InboxReader) private readonly reader: InboxReader,
     @Inject(DayPartitions) private readonly days: DayPartitions,
     @Inject(SessionsAggregate) private readonly sessions: SessionsAggregate,
+    @Inject(UnwatchedRooms) private readonly unwatched: UnwatchedRooms,
     @Inject(Readiness) private readonly readiness: Readiness,
     @Inject(STORE_POOL) private readonly pool: Pool,
   ) {}
@@ -49,6 +54,9 @@ class StoreUpkeep implements OnApplicationBootstrap, OnApplicationShutdown {
       }),
       startLoop({ name: 'session counts', everyMs: AGGREGATE_EVERY_MS, logger }, async (signal) => {
         await this.sessions.catchUp(signal);
+      }),
+      startLoop({ name: 'rooms that nobody watches', everyMs: UNWATCHED_EVERY_MS, logger }, async () => {
+        await this.unwatched.round();
       }),
     ];
     this.readiness.add('store', () => this.lagging());
@@ -87,6 +95,27 @@ function sessionsOf(pool: Pool, logger: Logger, metrics: Metrics): SessionsAggre
   });
 }
 
+function unwatchedOf(config: Config) {
+  return (pool: Pool, redis: Redis, committer: Committer, feed: FeedWriter, logger: Logger, metrics: Metrics) => {
+    const told = new Counter({
+      name: 'tributary_rooms_unwatched_total',
+      help: 'Live rooms whose watching ended without a worker to tell it, by reason',
+      labelNames: ['reason'],
+      registers: [metrics],
+    });
+    const said = new CreatorStatuses({ redis, prefix: config.redisPrefix, leaseTtlMs: config.leaseTtlMs });
+    return new UnwatchedRooms({
+      pool,
+      events: new OwnEvents({ committer, feed, logger }),
+      statuses: (ids) => said.of(ids),
+      onUnwatched: (reason, rooms) => {
+        told.inc({ reason }, rooms);
+        logger.info({ reason, rooms }, 'live rooms are watched no more; their sessions end');
+      },
+    });
+  };
+}
+
 /** What every api process needs of the store: queries. The store role adds the writer. */
 @Module({})
 export class StoreModule {
@@ -116,6 +145,11 @@ export class StoreModule {
         inject: [STORE_POOL, DayPartitions],
       },
       { provide: SessionsAggregate, useFactory: sessionsOf, inject: [STORE_POOL, LOGGER, Metrics] },
+      {
+        provide: UnwatchedRooms,
+        useFactory: unwatchedOf(config),
+        inject: [STORE_POOL, REDIS, Committer, FeedWriter, LOGGER, Metrics],
+      },
       StoreWriter,
       StoreUpkeep,
       Cleanup,

@@ -8,7 +8,7 @@ export interface Appender {
 }
 
 export type MonitorType =
-  'monitor.live' | 'monitor.offline' | 'monitor.connected' | 'monitor.disconnected' | 'monitor.gap' | 'monitor.error';
+  'monitor.live' | 'monitor.offline' | 'monitor.unwatched' | 'monitor.connected' | 'monitor.disconnected' | 'monitor.gap' | 'monitor.error';
 
 export interface CreatorVoiceOptions {
   creatorId: string;
@@ -75,10 +75,15 @@ export class CreatorVoice {
     if ((this.hasArrears && !this.settle()) || !this.append(draft)) this.keep(draft);
   }
 
-  /** Tells an open gap, which ends at `to`. */
-  gap(where: { handle: string; roomId: string }, { from, reason, rate }: OpenGap, to: number): void {
+  /**
+   * Tells an open gap, which ends at `to`. All times are ms since 1970.
+   * @param lastSeenAt the room has ended within the gap, and was last known to be on air then
+   */
+  gap(where: { handle: string; roomId: string }, { from, reason, rate }: OpenGap, to: number, lastSeenAt?: number): void {
     const missedEstimate = rate === undefined ? undefined : Math.round((rate * Math.max(0, to - from)) / 1000);
-    this.monitor('monitor.gap', where, gapData(where.roomId, Math.min(from, to), to, reason, missedEstimate));
+    const data = gapData(where.roomId, Math.min(from, to), to, reason, missedEstimate);
+    if (lastSeenAt !== undefined) data.lastSeenAt = new Date(Math.min(Math.max(from, lastSeenAt), to)).toISOString();
+    this.monitor('monitor.gap', where, data);
     this.options.onGap(reason);
   }
 

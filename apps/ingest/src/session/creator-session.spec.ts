@@ -159,7 +159,7 @@ describe('the end of a stream', () => {
     scene.found = { kind: 'offline' };
     await scene.clock.advance(10_000, (now) => session.tick(now));
     expect(scene.log.types().slice(-3)).toEqual(['tiktok.live.end', 'monitor.disconnected', 'monitor.offline']);
-    expect(scene.log.all('monitor.offline')).toEqual([{ roomId: ROOM, confirmedBy: 'streamEnd' }]);
+    expect(scene.log.all('monitor.offline')).toMatchObject([{ roomId: ROOM, confirmedBy: 'streamEnd' }]);
     expect(session.state).toBe('offline');
   });
 
@@ -171,7 +171,7 @@ describe('the end of a stream', () => {
     scene.link.drop();
     await scene.clock.advance(10_000);
     expect(scene.log.types().slice(-3)).toEqual(['monitor.disconnected', 'monitor.gap', 'monitor.offline']);
-    expect(scene.log.all('monitor.offline')).toEqual([{ roomId: ROOM, confirmedBy: 'poll' }]);
+    expect(scene.log.all('monitor.offline')).toMatchObject([{ roomId: ROOM, confirmedBy: 'poll' }]);
     expect(scene.signCalls).toBe(signCalls);
     expect(session.state).toBe('offline');
   });
@@ -206,7 +206,7 @@ describe('the end of a stream', () => {
     scene.found = { kind: 'blocked', status: 403, errors: ['blocked'] };
     scene.link.receive(message('end'));
     await scene.clock.advance(10_000, (now) => session.tick(now));
-    expect(scene.log.all('monitor.offline')).toEqual([{ roomId: ROOM, confirmedBy: 'streamEnd' }]);
+    expect(scene.log.all('monitor.offline')).toMatchObject([{ roomId: ROOM, confirmedBy: 'streamEnd' }]);
   });
 
   it('and a new room of the same creator are two rooms', async () => {
@@ -223,7 +223,7 @@ describe('the end of a stream', () => {
       'monitor.live',
       'monitor.connected',
     ]);
-    expect(scene.log.all('monitor.offline')[0]).toEqual({ roomId: ROOM, confirmedBy: 'poll' });
+    expect(scene.log.all('monitor.offline')[0]).toMatchObject({ roomId: ROOM, confirmedBy: 'poll' });
     expect(scene.log.drafts.at(-1)?.roomId).toBe(next);
     expect(session.state).toBe('live');
   });

@@ -3,6 +3,7 @@ import { backoffMs } from '@tributary/runtime/backoff';
 import { type CreatorCarry, decodeCreatorCarry } from '../handover/handover-state.js';
 import { CreatorVoice } from './creator-publisher.js';
 import { LiveWatch } from '../discovery/live-detector.js';
+import { gapReasonOf } from './room-connection.js';
 import { type HandingOver, type LiveRoom, RoomLife } from './room-session.js';
 import type { SessionServices, StopReason } from './session-services.js';
 import type { Standby } from '../handover/standby-connection.js';
@@ -98,11 +99,13 @@ export class CreatorSession {
    */
   async stop(reason: StopReason): Promise<void> {
     if (reason === 'lost') this.voice.close();
-    const closed = this.life?.stop(reason);
+    const { life } = this;
+    const closed = life?.stop(reason);
     this.stopping.abort();
     this.standby?.discard();
     await closed;
     await this.running;
+    if (reason === 'paused' || reason === 'removed') this.tellUnwatched(reason, life);
     if (reason !== 'lost') this.voice.settle();
     this.voice.close();
   }
@@ -153,6 +156,17 @@ export class CreatorSession {
   finalStatus(reason: StopReason): CreatorStatus {
     const { worker: _worker, queue: _queue, viewers: _viewers, ...rest } = this.status.status;
     return reason === 'paused' ? { ...rest, state: 'offline' } : rest;
+  }
+
+  /** Says that a room which counts as live is watched no more, and leaves the beginning of the gap for whoever resumes. */
+  private tellUnwatched(reason: 'paused' | 'removed', life: RoomLife | undefined): void {
+    const { live, roomId, gap } = this.voice.carried;
+    if (!live) return;
+    const now = this.services.clock.now();
+    const lastSeenAt = Math.min(now, life?.lastSeenAt ?? gap?.from ?? now);
+    this.voice.note({ gap: gap ?? { from: lastSeenAt, reason: gapReasonOf(reason) } });
+    const data = { roomId, reason, lastSeenAt: new Date(lastSeenAt).toISOString() };
+    this.voice.monitor('monitor.unwatched', { handle: this.current.uniqueId, roomId }, data);
   }
 
   private async run(signal: AbortSignal): Promise<void> {

@@ -1,10 +1,10 @@
 import { backoffMs } from '@tributary/runtime/backoff';
 import type { CreatorRecord } from '@tributary/creators';
-import type { ResolveResult } from '@tributary/webcast';
 import { Cadence } from './silence-detector.js';
 import { CARRIED_IDS_MAX, type CreatorCarry, HANDED_IDS_MAX, type OpenGap } from '../handover/handover-state.js';
 import type { CreatorVoice } from './creator-publisher.js';
 import { type ConnectionReport, gapReasonOf, type Normaliser, RoomConnection } from './room-connection.js';
+import { RoomCheck, type RoomVerdict } from './room-check.js';
 import type { SessionServices, StopReason } from './session-services.js';
 import type { RoomBundle } from '../signing/sign-scheduler.js';
 import { connectSetback, type Setback, signSetback } from './connect-failure.js';
@@ -20,9 +20,6 @@ export interface LiveRoom {
 
 /** How a room ended for this holder. `moved`: the creator is live in another room. */
 export type RoomOutcome = { kind: 'ended' } | { kind: 'moved'; room: LiveRoom } | { kind: 'stopped' };
-
-type Verdict =
-  { kind: 'live' } | { kind: 'moved'; room: LiveRoom } | { kind: 'ended'; confirmedBy: 'streamEnd' | 'poll' } | { kind: 'stopped' };
 
 /** To which standby a room is handed over, and how many of its messages that standby has received too, at most. */
 export interface HandingOver {
@@ -43,16 +40,10 @@ export interface RoomLifeOptions {
   standby?: Standby;
 }
 
-/** Polls that may contradict a message that ended the stream, before it is taken for a mistake. */
-const LOOKS_MAX = 4;
 /** Silence doubles the patience up to this many times: 60 s become 16 minutes. */
 const PATIENCE_DOUBLINGS_MAX = 4;
 /** A first connection later than this after the room was found leaves a gap worth telling. */
 const LATE_MS = 10_000;
-/** Failures in a row to connect to a room that is said to be paused, before it counts as ended. */
-const PAUSED_FAILURES_MAX = 6;
-/** A room that was received this long ago is likely to be on air still. */
-const RECEIVED_MS = 60_000;
 /** Failures in a row before one is told as an event. */
 const FAILURES_TOLD = 3;
 
@@ -76,12 +67,17 @@ export class RoomLife {
   private stopReason: StopReason | undefined;
   private handing: HandingOver | undefined;
   private standby: Standby | undefined;
+  private readonly check: RoomCheck;
+  /** ms since 1970 when the room was last known to be on air. */
+  private seenAt: number;
 
   constructor(private readonly options: RoomLifeOptions) {
-    const { services, inherited } = options;
+    const { services, inherited, room } = options;
     this.gap = inherited?.gap;
     this.standby = options.standby;
     this.startedAt = services.clock.now();
+    this.seenAt = inherited?.gap?.from ?? this.startedAt;
+    this.check = new RoomCheck({ services, record: () => options.record(), roomId: room.roomId });
     this.normaliser = this.makeNormaliser(inherited?.room, inherited?.ids);
   }
 
@@ -114,9 +110,11 @@ export class RoomLife {
     if (!isKnownLive) status.enter('reconnecting');
     while (!signal.aborted) {
       if (!isKnownLive) {
-        const verdict = await this.look(signal);
+        const { isStreamEnded, failures, gap } = this;
+        const verdict = await this.check.run({ isStreamEnded, failures, receivedAt: gap?.from }, signal);
         if (verdict.kind === 'stopped') break;
         if (verdict.kind !== 'live') return this.finish(verdict);
+        this.seen(verdict);
       }
       isKnownLive = false;
       const setback = await this.connect(signal);
@@ -146,6 +144,11 @@ export class RoomLife {
     return isOpen ? this.options.room.roomId : undefined;
   }
 
+  /** ms since 1970 when the room was last known to be on air: by a message of it, or by a poll. */
+  get lastSeenAt(): number {
+    return this.connection ? this.options.services.clock.now() : this.seenAt;
+  }
+
   /** ms since 1970 from which on its socket is read without a pause; Infinity where it is not read. */
   get listeningSince(): number {
     return this.connection?.listeningSince ?? Infinity;
@@ -165,44 +168,6 @@ export class RoomLife {
 
   private where(): { handle: string; roomId: string } {
     return { handle: this.options.record().uniqueId, roomId: this.options.room.roomId };
-  }
-
-  /**
-   * Polls until it is clear whether the room still lives. Its end needs two polls, or one beside the message that ended
-   * the stream. When TikTok does not say, the room counts as live, unless its stream was ended.
-   */
-  private async look(signal: AbortSignal): Promise<Verdict> {
-    const { polls, clock, timing } = this.options.services;
-    const opened = this.options.services.secrets(this.options.record());
-    if (!opened.ok) return { kind: 'live' };
-    const { proxy } = opened.secrets;
-    // One request for up to 50 rooms, where pages would keep all of them waiting. It may call every room alive, so it counts
-    // only beside what we ourselves received a moment ago.
-    const isRecent = this.gap !== undefined && clock.now() - this.gap.from < RECEIVED_MS;
-    const isQuick = isRecent && !this.isStreamEnded && this.failures === 0 && polls.isCrowded(proxy);
-    if (isQuick && (await polls.isAlive(this.options.room.roomId, true, signal, proxy))) return { kind: 'live' };
-    let offline = 0;
-    for (let tries = 0; tries < LOOKS_MAX; tries += 1) {
-      if (tries > 0 && !(await clock.sleep(timing.confirmMs * (1 + Math.random()), signal))) return { kind: 'stopped' };
-      const found = await polls.poll(this.options.record().uniqueId, true, signal, proxy);
-      if (!found) return { kind: 'stopped' };
-      if (found.kind === 'live') {
-        if (found.roomId !== this.options.room.roomId) return { kind: 'moved', room: found };
-        this.options.status.room(found);
-        if (!this.isStreamEnded) return { kind: 'live' };
-      } else if (this.isPaused(found)) {
-        return { kind: 'live' };
-      } else if (found.kind === 'offline' || found.kind === 'not-found') {
-        offline += 1;
-        if (this.isStreamEnded) return { kind: 'ended', confirmedBy: 'streamEnd' };
-        if (offline >= 2) return { kind: 'ended', confirmedBy: 'poll' };
-      } else {
-        return this.isStreamEnded ? { kind: 'ended', confirmedBy: 'streamEnd' } : { kind: 'live' };
-      }
-    }
-    this.isStreamEnded = false;
-    this.believesEnd = false;
-    return { kind: 'live' };
   }
 
   /** Signs and opens a connection, and stays until it ends. A setback says that there was none. */
@@ -243,10 +208,15 @@ export class RoomLife {
     return undefined;
   }
 
-  /** Whether the room is said to be neither on air nor ended. Not believed for ever: nothing is received meanwhile. */
-  private isPaused(found: ResolveResult): boolean {
-    const isSame = found.kind === 'offline' && found.isOpen === true && found.roomId === this.options.room.roomId;
-    return isSame && !this.isStreamEnded && this.failures < PAUSED_FAILURES_MAX;
+  /** The room counts as live: what a poll told of it is shown, and a message that ended its stream was a mistake. */
+  private seen({ room, isEndMistaken }: Extract<RoomVerdict, { kind: 'live' }>): void {
+    if (room) {
+      this.seenAt = this.options.services.clock.now();
+      this.options.status.room(room);
+    }
+    if (!isEndMistaken) return;
+    this.isStreamEnded = false;
+    this.believesEnd = false;
   }
 
   /** Whether the room is still on air, as far as TikTok says. */
@@ -314,6 +284,7 @@ export class RoomLife {
     this.isStreamEnded = end.reason === 'stream-end';
     const from = Math.min(end.lastMessageAt, end.unreadSince ?? Infinity);
     this.gap = { from, reason: gapReasonOf(reason), rate: end.rate };
+    this.seenAt = Math.max(this.seenAt, end.lastMessageAt);
     const { handing } = this;
     const idsMax = Math.min(HANDED_IDS_MAX, (handing?.messages ?? 0) + CARRIED_IDS_MAX);
     voice.note({ gap: this.gap, ids: this.normaliser.recentIds().slice(-idsMax), handedTo: handing?.token });
@@ -377,21 +348,23 @@ export class RoomLife {
     return waitMs;
   }
 
-  private tellGap(to = this.options.services.clock.now()): void {
+  /** Tells the open gap; `lastSeenAt`: the room has ended in it, and was last known to be on air then. */
+  private tellGap(to = this.options.services.clock.now(), lastSeenAt?: number): void {
     const { status, voice } = this.options;
     if (!this.gap) return;
-    voice.gap(this.where(), this.gap, Math.max(to, this.gap.from));
+    voice.gap(this.where(), this.gap, Math.max(to, this.gap.from), lastSeenAt);
     status.status.counters.gaps += 1;
     this.gap = undefined;
   }
 
   /** The end is confirmed. A stream that ended while it was connected left nothing out. */
-  private finish(verdict: Extract<Verdict, { kind: 'moved' | 'ended' }>): RoomOutcome {
-    const { status, voice, room } = this.options;
+  private finish(verdict: Extract<RoomVerdict, { kind: 'moved' | 'ended' }>): RoomOutcome {
+    const { services, status, voice, room } = this.options;
+    const lastSeenAt = new Date(Math.min(this.seenAt, services.clock.now())).toISOString();
     const confirmedBy = verdict.kind === 'ended' ? verdict.confirmedBy : this.isStreamEnded ? 'streamEnd' : 'poll';
-    if (!this.isStreamEnded) this.tellGap();
+    if (!this.isStreamEnded) this.tellGap(undefined, this.seenAt);
     voice.note({ roomId: room.roomId, live: false, gap: undefined, room: undefined, ids: undefined, handedTo: undefined });
-    voice.monitor('monitor.offline', this.where(), { roomId: room.roomId, confirmedBy });
+    voice.monitor('monitor.offline', this.where(), { roomId: room.roomId, confirmedBy, lastSeenAt });
     delete status.status.viewers;
     status.enter('offline');
     return verdict.kind === 'moved' ? verdict : { kind: 'ended' };

@@ -16,7 +16,7 @@ import { Bundles } from './connect/bundles.js';
 import { AccountsController } from './http/accounts.controller.js';
 import { SignFilter } from './http/answer.js';
 import { ConnectController } from './http/connect.controller.js';
-import { addFastLane } from './http/fast-lane.js';
+import { addFastPath } from './http/fast-path.js';
 import { OtherRoutesController } from './http/other-routes.controller.js';
 import { ProvidersController } from './http/providers.controller.js';
 import { RoomsController } from './http/rooms.controller.js';
@@ -181,7 +181,7 @@ export function prepareSigner(app: NestFastifyApplication, config: Config, logge
   app.useGlobalFilters(new SignFilter(logger));
   const fastify = app.getHttpAdapter().getInstance();
   addWideLog(fastify, logger, app.get(SignMetrics), config.logLevel === 'debug' || config.logLevel === 'trace');
-  addFastLane(fastify, app.get(AccessGuard), app.get(ConnectController));
+  addFastPath(fastify, app.get(AccessGuard), app.get(ConnectController));
   if (config.signOrigins.length > 0) {
     const exposedHeaders = [
       'x-set-tt-cookie',

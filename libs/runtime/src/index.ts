@@ -15,3 +15,4 @@ export { type ProcessOptions, runProcess, tellParent } from './process.js';
 export { reasonOf } from './reason.js';
 export { createRedis, waitForRedis } from './redis.js';
 export { SecretBox } from './secret-box.js';
+export { type Release, Semaphore } from './semaphore.js';

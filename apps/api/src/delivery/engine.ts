@@ -1,10 +1,10 @@
-import { backoffMs, type Logger, pause, reasonOf, type SecretBox } from '@tributary/runtime';
+import { backoffMs, type Logger, pause, reasonOf, type SecretBox, Semaphore } from '@tributary/runtime';
 import type { Pool } from 'pg';
 import { type Loop, startLoop } from '../loop.js';
 import type { DisabledReason, EndpointState } from './endpoint/endpoint.js';
 import { OutboundEventReader } from './request/outbound-events.js';
 import type { GuardedHttp } from '../outbound/guarded-http.js';
-import { EventLoader, Semaphore } from './request/event-loader.js';
+import { EventLoader } from './request/event-loader.js';
 import { FairSemaphore } from './limits.js';
 import { type RetryPolicy, RETRY_POLICY } from './request/retry-policy.js';
 import { EndpointClaims, type HeldRow } from './claims.js';
@@ -68,7 +68,7 @@ export class DeliveryEngine {
   private started = false;
   private share = Infinity;
   /** All endpoints are read again when a generation of the log begins: few at a time. */
-  private readonly loads = new Semaphore(READS_MAX);
+  private readonly loads = new Semaphore({ concurrency: READS_MAX });
 
   constructor(private readonly options: DeliveryEngineOptions) {
     const { pool, hub, http, metrics, logger, sendsMax, policy = RETRY_POLICY, ttlMs = 10_000 } = options;
@@ -81,7 +81,7 @@ export class DeliveryEngine {
     this.recorder = new Recorder({ pool, refused: (ids) => this.reloadAll(ids), logger });
     const entries = new OutboundEventReader(pool);
     const loader = new EventLoader(entries);
-    const reads = new Semaphore(READS_MAX);
+    const reads = new Semaphore({ concurrency: READS_MAX });
     this.parts = {
       tail: this.tail,
       entries,

@@ -2,7 +2,7 @@ import type { ConnectBundle } from '@tributary/signing';
 import type { Cache, CacheOrigin } from '../cache/cache.js';
 import type { CacheKind } from '../cache/kinds.js';
 import type { ChainResult, ProviderChain } from '../providers/chain.js';
-import type { Attempt } from '../providers/lane.js';
+import type { Attempt } from '../providers/provider-operation.js';
 import type { Asked, ConnectRequest } from '../providers/provider.js';
 
 /** A bundle, or why there is none; `shared` when it was not made for this request alone. */

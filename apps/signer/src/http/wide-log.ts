@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Logger } from '@tributary/runtime';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import type { Attempt } from '../providers/lane.js';
+import type { Attempt } from '../providers/provider-operation.js';
 import type { SignMetrics } from '../providers/metrics.js';
 
 /** What is said about one request, in one line, when it has been answered. Never a query, a cookie or a key. */

@@ -4,11 +4,11 @@ import type { ConnectBundle } from '@tributary/signing';
 import { waitFor } from '@tributary/testing';
 import { ScriptedUpstream } from '../testing/scripted-upstream.js';
 import { ProviderChain } from './chain.js';
-import { Lane } from './lane.js';
+import { Semaphore } from '@tributary/runtime';
+import { ProviderOperation } from './provider-operation.js';
 import { SignMetrics } from './metrics.js';
 import type { ConnectRequest, Outcome, ProviderName, SignProvider } from './provider.js';
 import { Shadow } from './shadow.js';
-import { Slots } from './slots.js';
 
 const REQUEST: ConnectRequest = { roomId: '75405893526660', cursor: '', userAgent: 'Mozilla/5.0', cookies: '' };
 const never = new AbortController().signal;
@@ -43,13 +43,13 @@ describe('ProviderChain', () => {
   let second: Played;
   let errors: object[];
   const breaker = { failuresMax: 2, open: { firstMs: 10_000, maxMs: 10_000 } };
-  const laneOf = (provider: SignProvider, options: { timeoutMs?: number; concurrency?: number; queueMax?: number } = {}) => {
+  const operationOf = (provider: SignProvider, options: { timeoutMs?: number; concurrency?: number; queueMax?: number } = {}) => {
     const { timeoutMs = 300, concurrency = 100, queueMax = 100 } = options;
-    return new Lane({
+    return new ProviderOperation({
       provider,
       operation: 'connect',
       options: { timeoutMs, concurrency },
-      slots: new Slots({ concurrency, queueMax }),
+      semaphore: new Semaphore({ concurrency, queueMax }),
       breaker,
       roomBreaker: { ...breaker, roomsMax: 100 },
       metrics: new SignMetrics(new Metrics('test')),
@@ -58,7 +58,7 @@ describe('ProviderChain', () => {
   };
   const chainOf = (options: { budgetMs?: number; timeoutMs?: number; concurrency?: number; queueMax?: number; shadow?: Shadow } = {}) =>
     new ProviderChain({
-      lanes: [laneOf(first, options), laneOf(second, options)],
+      operations: [operationOf(first, options), operationOf(second, options)],
       budgetMs: options.budgetMs ?? 1_000,
       userAgent: 'Mozilla/5.0',
       shadow: options.shadow,
@@ -222,7 +222,7 @@ describe('ProviderChain', () => {
   describe('with a shadow', () => {
     const shadowOf = (share: number, draw: number) =>
       new Shadow({
-        lane: laneOf(second),
+        candidate: operationOf(second),
         share,
         runningMax: 2,
         userAgent: 'Mozilla/5.0',
@@ -231,7 +231,7 @@ describe('ProviderChain', () => {
       });
     it('compares what the shadow gives with what is served, and serves only the latter', async () => {
       const shadow = shadowOf(1, 0.5);
-      const chain = new ProviderChain({ lanes: [laneOf(first)], budgetMs: 1_000, userAgent: 'Mozilla/5.0', shadow });
+      const chain = new ProviderChain({ operations: [operationOf(first)], budgetMs: 1_000, userAgent: 'Mozilla/5.0', shadow });
       expect((await chain.connect(otherRoom(), never)).value?.provider).toBe('simulator');
       second.behave = () => bad('empty-body');
       expect((await chain.connect(otherRoom(), never)).value?.provider).toBe('simulator');
@@ -250,10 +250,10 @@ describe('ProviderChain', () => {
 
     it('runs for its share only, never with cookies of a client, and never holds a request up', async () => {
       second.behave = () => new Promise<never>(() => undefined);
-      const unlucky = new ProviderChain({ lanes: [laneOf(first)], budgetMs: 1_000, userAgent: '', shadow: shadowOf(0.1, 0.2) });
+      const unlucky = new ProviderChain({ operations: [operationOf(first)], budgetMs: 1_000, userAgent: '', shadow: shadowOf(0.1, 0.2) });
       await unlucky.connect(REQUEST, never);
       expect(second.calls).toBe(0);
-      const chain = new ProviderChain({ lanes: [laneOf(first)], budgetMs: 1_000, userAgent: '', shadow: shadowOf(1, 0.2) });
+      const chain = new ProviderChain({ operations: [operationOf(first)], budgetMs: 1_000, userAgent: '', shadow: shadowOf(1, 0.2) });
       await chain.connect({ ...REQUEST, cookies: 'sessionid=theirs' }, never);
       expect(second.calls).toBe(0);
       const startedAt = performance.now();

@@ -1,5 +1,6 @@
 import type { ConnectBundle, SignedUrl } from '@tributary/signing';
-import { type Attempt, type Lane, type LaneReport } from './lane.js';
+import type { Attempt, ProviderOperation } from './provider-operation.js';
+import type { ProviderOperationReport } from './tally.js';
 import {
   type Asked,
   connectBy,
@@ -12,11 +13,11 @@ import {
 } from './provider.js';
 import type { Shadow, ShadowReport } from './shadow.js';
 
-export type { Attempt } from './lane.js';
+export type { Attempt } from './provider-operation.js';
 
 export interface ChainOptions {
-  /** In the order they are tried; a provider has a lane for each operation it knows. */
-  lanes: Lane[];
+  /** In the order they are tried; a provider has a candidate for each operation it knows. */
+  operations: ProviderOperation[];
   /** Time for one request over all providers. */
   budgetMs: number;
   /** User agent of requests that name none, for providers that have none of their own. */
@@ -34,7 +35,7 @@ export interface ProviderReport {
   name: ProviderName;
   /** Place in the order of trying, from 1. */
   order: number;
-  operations: Partial<Record<Operation, LaneReport>>;
+  operations: Partial<Record<Operation, ProviderOperationReport>>;
 }
 
 /** Less time than this is not worth a request to a provider. */
@@ -57,17 +58,17 @@ export class ProviderChain {
   /** A signed URL, or why there is none. */
   sign(asked: Asked<SignRequest>, signal: AbortSignal): Promise<ChainResult<SignedUrl>> {
     return this.run('sign', asked, undefined, signal, this.options.budgetMs, (provider, request, attemptSignal) => {
-      if (!provider.sign) throw new Error(`provider ${provider.name} has a lane for signing and does not sign`);
+      if (!provider.sign) throw new Error(`provider ${provider.name} has a candidate for signing and does not sign`);
       return provider.sign(request, attemptSignal);
     });
   }
 
   report(): ProviderReport[] {
-    const names = [...new Set(this.options.lanes.map(({ provider }) => provider.name))];
+    const names = [...new Set(this.options.operations.map(({ provider }) => provider.name))];
     return names.map((name, index) => ({
       name,
       order: index + 1,
-      operations: Object.fromEntries(this.lanesOf(name).map((lane) => [lane.operation, lane.report()])),
+      operations: Object.fromEntries(this.operationsOf(name).map((candidate) => [candidate.operation, candidate.report()])),
     }));
   }
 
@@ -77,26 +78,26 @@ export class ProviderChain {
 
   /** Closes the breakers of a provider. False when there is none of this name. */
   reset(name: string): boolean {
-    const lanes = this.lanesOf(name);
-    for (const lane of lanes) lane.reset();
-    return lanes.length > 0;
+    const operations = this.operationsOf(name);
+    for (const candidate of operations) candidate.reset();
+    return operations.length > 0;
   }
 
   /** One sentence when no provider may be asked for a bundle right now. */
   blockage(): string | undefined {
-    const lanes = this.options.lanes.filter(({ operation }) => operation === 'connect');
-    if (lanes.some(({ breaker }) => breaker.state !== 'open')) return undefined;
-    return `every provider is resting after failures: ${lanes.map(({ provider, breaker }) => `${provider.name} (${breaker.lastReason})`).join(', ')}`;
+    const operations = this.options.operations.filter(({ operation }) => operation === 'connect');
+    if (operations.some(({ breaker }) => breaker.state !== 'open')) return undefined;
+    return `every provider is resting after failures: ${operations.map(({ provider, breaker }) => `${provider.name} (${breaker.lastReason})`).join(', ')}`;
   }
 
   /** Ends the shadow and whatever the providers hold open. */
   async close(): Promise<void> {
     await this.options.shadow?.close();
-    await Promise.all([...new Set(this.options.lanes.map(({ provider }) => provider))].map(async (provider) => provider.close?.()));
+    await Promise.all([...new Set(this.options.operations.map(({ provider }) => provider))].map(async (provider) => provider.close?.()));
   }
 
-  private lanesOf(name: string): Lane[] {
-    return this.options.lanes.filter(({ provider }) => provider.name === name);
+  private operationsOf(name: string): ProviderOperation[] {
+    return this.options.operations.filter(({ provider }) => provider.name === name);
   }
 
   private async run<R extends { userAgent: string }, T>(
@@ -109,14 +110,16 @@ export class ProviderChain {
   ): Promise<ChainResult<T>> {
     const endsAt = performance.now() + budgetMs;
     const attempts: Attempt[] = [];
-    for (const lane of this.options.lanes) {
-      if (lane.operation !== operation) continue;
+    for (const candidate of this.options.operations) {
+      if (candidate.operation !== operation) continue;
       const leftMs = endsAt - performance.now();
       if (signal.aborted || leftMs < ATTEMPT_MS_MIN) break;
-      const { options, provider } = lane;
+      const { options, provider } = candidate;
       const request = { ...asked, userAgent: asked.userAgent ?? options.userAgent ?? this.options.userAgent } as R;
       const timeoutMs = Math.min(leftMs, options.timeoutMs);
-      const { attempt, value } = await lane.attempt(room, timeoutMs, signal, (attemptSignal) => call(provider, request, attemptSignal));
+      const { attempt, value } = await candidate.attempt(room, timeoutMs, signal, (attemptSignal) =>
+        call(provider, request, attemptSignal),
+      );
       attempts.push(attempt);
       if (value !== undefined) return { value, attempts };
       // An offline creator is the answer: no other provider could find them live.

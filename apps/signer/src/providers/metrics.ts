@@ -1,7 +1,7 @@
 import type { Metrics } from '@tributary/runtime';
 import { Counter, Gauge, Histogram } from 'prom-client';
 import type { BreakerState } from './breaker.js';
-import type { LaneReport } from './lane.js';
+import type { ProviderOperationReport } from './tally.js';
 import type { FailureReason, Operation, ProviderName } from './provider.js';
 
 const SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
@@ -98,8 +98,8 @@ export class SignMetrics {
     else this.origins.set(key, { labels: { kind, origin }, count: 1 });
   }
 
-  /** Reads the lanes at each scrape. */
-  watchLanes(read: () => { provider: ProviderName; operation: Operation; report: LaneReport }[]): void {
+  /** Reads the operations at each scrape. */
+  watchOperations(read: () => { provider: ProviderName; operation: Operation; report: ProviderOperationReport }[]): void {
     this.gauge('sign_breaker_state', '0 closed, 1 half-open, 2 open.', () =>
       read().map(({ provider, operation, report }) => [{ provider, operation }, STATES[report.breaker.state]]),
     );

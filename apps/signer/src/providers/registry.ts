@@ -1,5 +1,5 @@
 import { HttpSigner } from '@tributary/signing';
-import { type Config, ConfigError, type Logger } from '@tributary/runtime';
+import { type Config, ConfigError, type Logger, Semaphore } from '@tributary/runtime';
 import { fetch as undiciFetch } from 'undici';
 import type { TabPool } from '../browser/tab-pool.js';
 import type { Cache } from '../cache/cache.js';
@@ -8,7 +8,7 @@ import { makeDispatcher, Upstream } from '../tiktok/upstream.js';
 import { Visitors } from '../tiktok/visitor.js';
 import { AnonymousProvider } from './anonymous.js';
 import { ProviderChain } from './chain.js';
-import { Lane } from './lane.js';
+import { ProviderOperation } from './provider-operation.js';
 import type { SignMetrics } from './metrics.js';
 import { type ProviderOptions, providerOptions, shadowOptions } from './options.js';
 import { PageProvider } from './page.js';
@@ -17,7 +17,6 @@ import type { Operation, ProviderName, SignProvider } from './provider.js';
 import { RemoteProvider } from './remote.js';
 import { Shadow } from './shadow.js';
 import { SimulatorProvider } from './simulator.js';
-import { Slots } from './slots.js';
 
 /** What providers are made of. */
 export interface ProviderParts {
@@ -50,27 +49,38 @@ export function makeChain(parts: ProviderParts): ProviderChain {
   if (new Set(names).size < names.length) throw new ConfigError('SIGN_PROVIDERS: a provider is named twice');
   const options = providerOptions(config);
   const shadow = shadowOptions(config);
-  const lanesOf = (name: ProviderName): Lane[] => {
+  const operationsOf = (name: ProviderName): ProviderOperation[] => {
     const provider = FACTORIES[name](parts, options[name]);
     const { concurrency } = options[name];
-    const slots = new Slots({ concurrency, queueMax: concurrency * QUEUE_PER_PLACE });
+    const semaphore = new Semaphore({ concurrency, queueMax: concurrency * QUEUE_PER_PLACE });
     const operations: Operation[] = provider.sign ? ['connect', 'sign'] : ['connect'];
     return operations.map(
       (operation) =>
-        new Lane({ provider, operation, options: options[name], slots, breaker: BREAKER, roomBreaker: ROOM_BREAKER, metrics, logger }),
+        new ProviderOperation({
+          provider,
+          operation,
+          options: options[name],
+          semaphore,
+          breaker: BREAKER,
+          roomBreaker: ROOM_BREAKER,
+          metrics,
+          logger,
+        }),
     );
   };
-  const lanes = names.flatMap(lanesOf);
-  metrics.watchLanes(() => lanes.map((lane) => ({ provider: lane.provider.name, operation: lane.operation, report: lane.report() })));
-  const shadowLane = shadow && lanesOf(shadow.name).find(({ operation }) => operation === 'connect');
+  const operations = names.flatMap(operationsOf);
+  metrics.watchOperations(() =>
+    operations.map((candidate) => ({ provider: candidate.provider.name, operation: candidate.operation, report: candidate.report() })),
+  );
+  const shadowOperation = shadow && operationsOf(shadow.name).find(({ operation }) => operation === 'connect');
   return new ProviderChain({
-    lanes,
+    operations,
     budgetMs: config.signBudgetMs,
     userAgent: config.signUserAgent,
-    ...(shadow && shadowLane
+    ...(shadow && shadowOperation
       ? {
           shadow: new Shadow({
-            lane: shadowLane,
+            candidate: shadowOperation,
             share: shadow.share,
             runningMax: SHADOWS_RUNNING_MAX,
             userAgent: options[shadow.name].userAgent ?? config.signUserAgent,

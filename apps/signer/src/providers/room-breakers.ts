@@ -39,16 +39,16 @@ export class RoomBreakers {
 
 /** Permission for one call by both breakers, or which of them refuses it. */
 export type Admission =
-  | { ok: true; lane: Permit; room: Permit | undefined; /** The room was known to fail before this call. */ roomSuspect: boolean }
+  | { ok: true; provider: Permit; room: Permit | undefined; /** The room was known to fail before this call. */ roomSuspect: boolean }
   | { ok: false; by: Breaker; about: 'provider' | 'room' };
 
 /** Asks the provider's breaker and, where there is one, the room's. */
-export function admit(lane: Breaker, room: Breaker | undefined): Admission {
+export function admit(provider: Breaker, room: Breaker | undefined): Admission {
   const roomSuspect = room !== undefined && room.state !== 'closed';
   const roomPermit = room?.acquire();
   if (room && !roomPermit) return { ok: false, by: room, about: 'room' };
-  const lanePermit = lane.acquire();
-  if (lanePermit) return { ok: true, lane: lanePermit, room: roomPermit, roomSuspect };
+  const providerPermit = provider.acquire();
+  if (providerPermit) return { ok: true, provider: providerPermit, room: roomPermit, roomSuspect };
   roomPermit?.abandoned();
-  return { ok: false, by: lane, about: 'provider' };
+  return { ok: false, by: provider, about: 'provider' };
 }

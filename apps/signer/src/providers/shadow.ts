@@ -1,16 +1,16 @@
 import type { ConnectBundle } from '@tributary/signing';
-import type { Attempt, Lane } from './lane.js';
+import type { Attempt, ProviderOperation } from './provider-operation.js';
 import type { SignMetrics } from './metrics.js';
 import { type Asked, connectBy, type ConnectRequest, type ProviderName } from './provider.js';
 import { Tally, type TallyReport } from './tally.js';
 
 export interface ShadowOptions {
-  lane: Lane;
+  candidate: ProviderOperation;
   /** Share of requests, 0 to 1. */
   share: number;
   /** At once; requests beyond are left out. */
   runningMax: number;
-  /** What the lane's provider is told the client's user agent is, where it named none. */
+  /** What the candidate's provider is told the client's user agent is, where it named none. */
   userAgent: string;
   metrics: SignMetrics;
   random?: () => number;
@@ -49,10 +49,10 @@ export class Shadow {
       this.leftOut += 1;
       return undefined;
     }
-    const { lane } = this.o;
+    const { candidate } = this.o;
     const full = { ...request, userAgent: request.userAgent ?? this.o.userAgent };
-    const attempt = lane.attempt<ConnectBundle>(request.roomId, lane.options.timeoutMs, this.closing.signal, (signal) =>
-      connectBy(lane.provider, full, signal),
+    const attempt = candidate.attempt<ConnectBundle>(request.roomId, candidate.options.timeoutMs, this.closing.signal, (signal) =>
+      connectBy(candidate.provider, full, signal),
     );
     let tell: (served: Attempt | undefined) => void = () => undefined;
     const told = new Promise<Attempt | undefined>((resolve) => (tell = resolve));
@@ -67,7 +67,7 @@ export class Shadow {
     const { failures: servedFailures, recent: servedRecent } = this.served.report();
     const { failures, recent } = this.own.report();
     return {
-      provider: this.o.lane.provider.name,
+      provider: this.o.candidate.provider.name,
       share: this.o.share,
       leftOut: this.leftOut,
       compared: { ...this.compared },
@@ -90,6 +90,6 @@ export class Shadow {
     this.own.add({ at, durationMs: shadow.durationMs, reason: shadow.reason }, shadow.message);
     const [a, b] = [served.reason === 'ok', shadow.reason === 'ok'];
     this.compared[a ? (b ? 'both' : 'onlyServed') : b ? 'onlyShadow' : 'neither'] += 1;
-    this.o.metrics.shadowed(this.o.lane.provider.name, served.reason, shadow.reason);
+    this.o.metrics.shadowed(this.o.candidate.provider.name, served.reason, shadow.reason);
   }
 }

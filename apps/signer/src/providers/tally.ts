@@ -1,3 +1,4 @@
+import type { BreakerState } from './breaker.js';
 import type { FailureReason } from './provider.js';
 
 /** How one attempt went. */
@@ -15,6 +16,13 @@ export interface TallyReport {
   recent: { attempts: number; successRate: number | null; latencyMs: { p50: number; p95: number } | null };
   lastSuccessAt: string | null;
   lastFailure: { at: string; reason: FailureReason; message: string } | null;
+}
+
+/** Figures and breakers of one provider in one operation. */
+export interface ProviderOperationReport extends TallyReport {
+  breaker: { state: BreakerState; openForMs: number; reason: FailureReason | null };
+  /** Rooms that this provider fails for, and those of them that it leaves alone for now. */
+  rooms: { failing: number; resting: number };
 }
 
 const RECENT_MAX = 200;

@@ -1,7 +1,6 @@
 import type { Socket } from 'node:net';
 import { type RawData, WebSocket } from 'ws';
 import { controlFrame, type Frame, withSeqId } from './frames.js';
-import type { Room } from './room.js';
 import { bytesOf, encode, numberOf, readFields, textOf } from './wire.js';
 
 /** A connection as `GET /sim/rooms/:uniqueId/connections` shows it. Times are ms since 1970. */
@@ -20,6 +19,16 @@ export interface ConnectionInfo {
   lastAckAt?: number;
 }
 
+/** What a connection needs of the room that it is in. */
+export interface ConnectionRoom {
+  readonly uniqueId: string;
+  readonly roomId: string;
+  readonly connections: Set<Connection>;
+  /** The viewer has confirmed the messages from `first` to `last`. */
+  acknowledged(connection: Connection, first: number, last: number): void;
+  leave(connection: Connection): void;
+}
+
 /** Frames whose acknowledgement is waited for; older ones are forgotten. */
 const UNACKED_MAX = 2_000;
 const TRICKLE_TICK_MS = 100;
@@ -28,7 +37,7 @@ const TRICKLE_TICK_MS = 100;
 export class Connection {
   readonly info: ConnectionInfo;
   private seqId = 0;
-  private readonly unacked = new Map<string, { room: Room; first: number; last: number }>();
+  private readonly unacked = new Map<string, { room: ConnectionRoom; first: number; last: number }>();
   private lastHeard: number;
   private trickle: { queue: Buffer[]; offset: number; timer: NodeJS.Timeout } | undefined;
   /** Bytes that wait in the trickle. */
@@ -39,13 +48,13 @@ export class Connection {
     readonly id: string,
     readonly socket: WebSocket,
     private readonly wire: Socket,
-    public room: Room,
+    public room: ConnectionRoom,
     private readonly options: {
       userAgent: string;
       bufferBytesMax: number;
       enter: (connection: Connection, roomId: string) => boolean;
       /** How slowly frames of a room are written now; undefined at full speed. */
-      bytesPerSecond: (room: Room) => number | undefined;
+      bytesPerSecond: (room: ConnectionRoom) => number | undefined;
       closed: (connection: Connection) => void;
     },
     now: number,

@@ -22,7 +22,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { batchInput, burstInput, faultInput, InputError, ratesInput, replayInput, roomInput, roomPatch, signInput } from './input.js';
 import { pathOf, queryOf } from './request.js';
 import type { Room } from './room.js';
-import type { Simulator } from './simulator.js';
+import type { World } from './world.js';
 
 const BODY_BYTES_MAX = 1_048_576;
 const REPLAY_BYTES_MAX = 268_435_456;
@@ -42,7 +42,7 @@ export function isControl(path: string): boolean {
 }
 
 /** Answers a request under `/sim/`. */
-export async function handleControl(simulator: Simulator, request: IncomingMessage, response: ServerResponse): Promise<void> {
+export async function handleControl(simulator: World, request: IncomingMessage, response: ServerResponse): Promise<void> {
   const path = pathOf(request);
   const query = queryOf(request);
   let reply: Reply;
@@ -63,7 +63,7 @@ export async function handleControl(simulator: Simulator, request: IncomingMessa
   response.end(body);
 }
 
-async function route(simulator: Simulator, call: string, request: IncomingMessage): Promise<Reply> {
+async function route(simulator: World, call: string, request: IncomingMessage): Promise<Reply> {
   const now = Date.now();
   switch (call) {
     case 'POST /sim/sign': {
@@ -119,7 +119,7 @@ async function route(simulator: Simulator, call: string, request: IncomingMessag
   }
 }
 
-async function routeOfOne(simulator: Simulator, call: string, request: IncomingMessage): Promise<Reply> {
+async function routeOfOne(simulator: World, call: string, request: IncomingMessage): Promise<Reply> {
   const [, method, kind, name = '', part] = /^(\w+) \/sim\/(rooms|faults|replay)\/([^/]+)(?:\/(\w+))?$/.exec(call) ?? [];
   if (kind === 'rooms') {
     const room = roomOf(simulator, name);
@@ -151,7 +151,7 @@ async function routeOfOne(simulator: Simulator, call: string, request: IncomingM
   throw new NotFound(`there is no ${call}`);
 }
 
-function patch(simulator: Simulator, room: Room, changes: ReturnType<typeof roomPatch>): void {
+function patch(simulator: World, room: Room, changes: ReturnType<typeof roomPatch>): void {
   room.nickname = changes.nickname ?? room.nickname;
   room.title = changes.title ?? room.title;
   room.gated = changes.gated ?? room.gated;
@@ -161,7 +161,7 @@ function patch(simulator: Simulator, room: Room, changes: ReturnType<typeof room
   else if (changes.live === false) simulator.goOffline(room, changes.end ?? true);
 }
 
-function roomOf(simulator: Simulator, name = ''): Room {
+function roomOf(simulator: World, name = ''): Room {
   const room = simulator.room(decodeURIComponent(name));
   if (!room) throw new NotFound(`there is no room ${name}`);
   return room;

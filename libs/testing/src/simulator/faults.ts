@@ -1,5 +1,4 @@
 import { Random } from './random.js';
-import type { Room } from './room.js';
 
 /** Faults that happen at a moment, to the open connections of a room. */
 export const INSTANT = ['drop', 'garbage', 'truncated', 'duplicate', 'huge', 'offlineWithoutEnd'] as const;
@@ -88,10 +87,16 @@ const LOG_MAX = 20_000;
 const FAULTS_MAX = 1_000;
 const SLOW_BYTES_PER_SECOND = 512;
 
-type Strike = (fault: ActiveFault, kind: InstantKind, room: Room) => string[];
+/** What a fault needs of a room. */
+export interface FaultyRoom {
+  readonly uniqueId: string;
+  readonly live: boolean;
+}
+
+type Strike<R> = (fault: ActiveFault, kind: InstantKind, room: R) => string[];
 
 /** The faults in force, their schedule (seeded), and the list of what they did. */
-export class Faults {
+export class Faults<R extends FaultyRoom> {
   private active: ActiveFault[] = [];
   /** Episodes of faults with a rate: `id uniqueId` -> ms at which it ends. */
   private readonly episodes = new Map<string, number>();
@@ -102,7 +107,7 @@ export class Faults {
 
   constructor(
     seed: string,
-    private readonly strike: Strike,
+    private readonly strike: Strike<R>,
   ) {
     this.random = new Random(`${seed}/faults`);
   }
@@ -116,7 +121,7 @@ export class Faults {
   }
 
   /** Puts a fault in force; one that happens at a moment and has no rate strikes `rooms` before this returns. */
-  add(spec: FaultSpec, rooms: Iterable<Room>, now: number): ActiveFault {
+  add(spec: FaultSpec, rooms: Iterable<R>, now: number): ActiveFault {
     if (this.active.length >= FAULTS_MAX) throw new RangeError(`no more than ${FAULTS_MAX} faults at once`);
     const fault: ActiveFault = { ...spec, id: this.nextId++, createdAt: now, fired: 0 };
     if (spec.ratePerMinute === undefined) {
@@ -145,7 +150,7 @@ export class Faults {
   }
 
   /** Begins what its rate makes begin now, ends what is over. */
-  tick(allRooms: () => Iterable<Room>, now: number): void {
+  tick(allRooms: () => Iterable<R>, now: number): void {
     const elapsedMs = Math.min(1_000, this.lastTickAt === 0 ? 0 : now - this.lastTickAt);
     this.lastTickAt = now;
     if (this.active.length === 0) return;
@@ -163,7 +168,7 @@ export class Faults {
   }
 
   /** How the faults bend what `room` writes at this moment. */
-  mood(room: Room, now: number): RoomMood {
+  mood(room: Pick<FaultyRoom, 'uniqueId'>, now: number): RoomMood {
     if (this.active.length === 0) return CALM;
     let mood = CALM;
     for (const fault of this.active) {
@@ -192,7 +197,7 @@ export class Faults {
     return undefined;
   }
 
-  private begin(fault: ActiveFault, subject: Room | string, probability: number, now: number): void {
+  private begin(fault: ActiveFault, subject: R | string, probability: number, now: number): void {
     if (fault.count !== undefined && fault.fired >= fault.count) return;
     if (!this.random.chance(probability)) return;
     if (isInstant(fault.kind)) {
@@ -214,7 +219,7 @@ export class Faults {
     return (fault.until ?? Infinity) > now;
   }
 
-  private strikeNow(fault: ActiveFault, kind: InstantKind, room: Room, now: number): void {
+  private strikeNow(fault: ActiveFault, kind: InstantKind, room: R, now: number): void {
     const connections = this.strike(fault, kind, room);
     if (connections.length === 0 && kind !== 'offlineWithoutEnd') return;
     fault.fired++;
@@ -235,7 +240,7 @@ export function isRequestKind(kind: FaultKind): kind is RequestKind {
   return (REQUEST_LASTING as readonly string[]).includes(kind);
 }
 
-function* matching(fault: ActiveFault, rooms: Iterable<Room>): Generator<Room> {
+function* matching<R extends FaultyRoom>(fault: ActiveFault, rooms: Iterable<R>): Generator<R> {
   for (const room of rooms) {
     if (fault.uniqueId === undefined ? room.live : room.uniqueId === fault.uniqueId) yield room;
   }

@@ -7,5 +7,6 @@ export { readRecordedFile, type RecordedPayload } from './recorded.js';
 export type { ReplayOptions, ReplayProgress } from './replay.js';
 export type { Broadcast, Room, RoomOptions } from './room.js';
 export type { SignedUrl } from './signature.js';
-export { Simulator, type SimulatorOptions, type SimulatorStats } from './simulator.js';
+export { Simulator } from './simulator.js';
+export type { SimulatorOptions, SimulatorStats } from './world.js';
 export type { Totals } from './truth.js';

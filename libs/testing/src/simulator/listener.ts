@@ -5,7 +5,7 @@ import { WebSocketServer } from 'ws';
 import { selfSignedCertificate } from './certificate.js';
 import { handleControl, isControl } from './control.js';
 import { pathOf } from './request.js';
-import type { Simulator } from './simulator.js';
+import type { World } from './world.js';
 import { handleRequest } from './tiktok.js';
 import { handleUpgrade } from './upgrade.js';
 
@@ -16,7 +16,7 @@ const CLIENT_MESSAGE_BYTES_MAX = 1_048_576;
  * One port for HTTP, WebSocket and both over TLS: the first byte decides. tiktok-live-connector from 2.4 on asks loopback
  * hosts by https, and earlier 2.x always.
  */
-export function createListener(simulator: Simulator, sockets: Set<Socket>): Server {
+export function createListener(simulator: World, sockets: Set<Socket>): Server {
   const http = createHttpServer({ keepAliveTimeout: 30_000 });
   const webSockets = new WebSocketServer({
     noServer: true,

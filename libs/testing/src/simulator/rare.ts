@@ -1,9 +1,22 @@
 import { CAPTIONS, GOALS, POLL_OPTIONS, QUESTIONS } from './content.js';
 import { type Method, methodOf } from './methods.js';
 import { type Stamp, writeCommon } from './stamp.js';
-import type { Traffic } from './traffic.js';
+import type { Props } from './props.js';
+import type { Random } from './random.js';
+import type { SimulatedUser } from './users.js';
 import type { Effect } from './truth.js';
 import { decimal, encode, type WireWriter } from './wire.js';
+
+/** What rare messages take from the traffic of their room. */
+export interface RareContext {
+  readonly props: Props;
+  readonly random: Random;
+  readonly salt: number;
+  readonly anchorId: string;
+  /** The message that deletions, pins and the like speak of. */
+  readonly lastChat: { high: number; low: number; user: SimulatedUser; text: string } | undefined;
+  user(): SimulatedUser;
+}
 
 /** The kinds of message that are each a small share of a room's traffic, with their weight out of 1,000. */
 export const RARE_WEIGHTS = {
@@ -56,7 +69,7 @@ const METHOD = {
 type RareWritten = { method: Method; effect: Effect | undefined };
 
 /** Writes the payload of one rare message. */
-export function writeRare(kind: RareKind, writer: WireWriter, stamp: Stamp, room: Traffic, now: number): RareWritten {
+export function writeRare(kind: RareKind, writer: WireWriter, stamp: Stamp, room: RareContext, now: number): RareWritten {
   const { random, props } = room;
   switch (kind) {
     case 'question': {
@@ -246,7 +259,7 @@ export function writeControl(writer: WireWriter, stamp: Stamp, action: number): 
 }
 
 /** The text a creator gives their stream, sent at its start with createTime 0. */
-export function writeLiveIntro(writer: WireWriter, stamp: Stamp, room: Traffic, content: string): RareWritten {
+export function writeLiveIntro(writer: WireWriter, stamp: Stamp, room: RareContext, content: string): RareWritten {
   writeCommon(writer, METHOD.liveIntro, { ...stamp, createTime: 0 });
   writer.id(2, decimal(stamp.high, stamp.low)).int(3, 1).str(4, content).packed(5, room.user().small).str(8, 'en');
   return plain(METHOD.liveIntro);
@@ -257,12 +270,12 @@ function plain(method: Method): RareWritten {
 }
 
 /** Battles, polls and goals last a while: their id changes every five minutes. */
-function battleId(room: Traffic, now: number): string {
+function battleId(room: RareContext, now: number): string {
   const began = Math.floor(now / 300_000) * 300;
   return ((BigInt(began) << 32n) | BigInt(room.salt)).toString();
 }
 
-function encodeArmy(room: Traffic, anchorId: string): Buffer {
+function encodeArmy(room: RareContext, anchorId: string): Buffer {
   return encode((armies) => {
     for (let place = 0; place < 3; place++) {
       const user = room.user();

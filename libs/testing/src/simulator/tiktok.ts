@@ -7,7 +7,7 @@ import { LIVE_SCRIPT, sdkScript } from './page-sdk.js';
 import { checkAlive, giftList, homePage, livePage, roomInfo, userRoom } from './pages.js';
 import type { Room } from './room.js';
 import { parseCookies } from './signature.js';
-import type { Simulator } from './simulator.js';
+import type { World } from './world.js';
 
 const PUSH_PATH = '/webcast/im/ws_proxy/ws_reuse_supplement/';
 const ROOM_IDS_MAX = 500;
@@ -20,7 +20,7 @@ interface Answer {
 }
 
 /** Answers what TikTok's own hosts would: pages, room API, webcast API. */
-export async function handleRequest(simulator: Simulator, request: IncomingMessage, response: ServerResponse): Promise<void> {
+export async function handleRequest(simulator: World, request: IncomingMessage, response: ServerResponse): Promise<void> {
   const now = Date.now();
   const path = pathOf(request);
   const query = queryOf(request);
@@ -53,7 +53,7 @@ export async function handleRequest(simulator: Simulator, request: IncomingMessa
 }
 
 function answerFor(
-  simulator: Simulator,
+  simulator: World,
   request: IncomingMessage,
   route: string,
   path: string,
@@ -96,7 +96,7 @@ function answerFor(
 }
 
 /** What an unsigned or unknown visitor gets, or undefined. TikTok gives no reason; `GET /sim/stats` does. */
-function refusal(simulator: Simulator, request: IncomingMessage, now: number): Answer | undefined {
+function refusal(simulator: World, request: IncomingMessage, now: number): Answer | undefined {
   const cookies = parseCookies(request.headers.cookie);
   const reason = simulator.secrets.refusal(request.url ?? '/', request.headers['user-agent'] ?? '', cookies, now);
   if (!reason) return undefined;
@@ -107,13 +107,13 @@ function refusal(simulator: Simulator, request: IncomingMessage, now: number): A
 }
 
 /** The SDK of a page, for the visitor it was shown to. */
-function sdk(simulator: Simulator, request: IncomingMessage, pageId: string, ttwid: string, now: number): Answer {
+function sdk(simulator: World, request: IncomingMessage, pageId: string, ttwid: string, now: number): Answer {
   const maskedKeyHex = simulator.secrets.maskedPageKey(pageId, ttwid, request.headers['user-agent'] ?? '', now);
   if (maskedKeyHex === undefined) return json(403, { message: 'Access Denied' });
   return { status: 200, type: 'text/javascript', body: sdkScript({ pageId, maskedKeyHex }), headers: { 'cache-control': 'no-store' } };
 }
 
-function bundle(simulator: Simulator, request: IncomingMessage, room: Room | undefined, now: number): Answer {
+function bundle(simulator: World, request: IncomingMessage, room: Room | undefined, now: number): Answer {
   if (!room?.live) {
     simulator.count(simulator.refused, 'room not live');
     return json(200, { data: { message: 'room has finished', prompts: 'room has finished' }, extra: { now }, status_code: 30_003 });
@@ -151,7 +151,7 @@ function routeOf(path: string): string {
 }
 
 /** The creator a request is about, by its path or query; also used to aim faults. */
-export function aboutRoom(simulator: Simulator, path: string, query: URLSearchParams): Room | undefined {
+export function aboutRoom(simulator: World, path: string, query: URLSearchParams): Room | undefined {
   // Clients carry an old room_id along in requests that are about a name.
   const uniqueId = path.startsWith('/@') ? nameIn(path) : query.get('uniqueId');
   if (uniqueId) return simulator.room(uniqueId);

@@ -3,7 +3,7 @@ import type { Socket } from 'node:net';
 import type { WebSocketServer } from 'ws';
 import { pathOf, queryOf } from './request.js';
 import { parseCookies } from './signature.js';
-import type { Simulator } from './simulator.js';
+import type { World } from './world.js';
 import { aboutRoom } from './tiktok.js';
 
 const PUSH_PATHS = ['/webcast/im/ws_proxy/ws_reuse_supplement', '/webcast/im/push/v2'];
@@ -17,13 +17,7 @@ const PHRASES: Record<number, string> = {
 };
 
 /** Accepts a viewer's WebSocket, or refuses it as TikTok does: an ordinary answer with `Handshake-Msg`. */
-export function handleUpgrade(
-  simulator: Simulator,
-  webSockets: WebSocketServer,
-  request: IncomingMessage,
-  socket: Socket,
-  head: Buffer,
-): void {
+export function handleUpgrade(simulator: World, webSockets: WebSocketServer, request: IncomingMessage, socket: Socket, head: Buffer): void {
   const now = Date.now();
   const path = pathOf(request);
   const query = queryOf(request);

@@ -38,24 +38,3 @@ export class EventLoader {
     this.running = false;
   }
 }
-
-/** Lets few pieces of work run at a time, the others in the order they came. */
-export class Semaphore {
-  private running = 0;
-  private readonly line: (() => void)[] = [];
-
-  constructor(private readonly atOnceMax: number) {}
-
-  async run<T>(work: () => Promise<T>): Promise<T> {
-    if (this.running >= this.atOnceMax) await new Promise<void>((resolve) => this.line.push(resolve));
-    else this.running += 1;
-    try {
-      return await work();
-    } finally {
-      const next = this.line.shift();
-      // The place goes to the next in line, or is free.
-      if (next) next();
-      else this.running -= 1;
-    }
-  }
-}

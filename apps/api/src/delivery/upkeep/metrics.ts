@@ -1,11 +1,25 @@
 import type { Metrics } from '@tributary/runtime';
 import { Counter, Gauge, Histogram } from 'prom-client';
 import type { Outcome } from '../../outbound/outcome.js';
-import type { DeliveryEngine } from '../engine.js';
+import type { EndpointState } from '../endpoint/endpoint.js';
 import type { Result } from '../recorder.js';
 
 /** Endpoints whose lag is shown one by one: the ones furthest behind. */
 const ENDPOINTS_SHOWN_MAX = 500;
+
+/** What metrics show of the delivery engine. */
+export interface MeasuredEngine {
+  /** Endpoints that this process serves. */
+  readonly count: number;
+  readonly sends: { readonly inUse: number; readonly waiting: number };
+  /** Results of attempts that are not written down yet. */
+  readonly unrecorded: number;
+  /** Endpoints of the whole system by state. */
+  readonly states: Readonly<Record<EndpointState, number>>;
+  /** Newest position of the log. */
+  readonly head: number;
+  readonly pipelines: Iterable<{ readonly id: string; readonly lag: { position: number; since: number | undefined } }>;
+}
 
 /** Metrics of webhook delivery. */
 export class DeliveryMetrics {
@@ -14,7 +28,7 @@ export class DeliveryMetrics {
   private readonly events: Counter;
   private readonly latency: Histogram;
   private readonly late: Histogram;
-  private engine: DeliveryEngine | undefined;
+  private engine: MeasuredEngine | undefined;
 
   constructor(registry: Metrics) {
     const registers = [registry];
@@ -34,7 +48,7 @@ export class DeliveryMetrics {
       buckets: [0.01, 0.05, 0.1, 0.5, 1, 5, 30, 300, 3600],
       registers,
     });
-    const gauge = (name: string, help: string, read: (engine: DeliveryEngine) => number) => {
+    const gauge = (name: string, help: string, read: (engine: MeasuredEngine) => number) => {
       const made: Gauge = new Gauge({ name, help, registers, collect: () => made.set(this.engine ? read(this.engine) : 0) });
     };
     gauge('tributary_webhook_endpoints_held', 'Endpoints run by this process', ({ count }) => count);
@@ -54,7 +68,7 @@ export class DeliveryMetrics {
   }
 
   /** The engine whose state is shown. */
-  watch(engine: DeliveryEngine): void {
+  watch(engine: MeasuredEngine): void {
     this.engine = engine;
   }
 

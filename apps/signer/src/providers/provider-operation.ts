@@ -1,5 +1,5 @@
-import type { Logger } from '@tributary/runtime';
-import { Breaker, type BreakerOptions, type BreakerState, type Permit } from './breaker.js';
+import type { Logger, Semaphore } from '@tributary/runtime';
+import { Breaker, type BreakerOptions, type Permit } from './breaker.js';
 import type { SignMetrics } from './metrics.js';
 import type { ProviderOptions } from './options.js';
 import {
@@ -12,8 +12,7 @@ import {
   type SignProvider,
 } from './provider.js';
 import { admit, RoomBreakers } from './room-breakers.js';
-import type { Slots } from './slots.js';
-import { Tally, type TallyReport } from './tally.js';
+import { type ProviderOperationReport, Tally } from './tally.js';
 
 /** One provider's part in a request. `skipped`: it was not asked, and `reason` says why. */
 export interface Attempt {
@@ -25,22 +24,16 @@ export interface Attempt {
   retryAfterMs?: number;
 }
 
-export interface LaneOptions {
+export interface ProviderOperationOptions {
   provider: SignProvider;
   operation: Operation;
   options: ProviderOptions;
-  /** Places of this provider, over all its operations. */
-  slots: Slots;
+  /** Bounds the requests of this provider, over all its operations. */
+  semaphore: Semaphore;
   breaker: Omit<BreakerOptions, 'now'>;
   roomBreaker: Omit<BreakerOptions, 'now'> & { roomsMax: number };
   metrics: SignMetrics;
   logger: Logger;
-}
-
-export interface LaneReport extends TallyReport {
-  breaker: { state: BreakerState; openForMs: number; reason: FailureReason | null };
-  /** Rooms that this provider fails for, and those of them that it leaves alone for now. */
-  rooms: { failing: number; resting: number };
 }
 
 type Call<T> = (signal: AbortSignal) => Promise<Outcome<T>>;
@@ -49,12 +42,12 @@ type Call<T> = (signal: AbortSignal) => Promise<Outcome<T>>;
 const BUSY_RETRY_MS = 1_000;
 
 /** One provider in one operation: its breakers, its places, its figures. */
-export class Lane {
+export class ProviderOperation {
   readonly breaker: Breaker;
   private readonly rooms: RoomBreakers;
   private readonly tally = new Tally();
 
-  constructor(private readonly o: LaneOptions) {
+  constructor(private readonly o: ProviderOperationOptions) {
     this.breaker = new Breaker(o.breaker);
     this.rooms = new RoomBreakers(o.roomBreaker);
   }
@@ -71,7 +64,7 @@ export class Lane {
     return this.o.options;
   }
 
-  report(): LaneReport {
+  report(): ProviderOperationReport {
     const { breaker } = this;
     return {
       breaker: { state: breaker.state, openForMs: breaker.openForMs, reason: breaker.lastReason ?? null },
@@ -100,7 +93,7 @@ export class Lane {
     }
     try {
       const { outcome, durationMs } = await this.timed(timeoutMs, signal, call);
-      return this.settle(outcome, durationMs, signal, admission.lane, admission.room, admission.roomSuspect);
+      return this.settle(outcome, durationMs, signal, admission.provider, admission.room, admission.roomSuspect);
     } finally {
       if (room !== undefined) this.rooms.settle(room);
     }
@@ -110,7 +103,7 @@ export class Lane {
     outcome: Outcome<T>,
     durationMs: number,
     signal: AbortSignal,
-    lane: Permit,
+    candidate: Permit,
     room: Permit | undefined,
     roomSuspect: boolean,
   ): { attempt: Attempt; value?: T } {
@@ -119,7 +112,7 @@ export class Lane {
     const message = outcome.ok ? '' : outcome.message;
     const attempt: Attempt = { provider: name, reason, durationMs, message, skipped: reason === 'busy' };
     const abandon = () => {
-      lane.abandoned();
+      candidate.abandoned();
       room?.abandoned();
     };
     // A client that hung up says nothing about the provider.
@@ -130,7 +123,7 @@ export class Lane {
     this.tally.add({ at: Date.now(), durationMs, reason }, message);
     this.o.metrics.attempted(name, this.operation, reason, durationMs);
     if (outcome.ok) {
-      lane.succeeded();
+      candidate.succeeded();
       room?.succeeded();
       return { attempt, value: outcome.value };
     }
@@ -141,8 +134,8 @@ export class Lane {
       if (aboutRoom) room?.failed(outcome.reason);
       else room?.abandoned();
       // A room that is known to fail must not use up the patience with the provider.
-      if (aboutRoom && roomSuspect) lane.abandoned();
-      else lane.failed(outcome.reason, retryAfterMs);
+      if (aboutRoom && roomSuspect) candidate.abandoned();
+      else candidate.failed(outcome.reason, retryAfterMs);
     }
     return { attempt: retryAfterMs === undefined ? attempt : { ...attempt, retryAfterMs } };
   }
@@ -166,13 +159,15 @@ export class Lane {
     if (signal.aborted) end();
     let release: (() => void) | undefined;
     try {
-      const place = await this.o.slots.acquire(ended.signal);
-      if (typeof place !== 'function') {
+      const permit = await this.o.semaphore.acquire(ended.signal);
+      if (typeof permit !== 'function') {
         const message =
-          place === 'full' ? 'too many requests wait for this provider' : `no place among its requests within ${Math.round(timeoutMs)} ms`;
+          permit === 'full'
+            ? 'too many requests wait for this provider'
+            : `no permit among its requests within ${Math.round(timeoutMs)} ms`;
         return { outcome: { ok: false, reason: 'busy', message, retryAfterMs: BUSY_RETRY_MS }, durationMs: durationMs() };
       }
-      release = place;
+      release = permit;
       return { outcome: await Promise.race([call(ended.signal), late]), durationMs: durationMs() };
     } catch (error) {
       this.o.logger.error({ err: error, provider: this.provider.name }, 'a provider threw; this is a bug');

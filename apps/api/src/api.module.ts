@@ -17,6 +17,7 @@ import { HttpReadiness } from './http-readiness.js';
 import { measureRequests } from './http-metrics.js';
 import { KeyStore } from './keys/key-store.js';
 import { KeysController } from './keys/keys.controller.js';
+import { MeController } from './keys/me.controller.js';
 import { LiveModule } from './live/live.module.js';
 import { LiveStreams } from './live/live-streams.js';
 import { StreamLimits } from './live/sse-writer.js';
@@ -43,6 +44,7 @@ const HTTP_CONTROLLERS: Type[] = [
   StreamController,
   StatusController,
   KeysController,
+  MeController,
   ProblemsController,
 ];
 

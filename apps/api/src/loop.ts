@@ -1,4 +1,4 @@
-import { backoffMs, type Logger, reasonOf } from '@tributary/runtime';
+import { type BackoffBounds, backoffMs, type Logger, reasonOf } from '@tributary/runtime';
 
 /** A running background loop. */
 export interface Loop {
@@ -14,8 +14,11 @@ const RETRY = { firstMs: 200, maxMs: 5_000 };
  * Runs `work` every `everyMs` (with 10 % jitter), one run at a time. A failing run is tried again with backoff; the
  * first failure and the recovery are logged, not each repetition.
  */
-export function startLoop(options: { name: string; everyMs: number; logger: Logger }, work: (signal: AbortSignal) => Promise<void>): Loop {
-  const { name, everyMs, logger } = options;
+export function startLoop(
+  options: { name: string; everyMs: number; logger: Logger; retry?: BackoffBounds },
+  work: (signal: AbortSignal) => Promise<void>,
+): Loop {
+  const { name, everyMs, logger, retry = RETRY } = options;
   const stopping = new AbortController();
   let woken = false;
   let failures = 0;
@@ -46,7 +49,7 @@ export function startLoop(options: { name: string; everyMs: number; logger: Logg
       }
       // A failing loop is not woken: its backoff is what keeps an outage from becoming a storm.
       if (failures > 0) woken = false;
-      await sleep(failures > 0 ? backoffMs(failures, RETRY) : everyMs * (0.9 + 0.2 * Math.random()));
+      await sleep(failures > 0 ? backoffMs(failures, retry) : everyMs * (0.9 + 0.2 * Math.random()));
     }
   };
   const running = run();

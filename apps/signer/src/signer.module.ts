@@ -84,11 +84,7 @@ export class SignerModule {
           provide: KeyCache,
           useFactory: (redis: Redis, gate: RedisGate) => {
             const projection = new KeyProjection(redis, config.redisPrefix);
-            // A looked-up key may be undefined itself, so that it comes wrapped.
-            return new KeyCache(async (hash) => {
-              const answer = await gate.ask(async () => ({ record: await projection.lookupHash(hash) }));
-              return answer ? answer.record : 'unknown';
-            });
+            return new KeyCache((hash) => gate.ask(() => projection.lookup(hash)));
           },
           inject: [REDIS, RedisGate],
         },

@@ -2,7 +2,19 @@ export { backoffMs, type BackoffBounds, pause } from './backoff.js';
 export { Config, ConfigError, loadConfig } from './config.js';
 export type { SettingDoc } from './setting-rules.js';
 export { HealthController, Metrics, Readiness, type ReadinessCheck } from './health.js';
-export { allows, hashKey, KeyProjection, type KeyRecord, newKey, type Scope, SCOPES } from './keys.js';
+export { type KeyLookup, KeyProjection } from './key-projection.js';
+export {
+  allows,
+  hashKey,
+  isInTime,
+  KEY_CREATORS_MAX,
+  type KeyRecord,
+  newKey,
+  readRestriction,
+  type Restriction,
+  type Scope,
+  SCOPES,
+} from './keys.js';
 export { createLogger, type Logger } from './logging.js';
 export { LuaScript } from './lua-script.js';
 export { ownPorts } from './own-ports.js';

@@ -1,16 +1,33 @@
 import { createHash, randomBytes } from 'node:crypto';
-import type { Redis } from 'ioredis';
 
 /** What a key may do. `admin` includes every other scope. */
-export const SCOPES = ['read', 'creators:write', 'webhooks:write', 'sign', 'admin'] as const;
+export const SCOPES = ['read', 'creators:write', 'webhooks:read', 'webhooks:write', 'sign', 'admin'] as const;
 export type Scope = (typeof SCOPES)[number];
+
+/** Scopes that another scope brings with it. */
+const IMPLIED: Partial<Record<Scope, readonly Scope[]>> = { 'webhooks:write': ['webhooks:read'] };
+
+/** What a key is limited to. Groups of creators will be a further member. */
+export interface Restriction {
+  /** Internal ids of the creators that it may see and change: one or more. */
+  creators: readonly string[];
+}
 
 /** A key as the system knows it; the key itself is shown once and never stored. */
 export interface KeyRecord {
   id: string;
   name: string;
-  scopes: Scope[];
+  scopes: readonly Scope[];
+  /** Missing: every creator. */
+  restriction?: Restriction;
+  /** Present handles of the creators of `restriction` that are monitored: the signer knows creators by their handles. */
+  handles?: readonly string[];
+  /** ms since 1970. From then on the key is refused. Missing: never. */
+  expiresAt?: number;
 }
+
+/** Creators that one key can be limited to. */
+export const KEY_CREATORS_MAX = 1_000;
 
 const ALPHABET = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
 
@@ -31,47 +48,57 @@ export function hashKey(key: string): string {
   return createHash('sha256').update(key).digest('hex');
 }
 
-/** Whether a key with these scopes may do what `needed` allows. */
-export function allows(record: KeyRecord, needed: Scope): boolean {
-  return record.scopes.includes('admin') || record.scopes.includes(needed);
+/** Whether a key with these scopes may do what `needed` allows. Its restriction is another question. */
+export function allows({ scopes }: Pick<KeyRecord, 'scopes'>, needed: Scope): boolean {
+  return scopes.some((scope) => scope === 'admin' || scope === needed || IMPLIED[scope]?.includes(needed));
 }
 
-/** Projection of the keys in Redis, for processes that have no PostgreSQL. A missing version means unknown, never "no keys". */
-export class KeyProjection {
-  private readonly hash: string;
-  private readonly versionKey: string;
+/** Whether the time of a key has not ended. */
+export function isInTime({ expiresAt }: Pick<KeyRecord, 'expiresAt'>, now = Date.now()): boolean {
+  return expiresAt === undefined || now < expiresAt;
+}
 
-  constructor(
-    private readonly redis: Redis,
-    prefix: string,
-  ) {
-    this.hash = `${prefix}:keys`;
-    this.versionKey = `${prefix}:keys:version`;
-  }
+/**
+ * Reads a stored restriction whole. `malformed` where it is none, or has a member that this version does not know: a key
+ * with such a restriction must be refused, because what it is limited to cannot be told.
+ */
+export function readRestriction(value: unknown): Restriction | 'malformed' {
+  if (!isObject(value) || Object.keys(value).join() !== 'creators') return 'malformed';
+  const { creators } = value;
+  return isTexts(creators) && creators.length > 0 && creators.length <= KEY_CREATORS_MAX ? { creators } : 'malformed';
+}
 
-  version(): Promise<string | null> {
-    return this.redis.get(this.versionKey);
-  }
+const MEMBERS: ReadonlySet<string> = new Set<keyof KeyRecord>(['id', 'name', 'scopes', 'restriction', 'handles', 'expiresAt']);
 
-  /** Replaces the whole projection; the version is written last. */
-  async write(records: ReadonlyMap<string, KeyRecord>, version: string): Promise<void> {
-    const batch = this.redis.pipeline().del(this.versionKey).del(this.hash);
-    for (const [hash, record] of records) batch.hset(this.hash, hash, JSON.stringify(record));
-    // A pipeline goes on after a command that failed: the version is written once all of them are known to have worked.
-    const failed = (await batch.exec())?.find(([error]) => error)?.[0];
-    if (failed) throw failed;
-    await this.redis.set(this.versionKey, version);
+/** Reads a key's record from JSON; undefined where it is none, or has a member that this version does not know. */
+export function readKeyRecord(text: string): KeyRecord | undefined {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return undefined;
   }
+  if (!isObject(value) || Object.keys(value).some((name) => !MEMBERS.has(name))) return undefined;
+  const { id, name, scopes, restriction, handles, expiresAt } = value;
+  if (typeof id !== 'string' || typeof name !== 'string' || !isTexts(scopes)) return undefined;
+  if (expiresAt !== undefined && !Number.isFinite(expiresAt)) return undefined;
+  const limit = restriction === undefined ? undefined : readRestriction(restriction);
+  if (limit === 'malformed' || (handles !== undefined && !isTexts(handles))) return undefined;
+  // One names nobody without the other.
+  if ((limit === undefined) !== (handles === undefined)) return undefined;
+  return {
+    id,
+    name,
+    scopes: scopes as Scope[],
+    ...(limit ? { restriction: limit, handles: handles as string[] } : {}),
+    ...(expiresAt === undefined ? {} : { expiresAt: expiresAt as number }),
+  };
+}
 
-  /** The record of a key; undefined when there is none; `unknown` when the projection is not there. */
-  lookup(key: string): Promise<KeyRecord | undefined | 'unknown'> {
-    return this.lookupHash(hashKey(key));
-  }
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
 
-  /** The same by the key's sha256, in hex. */
-  async lookupHash(hash: string): Promise<KeyRecord | undefined | 'unknown'> {
-    const text = await this.redis.hget(this.hash, hash);
-    if (text) return JSON.parse(text) as KeyRecord;
-    return (await this.version()) === null ? 'unknown' : undefined;
-  }
+function isTexts(value: unknown): value is string[] {
+  return Array.isArray(value) && value.every((part) => typeof part === 'string');
 }

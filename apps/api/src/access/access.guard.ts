@@ -3,12 +3,12 @@ import { Reflector } from '@nestjs/core';
 import { allows, Config, HealthController, Problem, type Scope } from '@tributary/runtime';
 import type { FastifyReply } from 'fastify';
 import { KeyRing } from './key-ring.js';
-import { isOpen, type KeyedRequest, NEEDED_SCOPE } from './needs.js';
+import { isOpen, type KeyedRequest, NEEDED_SCOPES } from './needs.js';
 import { type BucketVerdict, TokenBuckets } from './token-buckets.js';
 
 const KEY_LENGTH_MAX = 200;
 
-/** Every route but health and those that are open: a key, the scope that the route needs, and the key's share of requests. */
+/** Every route but health and those that are open: a key, the scopes that the route needs, and the key's share of requests. */
 @Injectable()
 export class AccessGuard implements CanActivate {
   private readonly buckets: TokenBuckets;
@@ -27,13 +27,13 @@ export class AccessGuard implements CanActivate {
     if (isOpen(this.reflector, context)) return true;
     const request = context.switchToHttp().getRequest<KeyedRequest>();
     const reply = context.switchToHttp().getResponse<FastifyReply>();
-    const needed = this.reflector.getAllAndOverride<Scope | undefined>(NEEDED_SCOPE, [context.getHandler(), context.getClass()]);
+    const needed = this.reflector.getAllAndOverride<Scope[] | undefined>(NEEDED_SCOPES, [context.getHandler(), context.getClass()]);
     if (!needed) throw new Error(`${context.getClass().name}.${context.getHandler().name} names no scope: declare one with @Needs`);
 
     const text = keyOf(request);
     if (text === undefined) throw unauthorised('send a key as `Authorization: Bearer <key>` or `x-api-key: <key>`');
     const record = text.length <= KEY_LENGTH_MAX ? await this.keys.find(text) : undefined;
-    if (!record) throw unauthorised('this key is not known, or was revoked');
+    if (!record) throw unauthorised('this key is not known, was revoked, or has expired');
 
     const verdict = this.buckets.take(record.id);
     const headers = rateHeaders(verdict);
@@ -43,9 +43,8 @@ export class AccessGuard implements CanActivate {
       });
     }
     void reply.headers(headers);
-    if (!allows(record, needed)) {
-      throw new Problem('missing-scope', `this key lacks the scope ${needed}`, { neededScope: needed, scopes: record.scopes });
-    }
+    const missing = needed.find((scope) => !allows(record, scope));
+    if (missing) throw new Problem('missing-scope', `this key lacks the scope ${missing}`, { neededScope: missing, scopes: record.scopes });
     request.apiKey = record;
     return true;
   }

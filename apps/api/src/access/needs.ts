@@ -3,10 +3,13 @@ import type { Reflector } from '@nestjs/core';
 import type { KeyRecord, Scope } from '@tributary/runtime';
 import type { FastifyRequest } from 'fastify';
 
-export const NEEDED_SCOPE = 'tributary:scope';
+export const NEEDED_SCOPES = 'tributary:scopes';
 
-/** The scope a key must have for a route or a controller. A route without one is refused to everybody. */
-export const Needs = (scope: Scope) => SetMetadata(NEEDED_SCOPE, scope);
+/** The scopes that a key must have, all of them, for a route or a controller. A route without any is refused to everybody. */
+export const Needs = (first: Scope, ...others: Scope[]) => SetMetadata(NEEDED_SCOPES, [first, ...others]);
+
+/** A route for every key in force, whatever its scopes. */
+export const NeedsKey = () => SetMetadata(NEEDED_SCOPES, []);
 
 const OPEN = 'tributary:open';
 

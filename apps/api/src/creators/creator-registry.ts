@@ -1,11 +1,11 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { type CreatorOptions, CreatorProjection, type CreatorRecord } from '@tributary/creators';
-import { Config, type Logger } from '@tributary/runtime';
+import { Config, type Logger, Problem } from '@tributary/runtime';
 import type { Redis } from 'ioredis';
 import type pg from 'pg';
 import { newId } from '../ids.js';
 import { ProjectionKeeper } from '../projections/projection-keeper.js';
-import { bumpVersion, inTransaction } from '../projections/versions.js';
+import { bumpLimitedKeys, bumpVersion, inTransaction } from '../projections/versions.js';
 import { LOGGER, POOL, REDIS } from '../resources.js';
 import { readLastSeen } from './last-seen.js';
 import { CreatorOptionsKeeper, type NewOptions } from './creator-options.js';
@@ -25,6 +25,7 @@ export interface CreatorFilter {
   /** Part of the handle, or a whole user id. */
   q?: string;
   paused?: boolean;
+  reach?: Reach;
 }
 
 /** What is done to many creators at once. */
@@ -37,11 +38,11 @@ export interface Changed {
   uniqueId?: string;
 }
 
-/** What became of one creator to be added. */
-export interface Added {
-  result: 'created' | 'exists';
-  creator: StoredCreator;
-}
+/** What became of one creator to be added. `refused`: the caller may not have it monitored. */
+export type Added = { result: 'created' | 'exists'; creator: StoredCreator } | { result: 'refused' };
+
+/** Ids of the creators that a caller is limited to; undefined: it is not. */
+export type Reach = readonly string[] | undefined;
 
 const COLUMNS = `id, unique_id as "uniqueId", user_id as "userId", paused, options, created_at as "createdAt", updated_at as "updatedAt"`;
 
@@ -72,11 +73,12 @@ export class CreatorRegistry {
 
   /**
    * Adds creators by handle in one transaction; the result is in the order of `wanted`. One that was removed before comes
-   * back under its old id, with its history; one that is there keeps its options.
+   * back under its old id, with its history; one that is there keeps its options. With a reach, others than those in it are refused.
    */
-  async add(wanted: readonly { uniqueId: string; options: NewOptions }[]): Promise<Added[]> {
-    const names = wanted.map(({ uniqueId }) => uniqueId);
-    const added = await this.change(async (client) => {
+  async add(wanted: readonly { uniqueId: string; options: NewOptions }[], reach?: Reach): Promise<Added[]> {
+    return this.change(async (client) => {
+      const open = reach && (await reachable(client, wanted, reach));
+      const names = wanted.map(({ uniqueId }) => uniqueId).filter((name) => !open || open.has(name));
       const revived = await client.query<{ id: string; uniqueId: string }>(
         `with last as (
            select distinct on (unique_id) id, unique_id, user_id from creators
@@ -113,14 +115,16 @@ export class CreatorRegistry {
         `select ${COLUMNS} from creators where deleted_at is null and unique_id = any($1)`,
         [names],
       );
+      // The account of a removed one may have a new entry: then its old id does not come back.
+      if (reach && rows.some(({ id }) => !reach.includes(id))) throw new Problem('forbidden', 'this key may not add this creator');
       const byName = new Map(rows.map((row) => [row.uniqueId, row]));
-      return names.map((name): Added => {
-        const creator = byName.get(name)!;
+      return wanted.map(({ uniqueId }): Added => {
+        const creator = byName.get(uniqueId);
+        if (!creator) return { result: 'refused' };
         // The second of two equal names in one call meets the first.
         return { result: fresh.delete(creator.id) ? 'created' : 'exists', creator };
       });
     });
-    return added;
   }
 
   /** Creators by id after `after`. */
@@ -130,8 +134,9 @@ export class CreatorRegistry {
        where deleted_at is null and id > $1
          and ($2::text is null or strpos(unique_id, $2) > 0 or user_id = $2)
          and ($3::boolean is null or paused = $3)
-       order by id limit $4`,
-      [after, filter.q?.toLowerCase().replace(/^@/, '') ?? null, filter.paused ?? null, limit],
+         and ($4::text[] is null or id = any($4))
+       order by id limit $5`,
+      [after, filter.q?.toLowerCase().replace(/^@/, '') ?? null, filter.paused ?? null, filter.reach ?? null, limit],
     );
     return rows;
   }
@@ -155,21 +160,33 @@ export class CreatorRegistry {
   }
 
   /**
-   * Internal ids of creators named by id, handle or former handle, removed ones included: their events are still there.
-   * `unknown` lists names that were never monitored.
+   * Internal ids of creators named by id, handle or former handle, removed ones included: their events are still there. With a
+   * reach, others than those in it are as unknown as names that were never monitored; those are in `unknown`.
    */
-  async resolve(refs: readonly string[]): Promise<{ ids: string[]; unknown: string[] }> {
-    const names = refs.map((ref) => ref.replace(/^@/, '').toLowerCase());
+  async resolve(refs: readonly string[], reach?: Reach): Promise<{ ids: string[]; unknown: string[] }> {
+    const names = refs.map(nameOf);
     const { rows } = await this.pool.query<{ ref: string; ids: string[] }>(
       `select ref, array_remove(array_agg(distinct found.id), null) as ids
        from unnest($1::text[], $2::text[]) as wanted (ref, name)
        left join lateral (
-         select id from creators where id = ref or unique_id = name
-         union select creator_id from creator_handles where unique_id = name) found on true
+         select id from (
+           select id from creators where id = ref or unique_id = name
+           union select creator_id from creator_handles where unique_id = name) named
+         where $3::text[] is null or id = any($3)) found on true
        group by ref`,
-      [refs, names],
+      [refs, names, reach ?? null],
     );
     return { ids: rows.flatMap(({ ids }) => ids), unknown: rows.filter(({ ids }) => ids.length === 0).map(({ ref }) => ref) };
+  }
+
+  /**
+   * Internal ids of creators that are monitored now, named by id or present handle: who had a handle before is not meant by it.
+   * `unknown` lists the other names.
+   */
+  async monitored(refs: readonly string[]): Promise<{ ids: string[]; unknown: string[] }> {
+    const { rows } = await this.pool.query<NamedCreator>(NAMED, [refs, refs.map(nameOf)]);
+    const known = new Set(rows.map(({ ref }) => ref));
+    return { ids: [...new Set(rows.map(({ id }) => id))], unknown: refs.filter((ref) => !known.has(ref)) };
   }
 
   /** Changes the creator with this id; undefined when there is none. */
@@ -184,30 +201,25 @@ export class CreatorRegistry {
     });
   }
 
-  /** Ends the monitoring of a creator; its events stay. Returns its id, undefined when there is none. */
-  async remove(ref: string): Promise<string | undefined> {
-    const creator = await this.find(ref);
-    if (!creator) return undefined;
+  /** Ends the monitoring of the creator with this id; its events stay. False when there is none. */
+  async remove(id: string): Promise<boolean> {
     return this.change(async (client) => {
-      const { rows } = await client.query<{ id: string }>(
-        'update creators set deleted_at = now(), updated_at = now() where id = $1 and deleted_at is null returning id',
-        [creator.id],
+      const { rowCount } = await client.query(
+        'update creators set deleted_at = now(), updated_at = now() where id = $1 and deleted_at is null',
+        [id],
       );
-      return rows[0]?.id;
+      return rowCount === 1;
     });
   }
 
-  /** Pauses, resumes or removes many creators, named by id or handle, in one transaction; the result is in the order of `refs`. */
-  async changeMany(action: BatchAction, refs: readonly string[]): Promise<Changed[]> {
-    const names = refs.map((ref) => ref.replace(/^@/, '').toLowerCase());
+  /**
+   * Pauses, resumes or removes many creators, named by id or handle, in one transaction; the result is in the order of `refs`.
+   * With a reach, others than those in it are unknown.
+   */
+  async changeMany(action: BatchAction, refs: readonly string[], reach?: Reach): Promise<Changed[]> {
     return this.change(async (client) => {
-      const { rows } = await client.query<{ ref: string; id: string; uniqueId: string; paused: boolean }>(
-        `select distinct on (ref) ref, id, unique_id as "uniqueId", paused
-         from unnest($1::text[], $2::text[]) as wanted (ref, name)
-         join creators on deleted_at is null and (id = ref or unique_id = name)
-         order by ref, id = ref desc`,
-        [refs, names],
-      );
+      const named = await client.query<NamedCreator>(NAMED, [refs, refs.map(nameOf)]);
+      const rows = named.rows.filter(({ id }) => !reach || reach.includes(id));
       const found = new Map(rows.map((row) => [row.ref, row]));
       const isDue = ({ paused }: { paused: boolean }) => action === 'remove' || paused !== (action === 'pause');
       const due = new Set(rows.filter(isDue).map(({ id }) => id));
@@ -222,19 +234,22 @@ export class CreatorRegistry {
     });
   }
 
-  /** Counts of monitored creators. */
-  async count(): Promise<{ total: number; paused: number }> {
+  /** Counts of monitored creators, those in `reach` where it is given. */
+  async count(reach?: Reach): Promise<{ total: number; paused: number }> {
     const { rows } = await this.pool.query<{ total: number; paused: number }>(
-      `select count(*)::int as total, count(*) filter (where paused)::int as paused from creators where deleted_at is null`,
+      `select count(*)::int as total, count(*) filter (where paused)::int as paused from creators
+       where deleted_at is null and ($1::text[] is null or id = any($1))`,
+      [reach ?? null],
     );
     return rows[0]!;
   }
 
-  /** Ids of monitored creators after `after`, with the user id as far as it is known. */
-  async page(after: string, limit: number): Promise<{ id: string; userId: string | null }[]> {
+  /** Ids of monitored creators after `after`, with the user id as far as it is known; those in `reach` where it is given. */
+  async page(after: string, limit: number, reach?: Reach): Promise<{ id: string; userId: string | null }[]> {
     const { rows } = await this.pool.query<{ id: string; userId: string | null }>(
-      `select id, user_id as "userId" from creators where deleted_at is null and id > $1 order by id limit $2`,
-      [after, limit],
+      `select id, user_id as "userId" from creators
+       where deleted_at is null and id > $1 and ($3::text[] is null or id = any($3)) order by id limit $2`,
+      [after, limit, reach ?? null],
     );
     return rows;
   }
@@ -273,11 +288,41 @@ export class CreatorRegistry {
   private async change<T>(work: (client: pg.PoolClient) => Promise<T>): Promise<T> {
     const result = await inTransaction(this.pool, async (client) => {
       await bumpVersion(client, 'creators');
+      await bumpLimitedKeys(client);
       return work(client);
     });
     this.keeper.changed('creators');
+    this.keeper.changed('keys');
     return result;
   }
+}
+
+/** A monitored creator by the text that named it. */
+interface NamedCreator {
+  ref: string;
+  id: string;
+  uniqueId: string;
+  paused: boolean;
+}
+
+/** By internal id ($1) or present handle ($2, in the same order). */
+const NAMED = `select distinct on (ref) ref, id, unique_id as "uniqueId", paused
+  from unnest($1::text[], $2::text[]) as wanted (ref, name)
+  join creators on deleted_at is null and (id = ref or unique_id = name)
+  order by ref, id = ref desc`;
+
+function nameOf(ref: string): string {
+  return ref.replace(/^@/, '').toLowerCase();
+}
+
+/** The names whose creator, as {@link CreatorRegistry.add} would find or bring it back, is in reach. */
+async function reachable(client: pg.PoolClient, wanted: readonly { uniqueId: string }[], reach: readonly string[]): Promise<Set<string>> {
+  const { rows } = await client.query<{ id: string; uniqueId: string }>(
+    `select distinct on (unique_id) id, unique_id as "uniqueId" from creators where unique_id = any($1)
+     order by unique_id, deleted_at desc nulls first`,
+    [wanted.map(({ uniqueId }) => uniqueId)],
+  );
+  return new Set(rows.filter(({ id }) => reach.includes(id)).map(({ uniqueId }) => uniqueId));
 }
 
 async function readRecords(client: pg.PoolClient): Promise<CreatorRecord[]> {

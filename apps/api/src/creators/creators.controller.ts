@@ -1,7 +1,7 @@
 import { Body, Controller, Delete, Get, HttpCode, Inject, Param, Patch, Post, Query, Res } from '@nestjs/common';
 import { ApiNoContentResponse, ApiOkResponse, ApiOperation, ApiProperty, ApiPropertyOptional, ApiTags } from '@nestjs/swagger';
 import { CREATOR_STATES, type CreatorState } from '@tributary/creators';
-import { Problem } from '@tributary/runtime';
+import { type KeyRecord, Problem } from '@tributary/runtime';
 import { readUniqueId } from '@tributary/webcast';
 import { plainToInstance, Type } from 'class-transformer';
 import {
@@ -18,15 +18,17 @@ import {
   validateSync,
 } from 'class-validator';
 import type { FastifyReply } from 'fastify';
-import { Needs } from '../access/needs.js';
+import { Caller, Needs } from '../access/needs.js';
+import { reaches, reachOf } from '../access/reach.js';
 import { asFlag, decodePageCursor, encodePageCursor, PageEnd, PageQuery } from '../paging.js';
 import { CreatorOptionsBody, CreatorOptionsKeeper, Given, type NewOptions, type OptionProblem } from './creator-options.js';
-import { type BatchAction, CreatorRegistry } from './creator-registry.js';
+import { type BatchAction, CreatorRegistry, type StoredCreator } from './creator-registry.js';
 import { CreatorView, CreatorViews } from './creator-views.js';
 
 const BATCH_MAX = 1_000;
 /** Rows one page may look at while it searches for creators of one state. */
 const SCAN_MAX = 20_000;
+const OUT_OF_REACH = 'this key is limited to some creators, and this is none of them';
 
 class NewCreatorBody {
   @ApiProperty({ description: 'handle, @handle, or any TikTok address that names one', example: '@some.creator' })
@@ -184,14 +186,18 @@ export class CreatorsController {
     description: '201 when it is new; 200, and nothing changed, when it is monitored already.',
   })
   @ApiOkResponse({ type: CreatorView })
-  async create(@Body() body: NewCreatorBody, @Res({ passthrough: true }) reply: FastifyReply): Promise<CreatorView> {
+  async create(
+    @Body() body: NewCreatorBody,
+    @Caller() caller: KeyRecord,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<CreatorView> {
     const name = readUniqueId(body.uniqueId);
     if (!name.ok) throw Problem.badField('uniqueId', `a TikTok handle or address: ${name.reason}`);
-    const [added] = await this.registry.add([
-      { uniqueId: name.uniqueId, options: good(await this.options.judged(this.options.read(body.options))) },
-    ]);
-    void reply.status(added!.result === 'created' ? 201 : 200);
-    return (await this.views.of([added!.creator])).views[0]!;
+    const options = good(await this.options.judged(this.options.read(body.options)));
+    const [added] = await this.registry.add([{ uniqueId: name.uniqueId, options }], reachOf(caller));
+    if (added?.result !== 'created' && added?.result !== 'exists') throw new Problem('forbidden', OUT_OF_REACH);
+    void reply.status(added.result === 'created' ? 201 : 200);
+    return (await this.views.of([added.creator])).views[0]!;
   }
 
   @Post('batch')
@@ -202,15 +208,16 @@ export class CreatorsController {
     description: 'Valid ones are added even when others are not; each has its own result.',
   })
   @ApiOkResponse({ type: BatchResult })
-  async createMany(@Body() body: CreatorBatchBody): Promise<BatchResult> {
+  async createMany(@Body() body: CreatorBatchBody, @Caller() caller: KeyRecord): Promise<BatchResult> {
     const items = await Promise.all(body.creators.map((item) => this.readItem(item)));
     const valid = items.filter((item) => 'uniqueId' in item);
-    const added = valid.length > 0 ? await this.registry.add(valid) : [];
+    const added = valid.length > 0 ? await this.registry.add(valid, reachOf(caller)) : [];
     let next = 0;
     const data = items.map((item, index): BatchItem => {
       if (!('uniqueId' in item)) return { index, result: 'invalid', ...item };
-      const { result, creator } = added[next++]!;
-      return { index, result, id: creator.id, uniqueId: creator.uniqueId };
+      const one = added[next++]!;
+      if (one.result === 'refused') return { index, result: 'invalid', field: 'uniqueId', reason: OUT_OF_REACH };
+      return { index, result: one.result, id: one.creator.id, uniqueId: one.creator.uniqueId };
     });
     const count = (result: BatchItem['result']) => data.filter((item) => item.result === result).length;
     return { data, created: count('created'), exists: count('exists'), invalid: count('invalid') };
@@ -221,8 +228,8 @@ export class CreatorsController {
   @Needs('creators:write')
   @ApiOperation({ summary: `Pauses up to ${BATCH_MAX} creators at once`, description: 'Each has its own result.' })
   @ApiOkResponse({ type: ChangedResult })
-  pauseMany(@Body() body: CreatorRefsBody): Promise<ChangedResult> {
-    return this.changeMany('pause', body);
+  pauseMany(@Body() body: CreatorRefsBody, @Caller() caller: KeyRecord): Promise<ChangedResult> {
+    return this.changeMany('pause', body, caller);
   }
 
   @Post('batch/resume')
@@ -230,8 +237,8 @@ export class CreatorsController {
   @Needs('creators:write')
   @ApiOperation({ summary: `Resumes up to ${BATCH_MAX} creators at once`, description: 'Each has its own result.' })
   @ApiOkResponse({ type: ChangedResult })
-  resumeMany(@Body() body: CreatorRefsBody): Promise<ChangedResult> {
-    return this.changeMany('resume', body);
+  resumeMany(@Body() body: CreatorRefsBody, @Caller() caller: KeyRecord): Promise<ChangedResult> {
+    return this.changeMany('resume', body, caller);
   }
 
   @Post('batch/remove')
@@ -242,8 +249,8 @@ export class CreatorsController {
     description: 'Each has its own result. Their events stay.',
   })
   @ApiOkResponse({ type: ChangedResult })
-  removeMany(@Body() body: CreatorRefsBody): Promise<ChangedResult> {
-    return this.changeMany('remove', body);
+  removeMany(@Body() body: CreatorRefsBody, @Caller() caller: KeyRecord): Promise<ChangedResult> {
+    return this.changeMany('remove', body, caller);
   }
 
   @Get()
@@ -252,12 +259,12 @@ export class CreatorsController {
     description: 'Oldest first. With `state` a page may hold fewer than `limit`, even none, while `next` still leads on.',
   })
   @ApiOkResponse({ type: CreatorPage })
-  async list(@Query() query: CreatorQuery): Promise<CreatorPage> {
+  async list(@Query() query: CreatorQuery, @Caller() caller: KeyRecord): Promise<CreatorPage> {
     let after = decodePageCursor(query.cursor, 1)?.[0] ?? '';
     const data: CreatorView[] = [];
     for (let scanned = 0; scanned < SCAN_MAX;) {
       const size = query.state ? 1_000 : query.limit + 1;
-      const rows = await this.registry.list(query, after, size);
+      const rows = await this.registry.list({ q: query.q, paused: query.paused, reach: reachOf(caller) }, after, size);
       const { views, known } = await this.views.of(rows);
       if (query.state && !known)
         throw new Problem('unavailable', 'states cannot be read now: Redis does not answer', { headers: { 'retry-after': '2' } });
@@ -275,9 +282,8 @@ export class CreatorsController {
   @Get(':creator')
   @ApiOperation({ summary: 'One creator, by internal id or handle' })
   @ApiOkResponse({ type: CreatorDetail })
-  async get(@Param('creator') ref: string): Promise<CreatorDetail> {
-    const creator = await this.registry.find(ref);
-    if (!creator) throw unknownCreator(ref);
+  async get(@Param('creator') ref: string, @Caller() caller: KeyRecord): Promise<CreatorDetail> {
+    const creator = await this.known(ref, caller);
     const [{ views }, handles] = await Promise.all([this.views.of([creator]), this.registry.handles(creator.id)]);
     return Object.assign(new CreatorDetail(), views[0], { handles });
   }
@@ -286,12 +292,11 @@ export class CreatorsController {
   @Needs('creators:write')
   @ApiOperation({ summary: 'Pauses or resumes a creator, or replaces its options' })
   @ApiOkResponse({ type: CreatorView })
-  async update(@Param('creator') ref: string, @Body() body: CreatorPatchBody): Promise<CreatorView> {
+  async update(@Param('creator') ref: string, @Body() body: CreatorPatchBody, @Caller() caller: KeyRecord): Promise<CreatorView> {
     if (body.paused === undefined && body.options === undefined) {
       throw Problem.badField('paused', 'a change: paused (true or false) or options');
     }
-    const before = await this.registry.find(ref);
-    if (!before) throw unknownCreator(ref);
+    const before = await this.known(ref, caller);
     const options = body.options && good(await this.options.judged(this.options.read(body.options, before.options)));
     const creator = await this.registry.update(before.id, { paused: body.paused, options });
     if (!creator) throw unknownCreator(ref);
@@ -306,12 +311,20 @@ export class CreatorsController {
     description: 'Its events stay; added again, it comes back under the same id.',
   })
   @ApiNoContentResponse()
-  async remove(@Param('creator') ref: string): Promise<void> {
-    if (!(await this.registry.remove(ref))) throw unknownCreator(ref);
+  async remove(@Param('creator') ref: string, @Caller() caller: KeyRecord): Promise<void> {
+    const { id } = await this.known(ref, caller);
+    if (!(await this.registry.remove(id))) throw unknownCreator(ref);
   }
 
-  private async changeMany(action: BatchAction, { creators }: CreatorRefsBody): Promise<ChangedResult> {
-    const data = (await this.registry.changeMany(action, creators)).map((changed, index) => ({ index, ...changed }));
+  /** @throws Problem 404 for a creator that is not monitored, and for one that the caller may not see */
+  private async known(ref: string, caller: KeyRecord): Promise<StoredCreator> {
+    const creator = await this.registry.find(ref);
+    if (!creator || !reaches(caller, creator.id)) throw unknownCreator(ref);
+    return creator;
+  }
+
+  private async changeMany(action: BatchAction, { creators }: CreatorRefsBody, caller: KeyRecord): Promise<ChangedResult> {
+    const data = (await this.registry.changeMany(action, creators, reachOf(caller))).map((changed, index) => ({ index, ...changed }));
     const count = (result: ChangedItem['result']) => data.filter((item) => item.result === result).length;
     return { data, done: count('done'), unchanged: count('unchanged'), unknown: count('unknown') };
   }

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { CreatorProjection, type CreatorStatus, emptyCounters, StatusStore, WorkerRegistry } from '@tributary/creators';
-import { KeyProjection } from '@tributary/runtime';
+import { hashKey, KeyProjection } from '@tributary/runtime';
 import { waitFor } from '@tributary/testing';
 import { ApiUnderTest, type ProblemBody } from '../testing/api-under-test.js';
 
@@ -255,7 +255,7 @@ describe('creators', () => {
     const mine = await api.redis.keys(`${api.config.redisPrefix}:*`);
     await api.redis.del(...mine);
     await waitFor(async () => (await names()) === 'projected', { timeoutMs: 5_000 });
-    await waitFor(async () => typeof (await keys.lookup(api.adminKey)) === 'object', { timeoutMs: 5_000 });
+    await waitFor(async () => (await keys.lookup(hashKey(api.adminKey))).record, { timeoutMs: 5_000 });
   });
 
   it('tells workers after a wipe which creators the store knows as live, and since when nothing of them is stored', async () => {

@@ -1,7 +1,8 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { ApiPropertyOptional } from '@nestjs/swagger';
-import { Problem } from '@tributary/runtime';
+import { type KeyRecord, Problem } from '@tributary/runtime';
 import { ArrayMaxSize, ArrayMinSize, IsArray, IsBoolean, IsIn, IsOptional, IsString, Length, Matches, MaxLength } from 'class-validator';
+import { reachOf } from '../access/reach.js';
 import { CreatorRegistry } from '../creators/creator-registry.js';
 import { asFlag, asList, ListLimit } from '../paging.js';
 import type { EventFilter } from '../store/filter.js';
@@ -103,15 +104,18 @@ export class EventFilters {
   constructor(@Inject(CreatorRegistry) private readonly registry: CreatorRegistry) {}
 
   /**
-   * The filter that a query means.
-   * @throws Problem naming `creator` for one that was never monitored, `until` when it is not after `since`.
+   * The filter that a query of `caller` means: of a key that is limited to creators, never more than these.
+   * @throws Problem naming `creator` for one that was never monitored or that the caller may not see, `until` when it is not after
+   * `since`.
    */
-  async from(query: EventFilterQuery): Promise<EventFilter> {
+  async from(query: EventFilterQuery, caller: Pick<KeyRecord, 'restriction'>): Promise<EventFilter> {
     const since = toDate(query.since);
     const until = toDate(query.until);
     if (since && until && until <= since) throw Problem.badField('until', 'a time after since');
+    const reach = reachOf(caller);
+    const creatorIds = query.creator ? await this.creatorIds(query.creator, reach) : reach;
     return {
-      ...(query.creator ? { creatorIds: await this.creatorIds(query.creator) } : {}),
+      ...(creatorIds ? { creatorIds } : {}),
       ...(query.room ? { roomId: query.room } : {}),
       ...(query.type ? { types: query.type } : {}),
       ...(query.user ? { userId: query.user.replace(/^@/, '') } : {}),
@@ -121,8 +125,8 @@ export class EventFilters {
     };
   }
 
-  private async creatorIds(refs: string[]): Promise<string[]> {
-    const { ids, unknown } = await this.registry.resolve(refs);
+  private async creatorIds(refs: string[], reach: string[] | undefined): Promise<string[]> {
+    const { ids, unknown } = await this.registry.resolve(refs, reach);
     if (unknown.length > 0) {
       throw Problem.badField(
         'creator',

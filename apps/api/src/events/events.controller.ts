@@ -6,7 +6,9 @@ import type { Envelope } from '@tributary/events';
 import { IsIn, IsOptional } from 'class-validator';
 import type { FastifyReply } from 'fastify';
 import { Gauge } from 'prom-client';
+import { KeyRing } from '../access/key-ring.js';
 import { Caller, Needs } from '../access/needs.js';
+import { reaches } from '../access/reach.js';
 import { EventStore } from '../store/event-store.js';
 import { isCostly, SearchStores } from '../store/search-stores.js';
 import { CSV_HEAD, csvLine, envelopeOf } from './envelopes.js';
@@ -47,6 +49,7 @@ export class EventsController {
     @Inject(EventStore) private readonly store: EventStore,
     @Inject(SearchStores) private readonly searches: SearchStores,
     @Inject(EventFilters) private readonly filters: EventFilters,
+    @Inject(KeyRing) private readonly keys: KeyRing,
     @Inject(Metrics) metrics: Metrics,
   ) {
     this.running = new Gauge({ name: 'tributary_exports_running', help: 'Exports being streamed', registers: [metrics] });
@@ -61,7 +64,7 @@ export class EventsController {
   })
   @ApiOkResponse({ type: EventPageView })
   async list(@Query() query: EventPageQuery, @Caller() caller: KeyRecord): Promise<EventPageView> {
-    const filter = await this.filters.from(query);
+    const filter = await this.filters.from(query, caller);
     const head = await this.store.head();
     const { order, limit, raw } = query;
     const store = isCostly(filter) ? this.searches.of(caller.id, 'page') : this.store;
@@ -81,7 +84,7 @@ export class EventsController {
   })
   @ApiOkResponse({ content: { 'application/x-ndjson': { schema: ENVELOPE }, 'text/csv': { schema: { type: 'string' } } } })
   async export(@Query() query: ExportQuery, @Caller() caller: KeyRecord, @Res() reply: FastifyReply): Promise<void> {
-    const filter = await this.filters.from(query);
+    const filter = await this.filters.from(query, caller);
     const head = await this.store.head();
     const { after } = boundsOf(query.cursor, 'asc', head);
     const finish = this.admit(caller.id);
@@ -96,7 +99,9 @@ export class EventsController {
       }
     };
     const stream = Readable.from(lines());
+    const unwatch = this.keys.whileHeld(caller, () => stream.destroy(new Error('the key was revoked, or has expired')));
     stream.once('close', () => {
+      unwatch();
       gone.abort();
       finish();
     });
@@ -109,9 +114,9 @@ export class EventsController {
   @Get(':id')
   @ApiOperation({ summary: 'One event' })
   @ApiOkResponse({ schema: { $ref: getSchemaPath('Event') } })
-  async get(@Param('id') id: string, @Query() { raw }: EventQuery): Promise<Envelope> {
+  async get(@Param('id') id: string, @Query() { raw }: EventQuery, @Caller() caller: KeyRecord): Promise<Envelope> {
     const [event, head] = await Promise.all([this.store.byId(id, { raw }), this.store.head()]);
-    if (!event) throw Problem.notFound(`there is no event ${id.slice(0, 200)}`);
+    if (!event || !reaches(caller, event.creatorId)) throw Problem.notFound(`there is no event ${id.slice(0, 200)}`);
     return envelopeOf(event, head.history);
   }
 

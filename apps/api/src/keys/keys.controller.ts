@@ -1,53 +1,22 @@
-import { Body, Controller, Delete, Get, HttpCode, Inject, Param, Post, Query } from '@nestjs/common';
-import { ApiCreatedResponse, ApiNoContentResponse, ApiOkResponse, ApiOperation, ApiProperty, ApiTags } from '@nestjs/swagger';
-import { Problem, type Scope, SCOPES } from '@tributary/runtime';
-import { ArrayMaxSize, ArrayMinSize, IsArray, IsIn, IsString, Length } from 'class-validator';
+import { Body, Controller, Delete, Get, HttpCode, Inject, Param, Post, Query, Res } from '@nestjs/common';
+import { ApiAcceptedResponse, ApiCreatedResponse, ApiNoContentResponse, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
+import { Problem } from '@tributary/runtime';
+import type { FastifyReply } from 'fastify';
 import { Needs } from '../access/needs.js';
-import { decodePageCursor, encodePageCursor, PageEnd, PageQuery } from '../paging.js';
-import { KEYS_MAX, KeyStore } from './key-store.js';
-
-class NewKeyBody {
-  @ApiProperty({ description: 'what the key is for', example: 'overlay' })
-  @IsString()
-  @Length(1, 100)
-  name!: string;
-
-  @ApiProperty({ enum: SCOPES, isArray: true, description: '`admin` includes every other scope' })
-  @IsArray()
-  @ArrayMinSize(1)
-  @ArrayMaxSize(SCOPES.length)
-  @IsIn(SCOPES, { each: true, message: `each of scopes must be one of ${SCOPES.join(', ')}` })
-  scopes!: Scope[];
-}
-
-class KeyView {
-  @ApiProperty()
-  id!: string;
-  @ApiProperty()
-  name!: string;
-  @ApiProperty({ enum: SCOPES, isArray: true })
-  scopes!: Scope[];
-  @ApiProperty({ type: String, format: 'date-time' })
-  createdAt!: Date;
-  @ApiProperty({ type: String, format: 'date-time', nullable: true, description: 'exact to about 30 s' })
-  lastUsedAt!: Date | null;
-}
-
-class NewKeyView extends KeyView {
-  @ApiProperty({ description: 'the key itself, shown this once and stored only as a hash' })
-  key!: string;
-}
-
-class KeyPage extends PageEnd {
-  @ApiProperty({ type: [KeyView] })
-  data!: KeyView[];
-}
+import { CreatorRegistry } from '../creators/creator-registry.js';
+import { decodePageCursor, encodePageCursor, PageQuery } from '../paging.js';
+import { toDate } from '../validators.js';
+import { KEYS_MAX, type KeyLimits, KeyStore } from './key-store.js';
+import { KeyPage, NewKeyBody, NewKeyView, PendingRevocation } from './key-views.js';
 
 @ApiTags('keys')
 @Needs('admin')
 @Controller('v1/keys')
 export class KeysController {
-  constructor(@Inject(KeyStore) private readonly keys: KeyStore) {}
+  constructor(
+    @Inject(KeyStore) private readonly keys: KeyStore,
+    @Inject(CreatorRegistry) private readonly creators: CreatorRegistry,
+  ) {}
 
   @Get()
   @ApiOperation({ summary: 'Lists keys in force' })
@@ -60,33 +29,52 @@ export class KeysController {
   }
 
   @Post()
-  @ApiOperation({ summary: 'Makes a key; it is shown in this answer and never again' })
+  @ApiOperation({
+    summary: 'Makes a key; it is shown in this answer and never again',
+    description:
+      'Limited to `creators` it sees nothing of others on any route, and signs for no others. Keys are not changed: make another one, then revoke this one.',
+  })
   @ApiCreatedResponse({ type: NewKeyView })
   async create(@Body() body: NewKeyBody): Promise<NewKeyView> {
-    const created = await this.keys.create(body.name, body.scopes);
+    const created = await this.keys.create(body.name, body.scopes, await this.limitsOf(body));
     if (created === 'full') throw new Problem('limit-reached', `there are ${KEYS_MAX} keys already; revoke some`);
-    return {
-      id: created.id,
-      name: body.name,
-      scopes: [...new Set(body.scopes)],
-      createdAt: created.createdAt,
-      lastUsedAt: null,
-      key: created.key,
-    };
+    const stored = await this.keys.find(created.id);
+    if (!stored) throw new Problem('conflict', 'the key was revoked, or has expired, while it was made');
+    return { ...stored, key: created.key };
   }
 
   @Delete(':id')
   @HttpCode(204)
-  @ApiOperation({ summary: 'Revokes a key: at once in this process, within 2 s in others' })
+  @ApiOperation({
+    summary: 'Revokes a key',
+    description:
+      'At once in this process, within 2 s in every other one; what was open with it (streams, exports) ends. 202: it is revoked, and Redis does not answer, so that signers go on with it until they are told.',
+  })
   @ApiNoContentResponse()
-  async revoke(@Param('id') id: string): Promise<void> {
+  @ApiAcceptedResponse({ type: PendingRevocation })
+  async revoke(@Param('id') id: string, @Res({ passthrough: true }) reply: FastifyReply): Promise<PendingRevocation | undefined> {
     switch (await this.keys.revoke(id)) {
       case 'revoked':
-        return;
+        return undefined;
+      case 'pending':
+        void reply.status(202);
+        return { id, pending: 'signers', detail: 'the key is revoked; signers are told as soon as Redis answers' };
       case 'unknown':
-        throw Problem.notFound(`there is no key ${id}`);
+        throw Problem.notFound(`there is no key ${id.slice(0, 100)}`);
       case 'last-admin':
-        throw new Problem('conflict', 'this is the last key with the scope admin; make another one first');
+        throw new Problem('conflict', 'this is the last key with the scope admin that does not expire; make another one first');
     }
+  }
+
+  /** @throws Problem naming the limit that is wrong */
+  private async limitsOf(body: NewKeyBody): Promise<KeyLimits> {
+    const expiresAt = toDate(body.expiresAt);
+    if (expiresAt && expiresAt.getTime() <= Date.now()) throw Problem.badField('expiresAt', 'a time to come');
+    if (body.creators === undefined) return { expiresAt };
+    if (body.scopes.includes('admin')) throw Problem.badField('creators', 'none for a key with the scope admin, which may do everything');
+    const { ids, unknown } = await this.creators.monitored(body.creators);
+    if (unknown.length > 0)
+      throw Problem.badField('creators', `ids or handles of monitored creators; unknown: ${unknown.slice(0, 5).join(', ')}`);
+    return { creators: ids, expiresAt };
   }
 }

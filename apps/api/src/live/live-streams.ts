@@ -41,6 +41,11 @@ export class LiveStreams implements OnModuleDestroy {
     return this.open.size;
   }
 
+  /** Streams that one key has open. */
+  countOf(key: string): number {
+    return this.perKey.get(key) ?? 0;
+  }
+
   /** @throws Problem 429 when the key or the process has as many streams as it may, 503 at shutdown. */
   admit(key: string): void {
     if (this.stopping) throw new Problem('unavailable', 'this process stops', { headers: { 'retry-after': '1' } });
@@ -57,8 +62,10 @@ export class LiveStreams implements OnModuleDestroy {
     const writer = new SseWriter(response, limits);
     const search = (signal: AbortSignal) => this.searches.of(caller.id, 'stream', signal);
     const stream = new LiveStream({ writer, hub, frames, filter, start, limits, search, logger, allowed: () => this.keys.holds(caller) });
+    const unwatch = this.keys.whileHeld(caller, () => stream.stop('revoked'));
     // The request's close may never fire; the response's does.
     response.once('close', () => stream.stop());
+    response.once('close', unwatch);
     response.once('error', () => stream.stop());
     this.perKey.set(caller.id, (this.perKey.get(caller.id) ?? 0) + 1);
     this.open.set(stream, this.run(stream, response, caller.id));

@@ -36,7 +36,7 @@ export class StreamController {
     @Caller() caller: KeyRecord,
     @Res() reply: FastifyReply,
   ): Promise<void> {
-    const filter = await this.filters.from(query);
+    const filter = await this.filters.from(query, caller);
     const start = await this.startOf(lastEventId || undefined, query.cursor);
     this.streams.admit(caller.id);
     reply.hijack();

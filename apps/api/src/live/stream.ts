@@ -15,7 +15,7 @@ export type StreamEnd = 'slow' | 'shutdown' | 'revoked' | 'restored';
 const FAREWELL: Record<StreamEnd, string> = {
   slow: 'the client did not keep up; read on from the last id',
   shutdown: 'this process stops; read on from the last id',
-  revoked: 'the key was revoked',
+  revoked: 'the key was revoked, or has expired',
   restored: 'the database was restored from a backup; ask again whether the last id can be honoured',
 };
 /** Frames are joined up to about this size: one system call for many events, and small enough to notice a slow client. */

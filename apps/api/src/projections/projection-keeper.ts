@@ -1,5 +1,5 @@
 import { Inject, Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
-import { type Logger, Metrics } from '@tributary/runtime';
+import { type Logger, Metrics, reasonOf } from '@tributary/runtime';
 import type pg from 'pg';
 import { Counter } from 'prom-client';
 import { type Loop, startLoop } from '../loop.js';
@@ -9,6 +9,8 @@ import { inTransaction, type ProjectionName, readVersion } from './versions.js';
 /** One table that Redis has a copy of. */
 export interface Projection {
   name: ProjectionName;
+  /** How often the copy is compared with the table, and the longest wait after a failure, in ms; 2,000 and 5,000 when absent. */
+  checkMs?: number;
   /** Version of the copy; null when there is none (a wipe). */
   copiedVersion(): Promise<string | null>;
   /** Reads the table and replaces the copy, its version last. */
@@ -17,6 +19,7 @@ export interface Projection {
 
 /** A wiped Redis has its projections back after this and the time of one copy. */
 const CHECK_MS = 2_000;
+const RETRY = { firstMs: 200, maxMs: 5_000 };
 
 /** Keeps the copies in Redis equal to PostgreSQL: after each change, and whenever a copy is missing or of another version. */
 @Injectable()
@@ -47,12 +50,33 @@ export class ProjectionKeeper implements OnApplicationBootstrap, OnModuleDestroy
     this.loops.get(name)?.wake();
   }
 
+  /** Copies a table that has changed; whether the copy was there within `timeoutMs`. It is made in any case, as soon as it can be. */
+  async copied(name: ProjectionName, timeoutMs: number): Promise<boolean> {
+    const projection = this.projections.find((one) => one.name === name);
+    if (!projection) throw new Error(`there is no projection ${name}`);
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<false>((resolve) => {
+      timer = setTimeout(resolve, timeoutMs, false);
+    });
+    const copy = this.check(projection).then(
+      () => true,
+      (error: unknown) => {
+        this.logger.warn({ projection: name, reason: reasonOf(error) }, 'a projection cannot be copied to Redis; trying again');
+        this.changed(name);
+        return false;
+      },
+    );
+    return Promise.race([copy, late]).finally(() => clearTimeout(timer));
+  }
+
   onApplicationBootstrap(): void {
     for (const projection of this.projections) {
-      const loop = startLoop({ name: `projection of ${projection.name}`, everyMs: CHECK_MS, logger: this.logger }, () =>
-        this.check(projection),
+      const { name, checkMs } = projection;
+      const options = { name: `projection of ${name}`, everyMs: checkMs ?? CHECK_MS, retry: { ...RETRY, maxMs: checkMs ?? RETRY.maxMs } };
+      this.loops.set(
+        name,
+        startLoop({ ...options, logger: this.logger }, () => this.check(projection)),
       );
-      this.loops.set(projection.name, loop);
     }
   }
 

@@ -112,6 +112,8 @@ class Dashboard {
     const status = await this.api.call('GET', '/v1/status');
     renderHealth(status);
     const { store } = status;
+    byId('kpi-lag-card').hidden = store === undefined;
+    if (!store) return;
     byId('kpi-lag-card').dataset.tone = lagTone(store);
     setText(byId('kpi-lag'), store.ok ? (store.lag.entries ? duration(store.lag.oldestMs) : '0 s') : '–');
     setText(byId('kpi-lag-note'), store.ok ? `${count(store.lag.entries)} waiting to be stored` : store.reason);

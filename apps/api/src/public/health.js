@@ -15,7 +15,16 @@ export const lagTone = (store) => (store?.ok ? toneOf(store.lag.oldestMs, LAG_MS
 
 export function renderHealth(status) {
   setText(byId('health-time'), `as of ${timeOf(status.time)}`);
-  const parts = [workers(status), store(status.store), postgres(status.postgres), redis(status.redis), signer(status.signer), live(status)];
+  // A key that is limited to creators is told of its own ones only.
+  const all = [
+    ['workers', () => workers(status)],
+    ['store', () => store(status.store)],
+    ['postgres', () => postgres(status.postgres)],
+    ['redis', () => redis(status.redis)],
+    ['signer', () => signer(status.signer)],
+    ['leases', () => live(status)],
+  ];
+  const parts = all.filter(([name]) => status[name]).map(([, render]) => render());
   byId('health').replaceChildren(...parts);
   const tones = parts.map(({ dataset }) => dataset.tone);
   const troubled = tones.filter((tone) => tone !== 'good').length;

@@ -1,13 +1,14 @@
 import { Controller, Get, Inject, Param, Query } from '@nestjs/common';
 import { ApiOkResponse, ApiOperation, ApiProperty, ApiPropertyOptional, ApiTags } from '@nestjs/swagger';
 import { UNWATCHED_REASONS } from '@tributary/events';
-import { Problem } from '@tributary/runtime';
+import { type KeyRecord, Problem } from '@tributary/runtime';
 import { ArrayMaxSize, ArrayMinSize, IsArray, IsBoolean, IsIn, IsOptional, IsString, Length } from 'class-validator';
-import { Needs } from '../access/needs.js';
+import { Caller, Needs } from '../access/needs.js';
+import { reaches } from '../access/reach.js';
 import { EventFilters } from '../events/event-query.js';
 import { asFlag, asList, decodePageCursor, encodePageCursor, ListLimit, PageEnd, PageQuery } from '../paging.js';
 import { IsInstant, toDate } from '../validators.js';
-import { type Bucket, BUCKETS, type LeaderField, LEADERS, SessionStore, type StoredSession } from './session-store.js';
+import { type Bucket, BUCKETS, type LeaderField, LEADERS, SessionStore } from './session-store.js';
 
 /** A session of four weeks in buckets of one hour, or of a day in buckets of ten seconds. */
 const POINTS_MAX = 10_000;
@@ -151,11 +152,11 @@ export class SessionsController {
       'A session is a room: a reconnect does not split it. It ends when its end is confirmed, or when its room is watched no more; received again, the same session goes on.',
   })
   @ApiOkResponse({ type: SessionPage })
-  async list(@Query() query: SessionQuery): Promise<SessionPage> {
+  async list(@Query() query: SessionQuery, @Caller() caller: KeyRecord): Promise<SessionPage> {
     const before = decodePageCursor(query.cursor, 2);
     if (before && !(START.test(before[0]!) && Date.parse(before[0]!) > 0))
       throw Problem.badField('cursor', 'the `next` of a page of this list');
-    const { creatorIds } = await this.filters.from({ creator: query.creator, since: query.since, until: query.until });
+    const { creatorIds } = await this.filters.from({ creator: query.creator, since: query.since, until: query.until }, caller);
     const filter = { creatorIds, since: toDate(query.since), until: toDate(query.until), live: query.live };
     const rows = await this.sessions.list(filter, before as [string, string] | undefined, query.limit + 1);
     const page = rows.slice(0, query.limit);
@@ -169,10 +170,8 @@ export class SessionsController {
   @Get(':roomId')
   @ApiOperation({ summary: 'One session with its totals' })
   @ApiOkResponse({ type: SessionDetail })
-  async get(@Param('roomId') roomId: string): Promise<SessionDetail> {
-    const session = await this.sessions.get(roomId);
-    if (!session) throw unknownSession(roomId);
-    return session;
+  async get(@Param('roomId') roomId: string, @Caller() caller: KeyRecord): Promise<SessionDetail> {
+    return this.known(roomId, caller);
   }
 
   @Get(':roomId/leaderboard')
@@ -206,8 +205,12 @@ export class SessionsController {
       },
     },
   })
-  async leaderboard(@Param('roomId') roomId: string, @Query() query: LeaderboardQuery): Promise<{ data: object[]; next: null }> {
-    await this.known(roomId);
+  async leaderboard(
+    @Param('roomId') roomId: string,
+    @Query() query: LeaderboardQuery,
+    @Caller() caller: KeyRecord,
+  ): Promise<{ data: object[]; next: null }> {
+    await this.known(roomId, caller);
     return { data: await this.sessions.leaders(roomId, query.by, query.limit), next: null };
   }
 
@@ -241,17 +244,22 @@ export class SessionsController {
       },
     },
   })
-  async timeline(@Param('roomId') roomId: string, @Query() query: TimelineQuery): Promise<{ bucket: Bucket; data: object[]; next: null }> {
-    await this.known(roomId);
+  async timeline(
+    @Param('roomId') roomId: string,
+    @Query() query: TimelineQuery,
+    @Caller() caller: KeyRecord,
+  ): Promise<{ bucket: Bucket; data: object[]; next: null }> {
+    await this.known(roomId, caller);
     const data = await this.sessions.timeline(roomId, query.bucket, POINTS_MAX + 1);
     if (data.length > POINTS_MAX)
       throw Problem.badField('bucket', `a wider bucket: this session has more than ${POINTS_MAX} of ${query.bucket}`);
     return { bucket: query.bucket, data, next: null };
   }
 
-  private async known(roomId: string): Promise<StoredSession> {
+  /** @throws Problem 404 for a session that there is not, and for one of a creator that the caller may not see */
+  private async known(roomId: string, caller: KeyRecord): Promise<SessionDetail> {
     const session = await this.sessions.get(roomId);
-    if (!session) throw unknownSession(roomId);
+    if (!session || !reaches(caller, session.creatorId)) throw unknownSession(roomId);
     return session;
   }
 }

@@ -1,7 +1,9 @@
 import { Controller, Get, Inject } from '@nestjs/common';
 import { ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import { CREATOR_STATES } from '@tributary/creators';
-import { Needs } from '../access/needs.js';
+import type { KeyRecord } from '@tributary/runtime';
+import { Caller, Needs } from '../access/needs.js';
+import { reachOf } from '../access/reach.js';
 import { LiveStreams } from '../live/live-streams.js';
 import { type SystemStatus, SystemStatusReader } from './system-status.js';
 
@@ -27,7 +29,8 @@ export class StatusController {
   @Get()
   @ApiOperation({
     summary: 'How every part of the system is',
-    description: 'A part that does not answer is shown as such; the answer itself is always 200.',
+    description:
+      'A part that does not answer is shown as such; the answer itself is always 200. A key that is limited to creators gets `time`, `log`, and `creators` and `live` of its own.',
   })
   @ApiOkResponse({
     schema: {
@@ -56,11 +59,13 @@ export class StatusController {
         }),
         postgres: part({ latencyMs: { type: 'number' }, version: { type: 'string' }, connections: counts }),
         signer: part({ latencyMs: { type: 'number' }, providers: { description: 'what the signer says of its providers' } }),
-        live: { type: 'object', properties: { streams: integer }, description: 'live readers of this process' },
+        live: { type: 'object', properties: { streams: integer }, description: 'live readers of this process, or of the key' },
       },
     },
   })
-  async status(): Promise<SystemStatus & { live: { streams: number } }> {
+  async status(@Caller() caller: KeyRecord): Promise<Partial<SystemStatus> & { live: { streams: number } }> {
+    const reach = reachOf(caller);
+    if (reach) return { ...(await this.reader.readWithin(reach)), live: { streams: this.live.countOf(caller.id) } };
     return { ...(await this.reader.read()), live: { streams: this.live.count } };
   }
 }

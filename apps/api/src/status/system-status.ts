@@ -46,6 +46,12 @@ export class SystemStatusReader {
     this.workers = new WorkerRegistry({ redis, prefix: config.redisPrefix, leaseTtlMs: config.leaseTtlMs });
   }
 
+  /** What a caller who is limited to these creators may know: where the log is, and how its own creators are. */
+  async readWithin(reach: readonly string[]): Promise<Pick<SystemStatus, 'time' | 'log' | 'creators'>> {
+    const [log, creators] = await Promise.all([probe(PROBE_MS, () => this.log()), probe(PROBE_MS, () => this.creators(reach))]);
+    return { time: new Date().toISOString(), log, creators };
+  }
+
   read(): Promise<SystemStatus> {
     if (!this.cached || Date.now() - this.cached.at > FRESH_MS) this.cached = { at: Date.now(), status: this.ask() };
     return this.cached.status;
@@ -85,11 +91,11 @@ export class SystemStatusReader {
     return { lag: await this.inbox.lag(positions), sessionsBehind: behind, deadLetters: dead };
   }
 
-  private async creators(): Promise<{ total: number; paused: number; byState: Record<CreatorState, number> }> {
+  private async creators(reach?: readonly string[]): Promise<{ total: number; paused: number; byState: Record<CreatorState, number> }> {
     const byState = Object.fromEntries(CREATOR_STATES.map((state) => [state, 0])) as Record<CreatorState, number>;
-    const counts = await this.registry.count();
+    const counts = await this.registry.count(reach);
     for (let after = ''; ;) {
-      const rows = await this.registry.page(after, PAGE);
+      const rows = await this.registry.page(after, PAGE, reach);
       for (const status of await this.views.statuses(rows.map(({ id }) => id))) byState[status?.state ?? 'offline'] += 1;
       const last = rows.at(-1);
       if (!last || rows.length < PAGE) return { ...counts, byState };

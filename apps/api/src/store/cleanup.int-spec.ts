@@ -61,14 +61,15 @@ describe('the clean-up', () => {
     expect(await column('select distinct room_id as value from session_users')).toEqual(['young']);
   });
 
-  it('removes keys that were revoked long ago, and no others', async () => {
+  it('removes keys that were revoked or have expired long ago, and no others', async () => {
     await pool.query(
-      `insert into api_keys (id, hash, name, scopes, revoked_at)
-       select n, n, n, '{read}', now() - make_interval(days => days)
-       from (values ('in-force', null), ('revoked', 10), ('long-revoked', 91)) as row (n, days)`,
+      `insert into api_keys (id, hash, name, scopes, revoked_at, expires_at)
+       select n, n, n, '{read}', now() - make_interval(days => revoked), now() - make_interval(days => expired)
+       from (values ('in-force', null, null), ('short', null, -1), ('revoked', 10, null), ('expired', null, 10), ('long-revoked', 91, null),
+         ('long-expired', null, 91), ('revoked-after', 10, 91)) as row (n, revoked, expired)`,
     );
     await cleanUp(pool, KEEP, signal);
-    expect(await column('select id as value from api_keys order by 1')).toEqual(['in-force', 'revoked']);
+    expect(await column('select id as value from api_keys order by 1')).toEqual(['expired', 'in-force', 'revoked', 'short']);
   });
 
   it('removes creators and their handles when neither an event nor a session can name them any more', async () => {

@@ -8,8 +8,8 @@ import { LOGGER, STORE_POOL } from '../resources.js';
 const CLEAN_EVERY_MS = 3_600_000;
 /** Entries that could not be stored are kept this long where events are kept for ever. */
 const DEAD_LETTER_DAYS = 90;
-/** A revoked key is kept this long, so that its name can be looked up after an incident. */
-const REVOKED_KEY_DAYS = 90;
+/** A key that was revoked or has expired is kept this long, so that its name can be looked up after an incident. */
+const ENDED_KEY_DAYS = 90;
 /** A removed creator that is added again within this time gets its old id and history in any case. */
 const REMOVED_CREATOR_DAYS = 30;
 /** Rows of one statement: each takes milliseconds, and no lock for longer. */
@@ -22,7 +22,7 @@ export interface CleanupDays {
   sessionRetentionDays: number;
 }
 
-/** Removes what is past its time, in small steps: dead letters, sessions with their viewers, revoked keys, removed creators. */
+/** Removes what is past its time, in small steps: dead letters, sessions with their viewers, keys that have ended, removed creators. */
 export async function cleanUp(pool: Pool, { retentionDays, sessionRetentionDays }: CleanupDays, signal: AbortSignal): Promise<void> {
   const inSteps = async (sql: string, days: number) => {
     while (!signal.aborted) {
@@ -48,8 +48,9 @@ export async function cleanUp(pool: Pool, { retentionDays, sessionRetentionDays 
     );
   }
   await inSteps(
-    `delete from api_keys where id = any(array(select id from api_keys where revoked_at < now() - make_interval(days => $1) limit $2))`,
-    REVOKED_KEY_DAYS,
+    `delete from api_keys where id = any(array(
+       select id from api_keys where least(revoked_at, expires_at) < now() - make_interval(days => $1) limit $2))`,
+    ENDED_KEY_DAYS,
   );
   // Where events are kept for ever, so are the names that they are found by.
   if (retentionDays > 0) await removeCreators(pool, Math.max(REMOVED_CREATOR_DAYS, retentionDays + 1), signal);

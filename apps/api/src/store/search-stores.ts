@@ -1,6 +1,7 @@
 import type { Metrics } from '@tributary/runtime';
 import type { Pool, QueryResult } from 'pg';
 import { Gauge } from 'prom-client';
+import { isSearch } from './event-select.js';
 import { EventStore } from './event-store.js';
 import { FairQueue, type FairWork } from './fair-queue.js';
 import type { EventFilter } from './filter.js';
@@ -16,9 +17,9 @@ const WAITING: Record<SearchKind, FairWork> = {
   stream: { waitingMax: WAITING_MAX },
 };
 
-/** Whether a page may have to look at far more events than it gives. By creator or room, indexes find them in order. */
-export function isCostly({ q, userId, types, since, until }: EventFilter): boolean {
-  return [q, userId, types, since, until].some((part) => part !== undefined);
+/** Whether a page may have to look at far more events than it gives. By few creators or a room, indexes find them in order. */
+export function isCostly({ q, userId, types, since, until, ...plain }: EventFilter): boolean {
+  return [q, userId, types, since, until].some((part) => part !== undefined) || isSearch(plain);
 }
 
 /**

@@ -108,7 +108,16 @@ export class ApiUnderTest {
 
   /** A key with these scopes, made by the API itself. */
   async key(...scopes: Scope[]): Promise<string> {
-    return (await this.call<{ key: string }>('POST', '/v1/keys', { body: { name: scopes.join(), scopes } })).body.key;
+    return (await this.makeKey(scopes)).key;
+  }
+
+  /** The same with limits, and its id. */
+  async makeKey(scopes: Scope[], limits: { creators?: string[]; expiresAt?: string } = {}): Promise<{ id: string; key: string }> {
+    const { status, body } = await this.call<{ id: string; key: string }>('POST', '/v1/keys', {
+      body: { name: scopes.join(), scopes, ...limits },
+    });
+    if (status !== 201) throw new Error(`no key was made: ${JSON.stringify(body)}`);
+    return body;
   }
 
   /** A request with the admin key, unless another or none (null) is given. */

@@ -61,7 +61,9 @@ export class AccessGuard implements CanActivate {
     if (looksLikeToken(credential)) return false;
     const keyHash = hashKey(credential);
     const record = this.keys.peekHash(keyHash);
-    if (!record || !allows(record, 'sign') || Object.values(this.limitsOf(record.id)).some((limit) => limit > 0)) return false;
+    // One that is limited to creators has to be judged by its rooms.
+    if (!record || record.restriction || !allows(record, 'sign') || Object.values(this.limitsOf(record.id)).some((limit) => limit > 0))
+      return false;
     setCaller(request, { kind: 'key', id: record.id, counted: [], creators: null, record, keyHash });
     notesOf(request).key = record.id;
     return true;
@@ -107,11 +109,11 @@ export class AccessGuard implements CanActivate {
     if (record !== undefined && record !== 'unknown') {
       if (!allows(record, needed) && !free) throw new SignError(403, 'forbidden', `this API key has not the scope "${needed}"`);
       const counted = [{ who: record.id, limits: this.limitsOf(record.id) }];
-      return { kind: 'key', id: record.id, counted, creators: null, record, keyHash };
+      return { kind: 'key', id: record.id, counted, creators: handlesOf(record), record, keyHash };
     }
     if (free) return LOCAL;
     if (record === 'unknown') throw cannotBeChecked();
-    throw new SignError(401, 'unauthorized', 'this API key is not known here');
+    throw new SignError(401, 'unauthorized', 'this API key is not known here, was revoked, or has expired');
   }
 
   private async byToken(text: string, needed: Scope): Promise<Caller> {
@@ -125,12 +127,14 @@ export class AccessGuard implements CanActivate {
     // The key that minted it stands behind it: a revoked key takes its tokens with it.
     const record = claims.key === undefined ? undefined : await this.keys.findHash(claims.key);
     if (record === 'unknown') throw cannotBeChecked();
-    if (claims.key !== undefined && !mayMint(record)) throw new SignError(401, 'unauthorized', 'the key that made this token was revoked');
+    if (claims.key !== undefined && !mayMint(record))
+      throw new SignError(401, 'unauthorized', 'the key that made this token was revoked, or has expired');
     const counted = [
       { who: `token-${claims.jti}`, limits: claims.limits ?? NO_LIMITS },
       ...(claims.key === undefined ? [] : [{ who: claims.sub, limits: this.limitsOf(claims.sub) }]),
     ];
-    return { kind: 'token', id: claims.sub, counted, creators: claims.creators, token: claims };
+    const creators = both(claims.creators, record ? handlesOf(record) : null);
+    return { kind: 'token', id: claims.sub, counted, creators, token: claims };
   }
 
   private limitsOf(keyId: string): Limits {
@@ -151,6 +155,16 @@ export class AccessGuard implements CanActivate {
     }
     if (told) void reply.headers(rateHeaders(told));
   }
+}
+
+/** The creators that a key is limited to, by their present handles; null: none. */
+function handlesOf({ restriction, handles = [] }: KeyRecord): readonly string[] | null {
+  return restriction ? handles : null;
+}
+
+/** What both allow, where null allows all. */
+function both(one: readonly string[] | null, other: readonly string[] | null): readonly string[] | null {
+  return one && other ? one.filter((name) => other.includes(name)) : (one ?? other);
 }
 
 function mayMint(record: KeyRecord | undefined): boolean {

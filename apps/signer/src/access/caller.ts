@@ -10,8 +10,8 @@ export interface Caller {
   id: string;
   /** Whose requests are counted, each under limits of its own; first the one that stands for the caller. */
   counted: { who: string; limits: Limits }[];
-  /** Handles whose rooms may be asked for; null for all. */
-  creators: string[] | null;
+  /** Handles whose rooms may be asked for, those of its key and those of the token; null for all. */
+  creators: readonly string[] | null;
   record?: KeyRecord;
   /** sha256 of the key that was sent, in hex. */
   keyHash?: string;

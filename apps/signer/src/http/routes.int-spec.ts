@@ -271,7 +271,7 @@ describe('access to the signer', () => {
     signer = await startSigner({ ...settings, mode: 'production' });
   });
   afterAll(async () => {
-    await redis.del(`${prefix}:keys`, `${prefix}:keys:version`);
+    await redis.del(await redis.keys(`${prefix}:*`));
     redis.disconnect();
     await signer.stop();
     await upstream.stop();

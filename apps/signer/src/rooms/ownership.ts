@@ -3,7 +3,7 @@ import type { Caller } from '../access/caller.js';
 import { SignError } from '../http/answer.js';
 import { RoomFinder } from './room-finder.js';
 
-/** Holds callers whose token names creators to the rooms of these creators. */
+/** Holds callers whose key or token is limited to creators to the rooms of these. */
 @Injectable()
 export class Ownership {
   constructor(@Inject(RoomFinder) private readonly rooms: RoomFinder) {}
@@ -11,7 +11,7 @@ export class Ownership {
   /** @throws SignError 403 unless the caller may ask for this creator. */
   creator(caller: Caller, uniqueId: string): void {
     if (caller.creators === null || caller.creators.includes(uniqueId)) return;
-    throw new SignError(403, 'forbidden', `this token is not for @${uniqueId}`);
+    throw new SignError(403, 'forbidden', `this ${caller.kind} is not for @${uniqueId}`);
   }
 
   /** @throws SignError 403 unless the room belongs to a creator that the caller may ask for. A name that came with it proves nothing. */
@@ -26,11 +26,11 @@ export class Ownership {
         if ((found.kind === 'live' || found.kind === 'offline') && found.roomId === roomId) return;
       }
     }
-    throw new SignError(403, 'forbidden', `this token is not for room ${roomId}`);
+    throw new SignError(403, 'forbidden', `this ${caller.kind} is not for room ${roomId}`);
   }
 
   /** @throws SignError 403 for a caller that is held to some creators. */
   everything(caller: Caller, what: string): void {
-    if (caller.creators !== null) throw new SignError(403, 'forbidden', `a token for some creators only may not ${what}`);
+    if (caller.creators !== null) throw new SignError(403, 'forbidden', `a ${caller.kind} for some creators only may not ${what}`);
   }
 }

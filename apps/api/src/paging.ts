@@ -7,7 +7,13 @@ import { IsInt, IsOptional, IsString, Max, MaxLength, Min } from 'class-validato
 /** An optional query parameter or field; absent and null are the same. */
 export const ListLimit = (max: number, fallback: number): PropertyDecorator =>
   applyDecorators(
-    ApiPropertyOptional({ type: 'integer', minimum: 1, maximum: max, default: fallback }),
+    ApiPropertyOptional({
+      type: 'integer',
+      minimum: 1,
+      maximum: max,
+      default: fallback,
+      description: 'how many there may be in the answer',
+    }),
     IsOptional(),
     Type(() => Number),
     IsInt(),
@@ -35,7 +41,7 @@ export class PageQuery {
   @ListLimit(1000, 100)
   limit = 100;
 
-  @ApiPropertyOptional({ description: '`next` of the page before' })
+  @ApiPropertyOptional({ maxLength: 300, description: '`next` of the page before' })
   @IsOptional()
   @IsString()
   @MaxLength(300)

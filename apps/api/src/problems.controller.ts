@@ -1,7 +1,8 @@
 import { Controller, Get, Param } from '@nestjs/common';
-import { ApiOkResponse, ApiOperation, ApiSecurity, ApiTags } from '@nestjs/swagger';
+import { ApiOkResponse, ApiOperation, ApiParam, ApiTags } from '@nestjs/swagger';
 import { Problem, PROBLEM_TYPES } from '@tributary/runtime';
 import { Open } from './access/needs.js';
+import { Fails } from './openapi/fails.js';
 
 /** What the `type` of a problem leads to. */
 @Open()
@@ -9,13 +10,19 @@ import { Open } from './access/needs.js';
 @Controller('problems')
 export class ProblemsController {
   @Get(':code')
-  @ApiOperation({ summary: 'What a problem means, and what helps', security: [] })
-  @ApiSecurity({})
+  @ApiOperation({ summary: 'What a problem means, and what helps', description: 'The `type` of every error leads here. It needs no key.' })
+  @ApiParam({ name: 'code', description: 'the `code` of a problem', schema: { type: 'string', example: 'invalid-field' } })
+  @Fails('not-found')
   @ApiOkResponse({
     schema: {
       type: 'object',
       required: ['code', 'status', 'title', 'remedy'],
-      properties: { code: { type: 'string' }, status: { type: 'integer' }, title: { type: 'string' }, remedy: { type: 'string' } },
+      properties: {
+        code: { type: 'string', description: 'as it was asked for' },
+        status: { type: 'integer', description: 'HTTP status of every answer with this code' },
+        title: { type: 'string', description: 'what it means' },
+        remedy: { type: 'string', description: 'what the client can do' },
+      },
     },
   })
   describe(@Param('code') code: string): object {

@@ -22,7 +22,7 @@ export { createPool, waitForPostgres } from './postgres.js';
 export { allowLong, connectClient } from './postgres-client.js';
 export { createValidationPipe, type FieldProblem, Problem, ProblemFilter } from './problem.js';
 export { createHttpAdapter } from './http-adapter.js';
-export { codeOfStatus, PROBLEM_TYPES } from './problem-types.js';
+export { codeOfStatus, PROBLEM_TYPES, type ProblemCode } from './problem-types.js';
 export { type ProcessOptions, runProcess, tellParent } from './process.js';
 export { reasonOf } from './reason.js';
 export { createRedis, waitForRedis } from './redis.js';

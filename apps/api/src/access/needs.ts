@@ -31,3 +31,15 @@ export const Caller = createParamDecorator((_: unknown, context: ExecutionContex
   if (!apiKey) throw new Error('this route has no guard');
   return apiKey;
 });
+
+/**
+ * What a route asks of a key, for its description: the scopes that the guard wants, all of them; undefined where it needs no key.
+ * @throws Error for a route that is not open and names no scope
+ */
+export function scopesOf(reflector: Reflector, handler: object, controller: object): readonly Scope[] | undefined {
+  const targets = [handler, controller] as Parameters<Reflector['getAllAndOverride']>[1];
+  if (reflector.getAllAndOverride<boolean | undefined>(OPEN, targets) === true) return undefined;
+  const needed = reflector.getAllAndOverride<Scope[] | undefined>(NEEDED_SCOPES, targets);
+  if (!needed) throw new Error('a route names no scope: declare one with @Needs');
+  return needed;
+}

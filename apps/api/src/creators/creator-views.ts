@@ -27,11 +27,11 @@ export class CreatorOptionsView {
 }
 
 class CreatorProblemView {
-  @ApiProperty()
+  @ApiProperty({ description: 'kind of the error, such as `blocked`' })
   reason!: string;
-  @ApiProperty()
+  @ApiProperty({ description: 'what happened, in one sentence' })
   message!: string;
-  @ApiProperty({ format: 'date-time' })
+  @ApiProperty({ format: 'date-time', description: 'when' })
   at!: string;
   @ApiProperty({ format: 'date-time', required: false, description: 'when it is tried again' })
   retryAt?: string;
@@ -47,13 +47,13 @@ export class CreatorView {
   uniqueId!: string;
   @ApiProperty({ type: String, nullable: true, description: "TikTok's user id, once resolved" })
   userId!: string | null;
-  @ApiProperty()
+  @ApiProperty({ description: 'a paused creator is not connected' })
   paused!: boolean;
-  @ApiProperty()
+  @ApiProperty({ description: 'how it is monitored' })
   options!: CreatorOptionsView;
-  @ApiProperty({ type: String, format: 'date-time' })
+  @ApiProperty({ type: String, format: 'date-time', description: 'when it was added' })
   createdAt!: Date;
-  @ApiProperty({ type: String, format: 'date-time' })
+  @ApiProperty({ type: String, format: 'date-time', description: 'when its settings changed last' })
   updatedAt!: Date;
   @ApiProperty({ type: String, enum: CREATOR_STATES, nullable: true, description: 'null while Redis does not answer' })
   state!: CreatorState | null;
@@ -61,17 +61,18 @@ export class CreatorView {
   since!: string | null;
   @ApiProperty({ type: String, nullable: true, description: 'the worker that holds it' })
   worker!: string | null;
-  @ApiProperty({ type: String, nullable: true })
+  @ApiProperty({ type: String, nullable: true, description: 'room of its stream' })
   roomId!: string | null;
   @ApiProperty({ type: String, nullable: true, description: 'title of the stream' })
   title!: string | null;
-  @ApiProperty({ type: 'integer', nullable: true })
+  @ApiProperty({ type: 'integer', nullable: true, description: 'viewers now' })
   viewers!: number | null;
-  @ApiProperty({ type: CreatorProblemView, nullable: true })
+  @ApiProperty({ type: CreatorProblemView, nullable: true, description: 'what went wrong last' })
   lastError!: CreatorProblemView | null;
   @ApiProperty({
     type: 'object',
     nullable: true,
+    required: ['place', 'waitMs'],
     properties: { place: { type: 'integer' }, waitMs: { type: 'integer' } },
     description: 'place (1 is next) and expected wait in the queue for a connection',
     additionalProperties: false,
@@ -80,6 +81,7 @@ export class CreatorView {
   @ApiProperty({
     type: 'object',
     nullable: true,
+    required: [...COUNTERS],
     properties: Object.fromEntries(COUNTERS.map((name) => [name, { type: 'integer' }])),
     description: 'totals since its worker took it over',
     additionalProperties: false,

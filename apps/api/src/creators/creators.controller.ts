@@ -1,5 +1,14 @@
 import { Body, Controller, Delete, Get, HttpCode, Inject, Param, Patch, Post, Query, Res } from '@nestjs/common';
-import { ApiNoContentResponse, ApiOkResponse, ApiOperation, ApiProperty, ApiPropertyOptional, ApiTags } from '@nestjs/swagger';
+import {
+  ApiCreatedResponse,
+  ApiNoContentResponse,
+  ApiOkResponse,
+  ApiOperation,
+  ApiParam,
+  ApiProperty,
+  ApiPropertyOptional,
+  ApiTags,
+} from '@nestjs/swagger';
 import { CREATOR_STATES, type CreatorState } from '@tributary/creators';
 import { type KeyRecord, Problem } from '@tributary/runtime';
 import { readUniqueId } from '@tributary/webcast';
@@ -20,6 +29,7 @@ import {
 import type { FastifyReply } from 'fastify';
 import { Caller, Needs } from '../access/needs.js';
 import { reaches, reachOf } from '../access/reach.js';
+import { Fails } from '../openapi/fails.js';
 import { asFlag, decodePageCursor, encodePageCursor, PageEnd, PageQuery } from '../paging.js';
 import { CreatorOptionsBody, CreatorOptionsKeeper, Given, type NewOptions, type OptionProblem } from './creator-options.js';
 import { type BatchAction, CreatorRegistry, type StoredCreator } from './creator-registry.js';
@@ -29,6 +39,11 @@ const BATCH_MAX = 1_000;
 /** Rows one page may look at while it searches for creators of one state. */
 const SCAN_MAX = 20_000;
 const OUT_OF_REACH = 'this key is limited to some creators, and this is none of them';
+const CREATOR = {
+  name: 'creator',
+  description: 'internal id or handle, with or without @',
+  schema: { type: 'string', example: 'some.creator' },
+};
 
 class NewCreatorBody {
   @ApiProperty({ description: 'handle, @handle, or any TikTok address that names one', example: '@some.creator' })
@@ -36,7 +51,7 @@ class NewCreatorBody {
   @MaxLength(2_048)
   uniqueId!: string;
 
-  @ApiPropertyOptional()
+  @ApiPropertyOptional({ description: 'how it is monitored; everything by default' })
   @Given()
   @IsObject()
   @ValidateNested()
@@ -73,12 +88,12 @@ class CreatorPatchBody {
 }
 
 class CreatorQuery extends PageQuery {
-  @ApiPropertyOptional({ enum: CREATOR_STATES })
+  @ApiPropertyOptional({ enum: CREATOR_STATES, description: 'only those in this state' })
   @IsOptional()
   @IsIn(CREATOR_STATES)
   state?: CreatorState;
 
-  @ApiPropertyOptional({ type: Boolean })
+  @ApiPropertyOptional({ type: Boolean, description: 'only those that are paused, or only those that are not' })
   @IsOptional()
   @asFlag
   @IsBoolean()
@@ -97,9 +112,9 @@ class CreatorPage extends PageEnd {
 }
 
 class HandleView {
-  @ApiProperty()
+  @ApiProperty({ description: 'a handle' })
   uniqueId!: string;
-  @ApiProperty({ type: String, format: 'date-time' })
+  @ApiProperty({ type: String, format: 'date-time', description: 'when it was first seen with it' })
   seenAt!: Date;
 }
 
@@ -109,13 +124,13 @@ class CreatorDetail extends CreatorView {
 }
 
 class BatchItem {
-  @ApiProperty({ description: 'place in the list that was sent, from 0' })
+  @ApiProperty({ type: 'integer', description: 'place in the list that was sent, from 0' })
   index!: number;
   @ApiProperty({ enum: ['created', 'exists', 'invalid'] })
   result!: 'created' | 'exists' | 'invalid';
-  @ApiPropertyOptional()
+  @ApiPropertyOptional({ description: 'internal id' })
   id?: string;
-  @ApiPropertyOptional()
+  @ApiPropertyOptional({ description: 'handle' })
   uniqueId?: string;
   @ApiPropertyOptional({ description: 'of an invalid one: the field that is wrong', example: 'options.types' })
   field?: string;
@@ -126,11 +141,11 @@ class BatchItem {
 class BatchResult {
   @ApiProperty({ type: [BatchItem] })
   data!: BatchItem[];
-  @ApiProperty()
+  @ApiProperty({ type: 'integer' })
   created!: number;
-  @ApiProperty()
+  @ApiProperty({ type: 'integer' })
   exists!: number;
-  @ApiProperty()
+  @ApiProperty({ type: 'integer' })
   invalid!: number;
 }
 
@@ -145,27 +160,27 @@ class CreatorRefsBody {
 }
 
 class ChangedItem {
-  @ApiProperty({ description: 'place in the list that was sent, from 0' })
+  @ApiProperty({ type: 'integer', description: 'place in the list that was sent, from 0' })
   index!: number;
   @ApiProperty({
     enum: ['done', 'unchanged', 'unknown'],
     description: '`unchanged`: it was so already; `unknown`: no such creator is monitored',
   })
   result!: 'done' | 'unchanged' | 'unknown';
-  @ApiPropertyOptional()
+  @ApiPropertyOptional({ description: 'internal id' })
   id?: string;
-  @ApiPropertyOptional()
+  @ApiPropertyOptional({ description: 'handle' })
   uniqueId?: string;
 }
 
 class ChangedResult {
   @ApiProperty({ type: [ChangedItem] })
   data!: ChangedItem[];
-  @ApiProperty()
+  @ApiProperty({ type: 'integer' })
   done!: number;
-  @ApiProperty()
+  @ApiProperty({ type: 'integer' })
   unchanged!: number;
-  @ApiProperty()
+  @ApiProperty({ type: 'integer' })
   unknown!: number;
 }
 
@@ -185,7 +200,9 @@ export class CreatorsController {
     summary: 'Monitors a creator',
     description: '201 when it is new; 200, and nothing changed, when it is monitored already.',
   })
-  @ApiOkResponse({ type: CreatorView })
+  @Fails('forbidden')
+  @ApiCreatedResponse({ type: CreatorView, description: 'It is monitored from now on.' })
+  @ApiOkResponse({ type: CreatorView, description: 'It was monitored already; nothing changed.' })
   async create(
     @Body() body: NewCreatorBody,
     @Caller() caller: KeyRecord,
@@ -226,7 +243,10 @@ export class CreatorsController {
   @Post('batch/pause')
   @HttpCode(200)
   @Needs('creators:write')
-  @ApiOperation({ summary: `Pauses up to ${BATCH_MAX} creators at once`, description: 'Each has its own result.' })
+  @ApiOperation({
+    summary: `Pauses up to ${BATCH_MAX} creators at once`,
+    description: 'Each has its own result. A paused creator is not connected; the gap is recorded.',
+  })
   @ApiOkResponse({ type: ChangedResult })
   pauseMany(@Body() body: CreatorRefsBody, @Caller() caller: KeyRecord): Promise<ChangedResult> {
     return this.changeMany('pause', body, caller);
@@ -235,7 +255,10 @@ export class CreatorsController {
   @Post('batch/resume')
   @HttpCode(200)
   @Needs('creators:write')
-  @ApiOperation({ summary: `Resumes up to ${BATCH_MAX} creators at once`, description: 'Each has its own result.' })
+  @ApiOperation({
+    summary: `Resumes up to ${BATCH_MAX} creators at once`,
+    description: 'Each has its own result. They are connected as workers have room.',
+  })
   @ApiOkResponse({ type: ChangedResult })
   resumeMany(@Body() body: CreatorRefsBody, @Caller() caller: KeyRecord): Promise<ChangedResult> {
     return this.changeMany('resume', body, caller);
@@ -280,7 +303,9 @@ export class CreatorsController {
   }
 
   @Get(':creator')
-  @ApiOperation({ summary: 'One creator, by internal id or handle' })
+  @ApiOperation({ summary: 'One creator', description: 'What it is monitored with, how its connection is, and the handles it has had.' })
+  @ApiParam(CREATOR)
+  @Fails('not-found')
   @ApiOkResponse({ type: CreatorDetail })
   async get(@Param('creator') ref: string, @Caller() caller: KeyRecord): Promise<CreatorDetail> {
     const creator = await this.known(ref, caller);
@@ -290,7 +315,12 @@ export class CreatorsController {
 
   @Patch(':creator')
   @Needs('creators:write')
-  @ApiOperation({ summary: 'Pauses or resumes a creator, or replaces its options' })
+  @ApiOperation({
+    summary: 'Pauses or resumes a creator, or replaces its options',
+    description: 'What is absent stays. New options hold from the next connection on; a paused creator is disconnected at once.',
+  })
+  @ApiParam(CREATOR)
+  @Fails('not-found')
   @ApiOkResponse({ type: CreatorView })
   async update(@Param('creator') ref: string, @Body() body: CreatorPatchBody, @Caller() caller: KeyRecord): Promise<CreatorView> {
     if (body.paused === undefined && body.options === undefined) {
@@ -310,7 +340,9 @@ export class CreatorsController {
     summary: 'Ends the monitoring of a creator',
     description: 'Its events stay; added again, it comes back under the same id.',
   })
-  @ApiNoContentResponse()
+  @ApiParam(CREATOR)
+  @Fails('not-found')
+  @ApiNoContentResponse({ description: 'It is no longer monitored.' })
   async remove(@Param('creator') ref: string, @Caller() caller: KeyRecord): Promise<void> {
     const { id } = await this.known(ref, caller);
     if (!(await this.registry.remove(id))) throw unknownCreator(ref);

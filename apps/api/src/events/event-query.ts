@@ -23,7 +23,7 @@ export class EventFilterQuery {
   @Length(1, 64, { each: true })
   creator?: string[];
 
-  @ApiPropertyOptional({ description: 'room id' })
+  @ApiPropertyOptional({ description: 'one room (stream), by its id' })
   @IsOptional()
   @IsString()
   @Matches(/^[\w.-]{0,64}$/, { message: 'room must be a room id' })

@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
 import { Controller, Get, Inject, Param, Query, Res } from '@nestjs/common';
-import { ApiOkResponse, ApiOperation, ApiProperty, ApiPropertyOptional, ApiTags, getSchemaPath } from '@nestjs/swagger';
+import { ApiOkResponse, ApiOperation, ApiParam, ApiProperty, ApiPropertyOptional, ApiTags } from '@nestjs/swagger';
 import { Metrics, type KeyRecord, Problem } from '@tributary/runtime';
 import type { Envelope } from '@tributary/events';
 import { IsIn, IsOptional } from 'class-validator';
@@ -9,6 +9,7 @@ import { Gauge } from 'prom-client';
 import { KeyRing } from '../access/key-ring.js';
 import { Caller, Needs } from '../access/needs.js';
 import { reaches } from '../access/reach.js';
+import { Fails } from '../openapi/fails.js';
 import { EventStore } from '../store/event-store.js';
 import { isCostly, SearchStores } from '../store/search-stores.js';
 import { CSV_HEAD, csvLine, envelopeOf } from './envelopes.js';
@@ -22,7 +23,7 @@ const EXPORTS_MAX = 8;
 const ENVELOPE = { $ref: '#/components/schemas/Event' };
 
 class EventPageView {
-  @ApiProperty({ type: 'array', items: ENVELOPE })
+  @ApiProperty({ type: 'array', items: ENVELOPE, description: 'in the order of their positions' })
   data!: Envelope[];
   @ApiProperty({ description: 'position to go on from; with `more: false` the head of the log as this query saw it' })
   next!: string;
@@ -31,7 +32,7 @@ class EventPageView {
 }
 
 class ExportQuery extends CursorQuery {
-  @ApiPropertyOptional({ enum: ['ndjson', 'csv'], default: 'ndjson' })
+  @ApiPropertyOptional({ enum: ['ndjson', 'csv'], default: 'ndjson', description: 'one JSON object a line, or comma separated values' })
   @IsOptional()
   @IsIn(['ndjson', 'csv'])
   format: 'ndjson' | 'csv' = 'ndjson';
@@ -62,6 +63,7 @@ export class EventsController {
       'Read history here, then go on live from its `next` with GET /v1/stream: nothing is lost and nothing comes twice. A page that ' +
       'would take too long ends early: it may hold fewer events than `limit`, even none, with `more: true`. Go on from its `next`.',
   })
+  @Fails('position-expired', 'position-restored')
   @ApiOkResponse({ type: EventPageView })
   async list(@Query() query: EventPageQuery, @Caller() caller: KeyRecord): Promise<EventPageView> {
     const filter = await this.filters.from(query, caller);
@@ -82,7 +84,14 @@ export class EventsController {
     description:
       'Up to the head of the log when it starts. A failure breaks the connection, so that half a file is never taken for a whole one.',
   })
-  @ApiOkResponse({ content: { 'application/x-ndjson': { schema: ENVELOPE }, 'text/csv': { schema: { type: 'string' } } } })
+  @Fails('position-expired', 'position-restored')
+  @ApiOkResponse({
+    description: 'The file. Each line of `application/x-ndjson` is one event of this schema.',
+    content: {
+      'application/x-ndjson': { schema: ENVELOPE },
+      'text/csv': { schema: { type: 'string', description: 'a head line, then one line for each event' } },
+    },
+  })
   async export(@Query() query: ExportQuery, @Caller() caller: KeyRecord, @Res() reply: FastifyReply): Promise<void> {
     const filter = await this.filters.from(query, caller);
     const head = await this.store.head();
@@ -112,8 +121,10 @@ export class EventsController {
   }
 
   @Get(':id')
-  @ApiOperation({ summary: 'One event' })
-  @ApiOkResponse({ schema: { $ref: getSchemaPath('Event') } })
+  @ApiOperation({ summary: 'One event', description: 'By its id, which stays the same over reconnects, workers and replays.' })
+  @ApiParam({ name: 'id', description: 'id of the event', schema: { type: 'string', example: '7540589352666090247-7540589999123456789' } })
+  @Fails('not-found')
+  @ApiOkResponse({ schema: ENVELOPE })
   async get(@Param('id') id: string, @Query() { raw }: EventQuery, @Caller() caller: KeyRecord): Promise<Envelope> {
     const [event, head] = await Promise.all([this.store.byId(id, { raw }), this.store.head()]);
     if (!event || !reaches(caller, event.creatorId)) throw Problem.notFound(`there is no event ${id.slice(0, 200)}`);

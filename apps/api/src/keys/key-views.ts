@@ -57,9 +57,9 @@ export class KeyCreatorView {
 }
 
 export class KeyView {
-  @ApiProperty({ example: 'key_01kapmz9x8t0v7rwe5' })
+  @ApiProperty({ description: 'id of the key, not the key itself', example: 'key_01kapmz9x8t0v7rwe5' })
   id!: string;
-  @ApiProperty()
+  @ApiProperty({ description: 'what the key is for' })
   name!: string;
   @ApiProperty({ enum: SCOPES, isArray: true })
   scopes!: Scope[];
@@ -85,11 +85,11 @@ export class KeyPage extends PageEnd {
 
 /** A revocation that signers have not been told of. */
 export class PendingRevocation {
-  @ApiProperty()
+  @ApiProperty({ description: 'id of the key' })
   id!: string;
   @ApiProperty({ enum: ['signers'], description: 'who still has to be told' })
   pending!: 'signers';
-  @ApiProperty()
+  @ApiProperty({ description: 'the same in a sentence' })
   detail!: string;
 }
 
@@ -104,6 +104,6 @@ class CallerLimits {
 
 /** What the caller is. */
 export class CallerView extends KeyView {
-  @ApiProperty()
+  @ApiProperty({ description: 'what it may use' })
   limits!: CallerLimits;
 }

@@ -1,9 +1,18 @@
 import { Body, Controller, Delete, Get, HttpCode, Inject, Param, Post, Query, Res } from '@nestjs/common';
-import { ApiAcceptedResponse, ApiCreatedResponse, ApiNoContentResponse, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
+import {
+  ApiAcceptedResponse,
+  ApiCreatedResponse,
+  ApiNoContentResponse,
+  ApiOkResponse,
+  ApiOperation,
+  ApiParam,
+  ApiTags,
+} from '@nestjs/swagger';
 import { Problem } from '@tributary/runtime';
 import type { FastifyReply } from 'fastify';
 import { Needs } from '../access/needs.js';
 import { CreatorRegistry } from '../creators/creator-registry.js';
+import { Fails } from '../openapi/fails.js';
 import { decodePageCursor, encodePageCursor, PageQuery } from '../paging.js';
 import { toDate } from '../validators.js';
 import { KEYS_MAX, type KeyLimits, KeyStore } from './key-store.js';
@@ -19,7 +28,7 @@ export class KeysController {
   ) {}
 
   @Get()
-  @ApiOperation({ summary: 'Lists keys in force' })
+  @ApiOperation({ summary: 'Lists keys in force', description: 'Without the keys themselves, which are stored nowhere.' })
   @ApiOkResponse({ type: KeyPage })
   async list(@Query() query: PageQuery): Promise<KeyPage> {
     const after = decodePageCursor(query.cursor, 1)?.[0];
@@ -30,10 +39,11 @@ export class KeysController {
 
   @Post()
   @ApiOperation({
-    summary: 'Makes a key; it is shown in this answer and never again',
+    summary: 'Makes a key',
     description:
-      'Limited to `creators` it sees nothing of others on any route, and signs for no others. Keys are not changed: make another one, then revoke this one.',
+      'It is shown in this answer and never again. Limited to `creators` it sees nothing of others on any route, and signs for no others. Keys are not changed: make another one, then revoke this one.',
   })
+  @Fails('limit-reached', 'conflict')
   @ApiCreatedResponse({ type: NewKeyView })
   async create(@Body() body: NewKeyBody): Promise<NewKeyView> {
     const created = await this.keys.create(body.name, body.scopes, await this.limitsOf(body));
@@ -48,10 +58,12 @@ export class KeysController {
   @ApiOperation({
     summary: 'Revokes a key',
     description:
-      'At once in this process, within 2 s in every other one; what was open with it (streams, exports) ends. 202: it is revoked, and Redis does not answer, so that signers go on with it until they are told.',
+      'At once in this process, within 2 s in every other one; what was open with it (streams, exports) ends. 202: it is revoked, and Redis does not answer, so that signers go on with it until they are told. The last key with the scope `admin` stays.',
   })
-  @ApiNoContentResponse()
-  @ApiAcceptedResponse({ type: PendingRevocation })
+  @ApiParam({ name: 'id', description: 'id of the key, not the key itself', schema: { type: 'string', example: 'key_01kapmz9x8t0v7rwe5' } })
+  @Fails('not-found', 'conflict')
+  @ApiNoContentResponse({ description: 'The key is refused from now on.' })
+  @ApiAcceptedResponse({ type: PendingRevocation, description: 'The key is revoked; signers are not told yet.' })
   async revoke(@Param('id') id: string, @Res({ passthrough: true }) reply: FastifyReply): Promise<PendingRevocation | undefined> {
     switch (await this.keys.revoke(id)) {
       case 'revoked':

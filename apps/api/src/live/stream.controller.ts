@@ -28,8 +28,20 @@ export class StreamController {
       'filter let nothing through for a while; `closed` {reason} when the server ends the stream. Without a cursor it starts at the head of the log. ' +
       '`recovered: false` means that the cursor could not be honoured and that events between it and `position` were not sent: read them with GET /v1/events.',
   })
-  @ApiHeader({ name: 'Last-Event-ID', required: false, description: 'position to go on from; wins over `cursor`' })
-  @ApiOkResponse({ content: { 'text/event-stream': { schema: { type: 'string' } } } })
+  @ApiHeader({
+    name: 'Last-Event-ID',
+    required: false,
+    description: 'position to go on from; wins over `cursor`',
+    schema: { type: 'string' },
+  })
+  @ApiOkResponse({
+    description: 'The stream; it stays open.',
+    content: {
+      'text/event-stream': {
+        schema: { type: 'string', description: 'frames of server-sent events; the `data` of a frame named like an event type is an Event' },
+      },
+    },
+  })
   async stream(
     @Query() query: CursorQuery,
     @Headers('last-event-id') lastEventId: string | undefined,

@@ -38,6 +38,16 @@ export interface SessionFilter {
   live?: boolean;
 }
 
+/** A viewer of a session, by what they gave, wrote or liked. */
+export interface Leader {
+  rank: number;
+  user: { id: string; uniqueId: string | null; nickname: string | null };
+  diamonds: number;
+  unpricedGifts: number;
+  chats: number;
+  likes: number;
+}
+
 export const LEADERS = ['diamonds', 'chats', 'likes'] as const;
 export type LeaderField = (typeof LEADERS)[number];
 
@@ -107,8 +117,8 @@ export class SessionStore {
   }
 
   /** The people of a session with the most of `by`; equal ones by user id. */
-  async leaders(roomId: string, by: LeaderField, limit: number): Promise<object[]> {
-    const { rows } = await this.pool.query<object>(
+  async leaders(roomId: string, by: LeaderField, limit: number): Promise<Leader[]> {
+    const { rows } = await this.pool.query<Leader>(
       `select rank() over (order by ${by} desc)::int as rank,
               json_build_object('id', user_id, 'uniqueId', handle, 'nickname', nickname) as user,
               diamonds::float8, unpriced_gifts::float8 as "unpricedGifts", chats::float8, likes::float8

@@ -1,35 +1,38 @@
 import { Controller, Get, Inject, Param, Query } from '@nestjs/common';
-import { ApiOkResponse, ApiOperation, ApiProperty, ApiPropertyOptional, ApiTags } from '@nestjs/swagger';
+import { ApiOkResponse, ApiOperation, ApiParam, ApiProperty, ApiPropertyOptional, ApiTags } from '@nestjs/swagger';
 import { UNWATCHED_REASONS } from '@tributary/events';
 import { type KeyRecord, Problem } from '@tributary/runtime';
 import { ArrayMaxSize, ArrayMinSize, IsArray, IsBoolean, IsIn, IsOptional, IsString, Length } from 'class-validator';
 import { Caller, Needs } from '../access/needs.js';
 import { reaches } from '../access/reach.js';
 import { EventFilters } from '../events/event-query.js';
+import { Fails } from '../openapi/fails.js';
 import { asFlag, asList, decodePageCursor, encodePageCursor, ListLimit, PageEnd, PageQuery } from '../paging.js';
 import { IsInstant, toDate } from '../validators.js';
 import { type Bucket, BUCKETS, type LeaderField, LEADERS, SessionStore } from './session-store.js';
+import { Leaderboard, Timeline } from './session-tables.js';
 
 /** A session of four weeks in buckets of one hour, or of a day in buckets of ten seconds. */
 const POINTS_MAX = 10_000;
+const ROOM = { name: 'roomId', description: 'room of the stream', schema: { type: 'string', example: '7540589352666090247' } };
 /** The sort key of a session: its start, to the microsecond. */
 const START = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/;
 
 class ViewersView {
-  @ApiProperty()
+  @ApiProperty({ type: 'integer', description: 'most viewers at a time' })
   peak!: number;
-  @ApiProperty()
+  @ApiProperty({ description: 'over the time in which their number is known' })
   average!: number;
 }
 
 class SessionView {
-  @ApiProperty()
+  @ApiProperty({ description: 'room of the stream: the id of the session' })
   roomId!: string;
   @ApiProperty({ description: 'internal id of the creator' })
   creatorId!: string;
   @ApiProperty({ description: 'handle of the creator' })
   creator!: string;
-  @ApiProperty({ type: String, format: 'date-time' })
+  @ApiProperty({ type: String, format: 'date-time', description: 'its start, or its first event where nobody told the start' })
   startedAt!: Date;
   @ApiProperty({
     type: String,
@@ -47,42 +50,42 @@ class SessionView {
       `${UNWATCHED_REASONS.map((reason) => `\`${reason}\``).join(', ')}: see \`monitor.unwatched\`). Null while it is live, and where it ended before this was recorded`,
   })
   endReason!: string | null;
-  @ApiProperty({ type: String, format: 'date-time' })
+  @ApiProperty({ type: String, format: 'date-time', description: 'when its newest event happened' })
   lastEventAt!: Date;
-  @ApiProperty()
+  @ApiProperty({ description: 'viewers at a time' })
   viewers!: ViewersView;
-  @ApiProperty()
+  @ApiProperty({ type: 'integer', description: 'events of TikTok' })
   events!: number;
-  @ApiProperty()
+  @ApiProperty({ type: 'integer', description: 'comments' })
   chats!: number;
-  @ApiProperty({ description: 'sum of the likes TikTok sent, which are a sample' })
+  @ApiProperty({ type: 'integer', description: 'sum of the likes TikTok sent, which are a sample' })
   likes!: number;
-  @ApiProperty({ description: 'likes of the room: the number to show' })
+  @ApiProperty({ type: 'integer', description: 'likes of the room: the number to show' })
   roomLikes!: number;
-  @ApiProperty()
+  @ApiProperty({ type: 'integer', description: 'gifts' })
   gifts!: number;
-  @ApiProperty({ description: 'of these, the gifts whose price is not known: they are in no sum of diamonds' })
+  @ApiProperty({ type: 'integer', description: 'of these, the gifts whose price is not known: they are in no sum of diamonds' })
   unpricedGifts!: number;
-  @ApiProperty()
+  @ApiProperty({ type: 'integer', description: 'diamonds of the gifts whose price is known' })
   diamonds!: number;
-  @ApiProperty()
+  @ApiProperty({ type: 'integer', description: 'new followers' })
   follows!: number;
-  @ApiProperty()
+  @ApiProperty({ type: 'integer', description: 'shares of the room' })
   shares!: number;
-  @ApiProperty()
+  @ApiProperty({ type: 'integer', description: 'viewers who joined, as far as TikTok sends them' })
   joins!: number;
-  @ApiProperty({ description: 'recorded gaps, in which events may be missing' })
+  @ApiProperty({ type: 'integer', description: 'recorded gaps, in which events may be missing' })
   gaps!: number;
-  @ApiProperty({ description: 'time of these gaps, in ms' })
+  @ApiProperty({ type: 'integer', description: 'time of these gaps, in ms' })
   gapMs!: number;
 }
 
 class SessionDetail extends SessionView {
-  @ApiProperty({ description: 'viewers who wrote' })
+  @ApiProperty({ type: 'integer', description: 'viewers who wrote' })
   chatters!: number;
-  @ApiProperty({ description: 'viewers who gave gifts' })
+  @ApiProperty({ type: 'integer', description: 'viewers who gave gifts' })
   gifters!: number;
-  @ApiProperty({ description: 'viewers who liked' })
+  @ApiProperty({ type: 'integer', description: 'viewers who liked' })
   likers!: number;
 }
 
@@ -120,7 +123,7 @@ class SessionQuery extends PageQuery {
 }
 
 class LeaderboardQuery {
-  @ApiPropertyOptional({ enum: LEADERS, default: 'diamonds' })
+  @ApiPropertyOptional({ enum: LEADERS, default: 'diamonds', description: 'what decides the order' })
   @IsOptional()
   @IsIn(LEADERS)
   by: LeaderField = 'diamonds';
@@ -130,7 +133,7 @@ class LeaderboardQuery {
 }
 
 class TimelineQuery {
-  @ApiPropertyOptional({ enum: Object.keys(BUCKETS), default: '1m' })
+  @ApiPropertyOptional({ enum: Object.keys(BUCKETS), default: '1m', description: 'width of a bucket' })
   @IsOptional()
   @IsIn(Object.keys(BUCKETS))
   bucket: Bucket = '1m';
@@ -168,48 +171,20 @@ export class SessionsController {
   }
 
   @Get(':roomId')
-  @ApiOperation({ summary: 'One session with its totals' })
+  @ApiOperation({ summary: 'One session', description: 'With its totals, and how many viewers took part.' })
+  @ApiParam(ROOM)
+  @Fails('not-found')
   @ApiOkResponse({ type: SessionDetail })
   async get(@Param('roomId') roomId: string, @Caller() caller: KeyRecord): Promise<SessionDetail> {
     return this.known(roomId, caller);
   }
 
   @Get(':roomId/leaderboard')
-  @ApiOperation({ summary: 'Its viewers by what they gave, wrote or liked' })
-  @ApiOkResponse({
-    schema: {
-      type: 'object',
-      required: ['data'],
-      properties: {
-        data: {
-          type: 'array',
-          items: {
-            type: 'object',
-            properties: {
-              rank: { type: 'integer' },
-              user: {
-                type: 'object',
-                properties: {
-                  id: { type: 'string' },
-                  uniqueId: { type: 'string', nullable: true },
-                  nickname: { type: 'string', nullable: true },
-                },
-              },
-              diamonds: { type: 'integer' },
-              unpricedGifts: { type: 'integer', description: 'gifts whose price is not known' },
-              chats: { type: 'integer' },
-              likes: { type: 'integer' },
-            },
-          },
-        },
-      },
-    },
-  })
-  async leaderboard(
-    @Param('roomId') roomId: string,
-    @Query() query: LeaderboardQuery,
-    @Caller() caller: KeyRecord,
-  ): Promise<{ data: object[]; next: null }> {
+  @ApiOperation({ summary: 'Its viewers by what they gave, wrote or liked', description: 'Those with none of it are left out.' })
+  @ApiParam(ROOM)
+  @Fails('not-found')
+  @ApiOkResponse({ type: Leaderboard })
+  async leaderboard(@Param('roomId') roomId: string, @Query() query: LeaderboardQuery, @Caller() caller: KeyRecord): Promise<Leaderboard> {
     await this.known(roomId, caller);
     return { data: await this.sessions.leaders(roomId, query.by, query.limit), next: null };
   }
@@ -219,36 +194,10 @@ export class SessionsController {
     summary: 'Its counts over time',
     description: `Buckets without an event are left out. At most ${POINTS_MAX} buckets: a long session needs wider ones.`,
   })
-  @ApiOkResponse({
-    schema: {
-      type: 'object',
-      required: ['bucket', 'data'],
-      properties: {
-        bucket: { type: 'string' },
-        data: {
-          type: 'array',
-          items: {
-            type: 'object',
-            properties: {
-              at: { type: 'string', format: 'date-time', description: 'start of the bucket' },
-              viewers: { type: 'integer', nullable: true, description: 'most viewers seen in it' },
-              ...Object.fromEntries(
-                ['events', 'chats', 'likes', 'gifts', 'unpricedGifts', 'diamonds', 'follows', 'shares', 'joins'].map((name) => [
-                  name,
-                  { type: 'integer' },
-                ]),
-              ),
-            },
-          },
-        },
-      },
-    },
-  })
-  async timeline(
-    @Param('roomId') roomId: string,
-    @Query() query: TimelineQuery,
-    @Caller() caller: KeyRecord,
-  ): Promise<{ bucket: Bucket; data: object[]; next: null }> {
+  @ApiParam(ROOM)
+  @Fails('not-found')
+  @ApiOkResponse({ type: Timeline })
+  async timeline(@Param('roomId') roomId: string, @Query() query: TimelineQuery, @Caller() caller: KeyRecord): Promise<Timeline> {
     await this.known(roomId, caller);
     const data = await this.sessions.timeline(roomId, query.bucket, POINTS_MAX + 1);
     if (data.length > POINTS_MAX)

@@ -19,6 +19,7 @@ import { createKey } from '../keys/key-store.js';
 import { StreamLimits } from '../live/sse-writer.js';
 import { DayPartitions } from '../store/days.js';
 import { migrate } from '../store/migrate.js';
+import { Contract } from './contract.js';
 
 const logger = createLogger({ name: 'api-test', level: 'silent', format: 'json' });
 
@@ -120,7 +121,10 @@ export class ApiUnderTest {
     return body;
   }
 
-  /** A request with the admin key, unless another or none (null) is given. */
+  /**
+   * A request with the admin key, unless another or none (null) is given.
+   * @throws Error for an answer that is not as the description of the API says
+   */
   async call<T = Record<string, unknown>>(
     method: string,
     path: string,
@@ -138,7 +142,10 @@ export class ApiUnderTest {
     });
     const text = await response.text();
     const json = /json/.test(response.headers.get('content-type') ?? '') && !/ndjson/.test(response.headers.get('content-type') ?? '');
-    return { status: response.status, headers: response.headers, body: (json && text ? JSON.parse(text) : text) as T };
+    const parsed = (json && text ? JSON.parse(text) : text) as T;
+    const faults = (await Contract.get()).faults(method, path, response.status, response.headers.get('content-type') ?? '', parsed);
+    if (faults.length > 0) throw new Error(`${method} ${path.slice(0, 200)} -> ${response.status}: ${faults.join('; ')}`);
+    return { status: response.status, headers: response.headers, body: parsed };
   }
 
   /** Stores events the way the store does: one transaction that moves the head by compare-and-set. Returns the new head. */

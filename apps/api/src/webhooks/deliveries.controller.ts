@@ -1,10 +1,12 @@
 import { Body, Controller, Delete, Get, HttpCode, Inject, Param, Post, Query, UseGuards } from '@nestjs/common';
 import {
   ApiAcceptedResponse,
+  ApiBody,
   ApiCreatedResponse,
   ApiNoContentResponse,
   ApiOkResponse,
   ApiOperation,
+  ApiParam,
   ApiPropertyOptional,
   ApiTags,
 } from '@nestjs/swagger';
@@ -13,6 +15,7 @@ import { IsIn, IsOptional, IsString, MaxLength } from 'class-validator';
 import { Needs } from '../access/needs.js';
 import { positionOf } from '../events/envelopes.js';
 import { goneCursor, judgeCursor } from '../events/positions.js';
+import { Fails } from '../openapi/fails.js';
 import { decodePageCursor, encodePageCursor, ListLimit, PageQuery } from '../paging.js';
 import { EventStore } from '../store/event-store.js';
 import type { Head } from '../store/generations.js';
@@ -35,13 +38,19 @@ import { EndpointStore } from './endpoint-store.js';
 import { ChangeNotifier } from '../delivery/upkeep/change-notifier.js';
 import { WebhooksEnabledGuard } from './webhooks-enabled.guard.js';
 import { ReplayStore } from './replay-store.js';
-import { unknownEndpoint } from './webhooks.controller.js';
+import { ENDPOINT, unknownEndpoint } from './webhooks.controller.js';
 
 const RETRIES_MAX = 5_000;
 const REPLAY_PER_SECOND = 50;
+const DELIVERY = {
+  name: 'delivery',
+  description: 'id of the delivery: its `webhook-id`',
+  schema: { type: 'string', example: 'dlv_01kapmz9x80000q3v7rw' },
+};
+const REPLAY = { name: 'replay', description: 'id of the replay', schema: { type: 'string' } };
 
 class DeliveryQuery extends PageQuery {
-  @ApiPropertyOptional({ enum: DELIVERY_STATES })
+  @ApiPropertyOptional({ enum: DELIVERY_STATES, description: 'only those in this state' })
   @IsOptional()
   @IsIn(DELIVERY_STATES)
   state?: DeliveryState;
@@ -70,6 +79,8 @@ class DeliveryQuery extends PageQuery {
 @ApiTags('webhooks')
 @Needs('webhooks:write')
 @UseGuards(WebhooksEnabledGuard)
+@ApiParam(ENDPOINT)
+@Fails('turned-off', 'not-found')
 @Controller('v1/webhooks/:id')
 export class DeliveriesController {
   constructor(
@@ -81,7 +92,7 @@ export class DeliveriesController {
   ) {}
 
   @Get('deliveries')
-  @ApiOperation({ summary: 'Deliveries of an endpoint, newest first' })
+  @ApiOperation({ summary: 'Deliveries of an endpoint', description: 'Newest first, those that have ended as long as they are kept.' })
   @ApiOkResponse({ type: DeliveryPage })
   async list(@Param('id') id: string, @Query() query: DeliveryQuery): Promise<DeliveryPage> {
     const head = await this.known(id);
@@ -93,6 +104,7 @@ export class DeliveriesController {
   }
 
   @Post('deliveries/retry')
+  @ApiBody({ type: RetryBody, required: false })
   @HttpCode(200)
   @ApiOperation({
     summary: 'Takes up deliveries again that were given up',
@@ -107,7 +119,8 @@ export class DeliveriesController {
   }
 
   @Get('deliveries/:delivery')
-  @ApiOperation({ summary: 'One delivery, with its events' })
+  @ApiOperation({ summary: 'One delivery', description: 'With the ids, types and positions of its events that still exist.' })
+  @ApiParam(DELIVERY)
   @ApiOkResponse({ type: DeliveryDetail })
   async get(@Param('id') id: string, @Param('delivery') delivery: string): Promise<DeliveryDetail> {
     const head = await this.known(id);
@@ -118,7 +131,8 @@ export class DeliveriesController {
   }
 
   @Get('deliveries/:delivery/attempts')
-  @ApiOperation({ summary: 'The attempts of a delivery' })
+  @ApiOperation({ summary: 'The attempts of a delivery', description: 'What was sent, what came back, and how long it took.' })
+  @ApiParam(DELIVERY)
   @ApiOkResponse({ type: AttemptList })
   async attempts(@Param('id') id: string, @Param('delivery') delivery: string): Promise<AttemptList> {
     const attempts = await this.store.attempts(id, delivery);
@@ -132,7 +146,9 @@ export class DeliveriesController {
     summary: 'Tries a delivery now',
     description: 'One that is under way, or was given up. What was delivered is sent again by a replay.',
   })
-  @ApiAcceptedResponse({ type: DeliveryView })
+  @ApiParam(DELIVERY)
+  @Fails('conflict', 'limit-reached')
+  @ApiAcceptedResponse({ type: DeliveryView, description: 'It is tried as soon as possible.' })
   async retry(@Param('id') id: string, @Param('delivery') delivery: string): Promise<DeliveryView> {
     const head = await this.known(id);
     switch (await this.store.retry(id, delivery)) {
@@ -154,6 +170,7 @@ export class DeliveriesController {
     description:
       'Matching events from a time or position on, as new deliveries with the header `webhook-replay`, in log order, no faster than `rateLimit`. One at a time per endpoint.',
   })
+  @Fails('conflict', 'position-expired', 'position-restored')
   @ApiCreatedResponse({ type: ReplayView })
   async replay(@Param('id') id: string, @Body() body: ReplayBody): Promise<ReplayView> {
     const head = await this.known(id);
@@ -168,7 +185,7 @@ export class DeliveriesController {
   }
 
   @Get('replays')
-  @ApiOperation({ summary: 'Replays of an endpoint, newest first' })
+  @ApiOperation({ summary: 'Replays of an endpoint', description: 'Newest first, those that have ended as long as deliveries are kept.' })
   @ApiOkResponse({ type: ReplayPage })
   async listReplays(@Param('id') id: string, @Query() query: PageQuery): Promise<ReplayPage> {
     const head = await this.known(id);
@@ -178,7 +195,8 @@ export class DeliveriesController {
   }
 
   @Get('replays/:replay')
-  @ApiOperation({ summary: 'How far a replay is' })
+  @ApiOperation({ summary: 'One replay', description: 'How far it is, and what became of its deliveries.' })
+  @ApiParam(REPLAY)
   @ApiOkResponse({ type: ReplayView })
   async getReplay(@Param('id') id: string, @Param('replay') replay: string): Promise<ReplayView> {
     const head = await this.known(id);
@@ -189,8 +207,10 @@ export class DeliveriesController {
 
   @Delete('replays/:replay')
   @HttpCode(204)
-  @ApiOperation({ summary: 'Cancels a replay; what of it is on the wire may still arrive' })
-  @ApiNoContentResponse()
+  @ApiOperation({ summary: 'Cancels a replay', description: 'What of it is on the wire may still arrive.' })
+  @ApiParam(REPLAY)
+  @Fails('conflict')
+  @ApiNoContentResponse({ description: 'It sends nothing more.' })
   async cancelReplay(@Param('id') id: string, @Param('replay') replay: string): Promise<void> {
     switch (await this.replays.cancel(id, replay)) {
       case 'unknown':

@@ -13,7 +13,7 @@ const texts = { type: 'object', additionalProperties: { type: 'string' } } as co
 const KINDS = ['live', 'replay', 'retry', 'test'] as const;
 
 class RequestView {
-  @ApiProperty()
+  @ApiProperty({ description: 'where it was sent to' })
   url!: string;
   @ApiProperty({ ...texts, description: 'values of custom headers are not kept' })
   headers!: Record<string, string>;
@@ -39,9 +39,9 @@ export class AttemptView {
   category?: FailureCategory;
   @ApiProperty({ type: 'integer', description: 'events in the body' })
   events!: number;
-  @ApiProperty()
+  @ApiProperty({ description: 'what was sent' })
   request!: RequestView;
-  @ApiProperty()
+  @ApiProperty({ description: 'what came back' })
   response!: ResponseView;
 }
 
@@ -57,9 +57,9 @@ export class DeliveryView {
   state!: DeliveryState;
   @ApiProperty({ enum: KINDS, description: '`retry`: taken up again by hand' })
   kind!: (typeof KINDS)[number];
-  @ApiProperty({ type: String, nullable: true })
+  @ApiProperty({ type: String, nullable: true, description: 'the replay it belongs to' })
   replay!: string | null;
-  @ApiProperty({ type: 'integer' })
+  @ApiProperty({ type: 'integer', description: 'how many events it holds' })
   events!: number;
   @ApiProperty({ type: String, nullable: true, description: 'of its first event' })
   position!: string | null;
@@ -80,11 +80,11 @@ export class DeliveryView {
 }
 
 class DeliveredEvent {
-  @ApiProperty()
+  @ApiProperty({ description: 'id of the event' })
   id!: string;
-  @ApiProperty()
+  @ApiProperty({ description: 'its type' })
   type!: string;
-  @ApiProperty()
+  @ApiProperty({ description: 'its position' })
   position!: string;
 }
 
@@ -106,7 +106,7 @@ export class RetriedView {
 }
 
 export class ReplayView {
-  @ApiProperty()
+  @ApiProperty({ description: 'id of the replay' })
   id!: string;
   @ApiProperty({ enum: REPLAY_STATES })
   state!: Replay['state'];
@@ -122,6 +122,7 @@ export class ReplayView {
   rateLimit!: number;
   @ApiProperty({
     type: 'object',
+    required: ['open', 'delivered', 'dead'],
     properties: Object.fromEntries(['open', 'delivered', 'dead'].map((name) => [name, { type: 'integer' }])),
     additionalProperties: false,
   })

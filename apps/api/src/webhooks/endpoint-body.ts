@@ -61,14 +61,14 @@ class BatchBody {
 
 /** The settings of an endpoint but for its URL; null takes a setting back to its default. */
 class SettingsBody {
-  @ApiPropertyOptional({ maxLength: 500 })
+  @ApiPropertyOptional({ type: String, nullable: true, maxLength: 500, description: 'what it is for; free text' })
   @IsOptional()
   @IsString()
   @MaxLength(500)
   @Matches(/^[^\0]*$/, { message: 'description must not hold NUL' })
   description?: string | null;
 
-  @ApiPropertyOptional({ type: 'object', additionalProperties: { type: 'string' }, description: 'texts of your own' })
+  @ApiPropertyOptional({ type: 'object', additionalProperties: { type: 'string' }, nullable: true, description: 'texts of your own' })
   @IsOptional()
   @Judged('metadata', metadataProblem)
   metadata?: Record<string, string> | null;
@@ -94,6 +94,8 @@ class SettingsBody {
   types?: string[] | null;
 
   @ApiPropertyOptional({
+    type: Boolean,
+    nullable: true,
     default: false,
     description: 'strictly in log order, one request at a time; one that fails holds back the others for its whole schedule',
   })
@@ -101,7 +103,14 @@ class SettingsBody {
   @IsBoolean()
   ordered?: boolean | null;
 
-  @ApiPropertyOptional({ type: 'integer', minimum: 1, maximum: 100, default: 10, description: 'deliveries under way at a time' })
+  @ApiPropertyOptional({
+    type: 'integer',
+    nullable: true,
+    minimum: 1,
+    maximum: 100,
+    default: 10,
+    description: 'deliveries under way at a time',
+  })
   @IsOptional()
   @IsInt()
   @Min(1)
@@ -121,14 +130,27 @@ class SettingsBody {
   @Max(RATE_MAX)
   rateLimit?: number | null;
 
-  @ApiPropertyOptional({ type: 'integer', minimum: 1_000, maximum: 30_000, default: 15_000, description: 'time of one attempt, in ms' })
+  @ApiPropertyOptional({
+    type: 'integer',
+    nullable: true,
+    minimum: 1_000,
+    maximum: 30_000,
+    default: 15_000,
+    description: 'time of one attempt, in ms',
+  })
   @IsOptional()
   @IsInt()
   @Min(1_000)
   @Max(30_000)
   timeoutMs?: number | null;
 
-  @ApiPropertyOptional({ enum: SIGNATURE_SCHEMES, isArray: true, default: ['v1'], description: '`v1`: HMAC-SHA256. `v1a`: ed25519' })
+  @ApiPropertyOptional({
+    enum: SIGNATURE_SCHEMES,
+    isArray: true,
+    nullable: true,
+    default: ['v1'],
+    description: '`v1`: HMAC-SHA256. `v1a`: ed25519',
+  })
   @IsOptional()
   @IsArray()
   @ArrayMinSize(1)
@@ -138,6 +160,7 @@ class SettingsBody {
 
   @ApiPropertyOptional({
     type: 'object',
+    nullable: true,
     additionalProperties: { type: 'string' },
     description: 'sent with every attempt; stored encrypted and never shown',
   })
@@ -169,7 +192,7 @@ export class NewEndpointBody extends SettingsBody {
 }
 
 export class EndpointPatchBody extends SettingsBody {
-  @ApiPropertyOptional()
+  @ApiPropertyOptional({ description: 'http or https, without user name and fragment' })
   @Given()
   @Judged('url', urlProblem)
   url?: string;

@@ -60,9 +60,9 @@ class LagView {
 export class EndpointView {
   @ApiProperty({ example: 'wh_01kapmz9x8t0v7rwe5' })
   id!: string;
-  @ApiProperty()
+  @ApiProperty({ description: 'where deliveries go' })
   url!: string;
-  @ApiProperty()
+  @ApiProperty({ description: 'what it is for' })
   description!: string;
   @ApiProperty({ type: 'object', additionalProperties: { type: 'string' } })
   metadata!: Record<string, string>;
@@ -70,7 +70,7 @@ export class EndpointView {
   creators!: string[] | null;
   @ApiProperty({ type: [String], nullable: true, description: 'null: all' })
   types!: string[] | null;
-  @ApiProperty()
+  @ApiProperty({ description: 'strictly in log order, one request at a time' })
   ordered!: boolean;
   @ApiProperty({ type: 'integer' })
   maxInFlight!: number;
@@ -98,9 +98,9 @@ export class EndpointView {
   updatedAt!: Date;
   @ApiProperty({ description: 'position up to which everything is delivered or under way' })
   position!: string;
-  @ApiProperty()
+  @ApiProperty({ description: 'what it has not got yet' })
   lag!: LagView;
-  @ApiProperty()
+  @ApiProperty({ description: 'how its deliveries go' })
   health!: HealthView;
 }
 
@@ -120,7 +120,7 @@ class BacklogView {
 }
 
 export class EndpointDetail extends EndpointView {
-  @ApiProperty()
+  @ApiProperty({ description: 'what it has not got yet, and until when it can get it' })
   backlog!: BacklogView;
 }
 

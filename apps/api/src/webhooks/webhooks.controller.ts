@@ -1,10 +1,12 @@
 import { Body, Controller, Delete, Get, Headers, HttpCode, Inject, Param, Patch, Post, Query, Res, UseGuards } from '@nestjs/common';
 import {
+  ApiBody,
   ApiCreatedResponse,
   ApiHeader,
   ApiNoContentResponse,
   ApiOkResponse,
   ApiOperation,
+  ApiParam,
   ApiProperty,
   ApiPropertyOptional,
   ApiTags,
@@ -14,6 +16,7 @@ import { IsIn, IsOptional } from 'class-validator';
 import type { FastifyReply } from 'fastify';
 import { Caller, Needs } from '../access/needs.js';
 import { boundsOf } from '../events/positions.js';
+import { Fails } from '../openapi/fails.js';
 import { decodePageCursor, encodePageCursor, PageQuery } from '../paging.js';
 import { EventStore } from '../store/event-store.js';
 import { AttemptView, attemptView } from './delivery-view.js';
@@ -37,9 +40,11 @@ import { ChangeNotifier } from '../delivery/upkeep/change-notifier.js';
 
 const DAY_SECONDS = 86_400;
 const STATES = ['enabled', 'paused', 'disabled'];
+/** The endpoint of a path. */
+export const ENDPOINT = { name: 'id', description: 'id of the endpoint', schema: { type: 'string', example: 'wh_01kapmz9x8t0v7rwe5' } };
 
 class EndpointQuery extends PageQuery {
-  @ApiPropertyOptional({ enum: STATES })
+  @ApiPropertyOptional({ enum: STATES, description: 'only those in this state' })
   @IsOptional()
   @IsIn(STATES)
   state?: EndpointState;
@@ -48,13 +53,14 @@ class EndpointQuery extends PageQuery {
 class TestView {
   @ApiProperty({ description: 'id of the delivery, its `webhook-id`' })
   delivery!: string;
-  @ApiProperty()
+  @ApiProperty({ description: 'the one attempt' })
   attempt!: AttemptView;
 }
 
 @ApiTags('webhooks')
 @Needs('webhooks:write')
 @UseGuards(WebhooksEnabledGuard)
+@Fails('turned-off')
 @Controller('v1/webhooks')
 export class WebhooksController {
   constructor(
@@ -67,11 +73,17 @@ export class WebhooksController {
 
   @Post()
   @ApiOperation({
-    summary: 'Makes an endpoint; its secret is shown in this answer and never again',
+    summary: 'Makes an endpoint',
     description:
-      'It gets what is stored from now on, or what comes after `cursor`. Sent again with the same `Idempotency-Key` it is the same endpoint for a day.',
+      'Its secret is shown in this answer and never again. It gets what is stored from now on, or what comes after `cursor`. Sent again with the same `Idempotency-Key` it is the same endpoint for a day.',
   })
-  @ApiHeader({ name: 'Idempotency-Key', required: false, description: '1 to 255 visible characters' })
+  @ApiHeader({
+    name: 'Idempotency-Key',
+    required: false,
+    description: '1 to 255 visible characters; the same one makes no second endpoint',
+    schema: { type: 'string' },
+  })
+  @Fails('limit-reached', 'conflict', 'idempotency-key-reused', 'unprocessable', 'position-expired', 'position-restored')
   @ApiCreatedResponse({ type: NewEndpointView })
   async create(
     @Body() body: NewEndpointBody,
@@ -103,7 +115,7 @@ export class WebhooksController {
   }
 
   @Get()
-  @ApiOperation({ summary: 'Lists endpoints, oldest first' })
+  @ApiOperation({ summary: 'Lists endpoints', description: 'Oldest first, without their secrets and the values of their headers.' })
   @ApiOkResponse({ type: EndpointPage })
   async list(@Query() query: EndpointQuery): Promise<EndpointPage> {
     const after = decodePageCursor(query.cursor, 1)?.[0] ?? '';
@@ -113,7 +125,9 @@ export class WebhooksController {
   }
 
   @Get(':id')
-  @ApiOperation({ summary: 'One endpoint, with what it has not got yet' })
+  @ApiOperation({ summary: 'One endpoint', description: 'With what it has not got yet, as far as that can be counted in time.' })
+  @ApiParam(ENDPOINT)
+  @Fails('not-found')
   @ApiOkResponse({ type: EndpointDetail })
   async get(@Param('id') id: string): Promise<EndpointDetail> {
     const [endpoint, head] = await Promise.all([this.endpoints.find(id), this.events.head()]);
@@ -127,6 +141,8 @@ export class WebhooksController {
     summary: 'Changes an endpoint',
     description: 'What is absent stays; null takes a setting back to its default. A changed filter applies to what is not yet under way.',
   })
+  @ApiParam(ENDPOINT)
+  @Fails('not-found', 'unprocessable')
   @ApiOkResponse({ type: EndpointView })
   async update(@Param('id') id: string, @Body() body: EndpointPatchBody): Promise<EndpointView> {
     if (Object.values(body).every((value) => value === undefined)) throw Problem.badField('url', 'a change: at least one setting');
@@ -136,16 +152,21 @@ export class WebhooksController {
 
   @Delete(':id')
   @HttpCode(204)
-  @ApiOperation({ summary: 'Removes an endpoint, and its deliveries with it' })
-  @ApiNoContentResponse()
+  @ApiOperation({ summary: 'Removes an endpoint', description: 'Its deliveries go with it; what is on the wire may still arrive.' })
+  @ApiParam(ENDPOINT)
+  @Fails('not-found')
+  @ApiNoContentResponse({ description: 'It gets nothing more.' })
   async remove(@Param('id') id: string): Promise<void> {
     if (!(await this.endpoints.remove(id))) throw unknownEndpoint(id);
     this.notifier.notifyChanged(id);
   }
 
   @Post(':id/rotate-secret')
+  @ApiBody({ type: RotateBody, required: false })
   @HttpCode(200)
   @ApiOperation({ summary: 'Makes a new secret', description: 'Both sign until the grace has ended, so that receivers can change over.' })
+  @ApiParam(ENDPOINT)
+  @Fails('not-found')
   @ApiOkResponse({ type: RotatedView })
   async rotate(@Param('id') id: string, @Body() body: RotateBody): Promise<RotatedView> {
     const rotated = await this.service.rotate(id, body.graceSeconds ?? DAY_SECONDS, body.secret);
@@ -156,6 +177,8 @@ export class WebhooksController {
   @Post(':id/test')
   @HttpCode(200)
   @ApiOperation({ summary: 'Sends a test event (`tributary.test`) now', description: 'In any state; one attempt, which is in the answer.' })
+  @ApiParam(ENDPOINT)
+  @Fails('not-found')
   @ApiOkResponse({ type: TestView })
   async test(@Param('id') id: string): Promise<TestView> {
     const tested = await this.service.test(id);
@@ -169,6 +192,8 @@ export class WebhooksController {
     summary: 'Pauses an endpoint',
     description: 'Its backlog is kept, as long as events are; `backlog.lostAt` says until when.',
   })
+  @ApiParam(ENDPOINT)
+  @Fails('not-found', 'conflict')
   @ApiOkResponse({ type: EndpointView })
   async pause(@Param('id') id: string): Promise<EndpointView> {
     const paused = await this.endpoints.pause(id);
@@ -179,8 +204,11 @@ export class WebhooksController {
   }
 
   @Post(':id/resume')
+  @ApiBody({ type: ResumeBody, required: false })
   @HttpCode(200)
   @ApiOperation({ summary: 'Enables an endpoint that was paused or disabled', description: 'It goes on where it stopped, in order.' })
+  @ApiParam(ENDPOINT)
+  @Fails('not-found')
   @ApiOkResponse({ type: EndpointView })
   async resume(@Param('id') id: string, @Body() body: ResumeBody): Promise<EndpointView> {
     if (!(await this.endpoints.resume(id, body.backlog === 'skip'))) throw unknownEndpoint(id);

@@ -1,0 +1,66 @@
+import type { INestApplication } from '@nestjs/common';
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import { DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
+import { eventSchemas } from './events.js';
+import { HEADERS, PROBLEM_SCHEMA, type ProblemResponse } from './problems.js';
+import { completeOperations, type Operation, operationIdOf } from './routes.js';
+
+const DESCRIPTION = `Live events of TikTok creators: history by REST, live by server-sent events, one cursor for both.
+
+Send a key as \`Authorization: Bearer <key>\` or \`x-api-key: <key>\`; beside them each operation names the scopes that the key
+needs. Errors are \`application/problem+json\` (RFC 9457) with a stable \`code\`, and name each bad field in \`errors\`.`;
+
+const TAGS = {
+  creators: 'who is monitored, and how their connections are',
+  events: 'stored events, and all of them as a file',
+  live: 'events as they come',
+  sessions: 'streams (rooms) with their totals, leaderboards and timelines',
+  webhooks: 'events sent to an address of yours: endpoints, deliveries, replays',
+  keys: 'API keys and their scopes',
+  status: 'how the parts of the system are',
+  problems: 'what error codes mean',
+};
+
+/** The OpenAPI 3.1 document: routes, scopes and errors from the controllers, event shapes from the catalog. */
+export function describeApi(app: INestApplication): OpenAPIObject {
+  const config = new DocumentBuilder()
+    .setOpenAPIVersion('3.1.0')
+    .setTitle('Tributary')
+    .setDescription(DESCRIPTION)
+    .setVersion('1')
+    .setLicense('AGPL-3.0-only', 'https://www.gnu.org/licenses/agpl-3.0.html')
+    .addServer('/', 'the server that this description comes from')
+    .addSecurity('key', { type: 'http', scheme: 'bearer', description: 'an API key' })
+    .addSecurity('x-api-key', { type: 'apiKey', in: 'header', name: 'x-api-key', description: 'an API key' })
+    .addGlobalResponse({
+      status: 'default',
+      description: 'What went wrong',
+      content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } },
+    });
+  for (const [name, about] of Object.entries(TAGS)) config.addTag(name, about);
+  const document = SwaggerModule.createDocument(app, config.build(), { operationIdFactory: operationIdOf });
+  document.info.contact = { name: 'the operator of this server' };
+  const responses: Record<string, ProblemResponse> = {};
+  const operations = Object.values(document.paths).flatMap((path) => Object.values(path) as Operation[]);
+  completeOperations(app, operations, responses);
+  document.components = {
+    ...document.components,
+    schemas: { ...document.components?.schemas, Problem: PROBLEM_SCHEMA, ...eventSchemas() },
+    responses,
+    headers: HEADERS,
+  } as OpenAPIObject['components'];
+  return document;
+}
+
+/** Serves the document at `/openapi.json` and a page to read and try it at `/docs`, from this process alone. */
+export function serveApiDescription(app: NestFastifyApplication): void {
+  let document: OpenAPIObject | undefined;
+  SwaggerModule.setup('docs', app, () => (document ??= describeApi(app)), {
+    jsonDocumentUrl: 'openapi.json',
+    raw: ['json'],
+    customSiteTitle: 'Tributary API',
+    customCss: '.swagger-ui .topbar { display: none }',
+    // The page's default would send the document to a validator on the internet.
+    swaggerOptions: { validatorUrl: null, persistAuthorization: false, defaultModelsExpandDepth: 0, docExpansion: 'list', filter: true },
+  });
+}

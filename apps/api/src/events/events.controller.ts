@@ -1,10 +1,10 @@
 import { Readable } from 'node:stream';
-import { Controller, Get, Inject, Param, Query, Res } from '@nestjs/common';
+import { Controller, Get, Inject, Param, Query, Req, Res } from '@nestjs/common';
 import { ApiOkResponse, ApiOperation, ApiParam, ApiProperty, ApiPropertyOptional, ApiTags } from '@nestjs/swagger';
 import { Metrics, type KeyRecord, Problem } from '@tributary/runtime';
 import type { Envelope } from '@tributary/events';
 import { IsIn, IsOptional } from 'class-validator';
-import type { FastifyReply } from 'fastify';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Gauge } from 'prom-client';
 import { KeyRing } from '../access/key-ring.js';
 import { Caller, Needs } from '../access/needs.js';
@@ -92,12 +92,22 @@ export class EventsController {
       'text/csv': { schema: { type: 'string', description: 'a head line, then one line for each event' } },
     },
   })
-  async export(@Query() query: ExportQuery, @Caller() caller: KeyRecord, @Res() reply: FastifyReply): Promise<void> {
+  async export(
+    @Query() query: ExportQuery,
+    @Caller() caller: KeyRecord,
+    @Req() { method }: FastifyRequest,
+    @Res() reply: FastifyReply,
+  ): Promise<void> {
     const filter = await this.filters.from(query, caller);
     const head = await this.store.head();
     const { after } = boundsOf(query.cursor, 'asc', head);
-    const finish = this.admit(caller.id);
     const csv = query.format === 'csv';
+    void reply
+      .header('content-type', csv ? 'text/csv; charset=utf-8' : 'application/x-ndjson')
+      .header('content-disposition', `attachment; filename="tributary-events.${query.format}"`);
+    // Nobody takes a body: nothing is read for it.
+    if (method === 'HEAD') return void reply.send();
+    const finish = this.admit(caller.id);
     const gone = new AbortController();
     const pages = this.searches.of(caller.id, 'export', gone.signal).stream(filter, { after, order: 'asc' });
     const lines = async function* () {
@@ -114,10 +124,7 @@ export class EventsController {
       gone.abort();
       finish();
     });
-    await reply
-      .header('content-type', csv ? 'text/csv; charset=utf-8' : 'application/x-ndjson')
-      .header('content-disposition', `attachment; filename="tributary-events.${query.format}"`)
-      .send(stream);
+    await reply.send(stream);
   }
 
   @Get(':id')

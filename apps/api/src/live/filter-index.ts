@@ -1,5 +1,5 @@
 import type { StoredEvent } from '@tributary/events';
-import { type EventFilter, matches } from '../store/filter.js';
+import { type EventFilter, lowerCase, matches, viewerOf } from '../store/filter.js';
 
 /** What is found by the events that it wants. */
 interface Filtered {
@@ -72,7 +72,7 @@ export class FilterIndex<T extends Filtered> {
     const { creatorIds, roomId, userId, types, q } = filter;
     if (roomId) yield [this.byRoom, roomId];
     else if (creatorIds) for (const id of new Set(creatorIds)) yield [this.byCreator, id];
-    else if (userId) for (const name of new Set([userId, userId.toLowerCase()])) yield [this.byUser, name];
+    else if (userId) for (const name of new Set([userId, lowerCase(userId)])) yield [this.byUser, name];
     else if (types && !types.includes('*')) {
       for (const type of new Set(types)) yield type.endsWith('*') ? [this.byPrefix, type.slice(0, -1)] : [this.byType, type];
     } else if (q) yield [this.byText, q];
@@ -86,7 +86,7 @@ export class FilterIndex<T extends Filtered> {
 }
 
 function* namesOf({ data }: StoredEvent): Generator<string> {
-  const { user } = data as { user?: { id?: unknown; uniqueId?: unknown } };
-  if (typeof user?.id === 'string') yield user.id;
-  if (typeof user?.uniqueId === 'string') yield user.uniqueId.toLowerCase();
+  const { id, handle } = viewerOf(data);
+  if (id !== undefined) yield id;
+  if (handle !== undefined) yield handle;
 }

@@ -8,6 +8,8 @@ export class StreamLimits {
   drainMsMax = 30_000;
   /** Unsent bytes kept for one client. */
   bufferBytesMax = 1_048_576;
+  /** A stream with an `until` waits this long after it for events that were received before it. */
+  lateMs = 5_000;
   /** Streams of one process, whatever their keys. */
   streamsMax = 5_000;
 }

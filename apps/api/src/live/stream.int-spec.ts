@@ -34,7 +34,11 @@ describe('live stream', () => {
     const reader = await subscribe('?room=1');
     expect(reader.response.headers.get('content-type')).toContain('text/event-stream');
     const position = encodeCursor({ generation, seq: before });
-    expect(await reader.next()).toEqual({ id: position, event: 'hello', data: { position, recovered: true, head: position } });
+    expect(await reader.next()).toEqual({
+      id: position,
+      event: 'hello',
+      data: { position, from: 'head', recovered: true, head: position },
+    });
     const [event] = drafts(1, '1');
     await api.commit([event!]);
     const frame = (await reader.next())!;

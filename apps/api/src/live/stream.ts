@@ -8,19 +8,14 @@ import type { GenerationStart } from '../store/generations.js';
 import type { Follower } from './follower.js';
 import type { LiveHub } from './hub.js';
 import type { SseWriter, StreamLimits } from './sse-writer.js';
+import { STREAM_ENDS, type StreamEnd } from './stream-ends.js';
+import { endAt } from './until.js';
 
-/** Why the server ended a stream. */
-export type StreamEnd = 'slow' | 'shutdown' | 'revoked' | 'restored';
-
-const FAREWELL: Record<StreamEnd, string> = {
-  slow: 'the client did not keep up; read on from the last id',
-  shutdown: 'this process stops; read on from the last id',
-  revoked: 'the key was revoked, or has expired',
-  restored: 'the database was restored from a backup; ask again whether the last id can be honoured',
-};
 /** Frames are joined up to about this size: one system call for many events, and small enough to notice a slow client. */
 const CHUNK_CHARACTERS = 65_536;
 const RETRY = { firstMs: 100, maxMs: 5_000 };
+/** Between two looks at whether a stream with a past `until` has caught up. */
+const UNTIL_EVERY_MS = 50;
 
 /** Events as SSE frames: one event is written as text once, for all streams of the process. */
 export class Frames {
@@ -42,6 +37,8 @@ export interface StreamStart {
   /** Position after which events follow. */
   after: number;
   head: number;
+  /** What the client asked to begin at. */
+  from: 'head' | 'since' | 'cursor';
   recovered: boolean;
   reason?: 'restored' | 'expired';
 }
@@ -87,14 +84,40 @@ export class LiveStream {
   async run(): Promise<StreamEnd | undefined> {
     const { writer, limits } = this.options;
     const heartbeat = setInterval(() => this.beat(), limits.heartbeatMs);
+    let waitNoMore: (() => void) | undefined;
     try {
       await this.send(this.hello());
+      waitNoMore = this.endAtUntil();
       await this.relay();
     } finally {
       clearInterval(heartbeat);
+      waitNoMore?.();
     }
-    if (this.end) writer.close(`event: closed\ndata: ${JSON.stringify({ reason: this.end, message: FAREWELL[this.end] })}\n\n`);
+    if (this.end) writer.close(this.farewell(this.end));
     return this.end;
+  }
+
+  /** Ends the stream once everything before the filter's `until` was sent. */
+  private endAtUntil(): (() => void) | undefined {
+    const { filter, limits, hub, start } = this.options;
+    if (!filter.until) return undefined;
+    return endAt({
+      until: filter.until.getTime(),
+      lateMs: limits.lateMs,
+      everyMs: UNTIL_EVERY_MS,
+      // The hub may be behind what the database had when the stream began.
+      head: () => ({
+        generation: hub.generation,
+        seq: hub.generation === start.generation ? Math.max(start.head, hub.head()) : hub.head(),
+      }),
+      reached: () => this.reached,
+      onEnd: () => this.stop('until'),
+    });
+  }
+
+  /** Up to where everything was looked at, and sent where it matches. */
+  private get reached(): number {
+    return this.follower?.waitsAt ?? this.position;
   }
 
   /** Follows the log over failures of PostgreSQL: the client's connection outlives them. */
@@ -142,9 +165,9 @@ export class LiveStream {
   }
 
   private hello(): string {
-    const { generation, after, head, recovered, reason } = this.options.start;
+    const { generation, after, head, from, recovered, reason } = this.options.start;
     const position = encodeCursor({ generation, seq: after });
-    const data = { position, recovered, head: encodeCursor({ generation, seq: head }), ...(reason ? { reason } : {}) };
+    const data = { position, from, recovered, head: encodeCursor({ generation, seq: head }), ...(reason ? { reason } : {}) };
     return `retry: 2000\nid: ${position}\nevent: hello\ndata: ${JSON.stringify(data)}\n\n`;
   }
 
@@ -157,12 +180,23 @@ export class LiveStream {
     }
     if (!writer.ready) return;
     let text = ': heartbeat\n\n';
-    const at = this.follower?.waitsAt ?? this.position;
-    if (at > this.told) {
-      this.told = at;
-      const position = encodeCursor({ generation: this.generation, seq: at });
+    const { reached } = this;
+    if (reached > this.told) {
+      this.told = reached;
+      const position = this.toldPosition;
       text += `id: ${position}\nevent: position\ndata: ${JSON.stringify({ position })}\n\n`;
     }
     void this.send(text);
+  }
+
+  private farewell(reason: StreamEnd): string {
+    // Nothing up to here is missing: of a stream that is over, what was looked at counts too.
+    if (reason === 'until') this.told = Math.max(this.told, this.reached);
+    const position = this.toldPosition;
+    return `id: ${position}\nevent: closed\ndata: ${JSON.stringify({ reason, ...STREAM_ENDS[reason], position })}\n\n`;
+  }
+
+  private get toldPosition(): string {
+    return encodeCursor({ generation: this.generation, seq: this.told });
   }
 }

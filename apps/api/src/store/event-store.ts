@@ -119,6 +119,11 @@ export class EventStore {
     return { events: rows.map(toEvent), head, reached: asc ? Math.max(until, from) : from + 1, more: false };
   }
 
+  /** The position before the first event received at or after `since`; the head of the log when there is none. */
+  positionAt(since: Date): Promise<number> {
+    return this.ranges.positionAt(since);
+  }
+
   /** The event of an id. It can only be in the day that its id names, in the place of far days, or among the undated. */
   async byId(id: string, { raw = false } = {}): Promise<StoredEvent | undefined> {
     const { rows } = await this.pool.query<Row>(

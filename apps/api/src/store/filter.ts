@@ -59,19 +59,38 @@ export function matches(filter: EventFilter, event: StoredEvent): boolean {
   if (filter.roomId && filter.roomId !== event.roomId) return false;
   if (filter.types && !filter.types.some((type) => (type.endsWith('*') ? event.type.startsWith(type.slice(0, -1)) : type === event.type)))
     return false;
-  const data = event.data as { user?: { id?: unknown; uniqueId?: unknown } } & Record<string, unknown>;
+  const data = event.data as Record<string, unknown>;
   if (filter.userId) {
-    const handle = typeof data.user?.uniqueId === 'string' ? data.user.uniqueId.toLowerCase() : undefined;
-    if (data.user?.id !== filter.userId && handle !== filter.userId.toLowerCase()) return false;
+    const { id, handle } = viewerOf(data);
+    if (id !== filter.userId && handle !== lowerCase(filter.userId)) return false;
   }
   if (filter.q) {
-    const wanted = filter.q.toLowerCase();
+    const wanted = lowerCase(filter.q);
     const captions = Array.isArray(data.texts) ? (data.texts as ({ text?: unknown } | null)[]) : [];
     const found = [...TEXT_FIELDS.map((field) => data[field]), ...captions.map((caption) => caption?.text)];
-    if (!found.some((text) => typeof text === 'string' && text.toLowerCase().includes(wanted))) return false;
+    if (!found.some((text) => typeof text === 'string' && lowerCase(text).includes(wanted))) return false;
   }
   if (filter.since && event.receivedAt < filter.since.getTime()) return false;
   return !(filter.until && event.receivedAt >= filter.until.getTime());
+}
+
+/** Lower case as PostgreSQL makes it, character by character: JavaScript writes one Turkish letter as two, and a last sigma in another form. */
+export function lowerCase(text: string): string {
+  return (/[İΣ]/.test(text) ? text.replaceAll('İ', 'i').replaceAll('Σ', 'σ') : text).toLowerCase();
+}
+
+/** The viewer of an event as the store keeps it: TikTok's id, where it is one, and the handle in lower case. */
+export function viewerOf(data: object): { id?: string; handle?: string } {
+  const { user } = data as { user?: { id?: unknown; uniqueId?: unknown } | null };
+  const id = plainText(user?.id);
+  const handle = plainText(user?.uniqueId);
+  return { id: id === '' || id === '0' ? undefined : id, handle: handle === undefined ? undefined : lowerCase(handle) };
+}
+
+/** A value as `->>` gives it, for all that a viewer may be asked for by. */
+function plainText(value: unknown): string | undefined {
+  if (typeof value === 'string') return value;
+  return typeof value === 'number' || typeof value === 'boolean' ? String(value) : undefined;
 }
 
 /** A field that is a text and contains another; `->>` alone would give the JSON of an object too. */

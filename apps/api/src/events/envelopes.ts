@@ -11,26 +11,3 @@ export function positionOf(seq: number, history: readonly GenerationStart[], rea
 export function envelopeOf(event: StoredEvent, history: readonly GenerationStart[], read?: number): Envelope {
   return toEnvelope(event, positionOf(event.seq, history, read));
 }
-
-const CSV_COLUMNS = ['position', 'id', 'type', 'time', 'receivedat', 'subject', 'creator', 'roomid', 'user_id', 'user', 'data'] as const;
-
-/** The first line of a CSV export. */
-export const CSV_HEAD = `${CSV_COLUMNS.join(',')}\r\n`;
-
-/** One event as a CSV line (RFC 4180). Free text is only inside `data`, which is JSON: no cell can start a spreadsheet formula. */
-export function csvLine(envelope: Envelope): string {
-  const { user } = envelope.data as { user?: { id?: unknown; uniqueId?: unknown } };
-  const cells: Record<(typeof CSV_COLUMNS)[number], unknown> = {
-    ...envelope,
-    user_id: user?.id,
-    user: user?.uniqueId,
-    data: JSON.stringify(envelope.data),
-  };
-  return `${CSV_COLUMNS.map((name) => cell(cells[name])).join(',')}\r\n`;
-}
-
-function cell(value: unknown): string {
-  if (typeof value !== 'string') return '';
-  const text = /^[=+\-@\t\r]/.test(value) ? `'${value}` : value;
-  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
-}

@@ -3,7 +3,7 @@ import { Controller, Get, Inject, Param, Query, Req, Res } from '@nestjs/common'
 import { ApiOkResponse, ApiOperation, ApiParam, ApiProperty, ApiPropertyOptional, ApiTags } from '@nestjs/swagger';
 import { Metrics, type KeyRecord, Problem } from '@tributary/runtime';
 import type { Envelope } from '@tributary/events';
-import { IsIn, IsOptional } from 'class-validator';
+import { IsBoolean, IsIn, IsOptional } from 'class-validator';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Gauge } from 'prom-client';
 import { KeyRing } from '../access/key-ring.js';
@@ -12,7 +12,9 @@ import { reaches } from '../access/reach.js';
 import { Fails } from '../openapi/fails.js';
 import { EventStore } from '../store/event-store.js';
 import { isCostly, SearchStores } from '../store/search-stores.js';
-import { CSV_HEAD, csvLine, envelopeOf } from './envelopes.js';
+import { csvHead, csvLine } from './csv.js';
+import { envelopeOf } from './envelopes.js';
+import { asFlag } from '../paging.js';
 import { CursorQuery, EventFilters, EventPageQuery, EventQuery } from './event-query.js';
 import { boundsOf, nextCursor } from './positions.js';
 
@@ -36,6 +38,17 @@ class ExportQuery extends CursorQuery {
   @IsOptional()
   @IsIn(['ndjson', 'csv'])
   format: 'ndjson' | 'csv' = 'ndjson';
+
+  @ApiPropertyOptional({
+    type: Boolean,
+    default: false,
+    description:
+      'CSV for Excel and the like: UTF-8 with a byte order mark; ids and handles begin with an apostrophe, so that they stay text; a cell is cut at 32,767 characters',
+  })
+  @IsOptional()
+  @asFlag
+  @IsBoolean()
+  spreadsheet = false;
 }
 
 @ApiTags('events')
@@ -98,10 +111,11 @@ export class EventsController {
     @Req() { method }: FastifyRequest,
     @Res() reply: FastifyReply,
   ): Promise<void> {
+    const csv = query.format === 'csv';
+    if (query.spreadsheet && !csv) throw Problem.badField('spreadsheet', 'format=csv beside it');
     const filter = await this.filters.from(query, caller);
     const head = await this.store.head();
     const { after } = boundsOf(query.cursor, 'asc', head);
-    const csv = query.format === 'csv';
     void reply
       .header('content-type', csv ? 'text/csv; charset=utf-8' : 'application/x-ndjson')
       .header('content-disposition', `attachment; filename="tributary-events.${query.format}"`);
@@ -111,10 +125,10 @@ export class EventsController {
     const gone = new AbortController();
     const pages = this.searches.of(caller.id, 'export', gone.signal).stream(filter, { after, order: 'asc' });
     const lines = async function* () {
-      if (csv) yield CSV_HEAD;
+      if (csv) yield csvHead(query);
       for await (const events of pages) {
         const envelopes = events.map((event) => envelopeOf(event, head.history));
-        yield envelopes.map((envelope) => (csv ? csvLine(envelope) : `${JSON.stringify(envelope)}\n`)).join('');
+        yield envelopes.map((envelope) => (csv ? csvLine(envelope, query) : `${JSON.stringify(envelope)}\n`)).join('');
       }
     };
     const stream = Readable.from(lines());

@@ -214,6 +214,21 @@ describe('events', () => {
     expect(rows).toHaveLength(1_502);
     expect(rows[0]).toBe('position,id,type,time,receivedat,subject,creator,roomid,user_id,user,data');
     expect(rows.at(-1)).toContain(`,1,'=cmd,"{""user"":`);
+    const excel = await fetch(`${api.url}/v1/events/export?room=600&format=csv&spreadsheet=true`, {
+      headers: { authorization: `Bearer ${api.adminKey}` },
+    });
+    expect(
+      Buffer.from(await excel.arrayBuffer())
+        .subarray(0, 11)
+        .toString('latin1'),
+    ).toBe('\u00ef\u00bb\u00bfposition');
+    const forSpreadsheet = (await api.call<string>('GET', '/v1/events/export?room=600&format=csv&spreadsheet=true')).body
+      .trimEnd()
+      .split('\r\n');
+    expect(forSpreadsheet).toHaveLength(1_502);
+    expect(forSpreadsheet.at(-1)).toContain(`,'600,'1,'=cmd,"{""user"":`);
+    const without = await api.call('GET', '/v1/events/export?room=600&spreadsheet=true');
+    expect(without).toMatchObject({ status: 400, body: { errors: [{ field: 'spreadsheet' }] } });
     const some = lines[9]!;
     const rest = (await api.call<string>('GET', `/v1/events/export?room=600&cursor=${(JSON.parse(some) as Envelope).position}`)).body;
     expect(rest.split('\n')[0]).toBe(lines[10]);

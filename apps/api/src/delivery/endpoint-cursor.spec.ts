@@ -1,11 +1,10 @@
-import { describe, expect, it } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { StoredEvent } from '@tributary/events';
 import { waitFor } from '@tributary/testing';
-import type { EventFilter } from '../store/filter.js';
+import { LiveHub } from '../live/hub.js';
 import { OutboundEvent, type OutboundEventReader } from './request/outbound-events.js';
 import { silent } from './testing.js';
 import { EndpointCursor, type EndpointCursorOptions } from './endpoint-cursor.js';
-import { LiveTail } from './live-tail.js';
 
 const event = (seq: number, creatorId = 'a'): StoredEvent => ({
   seq,
@@ -19,34 +18,34 @@ const event = (seq: number, creatorId = 'a'): StoredEvent => ({
   data: {},
 });
 
-/** A log in memory: the database and the hub in one. */
+/** A log in memory as the database has it, and the hub that is told of its commits. */
 class FakeLog {
   readonly events: StoredEvent[] = [];
-  private waiting: (() => void)[] = [];
+  readonly hub = new LiveHub({
+    store: {
+      head: () => this.head(),
+      query: () => Promise.reject(new Error('cursors read by themselves')),
+      raiseGeneration: () => this.head(),
+    },
+    recentEventsMax: 20,
+    quietMs: 1_000_000,
+    logger: silent,
+  });
+  generation = 1;
 
-  readonly generation = 1;
-  readonly history = [{ generation: 1, startedAtSeq: 0 }];
-
-  head = () => this.events.length;
-
-  add(count: number, creatorId?: string): void {
-    for (let i = 0; i < count; i++) this.events.push(event(this.events.length + 1, creatorId));
-    for (const wake of this.waiting.splice(0)) wake();
+  async start(): Promise<this> {
+    await this.hub.start();
+    return this;
   }
 
-  async *follow(_filter: EventFilter, after: number, signal: AbortSignal) {
-    for (let at = after; !signal.aborted;) {
-      if (at < this.events.length) {
-        const events = this.events.slice(at);
-        at = this.events.length;
-        yield { events, seq: at, generation: this.generation };
-      } else {
-        await new Promise<void>((resolve) => {
-          this.waiting.push(resolve);
-          signal.addEventListener('abort', () => resolve(), { once: true });
-        });
-      }
-    }
+  head = () => Promise.resolve({ generation: this.generation, seq: this.events.length, oldestSeq: 1, history: [] });
+
+  /** Commits events; `isHeard: false` leaves the hub to find out by itself. */
+  add(count: number, { creatorId = 'a', isHeard = true } = {}): void {
+    const after = this.events.length;
+    for (let i = 0; i < count; i++) this.events.push(event(this.events.length + 1, creatorId));
+    const { generation } = this;
+    if (isHeard) this.hub.take({ generation, after, to: this.events.length, events: this.events.slice(after) });
   }
 
   page: OutboundEventReader['page'] = async (filter, { after, to, limit }) => {
@@ -59,18 +58,22 @@ class FakeLog {
         (!filter.types || filter.types.includes(type)),
     );
     const entries = found.slice(0, limit).map((one) => new OutboundEvent(one, () => ''));
-    return { entries, reached: found.length > limit ? entries.at(-1)!.seq : Math.max(after, upTo), oldest: 1, generation: 1 };
+    return { entries, reached: found.length > limit ? entries.at(-1)!.seq : Math.max(after, upTo), oldest: 1, generation: this.generation };
   };
 }
 
-function start(more: Partial<EndpointCursorOptions> = {}, log = new FakeLog()) {
-  const tail = new LiveTail({ hub: log, renewed: () => undefined, recentEntriesMax: 20, logger: silent });
-  tail.start({ generation: 1, seq: log.head() });
+let log: FakeLog;
+beforeEach(async () => {
+  log = await new FakeLog().start();
+});
+afterEach(() => log.hub.stop());
+
+function start(more: Partial<EndpointCursorOptions> = {}): EndpointCursor {
   const cursor = new EndpointCursor({
     id: 'wh_1',
     position: 0,
     filter: {},
-    tail,
+    hub: log.hub,
     entries: { page: log.page },
     read: (work) => work(),
     room: () => 10,
@@ -83,7 +86,7 @@ function start(more: Partial<EndpointCursorOptions> = {}, log = new FakeLog()) {
     ...more,
   });
   cursor.advance();
-  return { log, tail, cursor };
+  return cursor;
 }
 
 /** Plans whatever there is, as the planner does. */
@@ -106,36 +109,31 @@ const upTo = (n: number) => Array.from({ length: n }, (_, i) => i + 1);
 
 describe('a cursor of an endpoint', () => {
   it('plans every matching event once and in order, from far behind to the newest', async () => {
-    const log = new FakeLog();
     log.add(1_000);
-    const { cursor, tail } = start({}, log);
+    const cursor = start();
     const first = await planAll(cursor, () => cursor.position >= 1_000);
     log.add(50);
     const then = await planAll(cursor, () => cursor.position >= 1_050);
     expect([...first, ...then]).toEqual(upTo(1_050));
-    await tail.stop();
   });
 
-  it('falls off the tail when its endpoint is slow, holds few events, and loses none', async () => {
-    const { log, cursor, tail } = start();
+  it('leaves the hub when its endpoint is slow, holds few events, and loses none', async () => {
+    const cursor = start();
     for (let i = 0; i < 20; i++) log.add(100);
-    await waitFor(() => tail.at === 2_000);
     expect(cursor.waiting).toBeLessThanOrEqual(128);
     expect(await planAll(cursor, () => cursor.position >= 2_000)).toEqual(upTo(2_000));
-    await tail.stop();
   });
 
-  it('passes what does not match, and shows the tail only what does', async () => {
-    const { log, cursor, tail } = start({ filter: { creatorIds: ['b'], types: ['tiktok.live.chat'] } });
-    log.add(10, 'a');
-    log.add(10, 'b');
-    log.add(5, 'a');
+  it('passes what does not match, and plans only what does', async () => {
+    const cursor = start({ filter: { creatorIds: ['b'], types: ['tiktok.live.chat'] } });
+    log.add(10);
+    log.add(10, { creatorId: 'b' });
+    log.add(5);
     expect(await planAll(cursor, () => cursor.position === 25)).toEqual([12, 14, 16, 18, 20]);
-    await tail.stop();
   });
 
   it('plans a batch when it is full or when its first event has waited long enough', async () => {
-    const { log, cursor, tail } = start({ batch: { maxEvents: 10, maxWaitMs: 60_000 } });
+    const cursor = start({ batch: { maxEvents: 10, maxWaitMs: 60_000 } });
     log.add(25);
     await waitFor(() => cursor.waiting === 25);
     const now = Date.now();
@@ -145,12 +143,11 @@ describe('a cursor of an endpoint', () => {
     cursor.committed(step);
     expect([cursor.isReady(now), cursor.plan(5, now)]).toEqual([false, undefined]);
     expect(cursor.plan(5, now + 60_001)!.groups.map((events) => events.length)).toEqual([5]);
-    await tail.stop();
   });
 
   it('makes one step at a time, and reads what it gave away again', async () => {
     let isResting = false;
-    const { log, cursor, tail } = start({ isResting: () => isResting });
+    const cursor = start({ isResting: () => isResting });
     log.add(30);
     await waitFor(() => cursor.waiting === 30);
     const step = cursor.plan(10)!;
@@ -161,27 +158,54 @@ describe('a cursor of an endpoint', () => {
     isResting = false;
     expect([cursor.waiting, cursor.position]).toEqual([0, 10]);
     expect(await planAll(cursor, () => cursor.position === 30)).toEqual(upTo(30).slice(10));
-    await tail.stop();
+  });
+
+  it('loses nothing when the hub jumps over events that it did not hear of', async () => {
+    const cursor = start();
+    log.add(5);
+    const first = await planAll(cursor, () => cursor.position === 5);
+    log.add(10, { isHeard: false });
+    log.add(5);
+    const then = await planAll(cursor, () => cursor.position === 20);
+    expect([...first, ...then]).toEqual(upTo(20));
+  });
+
+  it('is outdated by another generation of the log, also while it follows the hub', async () => {
+    let outdated = 0;
+    const cursor = start({ outdated: () => (outdated += 1) });
+    log.add(5);
+    await planAll(cursor, () => cursor.position === 5);
+    log.generation = 2;
+    log.add(1);
+    await waitFor(() => outdated === 1, { what: 'the cursor to be outdated' });
+    expect([cursor.plan(10), cursor.planSkip()]).toEqual([undefined, undefined]);
+  });
+
+  it('waits for a hub that has not come to its generation yet', async () => {
+    log.generation = 2;
+    log.events.push(event(1), event(2));
+    const cursor = start({ generation: 2 });
+    expect(await planAll(cursor, () => cursor.position === 2)).toEqual([1, 2]);
+    log.add(3);
+    expect(await planAll(cursor, () => cursor.position === 5)).toEqual([3, 4, 5]);
   });
 
   it('ends at the end of a replay', async () => {
-    const log = new FakeLog();
     log.add(300);
-    const { cursor, tail } = start({ position: 100, end: 250 }, log);
+    const cursor = start({ position: 100, end: 250 });
     expect(await planAll(cursor, () => cursor.isFinished)).toEqual(upTo(250).slice(100));
     expect(cursor.needsFill).toBe(false);
-    await tail.stop();
   });
 
   it('stops when retention has taken what it had not read', async () => {
-    const log = new FakeLog();
-    log.add(300);
+    // More than the hub keeps in memory.
+    log.add(250);
+    log.add(50);
     const page = log.page;
     log.page = async (...args) => ({ ...(await page(...args)), oldest: 200 });
     let oldest = 0;
-    const { cursor, tail } = start({ expired: (number) => (oldest = number) }, log);
+    const cursor = start({ expired: (number) => (oldest = number) });
     await waitFor(() => oldest === 200);
     expect(cursor.plan(10)).toBeUndefined();
-    await tail.stop();
   });
 });

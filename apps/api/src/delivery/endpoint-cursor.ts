@@ -1,8 +1,10 @@
-import type { EventFilter } from '../store/filter.js';
-import type { OutboundEvent, OutboundEventReader } from './request/outbound-events.js';
-import type { Batch } from './endpoint/endpoint.js';
-import type { LiveTail, TailFollower } from './live-tail.js';
+import type { StoredEvent } from '@tributary/events';
 import { type Logger, reasonOf } from '@tributary/runtime';
+import type { LiveHub } from '../live/hub.js';
+import type { Subscriber } from '../live/subscriptions.js';
+import type { EventFilter } from '../store/filter.js';
+import { type OutboundEvent, outboundEventOf, type OutboundEventReader } from './request/outbound-events.js';
+import type { Batch } from './endpoint/endpoint.js';
 
 /** A step of a cursor that is to be committed: its position moves, and each group of events becomes a delivery. */
 export interface Step {
@@ -22,7 +24,7 @@ export interface EndpointCursorOptions {
   end?: number;
   filter: EventFilter;
   batch?: Batch;
-  tail: LiveTail;
+  hub: Pick<LiveHub, 'head' | 'generation' | 'history' | 'subscribe' | 'unsubscribe'>;
   entries: Pick<OutboundEventReader, 'page'>;
   /** Runs a query, with few others at a time. */
   read(work: () => Promise<void>): Promise<void>;
@@ -46,12 +48,13 @@ const RANGE = { min: 4_000, max: 128_000 };
 /** Deliveries of one step; what is beyond is left to the next. */
 const STEP_MAX = 400;
 const READ_RETRY_MS = 1_000;
+const HUB_RETRY_MS = 100;
 
 /**
  * Stage 1: one position in the log, and the matching events just ahead of it. It reads the database until it has caught up, then
- * follows the live tail. When its endpoint is slow it leaves the tail again, so that it never holds more than a few events.
+ * takes what the hub offers. When its endpoint is slow it leaves the hub again, so that it never holds more than a few events.
  */
-export class EndpointCursor implements TailFollower {
+export class EndpointCursor implements Subscriber {
   readonly id: string;
   readonly filter: EventFilter;
   readonly end: number | undefined;
@@ -65,12 +68,10 @@ export class EndpointCursor implements TailFollower {
   private readTo: number;
   private following = false;
   private reading = false;
-  /** It has caught up with the database, and the tail is still in the generation before: it goes on when that one is renewed. */
-  private parked = false;
   private closed = false;
   private range = RANGE.min;
   private filledAt = 0;
-  /** No read before, by the monotonic clock: the last one failed. */
+  /** No read before, by the monotonic clock: the last one failed, or found a newer generation than the hub's. */
   private retryAt = -Infinity;
   /** Wakes it when a batch has waited long enough, or a read may be tried again. */
   private timer: NodeJS.Timeout | undefined;
@@ -90,7 +91,7 @@ export class EndpointCursor implements TailFollower {
 
   /** Everything up to here was looked at. */
   get lookedAt(): number {
-    return this.following ? Math.max(this.readTo, this.options.tail.at) : this.readTo;
+    return this.following ? Math.max(this.readTo, this.options.hub.head()) : this.readTo;
   }
 
   /** A replay that has planned all it has to. */
@@ -108,16 +109,23 @@ export class EndpointCursor implements TailFollower {
     return this.pending.length;
   }
 
-  offer(entry: OutboundEvent): boolean {
-    if (entry.seq <= this.readTo) return true;
+  offer(event: StoredEvent): boolean {
+    if (event.seq <= this.readTo) return true;
     if (this.pending.length >= this.pendingMax) {
       // Nothing after the last one taken was looked at, as far as this cursor is concerned.
       this.readTo = this.pending.at(-1)!.entry.seq;
       this.following = false;
       return false;
     }
-    this.pending.push({ entry, at: Date.now() });
+    const { history } = this.options.hub;
+    this.pending.push({ entry: outboundEventOf(event, history, this.generation), at: Date.now() });
     return true;
+  }
+
+  dropped(reached: number): void {
+    this.readTo = Math.max(this.readTo, reached);
+    this.following = false;
+    this.advance();
   }
 
   offered(): void {
@@ -137,21 +145,21 @@ export class EndpointCursor implements TailFollower {
   close(): void {
     this.closed = true;
     clearTimeout(this.timer);
-    this.leaveTail();
+    this.unsubscribe();
   }
 
   /** Whether the database has to be asked for what comes next. */
   get needsFill(): boolean {
-    if (this.closed || this.parked || this.following || this.reading) return false;
+    if (this.closed || this.following || this.reading) return false;
     return this.pending.length < this.pendingMax / 2 && this.readTo < (this.end ?? Infinity);
   }
 
-  /** Reads on from the database, or joins the tail when it has caught up. */
+  /** Reads on from the database, or subscribes to the hub when it has caught up. */
   async fill(): Promise<void> {
     if (!this.needsFill) return;
     const before = this.pending.length;
-    // What the tail still has in memory may fill the room by itself.
-    if (this.joinTail() || this.pending.length > before) return this.advance();
+    // What the hub still has in memory may fill the room by itself.
+    if (this.subscribe() || this.pending.length > before) return this.advance();
     this.reading = true;
     let goesOn = false;
     try {
@@ -160,15 +168,15 @@ export class EndpointCursor implements TailFollower {
       });
     } catch (error) {
       this.options.logger.debug({ cursor: this.id, reason: reasonOf(error) }, 'events cannot be read for a webhook; trying again');
-      this.retryAt = performance.now() + READ_RETRY_MS;
-      this.wakeIn(READ_RETRY_MS);
+      this.retryIn(READ_RETRY_MS);
     } finally {
       this.reading = false;
     }
     if (!goesOn) return;
-    const { tail } = this.options;
-    const hasMore = this.end !== undefined || this.readTo < tail.at;
-    if (!hasMore && !this.joinTail() && tail.generation !== this.generation) this.parked = true;
+    const { hub } = this.options;
+    // Where the hub has not come to this generation yet, it is asked again in a moment.
+    if (this.end === undefined && hub.generation !== this.generation) this.retryIn(HUB_RETRY_MS);
+    else if (this.end === undefined && this.readTo >= hub.head()) this.subscribe();
     this.advance();
   }
 
@@ -253,8 +261,13 @@ export class EndpointCursor implements TailFollower {
   /** Forgets what is pending; it is read again later. */
   private shed(): void {
     if (this.moving || this.reading || (this.pending.length === 0 && !this.following)) return;
-    this.leaveTail();
+    this.unsubscribe();
     this.readTo = this.position;
+  }
+
+  private retryIn(ms: number): void {
+    this.retryAt = performance.now() + ms;
+    this.wakeIn(ms);
   }
 
   private wakeIn(ms: number): void {
@@ -263,17 +276,17 @@ export class EndpointCursor implements TailFollower {
     this.timer.unref();
   }
 
-  private joinTail(): boolean {
+  private subscribe(): boolean {
     if (this.end !== undefined) return false;
-    // Before it joins: what the tail offers at once counts as looked at.
+    // Before it subscribes: what the hub offers at once counts as looked at.
     this.following = true;
-    if (this.options.tail.join(this, this.readTo)) return true;
+    if (this.options.hub.subscribe(this, this.readTo, this.generation)) return true;
     this.following = false;
     return false;
   }
 
-  private leaveTail(): void {
-    if (this.following) this.options.tail.leave(this);
+  private unsubscribe(): void {
+    if (this.following) this.options.hub.unsubscribe(this);
     this.following = false;
     this.pending = [];
   }

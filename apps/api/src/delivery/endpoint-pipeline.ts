@@ -2,15 +2,14 @@ import type { Logger } from '@tributary/runtime';
 import type { DisabledReason, Endpoint } from './endpoint/endpoint.js';
 import type { OutboundEventReader } from './request/outbound-events.js';
 import { Dispatcher, type DispatcherParts } from './dispatcher.js';
-import type { EndpointCursor } from './endpoint-cursor.js';
+import type { EndpointCursor, EndpointCursorOptions } from './endpoint-cursor.js';
 import type { EndpointLoad } from './endpoint/endpoint-load.js';
-import type { LiveTail } from './live-tail.js';
 import type { DeliveryPlanner } from './planner.js';
 import { allOf, followingOf, type FollowingStream, type StreamParts, type Streams, streamsOf } from './stream.js';
 
 /** What the pipelines of one process share. */
 export interface PipelineParts extends DispatcherParts {
-  tail: LiveTail;
+  hub: EndpointCursorOptions['hub'];
   entries: Pick<OutboundEventReader, 'page'>;
   planner: DeliveryPlanner;
   logger: Logger;
@@ -141,9 +140,9 @@ export class EndpointPipeline {
   }
 
   private streamParts(): StreamParts {
-    const { tail, entries, planner, logger } = this.parts;
+    const { hub, entries, planner, logger } = this.parts;
     return {
-      ...{ tail, entries, logger },
+      ...{ hub, entries, logger },
       read: (work) => this.parts.read(work),
       added: this.dispatcher.wake,
       isResting: (stream, now) => this.dispatcher.isResting(stream, now),

@@ -11,14 +11,13 @@ import { EndpointClaims, type HeldRow } from './claims.js';
 import { loadEndpoint } from './endpoint/endpoint-load.js';
 import { EndpointPipeline, type PipelineParts } from './endpoint-pipeline.js';
 import { EndpointStateStore } from './endpoint/endpoint-state.js';
-import { LiveTail } from './live-tail.js';
 import type { DeliveryMetrics } from './upkeep/metrics.js';
 import { DeliveryPlanner } from './planner.js';
 import { Recorder } from './recorder.js';
 
 export interface DeliveryEngineOptions {
   pool: Pool;
-  hub: ConstructorParameters<typeof LiveTail>[0]['hub'];
+  hub: PipelineParts['hub'];
   box: SecretBox;
   http: GuardedHttp;
   metrics: DeliveryMetrics;
@@ -56,7 +55,6 @@ export class DeliveryEngine {
   private readonly reloading = new Set<EndpointPipeline>();
   /** Claimed endpoints that could not be read, and when they are tried again, by the monotonic clock. */
   private readonly resting = new Map<string, number>();
-  private readonly tail: LiveTail;
   private readonly planner: DeliveryPlanner;
   private readonly recorder: Recorder;
   private readonly parts: PipelineParts;
@@ -76,14 +74,13 @@ export class DeliveryEngine {
     const { runner } = this.claims;
     this.endpointStates = new EndpointStateStore(pool, runner);
     this.sends = new FairSemaphore(sendsMax);
-    this.tail = new LiveTail({ hub, renewed: () => this.reloadAll(), logger });
-    this.planner = new DeliveryPlanner({ pool, runner, lost: ({ endpointId }) => this.reloadAll(new Set([endpointId])), logger });
+    this.planner = new DeliveryPlanner({ pool, runner, lost: ({ endpointId }) => this.reloadAll([endpointId]), logger });
     this.recorder = new Recorder({ pool, refused: (ids) => this.reloadAll(ids), logger });
     const entries = new OutboundEventReader(pool);
     const loader = new EventLoader(entries);
     const reads = new Semaphore({ concurrency: READS_MAX });
     this.parts = {
-      tail: this.tail,
+      hub,
       entries,
       http,
       sends: this.sends,
@@ -106,7 +103,6 @@ export class DeliveryEngine {
     const { tickMs = 1_000, logger } = this.options;
     const { head } = await this.claims.view();
     this.headSeq = head.seq;
-    this.tail.start(head);
     this.started = true;
     this.loop = startLoop({ name: 'webhook delivery', everyMs: tickMs, logger }, () => this.tick());
   }
@@ -120,7 +116,6 @@ export class DeliveryEngine {
     const pipelines = [...this.served.values()];
     await Promise.all([...pipelines, ...this.dropped].map((pipeline) => pipeline.stop(stopMs)));
     await http.close();
-    await this.tail.stop();
     await this.planner.settled();
     try {
       await this.recorder.stop(2_000);
@@ -147,7 +142,7 @@ export class DeliveryEngine {
 
   /** Newest position of the log as this process last saw it. */
   get head(): number {
-    return Math.max(this.headSeq, this.tail.at);
+    return Math.max(this.headSeq, this.options.hub.head());
   }
 
   /** Whether it should claim more. */
@@ -292,9 +287,12 @@ export class DeliveryEngine {
     this.options.wakeElsewhere?.(ids);
   }
 
-  /** Loads endpoints again: those named, or all of this process. */
-  private reloadAll(ids?: ReadonlySet<string>): void {
-    for (const pipeline of this.served.values()) if (!ids || ids.has(pipeline.id)) void this.reload(pipeline);
+  /** Loads endpoints again. */
+  private reloadAll(ids: Iterable<string>): void {
+    for (const id of ids) {
+      const pipeline = this.served.get(id);
+      if (pipeline) void this.reload(pipeline);
+    }
   }
 
   /** Loads an endpoint again, until that has worked. */

@@ -34,7 +34,7 @@ export interface Streams {
 }
 
 /** What the streams of an endpoint need of it. */
-export interface StreamParts extends Pick<EndpointCursorOptions, 'tail' | 'entries' | 'read' | 'expired' | 'outdated' | 'logger'> {
+export interface StreamParts extends Pick<EndpointCursorOptions, 'hub' | 'entries' | 'read' | 'expired' | 'outdated' | 'logger'> {
   isResting(stream: DeliveryStream, now: number): boolean;
   requestPlan(stream: FollowingStream): void;
   /** Called when there is more to send. */

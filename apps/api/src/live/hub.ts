@@ -6,6 +6,7 @@ import { type GenerationStart, reachOf } from '../store/generations.js';
 import { type EventFilter, matches } from '../store/filter.js';
 import { FilterIndex } from './filter-index.js';
 import { Follower, type LiveBatch } from './follower.js';
+import { type Subscriber, Subscriptions } from './subscriptions.js';
 
 export interface LiveHubOptions {
   store: Pick<EventStore, 'head' | 'query' | 'raiseGeneration'>;
@@ -38,6 +39,7 @@ export class LiveHub {
   private lastHeardAt = Date.now();
   private readonly all = new Set<Follower>();
   private readonly index = new FilterIndex<Follower>();
+  private readonly subscriptions = new Subscriptions();
   /** Those that are ahead of this hub, or of PostgreSQL: woken by every change. */
   private ahead = new Set<() => void>();
   private timer: NodeJS.Timeout | undefined;
@@ -119,6 +121,31 @@ export class LiveHub {
       () => this.at,
       (follower) => this.steps(follower, store),
     );
+  }
+
+  /**
+   * Offers every matching event after position `after` of `generation` to `subscriber`, those in memory at once.
+   * @returns false when memory does not reach back to `after`, or is of another generation: read the database and try again
+   */
+  subscribe(subscriber: Subscriber, after: number, generation: number): boolean {
+    if (generation !== this.of) return false;
+    const start = this.indexAfter(after);
+    if (after < this.at && (this.recent[start]?.after ?? Infinity) > after) return false;
+    let offered = false;
+    for (const { events } of this.recent.slice(start)) {
+      for (const event of events) {
+        if (event.seq <= after || !matches(subscriber.filter, event)) continue;
+        if (!subscriber.offer(event)) return false;
+        offered = true;
+      }
+    }
+    this.subscriptions.add(subscriber);
+    if (offered) subscriber.offered();
+    return true;
+  }
+
+  unsubscribe(subscriber: Subscriber): void {
+    this.subscriptions.remove(subscriber);
   }
 
   private async *steps(follower: Follower, store: Pick<EventStore, 'query'>): AsyncGenerator<LiveBatch> {
@@ -265,6 +292,7 @@ export class LiveHub {
     }
     for (const [follower, own] of wanted) follower.wake({ events: own, seq: to, generation });
     for (const follower of this.index.everything) if (follower.isWaiting) follower.wake({ events, seq: to, generation });
+    this.subscriptions.offer(events);
     this.wakeAhead();
   }
 
@@ -274,6 +302,7 @@ export class LiveHub {
     for (const follower of this.all) if (follower.isWaiting) follower.position = before;
     this.at = at;
     this.wakeAll();
+    this.subscriptions.dropAll(before);
   }
 
   private wakeAll(): void {

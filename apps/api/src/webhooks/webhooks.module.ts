@@ -150,19 +150,9 @@ function engineOf(config: Config, box: SecretBox): Provider {
   return {
     provide: ENGINE,
     useFactory: (pool: Pool, live: LiveHub, http: GuardedHttp, queue: WakeQueue, metrics: Metrics, logger: Logger) => {
-      const store = new EventStore(pool);
       return new DeliveryEngine({
         pool,
-        hub: {
-          head: () => live.head(),
-          get generation() {
-            return live.generation;
-          },
-          get history() {
-            return live.history;
-          },
-          follow: (filter, after, signal, generation) => live.follow(filter, after, signal, generation, store),
-        },
+        hub: live,
         box,
         http,
         metrics: new DeliveryMetrics(metrics),

@@ -31,9 +31,14 @@ export class OutboundEvent {
   }
 }
 
+/** One for each event, so that all endpoints share its JSON. */
+const inMemory = new WeakMap<StoredEvent, OutboundEvent>();
+
 /** An event that is in memory already. */
 export function outboundEventOf(event: StoredEvent, history: readonly GenerationStart[], read: number): OutboundEvent {
-  return new OutboundEvent(event, () => JSON.stringify(envelopeOf(event, history, read)));
+  let outbound = inMemory.get(event);
+  if (!outbound) inMemory.set(event, (outbound = new OutboundEvent(event, () => JSON.stringify(envelopeOf(event, history, read)))));
+  return outbound;
 }
 
 /** A step of a reader through the log. */

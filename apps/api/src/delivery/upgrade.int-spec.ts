@@ -1,3 +1,4 @@
+import { readdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, expect, it } from '@jest/globals';
 import { hookEvents, startWebhookReceiver, waitFor, type WebhookReceiver } from '@tributary/testing';
@@ -16,13 +17,17 @@ afterEach(async () => {
   await receiver.close();
 });
 
+const FOLDER = fileURLToPath(new URL('../store/migrations', import.meta.url));
+const FIRST = '0009_delivery_names.sql';
+
 /** The schema before the tables of delivery got the names that they have now. */
 async function schemaBefore(): Promise<void> {
+  const later = readdirSync(FOLDER).filter((name) => name >= FIRST);
   await runner({
     databaseUrl: fixture.url,
-    dir: fileURLToPath(new URL('../store/migrations', import.meta.url)),
+    dir: FOLDER,
     direction: 'down',
-    file: '0009_delivery_names',
+    count: later.length,
     migrationsTable: 'migrations',
     log: () => undefined,
   });

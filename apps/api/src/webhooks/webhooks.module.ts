@@ -21,7 +21,6 @@ import { LiveModule } from '../live/live.module.js';
 import { LOGGER, POOL, REDIS, WEBHOOK_POOL } from '../resources.js';
 import { Committer } from '../store/committer.js';
 import { DayPartitions } from '../store/days.js';
-import { EventStore } from '../store/event-store.js';
 import { DeliveriesController } from './deliveries.controller.js';
 import { DeliveryStore } from './delivery-store.js';
 import { EndpointStore } from './endpoint-store.js';

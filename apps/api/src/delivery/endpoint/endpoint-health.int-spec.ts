@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { hookEvents, startWebhookReceiver, waitFor, type WebhookReceiver } from '@tributary/testing';
-import { quickPolicy, DeliveryFixture } from '../testing.js';
+import { LiveHub } from '../../live/hub.js';
+import { DeliveryFixture, quickPolicy, silent } from '../testing.js';
 
 let fixture: DeliveryFixture;
 let receiver: WebhookReceiver;
@@ -90,7 +91,10 @@ describe('an endpoint', () => {
     await fixture.events(20);
     await fixture.pool.query('delete from events where seq <= 15');
     await fixture.pool.query('update log_head set oldest_seq = 16');
-    await fixture.claimAll(await fixture.engine());
+    // Of a process that starts now: none of the events is in its memory.
+    const hub = new LiveHub({ store: fixture.store, logger: silent, quietMs: 100 });
+    await hub.start();
+    await fixture.claimAll(await fixture.engine({ hub }));
     await arrived('/x', 5);
     const { rows } = await waitFor(
       async () => {
@@ -103,6 +107,7 @@ describe('an endpoint', () => {
       { what: 'the notice' },
     );
     expect(rows[0]!.data).toMatchObject({ reason: 'expired', positions: 15 });
+    hub.stop();
   });
 });
 

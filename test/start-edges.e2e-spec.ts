@@ -80,12 +80,17 @@ describe('npm start on ground that is not as it was left', () => {
   );
 
   it(
-    'opens nothing to webhooks in production, starts without rooms, and names a setting that is wrong',
+    'opens nothing to webhooks and runs no simulator in production, starts without rooms elsewhere, and names a setting that is wrong',
     async () => {
-      const production = begin('production', { NODE_ENV: 'production', SIMULATOR_ROOMS: '0', SIMULATOR_RATE: '0.05' });
-      await production.says(/Tributary runs: 0 creators/);
+      const production = begin('production', { NODE_ENV: 'production' });
+      await production.says(/Tributary runs: 0 creators, on TikTok/);
+      expect(production.output).toMatch(/NODE_ENV is production: no simulator runs/);
       await production.says(/Webhooks +go to public addresses only/);
       expect(await production.end('SIGTERM')).toBe(0);
+
+      const roomless = begin('production', { SIMULATOR_ROOMS: '0', SIMULATOR_RATE: '0.05' });
+      await roomless.says(/Tributary runs: 0 creators, simulated/);
+      expect(await roomless.end('SIGTERM')).toBe(0);
 
       const wrong = begin('production', { SIMULATOR_RATE: 'fast' });
       expect(await wrong.end()).toBe(1);

@@ -77,10 +77,11 @@ export async function main(args) {
  */
 async function run(stack, signal) {
   const { settings } = stack;
-  const real = settings.handles.length > 0;
+  const real = !settings.simulated;
   const began = Date.now();
   await stack.startServers();
   const client = await stack.prepare();
+  if (real && settings.handles.length === 0) say('NODE_ENV is production: no simulator runs; add creators by the dashboard or the API');
   if (real) say(`Real creators: this machine will contact ${contacted(stack.env).join(', ')}`);
   await Promise.all(settings.apps.filter((app) => app !== 'ingest').map((app) => stack.startApp(app)));
   await stack.renewKey(client);
@@ -109,7 +110,7 @@ async function run(stack, signal) {
 function printBanner({ settings, servers, env }, key, creators) {
   const api = settings.address('api');
   const file = relative(process.cwd(), paths.apiKey);
-  const kind = settings.handles.length > 0 ? 'on TikTok' : 'simulated';
+  const kind = settings.simulated ? 'simulated' : 'on TikTok';
   const show = (/** @type {string} */ path) => (path.startsWith(dataDir) ? relative(process.cwd(), path) : path);
   const rows = [
     // A redirected output is a file that others may read: there the key stays in its own.

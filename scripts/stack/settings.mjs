@@ -11,10 +11,10 @@ const PORTS = /** @type {const} */ ({
 
 /**
  * @typedef {keyof typeof PORTS} App
- * @typedef {{ handles: string[], host: string, ports: Record<string, number>, apps: App[], address: (app: App) => string }} Settings
+ * @typedef {{ handles: string[], simulated: boolean, host: string, ports: Record<string, number>, apps: App[], address: (app: App) => string }} Settings
  */
 
-const USAGE = `npm start                       runs the system with simulated creators
+const USAGE = `npm start                       runs the system with simulated creators; with NODE_ENV=production with none
 npm start -- @name1 @name2      runs it with these creators on TikTok
   ports: API_PORT, SIGNER_PORT, INGEST_PORT, SIMULATOR_PORT; servers of yours: REDIS_URL, DATABASE_URL
 `;
@@ -44,11 +44,14 @@ export async function readSettings(args, env) {
   }
   const host = env.HOST || '127.0.0.1';
   const reached = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host.includes(':') ? `[${host}]` : host;
+  // Production has no simulator: its creators come by name or by the API.
+  const simulated = args.length === 0 && env.NODE_ENV !== 'production';
   return {
     handles: args,
+    simulated,
     host,
     ports,
-    apps: args.length > 0 ? ['signer', 'ingest', 'api'] : ['simulator', 'signer', 'ingest', 'api'],
+    apps: simulated ? ['simulator', 'signer', 'ingest', 'api'] : ['signer', 'ingest', 'api'],
     address: (app) => `http://${reached}:${ports[app]}`,
   };
 }
@@ -112,7 +115,7 @@ export function processEnv(settings, { redisUrl, databaseUrl, keys, spoolDir, en
     SPOOL_DIR: env.SPOOL_DIR ?? spoolDir,
     // A first receiver is usually a script on the same machine; production opens nothing by itself.
     WEBHOOK_ALLOW_CIDRS: env.WEBHOOK_ALLOW_CIDRS ?? (env.NODE_ENV === 'production' ? '' : '127.0.0.0/8,::1/128'),
-    ...(settings.handles.length === 0
+    ...(settings.simulated
       ? {
           SIGN_PROVIDERS: 'simulator',
           SIMULATOR_KEY: env.SIMULATOR_KEY || keys.simulator,

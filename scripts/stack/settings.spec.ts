@@ -30,6 +30,18 @@ describe('settings of npm start', () => {
     expect(contacted(processEnv(settings, { ...given, env: { SIGN_PROVIDERS: 'anonymous' } }))).not.toContain('api.eulerstream.com');
   });
 
+  it('starts no simulator in production', async () => {
+    const env = { NODE_ENV: 'production' };
+    const settings = await readSettings([], env);
+    expect(settings).toMatchObject({ simulated: false, apps: ['signer', 'ingest', 'api'] });
+    const given_env = processEnv(settings, { ...given, env });
+    expect([given_env.SIGN_PROVIDERS, given_env.TIKTOK_WEB_URL, given_env.WEBHOOK_ALLOW_CIDRS]).toEqual([
+      'anonymous,remote',
+      undefined,
+      '',
+    ]);
+  });
+
   it('refuses bad ports, equal ports and a port in use, naming the variable', async () => {
     await expect(readSettings([], { API_PORT: '70000' })).rejects.toThrow(/API_PORT: .*"70000"/);
     await expect(checkPorts(await readSettings([], { API_PORT: '4999', SIGNER_PORT: '4999' }))).rejects.toThrow(

@@ -24,7 +24,7 @@ import { StreamLimits } from './live/sse-writer.js';
 import { StreamController } from './live/stream.controller.js';
 import { allowOrigins } from './cross-origin.js';
 import { connectLog } from './log-consumer.js';
-import { serveApiDescription } from './openapi/document.js';
+import { serveApiDescription } from './openapi/docs-page.js';
 import { OutageInterceptor } from './outage.js';
 import { ProblemsController } from './problems.controller.js';
 import { ProjectionKeeper } from './projections/projection-keeper.js';

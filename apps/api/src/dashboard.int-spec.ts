@@ -61,6 +61,24 @@ describe('dashboard', () => {
     expect(missing).toEqual([]);
   });
 
+  it('keeps the key of a signed-in tab unless its user says yes to the key of a link', async () => {
+    const { keyToUse } = (await import(new URL('./public/session-key.js', import.meta.url).href)) as {
+      keyToUse(stored: string | null, brought: string | undefined, ask: () => Promise<boolean>): Promise<string | undefined>;
+    };
+    let asked = 0;
+    const ask = (answer: boolean) => () => Promise.resolve(((asked += 1), answer));
+    expect(await keyToUse('own', 'other', ask(false))).toBe('own');
+    expect(await keyToUse('own', 'other', ask(true))).toBe('other');
+    expect(asked).toBe(2);
+    expect([await keyToUse(null, 'other', ask(false)), await keyToUse('own', 'own', ask(false))]).toEqual(['other', 'own']);
+    expect([
+      await keyToUse('own', undefined, ask(true)),
+      await keyToUse('own', '', ask(true)),
+      await keyToUse(null, '', ask(true)),
+    ]).toEqual(['own', 'own', undefined]);
+    expect(asked).toBe(2);
+  });
+
   it('has words for every category of failure and every state of an endpoint', async () => {
     const { failureText, stateOf } = (await import(new URL('./public/webhook-words.js', import.meta.url).href)) as {
       failureText(category: string, status?: number): string;

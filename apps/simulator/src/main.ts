@@ -1,4 +1,4 @@
-import { type Config, ConfigError, createLogger, loadConfig, tellParent } from '@tributary/runtime';
+import { allowedHosts, type Config, ConfigError, createLogger, loadConfig, tellParent } from '@tributary/runtime';
 import { DEMO_CREATORS, type RoomOptions, Simulator } from '@tributary/testing';
 
 /** Messages a second in a moderate room. */
@@ -21,8 +21,20 @@ async function main(): Promise<void> {
     process.stderr.write(`simulator: ${error.message}\n`);
     process.exit(1);
   }
+  // Its control API takes orders from whoever reaches it, and it signs whatever it is given.
+  if (config.mode === 'production') {
+    process.stderr.write('simulator: NODE_ENV is production, where no simulator runs; it is for development, tests and benchmarks\n');
+    process.exit(1);
+  }
   const logger = createLogger({ name: 'simulator', level: config.logLevel, format: config.logFormat });
-  const simulator = new Simulator({ host: config.host, port: config.simulatorPort, rooms: demoRooms(config), key: config.simulatorKey });
+  const hosts = allowedHosts(config);
+  const simulator = new Simulator({
+    host: config.host,
+    port: config.simulatorPort,
+    rooms: demoRooms(config),
+    key: config.simulatorKey,
+    allowsHost: (host) => hosts.allows(host),
+  });
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.once(signal, () => {
       logger.info({ signal }, 'stopping');

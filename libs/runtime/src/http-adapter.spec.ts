@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { connect } from 'node:net';
 import { Readable } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
@@ -38,7 +39,7 @@ describe('createHttpAdapter', () => {
 
   it('cuts off a client that does not finish its body', async () => {
     const socket = connect(port, '127.0.0.1');
-    socket.write('POST / HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\nslow');
+    socket.write('POST / HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\nslow');
     let answer = '';
     for await (const chunk of socket) answer += String(chunk);
     expect(answer).toMatch(/^HTTP\/1.1 408 /);
@@ -47,14 +48,14 @@ describe('createHttpAdapter', () => {
   it('ends the answer of a client that takes nothing of it', async () => {
     const socket = connect(port, '127.0.0.1');
     socket.on('error', () => undefined);
-    socket.write('GET /endless HTTP/1.1\r\nhost: x\r\n\r\n');
+    socket.write('GET /endless HTTP/1.1\r\nhost: localhost\r\n\r\n');
     await waitFor(() => endlessEnded === 1, { what: 'the end of the answer' });
     socket.destroy();
   });
 
   it('lets a client read slowly, for as long as it takes something', async () => {
     const socket = connect(port, '127.0.0.1');
-    socket.write('GET /endless HTTP/1.1\r\nhost: x\r\n\r\n');
+    socket.write('GET /endless HTTP/1.1\r\nhost: localhost\r\n\r\n');
     let closed = false;
     socket.once('close', () => (closed = true));
     for (let i = 0; i < 30; i++) {
@@ -79,5 +80,65 @@ describe('createHttpAdapter', () => {
   it('lets an answer take as long as it likes', async () => {
     const response = await fetch(`http://127.0.0.1:${port}/stream`);
     expect(await response.text()).toBe('firstlast');
+  });
+
+  it('says on every answer, errors of its own too, that it is no page, no frame and no other type', async () => {
+    for (const path of ['/', '/nowhere', '/%', '/slow', '/' + 'x'.repeat(2_000)]) {
+      const { headers } = await fetch(`http://127.0.0.1:${port}${path}`);
+      expect({ path, csp: headers.get('content-security-policy'), type: headers.get('x-content-type-options') }).toEqual({
+        path,
+        csp: "default-src 'none'; frame-ancestors 'none'",
+        type: 'nosniff',
+      });
+      expect([headers.get('x-frame-options'), headers.get('referrer-policy')]).toEqual(['DENY', 'no-referrer']);
+    }
+  });
+
+  it('answers no name that a stranger could have pointed at it, whatever the path or method', async () => {
+    const ask = async (text: string) => {
+      const socket = connect(port, '127.0.0.1');
+      socket.write(text);
+      let answer = '';
+      for await (const chunk of socket) answer += String(chunk);
+      return answer;
+    };
+    for (const line of ['GET /stream', 'GET /nowhere', 'OPTIONS /', 'HEAD /', 'POST /']) {
+      const answer = await ask(`${line} HTTP/1.1\r\nhost: evil.example:${port}\r\nconnection: close\r\n\r\n`);
+      expect(answer).toMatch(/^HTTP\/1.1 421 /);
+      if (!line.startsWith('HEAD')) expect(answer).toContain('"code":"host-not-allowed"');
+    }
+  });
+});
+
+describe('an upgrade to another protocol', () => {
+  it('is refused for a name that is not ours before whoever serves it, and an offer without a server is a plain request', async () => {
+    const adapter = createHttpAdapter({});
+    const http = adapter.getInstance();
+    http.get('/', () => 'plain');
+    await http.listen({ port: 0, host: '127.0.0.1' });
+    const { port } = http.server.address() as { port: number };
+    const ask = async (host: string) => {
+      const socket = connect(port, '127.0.0.1');
+      socket.write(`GET / HTTP/1.1\r\nhost: ${host}\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n`);
+      const [chunk] = (await once(socket, 'data')) as [Buffer];
+      socket.destroy();
+      return chunk.toString().split('\r\n', 1)[0];
+    };
+    try {
+      expect(await ask('localhost')).toBe('HTTP/1.1 200 OK');
+      let served = 0;
+      http.server.on('upgrade', (_request, socket) => {
+        if (!socket.writable) return;
+        served += 1;
+        socket.end('HTTP/1.1 101 Switching Protocols\r\n\r\n');
+      });
+      expect([await ask('evil.example'), await ask('localhost')]).toEqual([
+        'HTTP/1.1 421 Misdirected Request',
+        'HTTP/1.1 101 Switching Protocols',
+      ]);
+      expect(served).toBe(1);
+    } finally {
+      await adapter.close();
+    }
   });
 });

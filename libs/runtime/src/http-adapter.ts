@@ -1,8 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
+import { AllowedHosts } from './allowed-hosts.js';
 import { Problem, sendProblem } from './problem.js';
 import { codeOfStatus } from './problem-types.js';
 import { RouteTable } from './route-table.js';
@@ -16,10 +18,24 @@ export interface HttpOptions {
   requestMsMax?: number;
   /** A client that takes nothing of its answer for this long, 60 s by default, is cut off; so is a connection without a request. */
   silenceMsMax?: number;
+  /** Names by which it may be called; addresses and `localhost` alone unless told otherwise. */
+  hosts?: AllowedHosts;
 }
+
+/**
+ * On every answer: nothing of an API is a page, is shown in a frame of another page, or is taken for another type than it says.
+ * Pages of ours say what they may load in its place.
+ */
+const HEADERS = {
+  'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
+  'x-content-type-options': 'nosniff',
+  'x-frame-options': 'DENY',
+  'referrer-policy': 'no-referrer',
+};
 
 const REQUEST_MS_MAX = 30_000;
 const SILENCE_MS_MAX = 60_000;
+const HOST_REFUSED = 'the Host header names a server that this is not known as';
 const BODY_BYTES_MAX = 1_048_576;
 /** What validates and converts a body calls itself for each level; nobody's request is as deep as this. */
 const BODY_DEPTH_MAX = 32;
@@ -41,15 +57,18 @@ export function createHttpAdapter(options: HttpOptions): FastifyAdapter {
     // The router answers a malformed address before any filter of ours could.
     frameworkErrors: (error: FastifyError, request: FastifyRequest, reply: FastifyReply) => {
       const code = codeOfStatus(error.statusCode ?? 400) ?? 'malformed-request';
-      sendProblem(reply, new Problem(code, 'the address of the request cannot be read'), request.id);
+      sendProblem(reply, new Problem(code, 'the address of the request cannot be read', { headers: HEADERS }), request.id);
     },
   });
   const instance = adapter.getInstance();
   cutSilent(instance.server, silenceMsMax);
+  const hosts = options.hosts ?? new AllowedHosts();
+  refuseUpgrades(instance.server, hosts);
   const routes = new RouteTable();
   instance.addHook('onRoute', ({ method, url }) => routes.add(method, url));
   instance.addHook('onRequest', (request, reply, done) => {
-    void reply.header('x-request-id', request.id);
+    void reply.headers({ ...HEADERS, 'x-request-id': request.id });
+    if (!hosts.allows(request.headers.host)) return sendProblem(reply, new Problem('host-not-allowed', HOST_REFUSED), request.id);
     done();
   });
   // After every `onRequest` hook, so that what they set is on these answers too; before any body is read.
@@ -71,6 +90,20 @@ export function createHttpAdapter(options: HttpOptions): FastifyAdapter {
     }
   });
   return adapter;
+}
+
+/** Refuses WebSockets for other names, in front of whoever serves them: an upgrade passes by the router and its hooks. */
+function refuseUpgrades(server: Server, hosts: AllowedHosts): void {
+  const refuse = ({ headers }: IncomingMessage, socket: Duplex) => {
+    if (!hosts.allows(headers.host)) socket.end('HTTP/1.1 421 Misdirected Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n');
+  };
+  // A listener without another would swallow every request that offers an upgrade.
+  const onNewListener = (event: string | symbol) => {
+    if (event !== 'upgrade') return;
+    server.off('newListener', onNewListener);
+    server.on('upgrade', refuse);
+  };
+  server.on('newListener', onNewListener);
 }
 
 /**

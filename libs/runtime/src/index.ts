@@ -1,6 +1,8 @@
+export { allowedHosts } from './allowed-hosts.js';
 export { backoffMs, type BackoffBounds, pause } from './backoff.js';
 export { Config, ConfigError, loadConfig } from './config.js';
 export type { SettingDoc } from './setting-rules.js';
+export { isForeignPage } from './foreign-page.js';
 export { HealthController, Metrics, Readiness, type ReadinessCheck } from './health.js';
 export { type KeyLookup, KeyProjection } from './key-projection.js';
 export {

@@ -73,6 +73,11 @@ export const PROBLEM_TYPES = {
     title: 'The type of the body is not supported',
     remedy: 'Send `content-type: application/json`.',
   },
+  'host-not-allowed': {
+    status: 421,
+    title: 'The server is not known by this name',
+    remedy: 'Call it by its IP address or `localhost`, or ask the operator to add the name to `ALLOWED_HOSTS`.',
+  },
   unprocessable: {
     status: 422,
     title: 'The request is understood, and cannot be done',

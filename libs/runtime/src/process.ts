@@ -1,5 +1,6 @@
 import { NestFactory } from '@nestjs/core';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import { allowedHosts } from './allowed-hosts.js';
 import { type Config, ConfigError, loadConfig, maskedConfig } from './config.js';
 import { createHttpAdapter, type HttpOptions } from './http-adapter.js';
 import { createLogger, type Logger, nestLogger } from './logging.js';
@@ -43,10 +44,14 @@ export async function runProcess(options: ProcessOptions): Promise<void> {
   });
   logger.debug({ config: maskedConfig(config) }, 'configuration');
   try {
-    const app = await NestFactory.create<NestFastifyApplication>(options.module(config, logger), createHttpAdapter(options), {
-      logger: nestLogger(logger),
-      abortOnError: false,
-    });
+    const app = await NestFactory.create<NestFastifyApplication>(
+      options.module(config, logger),
+      createHttpAdapter({ ...options, hosts: allowedHosts(config) }),
+      {
+        logger: nestLogger(logger),
+        abortOnError: false,
+      },
+    );
     app.useGlobalPipes(createValidationPipe());
     app.useGlobalFilters(new ProblemFilter(logger));
     for (const signal of ['SIGTERM', 'SIGINT'] as const) {

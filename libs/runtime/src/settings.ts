@@ -13,6 +13,17 @@ export class Config {
   @IsString()
   host = '127.0.0.1';
 
+  @Setting(
+    'ALLOWED_HOSTS',
+    'names by which every process may be called besides IP addresses and `localhost`, such as `tributary.example`, `.example` (all below) or `*`; behind a reverse proxy its name',
+  )
+  @Transform(list)
+  @Matches(/^(\*|\.?[a-z0-9_]([a-z0-9._-]{0,250}[a-z0-9_])?)$/i, {
+    each: true,
+    message: 'expected names such as tributary.example without ports, separated by commas',
+  })
+  allowedHosts: string[] = [];
+
   @Setting('LOG_LEVEL', '`trace`, `debug`, `info`, `warn`, `error` or `silent`')
   @IsIn(['trace', 'debug', 'info', 'warn', 'error', 'silent'])
   logLevel = 'info';

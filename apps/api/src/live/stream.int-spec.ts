@@ -107,7 +107,7 @@ describe('live stream', () => {
     const { hostname, port } = new URL(api.url);
     const slow = connect(Number(port), hostname);
     slow.pause();
-    slow.write(`GET /v1/stream?room=6 HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${api.adminKey}\r\n\r\n`);
+    slow.write(`GET /v1/stream?room=6 HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer ${api.adminKey}\r\n\r\n`);
     await waitFor(async () => (await streams()) === 2);
     const taken = healthy.events(2_000).then((events) => events.length);
     const comment = 'x'.repeat(9_000);

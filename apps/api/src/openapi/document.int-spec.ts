@@ -34,6 +34,24 @@ describe('the description that the API serves', () => {
     }
   });
 
+  it('is served under a policy that runs nothing inline, nothing of others and no frame, as the dashboard is', async () => {
+    const html = await api.call<string>('GET', '/docs', { key: null });
+    const parts = [...html.body.matchAll(/(?:src|href)="([^"]+)"/g)].map(([, url]) => url!);
+    expect(html.body).not.toMatch(/<script(?![^>]*src=)|<style|\sstyle=|\son\w+=/);
+    for (const path of ['/docs', '/docs/', '/', ...parts, '/openapi.json', '/problems/not-found', '/v1/creators', '/nowhere']) {
+      const { headers } = await api.call('GET', path, { key: null });
+      const policy = headers.get('content-security-policy') ?? '';
+      expect({ path, policy }).toEqual({ path, policy: expect.stringContaining("default-src 'none'") });
+      expect({ path, policy }).toEqual({ path, policy: expect.stringContaining("frame-ancestors 'none'") });
+      expect(policy).not.toMatch(/unsafe|https?:|\*/);
+      expect([headers.get('x-content-type-options'), headers.get('referrer-policy'), headers.get('x-frame-options')]).toEqual([
+        'nosniff',
+        'no-referrer',
+        'DENY',
+      ]);
+    }
+  });
+
   it('is browsable without anything from the internet', async () => {
     const html = (await api.call<string>('GET', '/docs', { key: null })).body;
     const sources = [...html.matchAll(/(?:src|href)="([^"]+)"/g)].map(([, url]) => url!);

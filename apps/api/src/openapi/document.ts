@@ -1,5 +1,4 @@
 import type { INestApplication } from '@nestjs/common';
-import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
 import { eventSchemas } from './events.js';
 import { HEADERS, PROBLEM_SCHEMA, type ProblemResponse } from './problems.js';
@@ -50,17 +49,4 @@ export function describeApi(app: INestApplication): OpenAPIObject {
     headers: HEADERS,
   } as OpenAPIObject['components'];
   return document;
-}
-
-/** Serves the document at `/openapi.json` and a page to read and try it at `/docs`, from this process alone. */
-export function serveApiDescription(app: NestFastifyApplication): void {
-  let document: OpenAPIObject | undefined;
-  SwaggerModule.setup('docs', app, () => (document ??= describeApi(app)), {
-    jsonDocumentUrl: 'openapi.json',
-    raw: ['json'],
-    customSiteTitle: 'Tributary API',
-    customCss: '.swagger-ui .topbar { display: none }',
-    // The page's default would send the document to a validator on the internet.
-    swaggerOptions: { validatorUrl: null, persistAuthorization: false, defaultModelsExpandDepth: 0, docExpansion: 'list', filter: true },
-  });
 }

@@ -7,6 +7,7 @@ import { byId, count, decimal, duration, h, setText, spark, toast } from './dom.
 import { Feed } from './feed.js';
 import { Gaps, lagTone, renderHealth } from './health.js';
 import { Model } from './model.js';
+import { keyToUse } from './session-key.js';
 import { Webhooks } from './webhooks.js';
 
 const KEY_ITEM = 'tributary-key';
@@ -350,14 +351,29 @@ function route() {
 
 /** The address has changed: to another view, or to another key. */
 function addressChanged() {
-  const other = keyFromAddress();
-  if (other === undefined) return route();
-  sessionStorage.setItem(KEY_ITEM, other);
-  location.reload();
+  const brought = keyFromAddress();
+  if (brought === undefined) return route();
+  const stored = sessionStorage.getItem(KEY_ITEM);
+  void keyToUse(stored, brought, askForOtherKey).then((key) => {
+    if (key === stored) return route();
+    sessionStorage.setItem(KEY_ITEM, key);
+    location.reload();
+  });
+}
+
+function askForOtherKey() {
+  return confirmed({
+    title: 'Use the key of this link?',
+    text: 'The link brings another key than the one this tab is signed in with. Say yes only if the link is your own: whoever made it knows its key, and sees what you do with it.',
+    yes: 'Use the other key',
+    no: 'Stay signed in',
+    danger: false,
+  });
 }
 
 wire();
-const key = keyFromAddress() ?? sessionStorage.getItem(KEY_ITEM);
-if (key) void signIn(key);
-else showForm(sessionStorage.getItem(REASON_ITEM) ?? '');
-sessionStorage.removeItem(REASON_ITEM);
+void keyToUse(sessionStorage.getItem(KEY_ITEM), keyFromAddress(), askForOtherKey).then((key) => {
+  if (key) void signIn(key);
+  else showForm(sessionStorage.getItem(REASON_ITEM) ?? '');
+  sessionStorage.removeItem(REASON_ITEM);
+});

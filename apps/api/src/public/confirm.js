@@ -1,9 +1,10 @@
 /** Asks before something that cannot be taken back. */
 import { byId, setText } from './dom.js';
 
-/** Resolves to true for yes; Esc is no. */
+/** Resolves to true for yes; Esc is no, and so is whatever is asked while another question waits. */
 export function confirmed({ title, text, yes = 'Remove', no = 'Keep', danger = true }) {
   const dialog = byId('confirm');
+  if (dialog.open) return Promise.resolve(false);
   setText(byId('confirm-title'), title);
   setText(byId('confirm-text'), text);
   setText(byId('confirm-yes'), yes);

@@ -1,6 +1,6 @@
 import { type CanActivate, type ExecutionContext, Inject, Injectable, SetMetadata } from '@nestjs/common';
 import { Reflector } from '@nestjs/core';
-import { allows, Config, hashKey, type KeyRecord, type Scope } from '@tributary/runtime';
+import { allows, Config, hashKey, isForeignPage, type KeyRecord, type Scope } from '@tributary/runtime';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { SignError } from '../http/answer.js';
 import { notesOf } from '../http/wide-log.js';
@@ -69,9 +69,10 @@ export class AccessGuard implements CanActivate {
     return true;
   }
 
-  /** In development, this machine needs no key. */
+  /** In development, this machine needs no key; a page that its browser shows is not this machine. */
   private isFree(request: FastifyRequest): boolean {
-    return this.config.mode === 'development' && LOOPBACK.test(request.socket.remoteAddress ?? '');
+    const { mode, signOrigins } = this.config;
+    return mode === 'development' && LOOPBACK.test(request.socket.remoteAddress ?? '') && !isForeignPage(request.headers, signOrigins);
   }
 
   private async admit(

@@ -219,6 +219,19 @@ describe('who may use the signer, and how much', () => {
     });
   });
 
+  it('needs a key for what a page of another origin makes a browser send, in development on this machine too', async () => {
+    await start({ mode: 'development', signOrigins: ['https://my.example'] });
+    const path = connectTo('luna.bakes');
+    const foreign: Record<string, string>[] = [{ origin: 'https://evil.example' }, { origin: 'null' }, { 'sec-fetch-site': 'cross-site' }];
+    for (const headers of foreign) {
+      expect({ headers, status: (await ask(path, headers)).status }).toEqual({ headers, status: 401 });
+      expect((await ask('/v1/providers/simulator/reset', headers, {})).status).toBe(401);
+      expect((await ask(path, { ...headers, ...key('sign') })).status).toBe(200);
+    }
+    const own: Record<string, string>[] = [{}, { origin: signer.url, 'sec-fetch-site': 'same-origin' }, { origin: 'https://my.example' }];
+    for (const headers of own) expect({ headers, status: (await ask(path, headers)).status }).toEqual({ headers, status: 200 });
+  });
+
   it('cuts a client off that does not finish its request in time', async () => {
     await start();
     const socket = connect(Number(new URL(signer.url).port), '127.0.0.1');
@@ -226,7 +239,7 @@ describe('who may use the signer, and how much', () => {
     let closed = false;
     socket.on('data', (data: Buffer) => (answer += data.toString()));
     socket.on('close', () => (closed = true));
-    socket.write('POST /tiktok/sign_url HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{');
+    socket.write('POST /tiktok/sign_url HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{');
     await waitFor(() => closed, { timeoutMs: 14_000, what: 'the slow client to be cut off' });
     expect(answer).toMatch(/^HTTP\/1\.1 408/);
   });

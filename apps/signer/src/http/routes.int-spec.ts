@@ -186,7 +186,7 @@ describe('routes of the signer', () => {
 
   it('serves others while a client does not finish its request', async () => {
     const slow = connect(Number(new URL(signer.url).port), '127.0.0.1');
-    slow.write('POST /tiktok/sign_url HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{');
+    slow.write('POST /tiktok/sign_url HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{');
     expect((await get('/healthz')).status).toBe(200);
     slow.destroy();
   });

@@ -1,3 +1,4 @@
+import { request } from 'node:http';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { ProtoMessageFetchResult } from 'tiktok-live-proto/v3';
 import { waitFor } from '../wait-for.js';
@@ -34,6 +35,46 @@ describe('the control API', () => {
     ['GET', '/sim/rooms/luna.bakes/ledger?after=x', undefined, 'after: expected a whole number'],
   ])('%s %s refuses bad input by the name of its field: %j', async (method, path, body, message) => {
     await expect(control(simulator, method, path, body)).rejects.toThrow(`400 {"message":"${message}`);
+  });
+
+  it('takes no order from a page of another origin, and none by a name that is not its own', async () => {
+    const strict = await new Simulator({ rooms: [{ uniqueId: 'mine' }], allowsHost: (host) => !host?.startsWith('evil') }).start();
+    const { port } = new URL(strict.url);
+    /** fetch would set these headers itself. */
+    const ask = (method: string, path: string, headers: Record<string, string>) =>
+      new Promise<number>((resolve, reject) => {
+        const asked = request({ host: '127.0.0.1', port, method, path, headers }, (answer) =>
+          resolve((answer.resume(), answer.statusCode!)),
+        );
+        asked.on('error', reject).end(method === 'POST' ? '{"uniqueId":"theirs"}' : undefined);
+      });
+    try {
+      const foreign: Record<string, string>[] = [
+        { origin: 'https://evil.example' },
+        { origin: 'null' },
+        { 'sec-fetch-site': 'cross-site' },
+        { 'sec-fetch-site': 'same-site' },
+      ];
+      for (const headers of foreign) {
+        for (const [method, path] of [
+          ['POST', '/sim/rooms'],
+          ['DELETE', '/sim/rooms'],
+          ['GET', '/sim/rooms'],
+        ] as const)
+          expect({ headers, method, status: await ask(method, path, { 'content-type': 'text/plain', ...headers }) }).toEqual({
+            headers,
+            method,
+            status: 403,
+          });
+      }
+      for (const path of ['/sim/rooms', '/@mine/live', '/webcast/im/fetch/'])
+        expect({ path, status: await ask('GET', path, { host: `evil.example:${port}` }) }).toEqual({ path, status: 421 });
+      expect(await ask('GET', '/webcast/im/push/v2/', { host: 'evil.example', connection: 'upgrade', upgrade: 'websocket' })).toBe(421);
+      expect([...strict.rooms()].map(({ uniqueId }) => uniqueId)).toEqual(['mine']);
+      expect(await ask('POST', '/sim/rooms', { origin: strict.url, 'sec-fetch-site': 'same-origin' })).toBe(201);
+    } finally {
+      await strict.stop();
+    }
   });
 
   it('says 404 for rooms, faults, replays and routes that are not there', async () => {

@@ -1,5 +1,6 @@
 /**
- * The control API, `http://HOST:PORT/sim/...`, JSON in and out; bad input is 400 `{message}` that names the field.
+ * The control API, `http://HOST:PORT/sim/...`, JSON in and out; bad input is 400 `{message}` that names the field. Requests that
+ * a page of another origin makes are 403.
  *
  *   POST   /sim/sign {url, userAgent}          what TikTok's page SDK would do: {signedUrl, userAgent, tokens}
  *   GET    /sim/rooms                          all rooms; `connectedAt` is when the newest open WebSocket was opened, or null
@@ -19,6 +20,7 @@
  *   GET    /sim/stats, GET /healthz
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { isForeignPage } from '@tributary/runtime/foreign-page';
 import { batchInput, burstInput, faultInput, InputError, ratesInput, replayInput, roomInput, roomPatch, signInput } from './input.js';
 import { pathOf, queryOf } from './request.js';
 import type { Room } from './room.js';
@@ -35,6 +37,7 @@ interface Reply {
 }
 
 class NotFound extends Error {}
+class Foreign extends Error {}
 
 /** Whether a path belongs to the control API; all others are TikTok's. */
 export function isControl(path: string): boolean {
@@ -47,6 +50,7 @@ export async function handleControl(simulator: World, request: IncomingMessage, 
   const query = queryOf(request);
   let reply: Reply;
   try {
+    if (isForeignPage(request.headers)) throw new Foreign();
     const ledger = /^\/sim\/rooms\/([^/]+)\/ledger$/.exec(path);
     if (ledger && request.method === 'GET') {
       await sendLedger(roomOf(simulator, ledger[1]), query, response);
@@ -56,10 +60,15 @@ export async function handleControl(simulator: World, request: IncomingMessage, 
   } catch (error) {
     if (error instanceof InputError || error instanceof RangeError) reply = { status: 400, body: { message: error.message } };
     else if (error instanceof NotFound) reply = { status: 404, body: { message: error.message } };
+    else if (error instanceof Foreign) reply = { status: 403, body: { message: 'pages of other origins may not control the simulator' } };
     else throw error;
   }
   const body = JSON.stringify(reply.body);
-  response.writeHead(reply.status ?? 200, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) });
+  response.writeHead(reply.status ?? 200, {
+    'content-type': 'application/json',
+    'x-content-type-options': 'nosniff',
+    'content-length': Buffer.byteLength(body),
+  });
   response.end(body);
 }
 

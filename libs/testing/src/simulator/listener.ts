@@ -25,16 +25,20 @@ export function createListener(simulator: World, sockets: Set<Socket>): Server {
     clientTracking: false,
     maxPayload: CLIENT_MESSAGE_BYTES_MAX,
   });
+  const { allowsHost } = simulator.options;
   http.on('request', (request, response) => {
+    // A page on the internet could point a name of its own here, and would then be of the same origin.
+    if (!allowsHost(request.headers.host)) return void response.writeHead(421).end('not a name of this server; see ALLOWED_HOSTS\n');
     const handled = isControl(pathOf(request)) ? handleControl(simulator, request, response) : handleRequest(simulator, request, response);
     handled.catch((error: unknown) => {
       if (response.headersSent) response.destroy();
       else response.writeHead(500, { 'content-type': 'application/json' }).end(JSON.stringify({ message: String(error) }));
     });
   });
-  http.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) =>
-    handleUpgrade(simulator, webSockets, request, socket, head),
-  );
+  http.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) => {
+    if (allowsHost(request.headers.host)) handleUpgrade(simulator, webSockets, request, socket, head);
+    else socket.end('HTTP/1.1 421 Misdirected Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n');
+  });
   http.on('clientError', (_error, socket) => socket.destroy());
   let tls: TlsServer | undefined;
   const server = createServer({ noDelay: true }, (socket) => {

@@ -38,6 +38,8 @@ export interface SimulatorOptions {
   heartbeatTimeoutMs?: number;
   /** Bytes waiting for one viewer before it is cut as too slow. */
   bufferBytesMax?: number;
+  /** Whether a `Host` header names it; every name does when missing. */
+  allowsHost?: (host: string | undefined) => boolean;
 }
 
 /** Counts since the start, as `GET /sim/stats` shows them. */
@@ -71,6 +73,7 @@ const DEFAULTS = {
   bundleTtlMs: 120_000,
   heartbeatTimeoutMs: 90_000,
   bufferBytesMax: 67_108_864,
+  allowsHost: (_host: string | undefined): boolean => true,
 };
 const ROOMS_MAX = 20_000;
 const TICK_MS = 10;

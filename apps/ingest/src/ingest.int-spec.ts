@@ -76,7 +76,7 @@ describe('an ingest process', () => {
     expect(ready.checks).toEqual({ redis: 'ok', leases: 'ok', ...stages });
   });
 
-  it('is on the board with its counters, and in its metrics', async () => {
+  it('is in the registry of workers with its counters, and in its metrics', async () => {
     const workers = new WorkerRegistry({ redis, prefix: config.redisPrefix, leaseTtlMs: config.leaseTtlMs });
     const [worker] = await waitFor(async () => {
       const list = await workers.list();
@@ -90,7 +90,7 @@ describe('an ingest process', () => {
     expect(metrics).toContain('nodejs_eventloop_lag_p99_seconds');
   });
 
-  it('leaves nothing behind when it stops: no place on the board, no lease, no worker in the last status', async () => {
+  it('leaves nothing behind when it stops: no registry entry, no lease, no worker in the last status', async () => {
     const startedAt = performance.now();
     await app.close();
     expect(performance.now() - startedAt).toBeLessThan(8_000);

@@ -16,13 +16,13 @@ import type { Redis } from 'ioredis';
 import { Worker } from './worker.js';
 
 const LOGGER = Symbol('logger');
-const REDIS = Symbol('Redis client for leases, projection and boards');
+const REDIS = Symbol('Redis client for leases, projection, statuses and offers');
 const INBOX_REDIS = Symbol('Redis client for the inbox');
-const WAKE_REDIS = Symbol('Redis client for subscriptions');
+const SUBSCRIBER = Symbol('Redis client for subscriptions');
 
-/** Ties the worker to the life of the process. */
+/** Starts and stops the worker with the process. */
 @Injectable()
-class WorkerLife implements OnApplicationBootstrap, OnApplicationShutdown {
+class WorkerLifecycle implements OnApplicationBootstrap, OnApplicationShutdown {
   private worker: Worker | undefined;
   private readonly stopping = new AbortController();
 
@@ -33,19 +33,19 @@ class WorkerLife implements OnApplicationBootstrap, OnApplicationShutdown {
     @Inject(Readiness) private readonly readiness: Readiness,
     @Inject(REDIS) private readonly redis: Redis,
     @Inject(INBOX_REDIS) private readonly inboxRedis: Redis,
-    @Inject(WAKE_REDIS) private readonly wakeRedis: Redis,
+    @Inject(SUBSCRIBER) private readonly subscriber: Redis,
   ) {}
 
   /**
-   * Waits for Redis, checks that this process fits what is in it, and starts.
+   * Waits for Redis, checks the configuration against what Redis holds, and starts the worker.
    * @throws Error with one sentence when the configuration does not fit.
    */
   async onApplicationBootstrap(): Promise<void> {
-    const { config, logger, metrics, readiness, redis, inboxRedis, wakeRedis } = this;
+    const { config, logger, metrics, readiness, redis, inboxRedis, subscriber } = this;
     const facts = await this.readFacts();
     if (!facts) return;
     if (facts.disagreement) throw new Error(facts.disagreement);
-    this.worker = new Worker({ config, logger, metrics, readiness, redis, inboxRedis, wakeRedis, inboxBytesMax: facts.inboxBytesMax });
+    this.worker = new Worker({ config, logger, metrics, readiness, redis, inboxRedis, subscriber, inboxBytesMax: facts.inboxBytesMax });
     this.worker.start();
   }
 
@@ -54,10 +54,10 @@ class WorkerLife implements OnApplicationBootstrap, OnApplicationShutdown {
     await this.worker?.stop();
     this.redis.disconnect();
     this.inboxRedis.disconnect();
-    this.wakeRedis.disconnect();
+    this.subscriber.disconnect();
   }
 
-  /** What only Redis knows; tried until it answers. Undefined when the process stops before. */
+  /** Reads what only Redis knows; tries until Redis answers. Undefined when the process stops before. */
   private async readFacts(): Promise<{ disagreement: string | undefined; inboxBytesMax: number } | undefined> {
     const { config, logger, redis, stopping } = this;
     for (let tries = 0; await waitForRedis(redis, logger, stopping.signal); tries += 1) {
@@ -87,8 +87,8 @@ export class IngestModule {
         Readiness,
         { provide: REDIS, useFactory: () => createRedis(config.redisUrl, logger, { name: 'ingest' }) },
         { provide: INBOX_REDIS, useFactory: () => createRedis(config.redisUrl, logger, { name: 'ingest-inbox' }) },
-        { provide: WAKE_REDIS, useFactory: () => createRedis(config.redisUrl, logger, { name: 'ingest-wake' }) },
-        WorkerLife,
+        { provide: SUBSCRIBER, useFactory: () => createRedis(config.redisUrl, logger, { name: 'ingest-wake' }) },
+        WorkerLifecycle,
       ],
     };
   }

@@ -5,12 +5,12 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, jest 
 import { type FaultProxy, Simulator, startProxy, startRedis, type SuiteServer, waitFor } from '@tributary/testing';
 import { InboxProducer } from '@tributary/log';
 import { type Config, createRedis } from '@tributary/runtime';
-import { account, House, type TestWorker } from './testing/house.js';
+import { account, TestCluster, type TestWorker } from './testing/test-cluster.js';
 
 jest.setTimeout(90_000);
 
 let server: SuiteServer;
-let house: House;
+let cluster: TestCluster;
 let proxy: FaultProxy;
 let spoolDir: string;
 
@@ -23,7 +23,7 @@ beforeEach(async () => {
 });
 afterEach(async () => {
   proxy.heal();
-  await house.close();
+  await cluster.close();
   await proxy.close();
   rmSync(spoolDir, { recursive: true });
 });
@@ -35,10 +35,11 @@ const HANDLES = ['one', 'two', 'three'];
 
 async function open(settings: Partial<Config>, rate: number): Promise<TestWorker> {
   const simulator = await new Simulator({ rooms: HANDLES.map((uniqueId) => ({ uniqueId, rate })) }).start();
-  house = new House(simulator, server.url, { spoolDir, leaseTtlMs: 60_000, ...settings });
-  await house.monitor(...HANDLES);
-  const worker = house.start('a', proxy.url);
-  for (const handle of HANDLES) await waitFor(async () => (await house.inbox(handle)).length > 20, { timeoutMs: 20_000, what: 'messages' });
+  cluster = new TestCluster(simulator, server.url, { spoolDir, leaseTtlMs: 60_000, ...settings });
+  await cluster.monitor(...HANDLES);
+  const worker = cluster.start('a', proxy.url);
+  for (const handle of HANDLES)
+    await waitFor(async () => (await cluster.inbox(handle)).length > 20, { timeoutMs: 20_000, what: 'messages' });
   return worker;
 }
 
@@ -48,7 +49,7 @@ async function metric({ metrics }: TestWorker, name: string): Promise<number> {
 }
 
 const quiet = () => {
-  for (const room of house.simulator.rooms()) room.rate = 0;
+  for (const room of cluster.simulator.rooms()) room.rate = 0;
 };
 
 describe('a worker with a spool', () => {
@@ -63,12 +64,12 @@ describe('a worker with a spool', () => {
     proxy.heal();
     quiet();
     for (const handle of HANDLES) {
-      await waitFor(async () => (await account(house, handle)).missing.length === 0, { timeoutMs: 30_000, what: 'everything to arrive' });
-      expect(await account(house, handle)).toMatchObject({ missing: [], inGaps: 0, twice: [], orderFaults: 0, gaps: [] });
+      await waitFor(async () => (await account(cluster, handle)).missing.length === 0, { timeoutMs: 30_000, what: 'everything to arrive' });
+      expect(await account(cluster, handle)).toMatchObject({ missing: [], inGaps: 0, twice: [], orderFaults: 0, gaps: [] });
     }
     await waitFor(
       async () => {
-        await house.confirm();
+        await cluster.confirm();
         return readdirSync(spoolDir).length === 0;
       },
       { what: 'nothing to be left on disk' },
@@ -76,36 +77,36 @@ describe('a worker with a spool', () => {
     expect((await worker.readiness.judge()).checks).toMatchObject({ spool: 'ok', memory: 'ok', inbox: 'ok', store: 'ok' });
   });
 
-  it('that is stopped while Redis is away leaves its events to the next one, and the rest is a told gap', async () => {
+  it('that is stopped while Redis is away leaves its events to the next worker, and the rest is a gap', async () => {
     const worker = await open({ leaseTtlMs: 2_000 }, 50);
     proxy.refuse();
     await waitFor(async () => (await metric(worker, 'tributary_ingest_spool_bytes')) > 100_000, { timeoutMs: 30_000 });
     const startedAt = performance.now();
-    await house.stop(worker);
+    await cluster.stop(worker);
     expect(performance.now() - startedAt).toBeLessThan(9_000);
     expect(readdirSync(spoolDir)).toHaveLength(1);
     proxy.heal();
-    const next = house.start('b');
-    await waitFor(async () => [...(await house.status()).values()].every(({ worker: name, state }) => name === 'b' && state === 'live'), {
+    const next = cluster.start('b');
+    await waitFor(async () => [...(await cluster.status()).values()].every(({ worker: name, state }) => name === 'b' && state === 'live'), {
       timeoutMs: 30_000,
       what: 'the next worker to have them',
     });
     expect(next.worker.name).toBe('b');
     quiet();
     for (const handle of HANDLES) {
-      await waitFor(async () => (await account(house, handle)).missing.length === 0, { timeoutMs: 20_000, what: 'the account' });
-      const result = await account(house, handle);
+      await waitFor(async () => (await account(cluster, handle)).missing.length === 0, { timeoutMs: 20_000, what: 'the account' });
+      const result = await account(cluster, handle);
       expect(result).toMatchObject({ missing: [], twice: [], orderFaults: 0 });
       expect(result.gaps.length).toBeGreaterThan(0);
       // What was received before the stop is there, and not in the gap.
-      const runs = new Set((await house.inbox(handle)).map(({ run }) => run.split('-')[0]));
+      const runs = new Set((await cluster.inbox(handle)).map(({ run }) => run.split('-')[0]));
       expect(runs).toEqual(new Set(['a', 'b']));
     }
   });
 
-  it('whose disk and memory fill up leaves sockets unread first, without taking them for silent, and then records what it drops', async () => {
+  it('whose disk and memory fill up pauses sockets first, without calling them silent, and then records what it drops as a gap', async () => {
     const worker = await open({ retainBytesMax: 1_048_576, spoolBytesMax: 500_000, silenceMs: 2_000 }, 100);
-    const connections = house.simulator.stats().connectionsTotal;
+    const connections = cluster.simulator.stats().connectionsTotal;
     proxy.refuse();
     await waitFor(async () => (await metric(worker, 'tributary_ingest_paused')) === 1, { timeoutMs: 30_000, what: 'sockets to be paused' });
     expect((await worker.readiness.judge()).checks).toMatchObject({ memory: 'ok', spool: expect.stringMatching(/^the spool is full/) });
@@ -113,7 +114,7 @@ describe('a worker with a spool', () => {
       timeoutMs: 20_000,
       what: 'the longest pause to end',
     });
-    expect(house.simulator.stats().connectionsTotal).toBe(connections);
+    expect(cluster.simulator.stats().connectionsTotal).toBe(connections);
     await waitFor(async () => /were not taken: memory is full/.test((await worker.readiness.judge()).checks.memory ?? ''), {
       timeoutMs: 20_000,
     });
@@ -123,15 +124,15 @@ describe('a worker with a spool', () => {
     for (const handle of HANDLES) {
       await waitFor(
         async () => {
-          await house.confirm();
-          return (await account(house, handle)).missing.length === 0;
+          await cluster.confirm();
+          return (await account(cluster, handle)).missing.length === 0;
         },
-        { timeoutMs: 30_000, what: 'the gap to be told' },
+        { timeoutMs: 30_000, what: 'the gap' },
       );
-      const result = await account(house, handle);
+      const result = await account(cluster, handle);
       expect(result).toMatchObject({ missing: [], twice: [], orderFaults: 0 });
       expect(result.inGaps).toBeGreaterThan(0);
-      // A stream in which nothing comes any more is replaced in the end, and rightly so.
+      // The stream is quiet from here on, so the silence detector replaces it, and rightly so.
       const lost = result.gaps.filter(({ from }) => from < quietAt - 1_000);
       expect(new Set(lost.map(({ reason }) => reason))).toEqual(new Set(['buffer-full']));
     }
@@ -146,7 +147,7 @@ async function leaveSpool(run: string, creators: readonly string[], fence: strin
   const redis = createRedis(proxy.url, logger, { name: run });
   const producer = new InboxProducer({
     redis,
-    keys: house.keys,
+    keys: cluster.keys,
     run,
     flushMs: 1,
     retainBytesMax: 50_000_000,
@@ -172,13 +173,13 @@ async function leaveSpool(run: string, creators: readonly string[], fence: strin
 }
 
 describe('the spool of a dead run with a damaged segment in its middle', () => {
-  it('is replayed without it: what is missing of each creator is in a gap, whoever holds it, and nothing is there twice', async () => {
-    house = new House(await new Simulator({ rooms: [] }).start(), server.url, { spoolDir, leaseTtlMs: 60_000, partitions: 1 });
-    await house.monitor('one', 'two', 'silent');
+  it('is replayed without it: a gap covers what is missing of each creator, and nothing is appended twice', async () => {
+    cluster = new TestCluster(await new Simulator({ rooms: [] }).start(), server.url, { spoolDir, leaseTtlMs: 60_000, partitions: 1 });
+    await cluster.monitor('one', 'two', 'silent');
     const leaseOf = (fence: string) => `${fence} another ${Date.now() + 60_000}`;
     const fence = '1700000000000000';
-    for (const id of ['cr_one', 'cr_silent']) await house.redis.hset(house.keys.leases(0), id, leaseOf(fence));
-    await house.redis.hset(house.keys.leases(0), 'cr_two', leaseOf('1700000000000001'));
+    for (const id of ['cr_one', 'cr_silent']) await cluster.redis.hset(cluster.keys.leases(0), id, leaseOf(fence));
+    await cluster.redis.hset(cluster.keys.leases(0), 'cr_two', leaseOf('1700000000000001'));
     const start = Date.now() - 1_000_000;
     await leaveSpool('dead', ['cr_one', 'cr_two'], fence, start, 300);
     const segments = readdirSync(join(spoolDir, 'dead'))
@@ -190,17 +191,17 @@ describe('the spool of a dead run with a damaged segment in its middle', () => {
     bytes[bytes.length >> 1]! ^= 0xff;
     writeFileSync(damaged, bytes);
     proxy.heal();
-    house.start('b');
+    cluster.start('b');
 
     const numbersOf = async (handle: string) =>
-      (await house.inbox(handle)).filter(({ type }) => type === 'tiktok.live.chat').map(({ id }) => Number(id.split('-')[2]));
+      (await cluster.inbox(handle)).filter(({ type }) => type === 'tiktok.live.chat').map(({ id }) => Number(id.split('-')[2]));
     const gapsOf = async (handle: string) =>
-      (await house.inbox(handle)).flatMap(({ type, data }) =>
+      (await cluster.inbox(handle)).flatMap(({ type, data }) =>
         type === 'monitor.gap' ? [data as { from: string; to: string; reason: string }] : [],
       );
     await waitFor(
       async () => {
-        await house.confirm();
+        await cluster.confirm();
         return (await numbersOf('one')).at(-1) === 300 && (await gapsOf('silent')).length > 0;
       },
       { timeoutMs: 30_000, what: 'what lies behind the damage, and the gaps' },

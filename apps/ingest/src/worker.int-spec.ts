@@ -1,12 +1,12 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { type FaultProxy, Simulator, startProxy, startRedis, type SuiteServer, waitFor } from '@tributary/testing';
 import type { Config } from '@tributary/runtime';
-import { account, House } from './testing/house.js';
+import { account, TestCluster } from './testing/test-cluster.js';
 
 jest.setTimeout(90_000);
 
 let server: SuiteServer;
-const houses: House[] = [];
+const clusters: TestCluster[] = [];
 const proxies: FaultProxy[] = [];
 
 beforeAll(async () => {
@@ -15,7 +15,7 @@ beforeAll(async () => {
 
 afterEach(async () => {
   for (const proxy of proxies) proxy.heal();
-  await Promise.all(houses.splice(0).map((house) => house.close()));
+  await Promise.all(clusters.splice(0).map((cluster) => cluster.close()));
   await Promise.all(proxies.splice(0).map((proxy) => proxy.close()));
 });
 
@@ -25,12 +25,12 @@ afterAll(async () => {
 
 const names = (count: number): string[] => Array.from({ length: count }, (_, at) => `creator${at}`);
 
-async function openHouse(live: string[], settings: Partial<Config> = {}, rate = 20): Promise<House> {
+async function openCluster(live: string[], settings: Partial<Config> = {}, rate = 20): Promise<TestCluster> {
   const simulator = await new Simulator({ rooms: live.map((uniqueId) => ({ uniqueId, rate })) }).start();
-  const house = new House(simulator, server.url, settings);
-  houses.push(house);
-  await house.monitor(...live);
-  return house;
+  const cluster = new TestCluster(simulator, server.url, settings);
+  clusters.push(cluster);
+  await cluster.monitor(...live);
+  return cluster;
 }
 
 async function proxied(): Promise<FaultProxy> {
@@ -40,34 +40,34 @@ async function proxied(): Promise<FaultProxy> {
 }
 
 /** Waits until every creator is live and has a few messages in the inbox. */
-async function flowing(house: House, timeoutMs = 15_000): Promise<void> {
+async function flowing(cluster: TestCluster, timeoutMs = 15_000): Promise<void> {
   await waitFor(
     async () => {
-      const statuses = await house.status();
-      return house.creators.every(({ uniqueId }) => statuses.get(uniqueId)?.state === 'live');
+      const statuses = await cluster.status();
+      return cluster.creators.every(({ uniqueId }) => statuses.get(uniqueId)?.state === 'live');
     },
     { timeoutMs, what: 'every creator to be live' },
   );
-  for (const { uniqueId } of house.creators) {
-    await waitFor(async () => (await house.inbox(uniqueId)).filter(({ type }) => type.startsWith('tiktok.')).length > 20, {
+  for (const { uniqueId } of cluster.creators) {
+    await waitFor(async () => (await cluster.inbox(uniqueId)).filter(({ type }) => type.startsWith('tiktok.')).length > 20, {
       timeoutMs,
       what: 'messages',
     });
   }
 }
 
-/** Ends every room, waits until that is told, and accounts for everything. */
-async function expectEverythingAccounted(house: House): Promise<{ twice: number; inGaps: number; gaps: string[] }> {
-  for (const room of house.simulator.rooms()) house.simulator.goOffline(room);
+/** Ends every room, waits for monitor.offline, and accounts for every message. */
+async function expectEverythingAccounted(cluster: TestCluster): Promise<{ twice: number; inGaps: number; gaps: string[] }> {
+  for (const room of cluster.simulator.rooms()) cluster.simulator.goOffline(room);
   let twice = 0;
   let inGaps = 0;
   const gaps: string[] = [];
-  for (const { uniqueId } of house.creators) {
-    await waitFor(async () => (await house.inbox(uniqueId)).at(-1)?.type === 'monitor.offline', {
+  for (const { uniqueId } of cluster.creators) {
+    await waitFor(async () => (await cluster.inbox(uniqueId)).at(-1)?.type === 'monitor.offline', {
       timeoutMs: 20_000,
       what: `the end of ${uniqueId}`,
     });
-    const result = await account(house, uniqueId);
+    const result = await account(cluster, uniqueId);
     expect(result).toMatchObject({ missing: [], orderFaults: 0 });
     expect(result.written).toBeGreaterThan(20);
     twice += result.twice.length;
@@ -79,124 +79,124 @@ async function expectEverythingAccounted(house: House): Promise<{ twice: number;
 
 describe('a worker', () => {
   it('receives every message of every room in order, once, over dropped connections and repeated history', async () => {
-    const house = await openHouse(names(8));
-    house.start('a');
-    await flowing(house);
+    const cluster = await openCluster(names(8));
+    cluster.start('a');
+    await flowing(cluster);
     for (let round = 0; round < 3; round += 1) {
-      for (const { uniqueId } of house.creators) {
-        house.simulator.fault({ kind: round % 2 === 0 ? 'drop' : 'duplicate', uniqueId });
+      for (const { uniqueId } of cluster.creators) {
+        cluster.simulator.fault({ kind: round % 2 === 0 ? 'drop' : 'duplicate', uniqueId });
       }
-      const before = await house.status();
+      const before = await cluster.status();
       const reconnects = (map: typeof before) => [...map.values()].reduce((sum, { counters }) => sum + counters.reconnects, 0);
-      if (round % 2 === 0) await waitFor(async () => reconnects(await house.status()) >= reconnects(before) + 8, { timeoutMs: 20_000 });
-      await flowing(house);
+      if (round % 2 === 0) await waitFor(async () => reconnects(await cluster.status()) >= reconnects(before) + 8, { timeoutMs: 20_000 });
+      await flowing(cluster);
     }
-    const { twice, gaps } = await expectEverythingAccounted(house);
+    const { twice, gaps } = await expectEverythingAccounted(cluster);
     expect(twice).toBe(0);
     expect(new Set(gaps)).toEqual(new Set(['disconnect']));
   });
 
-  it('finds creators that go live, rooms that end without a word, and new rooms', async () => {
-    const house = await openHouse(['one', 'two']);
-    house.simulator.goOffline(house.simulator.room('two')!);
-    house.start('a');
+  it('finds creators that go live, rooms that end without an end message, and new rooms', async () => {
+    const cluster = await openCluster(['one', 'two']);
+    cluster.simulator.goOffline(cluster.simulator.room('two')!);
+    cluster.start('a');
     await waitFor(async () => {
-      const statuses = await house.status();
+      const statuses = await cluster.status();
       return statuses.get('one')?.state === 'live' && statuses.get('two')?.state === 'offline';
     });
-    expect(await house.inbox('two')).toEqual([]);
-    const firstRoom = house.simulator.room('one')!.roomId;
-    house.simulator.goLive(house.simulator.room('two')!);
-    house.simulator.goOffline(house.simulator.room('one')!, false);
-    house.simulator.fault({ kind: 'drop', uniqueId: 'one' });
-    await waitFor(async () => (await house.status()).get('two')?.state === 'live');
-    await waitFor(async () => (await house.status()).get('one')?.state === 'offline', { timeoutMs: 20_000 });
-    house.simulator.goLive(house.simulator.room('one')!);
-    await waitFor(async () => (await house.status()).get('one')?.state === 'live', { timeoutMs: 20_000 });
-    const told = (await house.inbox('one')).filter(({ type }) => /live|offline/.test(type.replace('tiktok.live', '')));
-    expect(told.map(({ type, room }) => [type, room])).toEqual([
+    expect(await cluster.inbox('two')).toEqual([]);
+    const firstRoom = cluster.simulator.room('one')!.roomId;
+    cluster.simulator.goLive(cluster.simulator.room('two')!);
+    cluster.simulator.goOffline(cluster.simulator.room('one')!, false);
+    cluster.simulator.fault({ kind: 'drop', uniqueId: 'one' });
+    await waitFor(async () => (await cluster.status()).get('two')?.state === 'live');
+    await waitFor(async () => (await cluster.status()).get('one')?.state === 'offline', { timeoutMs: 20_000 });
+    cluster.simulator.goLive(cluster.simulator.room('one')!);
+    await waitFor(async () => (await cluster.status()).get('one')?.state === 'live', { timeoutMs: 20_000 });
+    const published = (await cluster.inbox('one')).filter(({ type }) => /live|offline/.test(type.replace('tiktok.live', '')));
+    expect(published.map(({ type, room }) => [type, room])).toEqual([
       ['monitor.live', firstRoom],
       ['monitor.offline', firstRoom],
-      ['monitor.live', house.simulator.room('one')!.roomId],
+      ['monitor.live', cluster.simulator.room('one')!.roomId],
     ]);
-    expect(told[1]?.data.confirmedBy).toBe('poll');
+    expect(published[1]?.data.confirmedBy).toBe('poll');
   });
 
-  it('follows the registry: paused creators rest and their gap is told when they go on, removed ones are forgotten', async () => {
-    const house = await openHouse(['one', 'two']);
-    house.start('a');
-    await flowing(house);
-    house.creators = house.creators.filter(({ uniqueId }) => uniqueId === 'one').map((record) => ({ ...record, paused: true }));
-    await house.publish();
-    await waitFor(() => house.simulator.room('one')!.connections.size === 0 && house.simulator.room('two')!.connections.size === 0);
-    await waitFor(async () => (await house.statuses.readMany(['cr_two']))[0] === undefined);
-    const lastOf = async (name: string) => (await house.inbox(name)).slice(-2);
+  it('follows the registry: a pause becomes a gap when monitoring resumes, and data of removed creators is deleted', async () => {
+    const cluster = await openCluster(['one', 'two']);
+    cluster.start('a');
+    await flowing(cluster);
+    cluster.creators = cluster.creators.filter(({ uniqueId }) => uniqueId === 'one').map((record) => ({ ...record, paused: true }));
+    await cluster.publish();
+    await waitFor(() => cluster.simulator.room('one')!.connections.size === 0 && cluster.simulator.room('two')!.connections.size === 0);
+    await waitFor(async () => (await cluster.statuses.readMany(['cr_two']))[0] === undefined);
+    const lastOf = async (name: string) => (await cluster.inbox(name)).slice(-2);
     for (const [name, reason] of [
       ['one', 'paused'],
       ['two', 'removed'],
     ] as const) {
       expect(await lastOf(name)).toMatchObject([
         { type: 'monitor.disconnected', data: { reason } },
-        { type: 'monitor.unwatched', data: { reason, roomId: house.simulator.room(name)!.roomId } },
+        { type: 'monitor.unwatched', data: { reason, roomId: cluster.simulator.room(name)!.roomId } },
       ]);
     }
-    house.creators = house.creators.map((record) => ({ ...record, paused: false }));
-    await house.publish();
-    await waitFor(async () => (await house.status()).get('one')?.state === 'live');
-    const { gaps } = await expectEverythingAccounted(house);
+    cluster.creators = cluster.creators.map((record) => ({ ...record, paused: false }));
+    await cluster.publish();
+    await waitFor(async () => (await cluster.status()).get('one')?.state === 'live');
+    const { gaps } = await expectEverythingAccounted(cluster);
     expect(gaps).toEqual(['paused']);
   });
 
-  it('keeps what it last knew while the projection is gone', async () => {
-    const house = await openHouse(['one']);
-    house.start('a');
-    await flowing(house);
-    await house.redis.del(`${house.config.redisPrefix}:creators`, `${house.config.redisPrefix}:creators:version`);
-    const before = (await house.inbox('one')).length;
-    await waitFor(async () => (await house.inbox('one')).length > before + 50, { timeoutMs: 20_000 });
-    expect(house.simulator.room('one')!.connections.size).toBe(1);
+  it('keeps the last known creators while the projection is missing', async () => {
+    const cluster = await openCluster(['one']);
+    cluster.start('a');
+    await flowing(cluster);
+    await cluster.redis.del(`${cluster.config.redisPrefix}:creators`, `${cluster.config.redisPrefix}:creators:version`);
+    const before = (await cluster.inbox('one')).length;
+    await waitFor(async () => (await cluster.inbox('one')).length > before + 50, { timeoutMs: 20_000 });
+    expect(cluster.simulator.room('one')!.connections.size).toBe(1);
   });
 });
 
 describe('two workers', () => {
-  it('share creators, and one that stops hands its part over: nothing is lost, nothing comes twice, no gap', async () => {
-    const house = await openHouse(names(8));
-    const a = house.start('a');
-    house.start('b');
-    await flowing(house);
-    const heldBy = async (name: string) => [...(await house.holders()).values()].filter(({ worker }) => worker === name).length;
+  it('share creators, and one that stops hands its share over: nothing is lost, nothing comes twice, no gap', async () => {
+    const cluster = await openCluster(names(8));
+    const a = cluster.start('a');
+    cluster.start('b');
+    await flowing(cluster);
+    const heldBy = async (name: string) => [...(await cluster.holders()).values()].filter(({ worker }) => worker === name).length;
     await waitFor(async () => (await heldBy('a')) === 4 && (await heldBy('b')) === 4, { timeoutMs: 30_000, what: 'an even share' });
-    await flowing(house);
+    await flowing(cluster);
     const startedAt = performance.now();
-    await house.stop(a);
+    await cluster.stop(a);
     expect(performance.now() - startedAt).toBeLessThan(8_000);
-    await waitFor(async () => [...(await house.holders()).values()].every(({ worker }) => worker === 'b'), { timeoutMs: 20_000 });
-    await flowing(house);
-    const { twice, inGaps, gaps } = await expectEverythingAccounted(house);
+    await waitFor(async () => [...(await cluster.holders()).values()].every(({ worker }) => worker === 'b'), { timeoutMs: 20_000 });
+    await flowing(cluster);
+    const { twice, inGaps, gaps } = await expectEverythingAccounted(cluster);
     expect({ twice, inGaps, gaps }).toEqual({ twice: 0, inGaps: 0, gaps: [] });
   });
 
-  it('survive that one is cut off from Redis for longer than its leases: the other takes over, the cut-off one adds nothing', async () => {
-    const house = await openHouse(names(6));
+  it('when one is cut off from Redis for longer than its leases: the other takes over, and the first appends nothing more', async () => {
+    const cluster = await openCluster(names(6));
     const proxy = await proxied();
-    const a = house.start('a', proxy.url);
-    await flowing(house);
-    const before = await house.holders();
-    house.start('b');
+    const a = cluster.start('a', proxy.url);
+    await flowing(cluster);
+    const before = await cluster.holders();
+    cluster.start('b');
     proxy.refuse();
-    await waitFor(async () => [...(await house.holders()).values()].every(({ worker }) => worker === 'b'), { timeoutMs: 15_000 });
-    await flowing(house);
-    const after = await house.holders();
+    await waitFor(async () => [...(await cluster.holders()).values()].every(({ worker }) => worker === 'b'), { timeoutMs: 15_000 });
+    await flowing(cluster);
+    const after = await cluster.holders();
     for (const [id, { fence }] of after) expect(BigInt(fence)).toBeGreaterThan(BigInt(before.get(id)!.fence));
     proxy.heal();
-    await waitFor(async () => (await a.readiness.judge()).ready, { timeoutMs: 20_000, what: 'the cut-off worker to be well again' });
-    await waitFor(() => house.creators.every(({ uniqueId }) => house.simulator.room(uniqueId)!.connections.size === 1), {
+    await waitFor(async () => (await a.readiness.judge()).ready, { timeoutMs: 20_000, what: 'the cut-off worker to be ready again' });
+    await waitFor(() => cluster.creators.every(({ uniqueId }) => cluster.simulator.room(uniqueId)!.connections.size === 1), {
       timeoutMs: 20_000,
     });
-    const { gaps } = await expectEverythingAccounted(house);
+    const { gaps } = await expectEverythingAccounted(cluster);
     expect(gaps.filter((reason) => reason === 'takeover').length).toBeGreaterThanOrEqual(6);
-    for (const { uniqueId } of house.creators) {
-      const entries = await house.inbox(uniqueId);
+    for (const { uniqueId } of cluster.creators) {
+      const entries = await cluster.inbox(uniqueId);
       const changes = entries.filter(({ run }, at) => at > 0 && run !== entries[at - 1]!.run);
       expect(changes.length).toBeGreaterThan(0);
       expect(changes.filter(({ type }) => !type.startsWith('monitor.'))).toEqual([]);
@@ -205,67 +205,67 @@ describe('two workers', () => {
 });
 
 describe('Redis', () => {
-  it('killed and back: sockets stay open, nothing is missing, and no creator changes hands', async () => {
-    const house = await openHouse(names(6));
-    house.start('a');
-    house.start('b');
-    await flowing(house);
-    const before = await house.holders();
-    const connections = house.simulator.stats().connectionsTotal;
+  it('killed and restarted: sockets stay open, nothing is missing, and no creator moves', async () => {
+    const cluster = await openCluster(names(6));
+    cluster.start('a');
+    cluster.start('b');
+    await flowing(cluster);
+    const before = await cluster.holders();
+    const connections = cluster.simulator.stats().connectionsTotal;
     await server.kill9();
-    const sent = () => house.creators.reduce((sum, { uniqueId }) => sum + house.simulator.room(uniqueId)!.ledger.head, 0);
+    const sent = () => cluster.creators.reduce((sum, { uniqueId }) => sum + cluster.simulator.room(uniqueId)!.ledger.head, 0);
     const sentBefore = sent();
     await waitFor(() => sent() > sentBefore + 300, { timeoutMs: 20_000 });
     await server.restart();
-    await flowing(house);
-    expect(await house.holders()).toEqual(before);
-    expect(house.simulator.stats().connectionsTotal).toBe(connections);
-    const { twice, inGaps, gaps } = await expectEverythingAccounted(house);
+    await flowing(cluster);
+    expect(await cluster.holders()).toEqual(before);
+    expect(cluster.simulator.stats().connectionsTotal).toBe(connections);
+    const { twice, inGaps, gaps } = await expectEverythingAccounted(cluster);
     expect({ twice, inGaps, gaps }).toEqual({ twice: 0, inGaps: 0, gaps: [] });
   });
 
   it('wiped: leases come back under the same fences, and everything that is not stored is sent again', async () => {
-    const house = await openHouse(names(6));
-    house.start('a');
-    house.start('b');
-    await flowing(house);
-    const before = await house.holders();
-    await house.redis.flushall();
-    await house.publish();
-    await waitFor(async () => (await house.holders()).size === 6);
-    await flowing(house);
-    expect(await house.holders()).toEqual(before);
-    const { inGaps, gaps } = await expectEverythingAccounted(house);
+    const cluster = await openCluster(names(6));
+    cluster.start('a');
+    cluster.start('b');
+    await flowing(cluster);
+    const before = await cluster.holders();
+    await cluster.redis.flushall();
+    await cluster.publish();
+    await waitFor(async () => (await cluster.holders()).size === 6);
+    await flowing(cluster);
+    expect(await cluster.holders()).toEqual(before);
+    const { inGaps, gaps } = await expectEverythingAccounted(cluster);
     expect({ inGaps, gaps }).toEqual({ inGaps: 0, gaps: [] });
   });
 
-  it('away until memory is full: the loss is a gap with its exact count, and readiness says what is wrong', async () => {
+  it('away until memory is full: the loss is a gap with its exact count, and readiness names the problem', async () => {
     const proxy = await proxied();
-    const house = await openHouse(names(3), { retainBytesMax: 1_048_576, leaseTtlMs: 60_000 }, 200);
-    const a = house.start('a', proxy.url);
-    await flowing(house);
+    const cluster = await openCluster(names(3), { retainBytesMax: 1_048_576, leaseTtlMs: 60_000 }, 200);
+    const a = cluster.start('a', proxy.url);
+    await flowing(cluster);
     proxy.refuse();
     await waitFor(async () => /not appended \(\d+ events\) for \d+ s/.test((await a.readiness.judge()).checks.inbox ?? ''), {
       timeoutMs: 30_000,
-      what: 'readiness to say it',
+      what: 'readiness to name it',
     });
     const memory = /tributary_ingest_memory_bytes\{[^}]*\} (\d+)/.exec(await a.metrics.metrics())?.[1];
     expect(Number(memory)).toBeGreaterThan(900_000);
     expect(Number(memory)).toBeLessThanOrEqual(1_048_576);
     proxy.heal();
     // Memory is free again once what it holds is stored.
-    for (const room of house.simulator.rooms()) room.rate = 0;
+    for (const room of cluster.simulator.rooms()) room.rate = 0;
     await waitFor(async () => (await a.readiness.judge()).checks.inbox === 'ok', { timeoutMs: 20_000 });
-    await house.confirm();
-    for (const { uniqueId } of house.creators) {
-      await waitFor(async () => (await account(house, uniqueId)).missing.length === 0, { timeoutMs: 20_000, what: 'the gap to be told' });
-      const result = await account(house, uniqueId);
+    await cluster.confirm();
+    for (const { uniqueId } of cluster.creators) {
+      await waitFor(async () => (await account(cluster, uniqueId)).missing.length === 0, { timeoutMs: 20_000, what: 'the gap' });
+      const result = await account(cluster, uniqueId);
       expect(result.inGaps).toBeGreaterThan(100);
       expect(result.gaps.every(({ reason }) => reason === 'buffer-full')).toBe(true);
-      const told = (await house.inbox(uniqueId))
+      const missed = (await cluster.inbox(uniqueId))
         .filter(({ type }) => type === 'monitor.gap')
         .map(({ data }) => Number(data.missedEstimate));
-      expect(told.reduce((sum, count) => sum + count, 0)).toBeGreaterThanOrEqual(result.inGaps);
+      expect(missed.reduce((sum, count) => sum + count, 0)).toBeGreaterThanOrEqual(result.inGaps);
     }
   });
 });

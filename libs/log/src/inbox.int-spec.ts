@@ -166,7 +166,7 @@ describe('appending to the inbox', () => {
     producer.append(draft(2), FENCE);
     await drained(producer);
     const partition = keys.partitionOf(CREATOR);
-    expect(await redis.hget(keys.carry(partition), CREATOR)).toBe('{"streak":1}');
+    expect(await redis.hget(keys.handoverState(partition), CREATOR)).toBe('{"streak":1}');
     expect(Number(await redis.hget(keys.last(partition), CREATOR))).toBeGreaterThan(0);
   });
 });
@@ -198,11 +198,11 @@ describe('what Redis acknowledged and lost', () => {
     await hold(CREATOR, '2000');
     await hold(refusedOne);
     const partition = keys.partitionOf(CREATOR);
-    await redis.hset(keys.carry(partition), CREATOR, '{"new":true}');
+    await redis.hset(keys.handoverState(partition), CREATOR, '{"new":true}');
     await waitFor(async () => (await ids()).length === 2);
     expect(await ids()).toEqual([draft(1).id, draft(2).id]);
     expect(refused).toHaveLength(1);
-    expect(await redis.hget(keys.carry(partition), CREATOR)).toBe('{"new":true}');
+    expect(await redis.hget(keys.handoverState(partition), CREATOR)).toBe('{"new":true}');
   });
 
   it('is sent again from the oldest that is not stored after a restart that lost the newest appends', async () => {

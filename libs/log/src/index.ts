@@ -5,7 +5,7 @@ export { disagreementOnPartitions, inboxBytes } from './limits.js';
 export { InboxProducer, type InboxProducerOptions, type ProducerStats } from './producer/inbox-producer.js';
 export type { RefusedEvent } from './producer/partition-queue.js';
 export type { LogLogger } from './producer/run-appender.js';
-export type { LostStretch } from './spool/replay-losses.js';
+export type { LostPeriod } from './spool/replay-losses.js';
 export type { SpoolSettings, SpoolStats } from './spool/spool.js';
 export type { SegmentFile } from './spool/partition-log.js';
 export {

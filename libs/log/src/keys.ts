@@ -38,7 +38,7 @@ export class LogKeys {
   /** Hash: producer run -> number of its last event at one moment; under '' the id of the newest entry then. */
   checkpoint = (partition: number): string => this.of(partition, 'checkpoint');
   /** Hash: creator id -> what its next holder must know (open gift streaks, totals), written with the event that changes it. */
-  carry = (partition: number): string => this.of(partition, 'carry');
+  handoverState = (partition: number): string => this.of(partition, 'carry');
   /** Hash: creator id -> ms of the last appended event's arrival: where a takeover's gap begins. */
   last = (partition: number): string => this.of(partition, 'last');
 

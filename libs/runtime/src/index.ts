@@ -30,3 +30,4 @@ export { reasonOf } from './reason.js';
 export { createRedis, waitForRedis } from './redis.js';
 export { SecretBox } from './secret-box.js';
 export { type Release, Semaphore } from './semaphore.js';
+export { WakeSignal } from './wake-signal.js';

@@ -302,7 +302,7 @@ describe('creators', () => {
     await api.redis.del(...(await api.redis.keys(`${api.config.redisPrefix}:*`)));
     await waitFor(async () => (await creators.version()) !== null, { timeoutMs: 5_000 });
     expect(await seen()).toEqual(new Map([[ids.get('seen.live'), { roomId: '79', at: at - 1_000 }]]));
-    await creators.forgetSeen([ids.get('seen.live')!]);
+    await creators.removeSeen([ids.get('seen.live')!]);
     expect((await seen()).size).toBe(0);
 
     // A wipe while the creators are read for a copy that there was no reason to take for a first one.

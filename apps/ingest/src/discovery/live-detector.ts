@@ -1,46 +1,54 @@
-import type { CreatorRecord, CreatorSecrets, CreatorStatus } from '@tributary/creators';
+import type { CreatorStatus } from '@tributary/creators';
 import { backoffMs } from '@tributary/runtime/backoff';
-import type { ResolveResult } from '@tributary/webcast';
-import type { CreatorVoice } from '../session/creator-publisher.js';
+import { BLOCK_BACKOFF, RETRY_BACKOFF } from '../pacing/backoff-bounds.js';
+import type { Clock } from '../pacing/clock.js';
+import type { CreatorContext } from '../session/creator-context.js';
 import { LiveHours } from './live-hours.js';
-import type { LiveRoom } from '../session/room-session.js';
-import type { SessionServices } from '../session/session-services.js';
-import type { StatusKeeper } from '../status/status-tracker.js';
+import type { LivenessPoller, PollResult } from './liveness-poller.js';
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
-/** A creator that was live within this time is likely to come back. */
+/** A creator that was live within this time is likely to be live again soon. */
 const RECENT_MS = 2 * HOUR_MS;
-/** TikTok lets a broadcast that broke off go on in its old room for minutes only. */
-const COMES_BACK_MS = 1_800_000;
-/** How many times the usual wait passes between polls, by how long nothing was heard of a creator. */
+/** TikTok lets a broadcast that broke off continue in its old room for minutes only. */
+const RESUMES_WITHIN_MS = 1_800_000;
+/** How many times the usual interval lies between two polls, by how long the creator was not live. */
 const LONG_OFFLINE: readonly { forMs: number; factor: number }[] = [
   { forMs: 28 * DAY_MS, factor: 8 },
   { forMs: 7 * DAY_MS, factor: 4 },
   { forMs: DAY_MS, factor: 2 },
 ];
 const EXPECTED_FACTOR = 0.5;
-/** A name that nobody has is asked for this much less often than one that is offline. */
-const NOT_FOUND_PATIENCE = 5;
-/** Polls that failed in a row before the creator is shown as in error. */
+/** A handle that nobody has is polled this much less often than an offline creator. */
+const NOT_FOUND_FACTOR = 5;
+/** Failed polls in a row before the creator's state is shown as an error. */
 const FAILURES_SHOWN = 3;
-/** Between two notes of a running broadcast. */
-const NOTE_MS = 600_000;
-/** Between two looks at secrets that do not open: only a change of configuration helps. */
-const SECRETS_MS = 60_000;
+/** Between two writes of the live hours of a running broadcast. */
+const HOURS_WRITE_MS = 600_000;
+/** Between two tries to open secrets: only a change of configuration helps. */
+const SECRETS_RETRY_MS = 60_000;
 
-export interface LiveWatchOptions {
-  services: SessionServices;
-  /** The record as it is now. */
-  record: () => CreatorRecord;
-  voice: CreatorVoice;
-  status: StatusKeeper;
+/** A room as a poll found it. */
+export interface LiveRoom {
+  roomId: string;
+  userId?: string;
+  title?: string;
+}
+
+type NotLive = Exclude<PollResult, { kind: 'live' }>;
+
+export interface LiveDetectorOptions {
+  creator: CreatorContext;
+  poller: LivenessPoller;
+  clock: Clock;
+  /** Between two polls of an offline creator, in ms, on average. See {@connection pollFactor}. */
+  pollMs: number;
 }
 
 /**
- * How often a creator is polled, as a multiple of the configured interval: half of it where it is expected (it was live
- * within two hours, or is about this time of the week), up to 8 times it after four weeks of nothing.
- * @param changedAt when somebody last added or changed it, ms since 1970
+ * How often a creator is polled, as a multiple of the configured interval: half of it where the creator is expected (live
+ * within two hours, or usually live at this hour of the week), up to 8 times after four weeks offline.
+ * @param changedAt when somebody last added or changed the creator, ms since 1970
  */
 export function pollFactor(hours: LiveHours, changedAt: number, now: number): number {
   const { lastLiveAt = 0 } = hours;
@@ -50,163 +58,159 @@ export function pollFactor(hours: LiveHours, changedAt: number, now: number): nu
 }
 
 /**
- * Waits until an offline creator is live. A new broadcast has a new room id that only its page or the room API tells, so
- * these are polled at an adaptive pace. Whether a KNOWN room is on air is asked in batches of 50, between two polls,
- * where it may come back: it is prepared or paused, or ended minutes ago. At times TikTok calls every room alive, so that
- * answer only hastens the next poll, which decides.
+ * Waits until an offline creator is live. Only the live page or the room API name the room of a new broadcast, so the
+ * creator is polled at an adaptive interval. A KNOWN room that may continue (prepared, paused, or ended minutes ago) is also
+ * checked between two polls, in batches of 50. At times TikTok calls every room alive, so that check only advances the poll.
  */
-export class LiveWatch {
+export class LiveDetector {
   private readonly hours: LiveHours;
   private readonly startedAt: number;
-  private notedAt = 0;
-  /** Polls that brought no answer, in a row; refusals counted apart, as they are waited out longer. */
+  private hoursWrittenAt = 0;
+  /** Polls without an answer, in a row. Refusals count apart, because their waits are longer. */
   private failures = 0;
   private refusals = 0;
-  private told: string | undefined;
-  /** The room for which a batched check has hastened the poll that is due. */
-  private hastened: string | undefined;
-  /** The room that a batched check called alive and a poll did not: the batch is not asked for it again. */
+  /** Reason of the problem that was last published as an event. */
+  private publishedReason: string | undefined;
+  /** The room for which a batched check has advanced the next poll. */
+  private advancedFor: string | undefined;
+  /** The room that a batched check called alive and a poll did not: it is not checked again. */
   private contradicted: string | undefined;
-  private napping: AbortController | undefined;
+  private sleeping: AbortController | undefined;
   /** The record changed since the last poll began. */
   private isWoken = false;
 
-  constructor(private readonly options: LiveWatchOptions) {
-    this.hours = LiveHours.decode(options.voice.carried.hours);
-    this.startedAt = options.services.clock.now();
+  constructor(private readonly options: LiveDetectorOptions) {
+    this.hours = LiveHours.decode(options.creator.publisher.state.hours);
+    this.startedAt = options.clock.now();
   }
 
-  /** The creator is live now. Call it about once a second: what is learnt of its hours is written now and then. */
-  liveAt(now: number): void {
-    if (now - this.notedAt < NOTE_MS) return;
-    this.notedAt = now;
+  /** The creator is live now. Call it about once a second; the hours are written every ten minutes. */
+  markLive(now: number): void {
+    if (now - this.hoursWrittenAt < HOURS_WRITE_MS) return;
+    this.hoursWrittenAt = now;
     this.hours.mark(now);
-    this.options.voice.note({ hours: this.hours.encode() });
+    this.options.creator.publisher.updateState({ hours: this.hours.encode() });
   }
 
-  /** The record has changed: it is polled now, by its new handle and options. */
+  /** The record has changed: polls now, with the new handle and options. */
   wake(): void {
     this.isWoken = true;
-    this.napping?.abort();
+    this.sleeping?.abort();
   }
 
   /** A room has ended: waits as long as between two polls. False when `signal` aborts. */
-  afterRoom(signal: AbortSignal): Promise<boolean> {
-    this.hours.mark(this.options.services.clock.now());
-    this.notedAt = 0;
-    return this.nap(this.pollDelayMs(), signal);
+  waitAfterRoom(signal: AbortSignal): Promise<boolean> {
+    this.hours.mark(this.options.clock.now());
+    this.hoursWrittenAt = 0;
+    return this.sleep(this.pollDelayMs(), signal);
   }
 
-  /** Polls until it is live; undefined when `signal` aborts. */
+  /** Polls until the creator is live; undefined when `signal` aborts. */
   async untilLive(signal: AbortSignal): Promise<LiveRoom | undefined> {
+    const { creator, poller, clock } = this.options;
     while (!signal.aborted) {
-      const { services, record } = this.options;
       this.isWoken = false;
-      const opened = services.secrets(record());
-      if (!opened.ok) {
-        this.trouble('error', 'secrets-unreadable', opened.message, SECRETS_MS);
-        if (!(await this.nap(SECRETS_MS, signal))) return undefined;
-        continue;
-      }
-      const found = await services.polls.poll(record().uniqueId, false, signal, opened.secrets.proxy);
+      const found = await poller.poll(creator.record(), false, signal);
       if (!found) return undefined;
       if (found.kind !== 'live') {
-        await this.rest(found, opened.secrets, signal);
+        await this.waitForNextPoll(found, signal);
         continue;
       }
-      this.calm();
-      this.hastened = undefined;
+      this.clearProblem();
+      this.advancedFor = undefined;
       this.contradicted = undefined;
-      // The first event of its room carries the hour on.
-      this.notedAt = 0;
-      this.liveAt(services.clock.now());
+      // The first event of the room then carries the hours.
+      this.hoursWrittenAt = 0;
+      this.markLive(clock.now());
       return { roomId: found.roomId, userId: found.userId, title: found.title };
     }
     return undefined;
   }
 
-  /** Waits for the next poll: half as long where a batched check says meanwhile that its room is back. */
-  private async rest(found: Exclude<ResolveResult, { kind: 'live' }>, { proxy }: CreatorSecrets, signal: AbortSignal): Promise<void> {
-    const waitMs = this.notLive(found);
-    const { services } = this.options;
-    const now = services.clock.now();
-    const mayComeBack = found.kind === 'offline' && (found.isOpen || now - (this.hours.lastLiveAt ?? 0) < COMES_BACK_MS);
-    const roomId = mayComeBack ? found.roomId : undefined;
-    if (found.kind === 'offline' && found.roomId === this.hastened) this.contradicted = this.hastened;
-    this.hastened = undefined;
+  /** Waits for the next poll: half as long where a batched check finds the room alive meanwhile. */
+  private async waitForNextPoll(found: NotLive, signal: AbortSignal): Promise<void> {
+    const waitMs = this.showNotLive(found);
+    const { creator, poller, clock } = this.options;
+    const mayResume = found.kind === 'offline' && (found.isOpen || clock.now() - (this.hours.lastLiveAt ?? 0) < RESUMES_WITHIN_MS);
+    const roomId = mayResume ? found.roomId : undefined;
+    if (found.kind === 'offline' && found.roomId === this.advancedFor) this.contradicted = this.advancedFor;
+    this.advancedFor = undefined;
     if (roomId === undefined || roomId === this.contradicted) {
-      await this.nap(waitMs, signal);
+      await this.sleep(waitMs, signal);
       return;
     }
-    if (!(await this.nap(waitMs / 2, signal)) || this.isWoken) return;
-    if (await services.polls.isAlive(roomId, false, signal, proxy)) this.hastened = roomId;
-    else await this.nap(waitMs / 2, signal);
+    if (!(await this.sleep(waitMs / 2, signal)) || this.isWoken) return;
+    if (await poller.isAlive(creator.record(), roomId, false, signal)) this.advancedFor = roomId;
+    else await this.sleep(waitMs / 2, signal);
   }
 
-  /** Shows why there is nothing to connect to; returns how long to wait before the next poll, in ms. */
-  private notLive(found: Exclude<ResolveResult, { kind: 'live' }>): number {
-    const { services, status, record } = this.options;
+  /** Shows why there is no room; returns how long to wait before the next poll, in ms. */
+  private showNotLive(found: NotLive): number {
+    const { status, record } = this.options.creator;
     switch (found.kind) {
       case 'offline':
-        this.calm();
-        status.user(found.userId);
-        status.enter('offline');
+        this.clearProblem();
+        status.setUser(found.userId);
+        status.setState('offline');
         return this.pollDelayMs();
+      case 'secrets-unreadable':
+        this.showProblem('error', 'secrets-unreadable', found.message, SECRETS_RETRY_MS);
+        return SECRETS_RETRY_MS;
       case 'not-found': {
-        const waitMs = this.pollDelayMs() * NOT_FOUND_PATIENCE;
-        this.trouble('error', 'not-found', `TikTok knows no creator @${record().uniqueId}`, waitMs);
+        const waitMs = this.pollDelayMs() * NOT_FOUND_FACTOR;
+        this.showProblem('error', 'not-found', `TikTok knows no creator @${record().uniqueId}`, waitMs);
         return waitMs;
       }
       case 'blocked': {
-        const waitMs = (found.retryAfterMs ?? backoffMs(this.refusals, services.timing.block)) + this.pollDelayMs() * Math.random();
+        const waitMs = (found.retryAfterMs ?? backoffMs(this.refusals, BLOCK_BACKOFF)) + this.pollDelayMs() * Math.random();
         this.refusals += 1;
-        this.trouble('blocked', `poll-${found.status}`, found.errors.at(-1) ?? `status ${found.status}`, waitMs);
+        this.showProblem('blocked', `poll-${found.status}`, found.errors.at(-1) ?? `status ${found.status}`, waitMs);
         return waitMs;
       }
       case 'failed': {
         this.failures += 1;
-        const waitMs = Math.max(this.pollDelayMs(), backoffMs(this.failures, services.timing.reconnect));
+        const waitMs = Math.max(this.pollDelayMs(), backoffMs(this.failures, RETRY_BACKOFF));
         const shown = this.failures >= FAILURES_SHOWN ? 'error' : status.state;
-        this.trouble(shown, 'poll-failed', found.errors.join('; '), waitMs);
+        this.showProblem(shown, 'poll-failed', found.errors.join('; '), waitMs);
         return waitMs;
       }
     }
   }
 
-  private calm(): void {
+  private clearProblem(): void {
     this.failures = 0;
     this.refusals = 0;
-    this.told = undefined;
+    this.publishedReason = undefined;
   }
 
-  /** Shows a trouble at once, and tells it as an event when the creator enters it. */
-  private trouble(state: CreatorStatus['state'], reason: string, message: string, waitMs: number): void {
-    const { services, status, voice, record } = this.options;
-    const retryAt = Math.round(services.clock.now() + waitMs);
-    status.enter(state, { reason, message, retryAt });
-    if ((state !== 'error' && state !== 'blocked') || this.told === reason) return;
-    this.told = reason;
+  /** Shows a problem in the status at once, and publishes it as an event when it is a new one. */
+  private showProblem(state: CreatorStatus['state'], reason: string, message: string, waitMs: number): void {
+    const { status, publisher, record } = this.options.creator;
+    const retryAt = Math.round(this.options.clock.now() + waitMs);
+    status.setState(state, { reason, message, retryAt });
+    if ((state !== 'error' && state !== 'blocked') || this.publishedReason === reason) return;
+    this.publishedReason = reason;
     const where = { handle: record().uniqueId, roomId: '' };
-    voice.monitor('monitor.error', where, { reason, message, retryAt: new Date(retryAt).toISOString() });
+    publisher.publishMonitor('monitor.error', where, { reason, message, retryAt: new Date(retryAt).toISOString() });
   }
 
-  /** Sleeps, at most until somebody changes the record. False when `signal` aborts. */
-  private async nap(ms: number, signal: AbortSignal): Promise<boolean> {
+  /** Sleeps until `ms` have passed or the record changes. False when `signal` aborts. */
+  private async sleep(ms: number, signal: AbortSignal): Promise<boolean> {
     if (this.isWoken) return !signal.aborted;
-    const napping = new AbortController();
-    const end = () => napping.abort();
-    this.napping = napping;
+    const sleeping = new AbortController();
+    const end = () => sleeping.abort();
+    this.sleeping = sleeping;
     signal.addEventListener('abort', end, { once: true });
-    await this.options.services.clock.sleep(signal.aborted ? 0 : ms, napping.signal);
+    await this.options.clock.sleep(signal.aborted ? 0 : ms, sleeping.signal);
     signal.removeEventListener('abort', end);
-    this.napping = undefined;
+    this.sleeping = undefined;
     return !signal.aborted;
   }
 
   /** The poll interval with jitter, so that creators added together are not polled together for ever. */
   private pollDelayMs(): number {
-    const { services, record } = this.options;
-    const factor = pollFactor(this.hours, record().changedAt ?? this.startedAt, services.clock.now());
-    return Math.round(services.timing.pollMs * factor * (0.75 + 0.5 * Math.random()));
+    const { creator, clock, pollMs } = this.options;
+    const factor = pollFactor(this.hours, creator.record().changedAt ?? this.startedAt, clock.now());
+    return Math.round(pollMs * factor * (0.75 + 0.5 * Math.random()));
   }
 }

@@ -1,20 +1,20 @@
 const HOUR_MS = 3_600_000;
 const HOURS = 168;
-/** A score ages by one each week: an hour is usual when the creator was live in it within three weeks. */
+/** A score falls by one each week: an hour is usual when the creator was live in it within three weeks. */
 const SCORE_MAX = 3;
 /** Two bits for each hour. */
 const BYTES = HOURS / 4;
 
 /**
- * When a creator was live, by hour of the week (UTC): it is asked for more often in its usual hours. It travels with the
- * creator as some 70 characters, so that a restart or another worker does not begin anew.
+ * When a creator was live, by hour of the week (UTC): polls are more frequent in its usual hours. The handover state
+ * holds it in some 70 characters, so that it survives a restart and a move to another worker.
  */
 export class LiveHours {
   private readonly scores = new Uint8Array(HOURS);
   private week = 0;
   private last: number | undefined;
 
-  /** Reads what {@link encode} wrote; an unreadable text is an empty history. */
+  /** Reads what {@connection encode} wrote; an unreadable text is an empty history. */
   static decode(text: string | undefined): LiveHours {
     const hours = new LiveHours();
     const [, last, week, scores] = /^([0-9a-z]{1,9})\.([0-9a-z]{1,5})\.([\w-]{56})$/.exec(text ?? '') ?? [];
@@ -26,25 +26,25 @@ export class LiveHours {
     return hours;
   }
 
-  /** When it was last known to be live, ms since 1970. */
+  /** ms since 1970 when the creator was last live. */
   get lastLiveAt(): number | undefined {
     return this.last;
   }
 
-  /** It is live at this moment (ms since 1970). */
+  /** The creator is live at this moment (ms since 1970). */
   mark(at: number): void {
     this.age(at);
     this.last = Math.max(this.last ?? 0, at);
     this.scores[hourOf(at)] = SCORE_MAX;
   }
 
-  /** Whether it was live around this hour in one of the last weeks. An hour to either side: streams do not begin on the minute, and clocks are put forward. */
+  /** Whether the creator was live around this hour in one of the last weeks. One hour of tolerance: streams start late, and clocks change in spring. */
   isUsual(at: number): boolean {
     this.age(at);
     return [-1, 0, 1].some((by) => (this.scores[hourOf(at + by * HOUR_MS)] ?? 0) > 0);
   }
 
-  /** undefined for one that was never live. */
+  /** Undefined for a creator that was never live. */
   encode(): string | undefined {
     if (this.last === undefined) return undefined;
     const bytes = Buffer.alloc(BYTES);

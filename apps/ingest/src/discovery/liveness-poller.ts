@@ -1,88 +1,100 @@
-import { type RequestIdentity, type CheckAliveResult, readProxy, type ResolveResult, type RoomInfoResult } from '@tributary/webcast';
+import type { CreatorRecord, OpenedSecrets } from '@tributary/creators';
+import { type CheckAliveResult, readProxy, type RequestIdentity, type ResolveResult, type RoomInfoResult } from '@tributary/webcast';
 import type { Dispatcher } from 'undici';
 import type { Clock } from '../pacing/clock.js';
-import { Egress } from './poll-address.js';
+import { PollAddress } from './poll-address.js';
 
-/** A proxy that nobody polls through for this long is closed. */
+/** A proxy that no creator uses for this long is closed. */
 const IDLE_MS = 600_000;
-/** Proxies known at a time before unused ones are looked for. */
-const EGRESSES_TIDY = 64;
-const OWN = '';
+/** From this many known addresses on, idle ones are looked for. */
+const CLEANUP_ADDRESSES_MIN = 64;
+/** Key of this machine's own address: no proxy. */
+const OWN_ADDRESS = '';
 const CROWDED_S = 2;
 
-/** What finds rooms. */
+/** What finds rooms: the RoomResolver of libs/webcast, or a test's. */
 export interface Resolver {
   resolve(uniqueId: string, signal: AbortSignal, identity?: RequestIdentity): Promise<ResolveResult>;
   checkAlive(roomIds: readonly string[], signal: AbortSignal, identity?: RequestIdentity): Promise<CheckAliveResult>;
   roomInfo(roomId: string, signal: AbortSignal, identity?: RequestIdentity): Promise<RoomInfoResult>;
 }
 
-export interface PollDeskOptions {
+/** Whom a poll is for: its secrets choose the address. */
+export type PolledCreator = Pick<CreatorRecord, 'id' | 'uniqueId' | 'options'>;
+
+/** `secrets-unreadable`: nothing was sent, because without its proxy the creator would be polled from another address. */
+export type PollResult = ResolveResult | { kind: 'secrets-unreadable'; message: string };
+
+export interface LivenessPollerOptions {
   resolver: Resolver;
   /** Requests in any second through one address. */
   perSecondMax: number;
   clock: Clock;
+  /** Session cookie and proxy of a creator, in clear. */
+  secrets(creator: PolledCreator): OpenedSecrets;
   /** How requests go through a proxy. */
   dispatcher?(proxy: string): Dispatcher;
 }
 
 /**
- * Everything a worker asks TikTok about liveness goes through here: paced for each address it is asked from, as TikTok
- * blocks one that asks too often. `proxy` chooses the address; without one it is this machine's.
+ * Sends all of a worker's questions about who is live, at a bounded rate for each address that TikTok sees: TikTok blocks
+ * an address that asks too often. A creator with a proxy is polled through it, all others from this machine's address.
  */
-export class PollDesk {
-  private readonly egresses = new Map<string, Egress>();
+export class LivenessPoller {
+  private readonly byProxy = new Map<string, PollAddress>();
   private readonly dispatchers = new Map<string, Dispatcher>();
 
-  constructor(private readonly options: PollDeskOptions) {}
+  constructor(private readonly options: LivenessPollerOptions) {}
 
-  /** Polls that wait for their turn. */
+  /** Requests that wait in a queue. */
   get waiting(): number {
-    return [...this.egresses.values()].reduce((sum, { queue }) => sum + queue.waiting, 0);
+    return [...this.byProxy.values()].reduce((sum, { queue }) => sum + queue.waiting, 0);
   }
 
-  /** Whether a poll through this address would wait for {@link CROWDED_S} seconds or more. */
-  isCrowded(proxy?: string): boolean {
-    return this.egress(proxy).queue.waiting >= CROWDED_S * this.options.perSecondMax;
-  }
-
-  /** Addresses in use, and those of them that rest. */
-  get addresses(): { used: number; resting: number } {
+  /** Addresses in use, and those of them that are in cooldown. */
+  get addresses(): { used: number; inCooldown: number } {
     const now = this.options.clock.now();
-    return { used: this.egresses.size, resting: [...this.egresses.values()].filter(({ restsUntil }) => restsUntil > now).length };
+    return { used: this.byProxy.size, inCooldown: [...this.byProxy.values()].filter(({ cooldownUntil }) => cooldownUntil > now).length };
   }
 
-  /** ms since 1970 until when this machine's own address rests; in the past when it does not. */
-  get restsUntil(): number {
-    return this.egresses.get(OWN)?.restsUntil ?? 0;
+  /** ms since 1970 when the cooldown of this machine's own address ends; in the past when there is none. */
+  get cooldownUntil(): number {
+    return this.byProxy.get(OWN_ADDRESS)?.cooldownUntil ?? 0;
   }
 
-  /** Waits for its turn and asks; undefined when `signal` aborts. Answers `blocked` without asking while the address rests. */
-  async poll(uniqueId: string, urgent: boolean, signal: AbortSignal, proxy?: string): Promise<ResolveResult | undefined> {
-    const egress = this.egress(proxy);
-    const outcome = await egress.ask(
-      uniqueId,
-      urgent,
-      signal,
-      (identity) => this.options.resolver.resolve(uniqueId, signal, identity),
-      blockIn,
-    );
+  /** Whether a poll of this creator would wait for {@connection CROWDED_S} seconds or more. */
+  isCrowded(creator: PolledCreator): boolean {
+    const opened = this.options.secrets(creator);
+    return opened.ok && this.address(opened.secrets.proxy).queue.waiting >= CROWDED_S * this.options.perSecondMax;
+  }
+
+  /** Waits in the queue and polls; undefined when `signal` aborts. `blocked` without a request while the address is in cooldown. */
+  async poll(creator: PolledCreator, urgent: boolean, signal: AbortSignal): Promise<PollResult | undefined> {
+    const opened = this.options.secrets(creator);
+    if (!opened.ok) return { kind: 'secrets-unreadable', message: opened.message };
+    const { uniqueId } = creator;
+    const address = this.address(opened.secrets.proxy);
+    const request = (identity: RequestIdentity) => this.options.resolver.resolve(uniqueId, signal, identity);
+    const outcome = await address.send(uniqueId, urgent, signal, request, blockIn);
     if (!outcome || outcome.kind === 'answer') return outcome?.answer;
     const { status, retryAfterMs } = outcome;
-    return { kind: 'blocked', status, retryAfterMs, errors: [`TikTok blocks ${egress.name} (${status}); nothing is asked from there`] };
+    return { kind: 'blocked', status, retryAfterMs, errors: [`TikTok blocks ${address.name} (${status}); no request is sent from there`] };
   }
 
   /**
-   * Whether a room is on air, in one request with up to 49 others. It says nothing of another room of the same creator;
-   * undefined when TikTok does not say, the address rests, or `signal` aborts.
+   * Whether a room is on air, in one request with up to 49 others. It shows nothing of another room of the same creator.
+   * Undefined when TikTok names no state, the address is in cooldown, the secrets do not open, or `signal` aborts.
    */
-  isAlive(roomId: string, urgent: boolean, signal: AbortSignal, proxy?: string): Promise<boolean | undefined> {
-    return this.egress(proxy).isAlive(roomId, urgent, signal);
+  async isAlive(creator: PolledCreator, roomId: string, urgent: boolean, signal: AbortSignal): Promise<boolean | undefined> {
+    const opened = this.options.secrets(creator);
+    return opened.ok ? this.address(opened.secrets.proxy).isAlive(roomId, urgent, signal) : undefined;
   }
 
   /** Whether a room wants a login, or is behind an age gate. */
-  async isGated(roomId: string, signal: AbortSignal, proxy?: string): Promise<boolean> {
-    const outcome = await this.egress(proxy).ask(
+  async isGated(creator: PolledCreator, roomId: string, signal: AbortSignal): Promise<boolean> {
+    const opened = this.options.secrets(creator);
+    if (!opened.ok) return false;
+    const outcome = await this.address(opened.secrets.proxy).send(
       roomId,
       true,
       signal,
@@ -92,43 +104,43 @@ export class PollDesk {
     return outcome?.kind === 'answer' && outcome.answer.kind === 'gated';
   }
 
-  /** Closes what leads through proxies. */
+  /** Closes the connections to proxies. */
   async stop(): Promise<void> {
     await Promise.all([...this.dispatchers.values()].map((dispatcher) => dispatcher.destroy()));
     this.dispatchers.clear();
   }
 
-  private egress(proxy = OWN): Egress {
-    const known = this.egresses.get(proxy);
+  private address(proxy = OWN_ADDRESS): PollAddress {
+    const known = this.byProxy.get(proxy);
     if (known) return known;
-    if (this.egresses.size >= EGRESSES_TIDY) this.tidy();
+    if (this.byProxy.size >= CLEANUP_ADDRESSES_MIN) this.removeIdle();
     const { clock, perSecondMax, resolver } = this.options;
-    const read = proxy === OWN ? undefined : readProxy(proxy);
-    const dispatcher = proxy === OWN ? undefined : this.options.dispatcher?.(proxy);
+    const read = proxy === OWN_ADDRESS ? undefined : readProxy(proxy);
+    const dispatcher = proxy === OWN_ADDRESS ? undefined : this.options.dispatcher?.(proxy);
     if (dispatcher) this.dispatchers.set(proxy, dispatcher);
-    const egress = new Egress({
+    const address = new PollAddress({
       name: read ? `the proxy ${read.ok ? read.shown : ''}` : 'this address',
       perSecondMax,
       clock,
       identity: dispatcher ? { dispatcher } : {},
       checkAlive: (roomIds, signal, identity) => resolver.checkAlive(roomIds, signal, identity),
     });
-    this.egresses.set(proxy, egress);
-    return egress;
+    this.byProxy.set(proxy, address);
+    return address;
   }
 
-  private tidy(): void {
+  private removeIdle(): void {
     const oldest = this.options.clock.now() - IDLE_MS;
-    for (const [proxy, egress] of this.egresses) {
-      if (proxy === OWN || egress.usedAt > oldest || !egress.isIdle) continue;
-      this.egresses.delete(proxy);
+    for (const [proxy, address] of this.byProxy) {
+      if (proxy === OWN_ADDRESS || address.usedAt > oldest || !address.isIdle) continue;
+      this.byProxy.delete(proxy);
       void this.dispatchers.get(proxy)?.destroy();
       this.dispatchers.delete(proxy);
     }
   }
 }
 
-/** A refusal counts against the address even where the sign server could answer in TikTok's place. */
+/** A refusal counts against the address even where the sign server answered in TikTok's place. */
 function blockIn(result: ResolveResult) {
   if (result.kind === 'blocked') return result;
   if (result.kind === 'failed') return 'unknown';

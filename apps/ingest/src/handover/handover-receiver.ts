@@ -1,204 +1,205 @@
-import type { CreatorRecord, Lease, LeaseManager, HandoverOffers, OfferState, TakenOffer } from '@tributary/creators';
-import { reasonOf } from '@tributary/runtime';
-import { Bell } from '../pacing/wake-signal.js';
-import type { SessionServices } from '../session/session-services.js';
-import { Standby } from './standby-connection.js';
+import type { CreatorRecord, HandoverOffers, Lease, LeaseManager, OfferState, TakenOffer } from '@tributary/creators';
+import { type Logger, reasonOf, WakeSignal } from '@tributary/runtime';
+import { StandbyConnection, type StandbyServices } from './standby-connection.js';
 
-export interface StandbysOptions {
-  services: SessionServices;
+export interface HandoverReceiverOptions {
+  services: StandbyServices;
   offers: HandoverOffers;
   leases: LeaseManager;
-  /** The name that this worker holds leases under. */
+  logger: Pick<Logger, 'debug' | 'info'>;
+  /** The name under which this worker holds leases. */
   run: string;
   leaseTtlMs: number;
-  /** The record of a creator that is to be received; undefined for one that is paused or not known here. */
+  /** The record of a creator that may be received; undefined for one that is paused or not monitored. */
   record(creatorId: string): CreatorRecord | undefined;
-  /** The lease has come: its session goes on where the standby is. */
-  onLease(lease: Lease, standby: Standby): void;
+  /** This worker has the lease: the creator's session takes the standby connection over. */
+  onLease(lease: Lease, standby: StandbyConnection): void;
 }
 
-const LOOK_MS = 100;
-/** Beyond the end of the offer and a whole lease: then its holder neither left nor died, and has forgotten it. */
-const PATIENCE_MS = 5_000;
+const ROUND_MS = 100;
+/** A loop that waits for changes of offers runs no more often than this. */
+const ROUND_MS_MIN = 10;
+/** Time after the end of the offer and one lease time. Then its holder has neither left nor died, and the offer is lost. */
+const OFFER_LOST_MS = 5_000;
 
-interface Entry {
-  standby: Standby;
-  record: CreatorRecord;
+interface Reception {
+  standby: StandbyConnection;
   isReady: boolean;
 }
 
-export interface StandbyStats {
-  now: number;
+export interface ReceiverStats {
+  /** StandbyConnection connections now. */
+  standby: number;
+  /** Offers taken. */
   taken: number;
-  /** Became the session of this worker. */
+  /** StandbyConnection connections that became the session of this worker. */
   adopted: number;
-  /** Given up, because it could not receive the room, or was not needed. */
+  /** Given up, because the room could not be received, or the connection was not needed. */
   dropped: number;
 }
 
 /**
- * The taking side of planned hand-overs: takes offers, opens a connection of its own for each, and claims the leases when
- * their holders let go or die.
+ * The receiving side of planned handovers: takes offers, opens a standby connection for each, and claims the leases when
+ * their holders leave or die.
  */
-export class Standbys {
-  private readonly entries = new Map<string, Entry>();
+export class HandoverReceiver {
+  private readonly receptions = new Map<string, Reception>();
   private readonly pool = { bytes: 0 };
-  private readonly bell: Bell;
+  private readonly changed: WakeSignal;
   private readonly stopping = new AbortController();
-  private driving: Promise<void> | undefined;
+  private running: Promise<void> | undefined;
   private readonly totals = { taken: 0, adopted: 0, dropped: 0 };
 
-  constructor(private readonly options: StandbysOptions) {
-    this.bell = new Bell(options.services.clock);
+  constructor(private readonly options: HandoverReceiverOptions) {
+    const { clock } = options.services;
+    this.changed = new WakeSignal({ sleep: (ms, signal) => clock.sleep(ms, signal), restMs: ROUND_MS_MIN });
   }
 
   get size(): number {
-    return this.entries.size;
+    return this.receptions.size;
   }
 
   has(creatorId: string): boolean {
-    return this.entries.has(creatorId);
+    return this.receptions.has(creatorId);
   }
 
-  stats(): StandbyStats {
-    return { now: this.size, ...this.totals };
+  stats(): ReceiverStats {
+    return { standby: this.size, ...this.totals };
   }
 
-  /** Something changed on the board. */
+  /** An offer has changed. */
   wake(): void {
-    this.bell.ring();
+    this.changed.notify();
   }
 
   /**
-   * Takes up to `max` offers, as far as the sign budget goes: of workers that only want to hold less, while half of it is
-   * left and nobody waits. Returns how many it took.
+   * Takes up to `max` offers, within the sign budget. Offers of workers that only want to hold less are taken while half of
+   * the budget is free and no room waits for a sign call. Returns how many it took.
    */
   async take(max: number): Promise<number> {
     const { offers, services } = this.options;
-    const { free, usedInWindow } = services.signs.queue;
+    const { free, usedInWindow, waiting } = services.signer.queue;
     if (this.stopping.signal.aborted) return 0;
-    const most = Math.min(max, free);
-    if (most <= 0) return 0;
-    const taken = await offers.take(most, free > usedInWindow && services.signs.queue.waiting === 0);
-    const strange = taken.filter((offer) => !this.begin(offer));
-    // One that stops leaves them to others.
-    if (strange.length > 0) await offers.answer(strange, this.stopping.signal.aborted ? 'open' : 'none');
-    this.totals.taken += taken.length - strange.length;
-    return taken.length - strange.length;
+    const takeMax = Math.min(max, free);
+    if (takeMax <= 0) return 0;
+    const taken = await offers.take(takeMax, free > usedInWindow && waiting === 0);
+    const unusable = taken.filter((offer) => !this.begin(offer));
+    // A worker that stops leaves them to others.
+    if (unusable.length > 0) await offers.answer(unusable, this.stopping.signal.aborted ? 'open' : 'none');
+    this.totals.taken += taken.length - unusable.length;
+    return taken.length - unusable.length;
   }
 
-  /** Gives every offer back for others to take, and lets go of all connections. A lease that came too late is released. */
+  /** Reopens every offer for other workers, and closes all standby connections. A lease that comes too late is released. */
   async stop(): Promise<void> {
     this.stopping.abort();
-    this.bell.ring();
-    await this.driving;
-    const left = [...this.entries.values()];
-    for (const { standby } of left) this.drop(standby);
-    if (left.length === 0) return;
-    const { offers, leases, services } = this.options;
+    this.changed.notify();
+    await this.running;
+    const standbys = [...this.receptions.values()].map(({ standby }) => standby);
+    for (const standby of standbys) this.drop(standby);
+    if (standbys.length === 0) return;
+    const { offers, leases, logger } = this.options;
     try {
-      await offers.answer(
-        left.map(({ standby }) => standby.offer),
-        'open',
+      const open = standbys.map(({ offer }) => offer);
+      await offers.answer(open, 'open');
+      const claimed = await leases.claim(
+        open.map(({ creatorId }) => creatorId),
+        open.length,
       );
-      const given = await leases.claim(
-        left.map(({ standby }) => standby.offer.creatorId),
-        left.length,
-      );
-      await leases.release(given.map(({ creatorId }) => creatorId));
+      await leases.release(claimed.map(({ creatorId }) => creatorId));
     } catch (error) {
-      services.logger.debug({ reason: reasonOf(error), creators: left.length }, 'offers could not be given back; they end by themselves');
+      logger.debug({ reason: reasonOf(error), creators: standbys.length }, 'offers could not be reopened; they expire by themselves');
     }
   }
 
   private begin(offer: TakenOffer): boolean {
     const { services, run } = this.options;
     const record = this.options.record(offer.creatorId);
-    if (!record || this.entries.has(offer.creatorId) || this.stopping.signal.aborted) return false;
-    const standby = new Standby({ services, record, offer, run, pool: this.pool });
-    const entry: Entry = { standby, record, isReady: false };
-    this.entries.set(offer.creatorId, entry);
-    void this.open(entry);
-    this.driving ??= this.drive().finally(() => (this.driving = undefined));
+    if (!record || this.receptions.has(offer.creatorId) || this.stopping.signal.aborted) return false;
+    const standby = new StandbyConnection({ services, record, offer, run, pool: this.pool });
+    const reception: Reception = { standby, isReady: false };
+    this.receptions.set(offer.creatorId, reception);
+    void this.open(reception);
+    this.running ??= this.run().finally(() => (this.running = undefined));
     return true;
   }
 
-  private async open(entry: Entry): Promise<void> {
-    const { services, offers } = this.options;
-    const { standby } = entry;
+  private async open(reception: Reception): Promise<void> {
+    const { offers, logger } = this.options;
+    const { standby } = reception;
     const { offer } = standby;
     try {
       const problem = await standby.open(this.stopping.signal);
-      if (this.entries.get(offer.creatorId) !== entry || this.stopping.signal.aborted) return;
+      if (this.receptions.get(offer.creatorId) !== reception || this.stopping.signal.aborted) return;
       if (problem === undefined) {
-        entry.isReady = true;
+        reception.isReady = true;
         await offers.answer([offer], 'ready');
       } else {
-        services.logger.info({ creator: offer.creatorId, room: offer.roomId, problem }, 'cannot join a room that was offered');
+        logger.info({ creator: offer.creatorId, room: offer.roomId, problem }, 'cannot receive a room that was offered');
         this.drop(standby);
         await offers.answer([offer], 'none');
       }
     } catch (error) {
-      // Its holder waits for the word only so long, and the board is looked at again in a moment.
-      services.logger.debug({ creator: offer.creatorId, reason: reasonOf(error) }, 'an offer could not be answered');
+      // The holder waits for the answer for a bounded time, and the next round reads the offers again.
+      logger.debug({ creator: offer.creatorId, reason: reasonOf(error) }, 'an offer could not be answered');
     }
   }
 
-  private async drive(): Promise<void> {
+  private async run(): Promise<void> {
     const { signal } = this.stopping;
-    while (this.entries.size > 0 && !signal.aborted) {
+    while (this.receptions.size > 0 && !signal.aborted) {
       await this.round();
-      await this.bell.wait(LOOK_MS, signal);
+      await this.changed.wait(ROUND_MS, signal);
     }
   }
 
   private async round(): Promise<void> {
-    const { offers, leases, services } = this.options;
-    // Those that join while Redis answers are not judged by this answer.
-    const entries = [...this.entries];
+    const { offers, leases, logger, services, run, leaseTtlMs } = this.options;
+    // This answer says nothing of receptions that begin while Redis answers.
+    const receptions = [...this.receptions];
     let states: Map<string, OfferState> | undefined;
     try {
-      // Before the claim: an offer that ended with the transfer of its lease must not end the standby.
-      states = await offers.states(entries.map(([id]) => id));
+      // Before the claim: an offer that ended with the transfer of its lease must not end the standby connection.
+      states = await offers.states(receptions.map(([id]) => id));
     } catch (error) {
-      services.logger.debug({ reason: reasonOf(error), creators: this.entries.size }, 'the offers cannot be read; standbys wait');
+      logger.debug({ reason: reasonOf(error), creators: this.receptions.size }, 'the offers cannot be read; standby connections wait');
     }
-    const ready = entries.filter(([, { isReady }]) => isReady).map(([id]) => id);
+    const ready = receptions.filter(([, { isReady }]) => isReady).map(([id]) => id);
     for (const lease of await leases.claim(ready, ready.length)) this.adopt(lease);
     const now = services.clock.now();
-    for (const [id, entry] of entries) {
-      const { standby } = entry;
-      if (this.entries.get(id) !== entry) continue;
+    for (const [id, reception] of receptions) {
+      const { standby, isReady } = reception;
+      if (this.receptions.get(id) !== reception) continue;
       const state = states?.get(id);
-      const isOurs = state?.fence === standby.offer.fence && state.taker === this.options.run;
-      const isOld = now - standby.takenAt > standby.offer.standsMs + this.options.leaseTtlMs + PATIENCE_MS;
-      const isEnded = entry.isReady && !standby.isOpen;
-      // Its lease may have come already, and not be asked for yet.
-      const isOver = states !== undefined && !isOurs && leases.mayClaim(id);
-      if (isOld || isEnded || isOver) this.drop(standby);
-      if (isEnded && isOurs) await this.refuse(standby);
+      const isOurs = state?.fence === standby.offer.fence && state.taker === run;
+      const isLost = now - standby.takenAt > standby.offer.standsMs + leaseTtlMs + OFFER_LOST_MS;
+      const hasEnded = isReady && !standby.isOpen;
+      // Where the lease may not be claimed yet, the transfer may already have happened.
+      const isWithdrawn = states !== undefined && !isOurs && leases.mayClaim(id);
+      if (isLost || hasEnded || isWithdrawn) this.drop(standby);
+      if (hasEnded && isOurs) await this.refuse(standby);
     }
   }
 
   private adopt(lease: Lease): void {
-    const entry = this.entries.get(lease.creatorId);
-    if (!entry) return;
-    this.entries.delete(lease.creatorId);
+    const reception = this.receptions.get(lease.creatorId);
+    if (!reception) return;
+    this.receptions.delete(lease.creatorId);
     this.totals.adopted += 1;
-    this.options.onLease(lease, entry.standby);
+    this.options.onLease(lease, reception.standby);
   }
 
-  private drop(standby: Standby): void {
-    this.entries.delete(standby.offer.creatorId);
+  private drop(standby: StandbyConnection): void {
+    this.receptions.delete(standby.offer.creatorId);
     this.totals.dropped += 1;
     standby.discard();
   }
 
-  private async refuse({ offer }: Standby): Promise<void> {
+  private async refuse({ offer }: StandbyConnection): Promise<void> {
     try {
       await this.options.offers.answer([offer], 'none');
     } catch (error) {
-      this.options.services.logger.debug({ creator: offer.creatorId, reason: reasonOf(error) }, 'an offer could not be answered');
+      this.options.logger.debug({ creator: offer.creatorId, reason: reasonOf(error) }, 'an offer could not be answered');
     }
   }
 }

@@ -1,6 +1,6 @@
 import { GAP_REASONS, type GapReason } from '@tributary/events';
 
-/** A stretch whose events are missing and which no gap event has told yet: it is told when its end is known. */
+/** A period whose events are missing and for which there is no gap event yet: its end is not known. */
 export interface OpenGap {
   /** ms since 1970 of the last message before it. */
   from: number;
@@ -10,48 +10,48 @@ export interface OpenGap {
 }
 
 /**
- * What the next holder of a creator must know. It is written by the same command as the event that changes it, so that
- * it is never newer or older than what is in the inbox.
+ * What the next holder of a creator must know. The command that appends an event also writes the state that the event
+ * changes, so that the state always matches the inbox. Redis keeps it in the hash `carry` beside the leases.
  */
-export interface CreatorCarry {
-  /** The room last spoken of, and whether it was live then. */
+export interface HandoverState {
+  /** The room of the last event, and whether the creator was live then. */
   roomId: string;
   live: boolean;
   gap?: OpenGap;
   /** State of the room's normaliser. */
   room?: string;
-  /** Ids of the last messages, where the connection ended in an orderly way: TikTok sends some of them again. */
+  /** Ids of the last messages, after an orderly end of the connection: TikTok sends some of them again. */
   ids?: string[];
-  /** The standby that received the room beside its holder until the holder left: for it alone there is no gap. */
+  /** Token of the standby connection that received the room until this holder left it: for that one alone there is no gap. */
   handedTo?: string;
-  /** When it used to be live, as LiveHours writes it. */
+  /** When the creator used to be live, as LiveHours writes it. */
   hours?: string;
 }
 
-/** Ids carried: a new connection was seen to repeat 6 messages. */
-export const CARRIED_IDS_MAX = 64;
-/** Ids carried to a standby, which has received what its predecessor did since the offer: as many as a normaliser knows. */
-export const HANDED_IDS_MAX = 2_048;
+/** Ids kept for the next connection: one was seen to repeat 6 messages. */
+export const RECENT_IDS_MAX = 64;
+/** Ids kept for a standby connection, which has received the same messages since the offer: as many as a normaliser knows. */
+export const HANDOVER_IDS_MAX = 2_048;
 
-/** Version of the text: another one is not read, and the holder starts without. */
+/** Version of the text. A holder that finds another version starts without a state. */
 const VERSION = 1;
 
-export function encodeCreatorCarry(carry: CreatorCarry): string {
-  return JSON.stringify({ v: VERSION, ...carry });
+export function encodeHandoverState(state: HandoverState): string {
+  return JSON.stringify({ v: VERSION, ...state });
 }
 
-/** Names the standby of one worker run for a creator held under this fence. */
-export function handOverToken(run: string, fence: string): string {
+/** Names the standby connection of one worker run for a creator held under this fence. */
+export function handoverToken(run: string, fence: string): string {
   return `${run}/${fence}`;
 }
 
-/** Text that stands in a carry once its holder has left to this standby, and never before. */
-export function handOverProof(token: string): string {
+/** Text that a handover state contains once its holder has left the room to this standby connection, and never before. */
+export function handoverProof(token: string): string {
   return `"handedTo":${JSON.stringify(token)}`;
 }
 
-/** Reads a carry; undefined when it is of another version or unreadable. */
-export function decodeCreatorCarry(text: string | undefined): CreatorCarry | undefined {
+/** Reads a handover state; undefined when it is of another version or unreadable. */
+export function decodeHandoverState(text: string | undefined): HandoverState | undefined {
   if (text === undefined) return undefined;
   let value: unknown;
   try {
@@ -66,7 +66,7 @@ export function decodeCreatorCarry(text: string | undefined): CreatorCarry | und
     live,
     ...(isGap(gap) ? { gap: { from: gap.from, reason: gap.reason, ...(gap.rate === undefined ? {} : { rate: gap.rate }) } } : {}),
     ...(typeof room === 'string' ? { room } : {}),
-    ...(Array.isArray(ids) ? { ids: ids.filter((id) => typeof id === 'string').slice(-HANDED_IDS_MAX) } : {}),
+    ...(Array.isArray(ids) ? { ids: ids.filter((id) => typeof id === 'string').slice(-HANDOVER_IDS_MAX) } : {}),
     ...(typeof handedTo === 'string' ? { handedTo } : {}),
     ...(typeof hours === 'string' ? { hours } : {}),
   };

@@ -1,202 +1,224 @@
 import { describe, expect, it } from '@jest/globals';
 import type { Lease } from '@tributary/creators';
 import { CreatorSession } from '../session/creator-session.js';
-import { Standby } from './standby-connection.js';
-import { message, ROOM, Scene, settle } from '../testing/fakes.js';
+import { StandbyConnection } from './standby-connection.js';
+import { message, ROOM, SessionHarness, settle } from '../testing/fakes.js';
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
 
-describe('a creator that changes hands', () => {
-  it('from a holder that died: the gap runs from its last event to the own connect, before any message', async () => {
-    const scene = new Scene();
-    const first = await scene.liveSession();
-    await scene.clock.advance(5_000);
-    scene.link.receive(message('gift'));
-    const lastAt = scene.clock.now();
+describe('a creator that another worker takes over', () => {
+  it('from a dead holder: the gap runs from its last event to the new connection, and comes before any message', async () => {
+    const harness = new SessionHarness();
+    const first = await harness.liveSession();
+    await harness.clock.advance(5_000);
+    harness.connection.receive(message('gift'));
+    const lastAt = harness.clock.now();
     await first.stop('lost');
-    const { carry } = scene.log;
-    await scene.clock.advance(12_000);
-    const second = await scene.liveSession({ fence: '2000', from: 'expired', carry, lastAt });
-    scene.link.receive(message());
-    const said = scene.log.drafts.filter(({ fence }) => fence === '2000');
-    expect(said.map(({ type }) => type)).toEqual(['monitor.connected', 'monitor.gap', 'tiktok.live.chat']);
-    expect(said[1]).toMatchObject({
+    const { handoverState } = harness.log;
+    await harness.clock.advance(12_000);
+    const second = await harness.liveSession({ fence: '2000', from: 'expired', handoverState, lastAt });
+    harness.connection.receive(message());
+    const published = harness.log.drafts.filter(({ fence }) => fence === '2000');
+    expect(published.map(({ type }) => type)).toEqual(['monitor.connected', 'monitor.gap', 'tiktok.live.chat']);
+    expect(published[1]).toMatchObject({
       id: 'cr_1-2000-2',
-      data: { reason: 'takeover', from: new Date(lastAt).toISOString(), to: new Date(scene.clock.now()).toISOString() },
+      data: { reason: 'takeover', from: new Date(lastAt).toISOString(), to: new Date(harness.clock.now()).toISOString() },
     });
     expect(second.state).toBe('live');
   });
 
-  it('at a planned stop: the next holder tells the gap of the shutdown, knows the last messages, and counts gifts on', async () => {
-    const scene = new Scene();
-    const first = await scene.liveSession();
-    scene.link.receive(message('gift', 'a'), message('gift', 'b'));
-    const lastAt = scene.clock.now();
-    await scene.clock.advance(500);
+  it('at a planned stop: the next holder publishes the gap, skips repeated messages, and goes on counting gifts', async () => {
+    const harness = new SessionHarness();
+    const first = await harness.liveSession();
+    harness.connection.receive(message('gift', 'a'), message('gift', 'b'));
+    const lastAt = harness.clock.now();
+    await harness.clock.advance(500);
     await first.stop('shutdown');
-    expect(scene.log.types().at(-1)).toBe('monitor.disconnected');
-    const { carry } = scene.log;
-    scene.initial = () => [message('gift', 'b'), message('gift', 'c')];
-    await scene.clock.advance(1_000);
-    await scene.liveSession({ fence: '2000', from: 'released', carry, lastAt: scene.clock.now() });
-    expect(scene.log.drafts.filter(({ fence }) => fence === '2000').map(({ type }) => type)).toEqual([
+    expect(harness.log.types().at(-1)).toBe('monitor.disconnected');
+    const { handoverState } = harness.log;
+    harness.initial = () => [message('gift', 'b'), message('gift', 'c')];
+    await harness.clock.advance(1_000);
+    await harness.liveSession({ fence: '2000', from: 'released', handoverState, lastAt: harness.clock.now() });
+    expect(harness.log.drafts.filter(({ fence }) => fence === '2000').map(({ type }) => type)).toEqual([
       'monitor.connected',
       'monitor.gap',
       'tiktok.live.gift',
     ]);
-    expect(scene.log.all('monitor.gap')).toMatchObject([{ reason: 'shutdown', from: new Date(lastAt).toISOString() }]);
-    expect(JSON.parse(scene.log.carry!)).toMatchObject({ room: '3' });
+    expect(harness.log.all('monitor.gap')).toMatchObject([{ reason: 'shutdown', from: new Date(lastAt).toISOString() }]);
+    expect(JSON.parse(harness.log.handoverState!)).toMatchObject({ room: '3' });
   });
 
-  it('whose stream ended in between: gap and end are told by the next holder', async () => {
-    const scene = new Scene();
-    const first = await scene.liveSession();
+  it('whose stream ended in between: the next holder publishes the gap and the end', async () => {
+    const harness = new SessionHarness();
+    const first = await harness.liveSession();
     await first.stop('shutdown');
-    scene.found = { kind: 'offline' };
-    const second = scene.session({ fence: '2000', from: 'released', carry: scene.log.carry, lastAt: scene.clock.now() });
+    harness.found = { kind: 'offline' };
+    const second = harness.session({
+      fence: '2000',
+      from: 'released',
+      handoverState: harness.log.handoverState,
+      lastAt: harness.clock.now(),
+    });
     second.start();
-    await scene.clock.advance(10_000);
-    expect(scene.log.drafts.filter(({ fence }) => fence === '2000').map(({ type }) => type)).toEqual(['monitor.gap', 'monitor.offline']);
+    await harness.clock.advance(10_000);
+    expect(harness.log.drafts.filter(({ fence }) => fence === '2000').map(({ type }) => type)).toEqual(['monitor.gap', 'monitor.offline']);
     expect(second.state).toBe('offline');
   });
 
-  it('while it is offline: nothing was missed, and no gap is told', async () => {
-    const scene = new Scene();
-    const first = await scene.liveSession();
-    scene.link.receive(message('end'));
-    scene.found = { kind: 'offline' };
-    await scene.clock.advance(10_000, (now) => first.tick(now));
-    const before = scene.log.drafts.length;
+  it('while it is offline: nothing was missed, and no gap is published', async () => {
+    const harness = new SessionHarness();
+    const first = await harness.liveSession();
+    harness.connection.receive(message('end'));
+    harness.found = { kind: 'offline' };
+    await harness.clock.advance(10_000, (now) => first.tick(now));
+    const before = harness.log.drafts.length;
     await first.stop('shutdown');
-    const second = scene.session({ fence: '2000', from: 'released', carry: scene.log.carry, lastAt: scene.clock.now() });
+    const second = harness.session({
+      fence: '2000',
+      from: 'released',
+      handoverState: harness.log.handoverState,
+      lastAt: harness.clock.now(),
+    });
     second.start();
-    await scene.clock.advance(5 * MINUTE);
-    expect(scene.log.drafts).toHaveLength(before);
+    await harness.clock.advance(5 * MINUTE);
+    expect(harness.log.drafts).toHaveLength(before);
   });
 
-  it('by a pause: the gap of the pause is told when it is resumed', async () => {
-    const scene = new Scene();
-    const first = await scene.liveSession();
+  it('after a pause: the gap is published when monitoring resumes', async () => {
+    const harness = new SessionHarness();
+    const first = await harness.liveSession();
     await first.stop('paused');
     expect(first.finalStatus('paused')).toMatchObject({ state: 'offline' });
-    await scene.clock.advance(HOUR);
-    await scene.liveSession({ fence: '2000', from: 'released', carry: scene.log.carry, lastAt: scene.clock.now() - HOUR });
-    expect(scene.log.all('monitor.gap')).toMatchObject([{ reason: 'paused' }]);
+    await harness.clock.advance(HOUR);
+    await harness.liveSession({
+      fence: '2000',
+      from: 'released',
+      handoverState: harness.log.handoverState,
+      lastAt: harness.clock.now() - HOUR,
+    });
+    expect(harness.log.all('monitor.gap')).toMatchObject([{ reason: 'paused' }]);
   });
 
-  it('against its will: a session that lost its lease says nothing more, whatever still arrives', async () => {
-    const scene = new Scene();
-    const session = await scene.liveSession();
-    scene.link.receive(message());
-    const before = scene.log.drafts.length;
-    const { link } = scene;
+  it('after its lease was lost: the old session publishes nothing more, whatever still arrives', async () => {
+    const harness = new SessionHarness();
+    const session = await harness.liveSession();
+    harness.connection.receive(message());
+    const before = harness.log.drafts.length;
+    const { connection } = harness;
     const stopped = session.stop('lost');
     try {
-      link.receive(message());
+      connection.receive(message());
     } catch {
       // closed already
     }
     await stopped;
-    session.tick(scene.clock.now());
-    await scene.clock.advance(5 * MINUTE);
-    expect(scene.log.drafts).toHaveLength(before);
-    expect(scene.links).toHaveLength(1);
+    session.tick(harness.clock.now());
+    await harness.clock.advance(5 * MINUTE);
+    expect(harness.log.drafts).toHaveLength(before);
+    expect(harness.connections).toHaveLength(1);
   });
 });
 
-describe('a creator handed over to a standby', () => {
-  /** A session of the first worker and a standby of the second, both connected. */
+describe('a creator handed over to a standby connection', () => {
+  /** A session of the first worker and a standby connection of the second, both open. */
   async function both() {
-    const scene = new Scene();
-    const first = await scene.liveSession();
-    const mine = scene.link;
+    const harness = new SessionHarness();
+    const first = await harness.liveSession();
+    const mine = harness.connection;
     const pool = { bytes: 0 };
     const offer = { creatorId: 'cr_1', fence: '1000', roomId: ROOM, urgent: true, standsMs: 8_000 };
-    const standby = new Standby({ services: scene.services, record: scene.record, offer, run: 'b', pool });
+    const standby = new StandbyConnection({ services: harness.services, record: harness.record, offer, run: 'b', pool });
     const opening = standby.open(new AbortController().signal);
-    await scene.clock.advance(2_000);
+    await harness.clock.advance(2_000);
     expect(await opening).toBeUndefined();
-    const theirs = scene.link;
-    /** The room says something to everybody who is connected. */
-    const say = (...messages: ReturnType<typeof message>[]) => {
-      for (const link of [mine, theirs]) if (link.isOpen) link.receive(...messages);
+    const theirs = harness.connection;
+    /** Sends messages on every open connection to the room. */
+    const send = (...messages: ReturnType<typeof message>[]) => {
+      for (const connection of [mine, theirs]) if (connection.isOpen) connection.receive(...messages);
     };
     const takeOver = async (lease: Partial<Lease> = {}) => {
-      const whole: Lease = { creatorId: 'cr_1', fence: '2000', from: 'own', carry: scene.log.carry, lastAt: scene.clock.now(), ...lease };
-      const second = new CreatorSession({ services: scene.services, record: scene.record, lease: whole, standby });
+      const whole: Lease = {
+        creatorId: 'cr_1',
+        fence: '2000',
+        from: 'own',
+        handoverState: harness.log.handoverState,
+        lastAt: harness.clock.now(),
+        ...lease,
+      };
+      const second = new CreatorSession({ record: harness.record, lease: whole, standby }, harness.services);
       second.start();
       await settle();
       return second;
     };
-    const saidUnder = (fence: string) => scene.log.drafts.filter((draft) => draft.fence === fence);
-    return { scene, first, standby, pool, mine, theirs, say, takeOver, saidUnder };
+    const publishedUnder = (fence: string) => harness.log.drafts.filter((draft) => draft.fence === fence);
+    return { harness, first, standby, pool, mine, theirs, send, takeOver, publishedUnder };
   }
 
-  it('misses nothing, says nothing twice and tells no gap; gifts count on, and no poll or sign call is made', async () => {
-    const { scene, first, standby, pool, theirs, say, takeOver, saidUnder } = await both();
-    say(message('gift', 'x1'), message('gift', 'x2'));
+  it('loses nothing, publishes nothing twice and no gap, goes on counting gifts, and costs no poll or sign call', async () => {
+    const { harness, first, standby, pool, theirs, send, takeOver, publishedUnder } = await both();
+    send(message('gift', 'x1'), message('gift', 'x2'));
     await first.handOver('shutdown', { token: standby.token, messages: 2 });
-    say(message('gift', 'x3'));
-    expect(scene.log.types().at(-1)).toBe('monitor.disconnected');
-    expect(scene.log.all('monitor.disconnected')[0]).toMatchObject({ reason: 'shutdown', events: 2 });
-    const { polls, signCalls } = scene;
+    send(message('gift', 'x3'));
+    expect(harness.log.types().at(-1)).toBe('monitor.disconnected');
+    expect(harness.log.all('monitor.disconnected')[0]).toMatchObject({ reason: 'shutdown', events: 2 });
+    const { polls, signCalls } = harness;
     const second = await takeOver();
     theirs.receive(message('chat', 'x4'));
-    expect(saidUnder('2000').map(({ type, id }) => (type.startsWith('monitor') ? type : id))).toEqual([
+    expect(publishedUnder('2000').map(({ type, id }) => (type.startsWith('monitor') ? type : id))).toEqual([
       'monitor.connected',
       `${ROOM}-x3`,
       `${ROOM}-x4`,
     ]);
     expect(second.state).toBe('live');
-    expect(JSON.parse(scene.log.carry!)).toMatchObject({ room: '3' });
-    expect(scene.gaps).toEqual([]);
-    expect({ polls: scene.polls, signCalls: scene.signCalls, bytes: pool.bytes }).toEqual({ polls, signCalls, bytes: 0 });
+    expect(JSON.parse(harness.log.handoverState!)).toMatchObject({ room: '3' });
+    expect(harness.gaps).toEqual([]);
+    expect({ polls: harness.polls, signCalls: harness.signCalls, bytes: pool.bytes }).toEqual({ polls, signCalls, bytes: 0 });
   });
 
-  it('whose old holder dropped out by itself: the gap ends where the standby began', async () => {
-    const { scene, first, mine, say, takeOver, saidUnder } = await both();
-    say(message('chat', 'y1'));
+  it('whose old holder lost its connection: the gap ends where the standby connection began', async () => {
+    const { harness, first, mine, send, takeOver, publishedUnder } = await both();
+    send(message('chat', 'y1'));
     mine.drop();
     await first.stop('shutdown');
-    say(message('chat', 'y2'));
-    await scene.clock.advance(5_000);
+    send(message('chat', 'y2'));
+    await harness.clock.advance(5_000);
     await takeOver({ from: 'released' });
-    expect(saidUnder('2000').map(({ type }) => type)).toEqual(['monitor.connected', 'monitor.gap', 'tiktok.live.chat']);
-    const [gap] = scene.log.all('monitor.gap');
+    expect(publishedUnder('2000').map(({ type }) => type)).toEqual(['monitor.connected', 'monitor.gap', 'tiktok.live.chat']);
+    const [gap] = harness.log.all('monitor.gap');
     expect(Date.parse(gap!.to)).toBe(Date.parse(gap!.from));
   });
 
-  it('meant for another standby tells its gap: only the one that was there knows that nothing is missing', async () => {
-    const { scene, first, say, takeOver, saidUnder } = await both();
+  it('that was left to another standby connection: a gap is published, because that one alone has everything', async () => {
+    const { harness, first, send, takeOver, publishedUnder } = await both();
     await first.handOver('moved', { token: 'c/1000', messages: 0 });
-    say(message('chat', 'z1'));
+    send(message('chat', 'z1'));
     await takeOver();
-    expect(saidUnder('2000').map(({ type }) => type)).toEqual(['monitor.connected', 'monitor.gap', 'tiktok.live.chat']);
-    expect(scene.gaps).toEqual(['takeover']);
+    expect(publishedUnder('2000').map(({ type }) => type)).toEqual(['monitor.connected', 'monitor.gap', 'tiktok.live.chat']);
+    expect(harness.gaps).toEqual(['takeover']);
   });
 
-  it('that had to let go of its oldest messages tells a gap, unless what it kept reaches back to the old holder', async () => {
+  it('whose standby connection dropped its oldest messages: a gap is published, unless the kept ones reach back to the old holder', async () => {
     for (const isCovered of [true, false]) {
-      const { scene, first, mine, theirs, standby, takeOver } = await both();
+      const { harness, first, mine, theirs, standby, takeOver } = await both();
       const large = (msgId: string) => ({ ...message('chat', msgId), payload: new Uint8Array(600_000) });
       theirs.receive(large('l1'));
       theirs.receive(large('l2'));
       if (isCovered) mine.receive(message('chat', 'l1'), message('chat', 'l2'));
       await first.handOver('moved', { token: standby.token, messages: 2 });
       await takeOver();
-      expect(scene.gaps).toEqual(isCovered ? [] : ['takeover']);
+      expect(harness.gaps).toEqual(isCovered ? [] : ['takeover']);
     }
   });
 
-  it('whose connection ended before the lease came: its messages are said, and it connects again', async () => {
-    const { scene, first, standby, theirs, say, takeOver, saidUnder } = await both();
+  it('whose standby connection ended before the lease came: its messages are published, and the room is connected again', async () => {
+    const { harness, first, standby, theirs, send, takeOver, publishedUnder } = await both();
     await first.handOver('moved', { token: standby.token, messages: 0 });
-    say(message('chat', 'w1'));
+    send(message('chat', 'w1'));
     theirs.drop();
     const second = await takeOver();
-    await scene.clock.advance(10_000);
-    expect(saidUnder('2000').map(({ type }) => type)).toEqual([
+    await harness.clock.advance(10_000);
+    expect(publishedUnder('2000').map(({ type }) => type)).toEqual([
       'monitor.connected',
       'tiktok.live.chat',
       'monitor.disconnected',
@@ -206,32 +228,32 @@ describe('a creator handed over to a standby', () => {
     expect(second.state).toBe('live');
   });
 
-  it('after Redis forgot what the old holder left: the room is known still, and a gap says what may be missing', async () => {
-    const { scene, first, standby, say, takeOver, saidUnder } = await both();
+  it('after Redis lost the handover state: the room is still known, and a gap covers what may be missing', async () => {
+    const { harness, first, standby, send, takeOver, publishedUnder } = await both();
     await first.handOver('moved', { token: standby.token, messages: 0 });
-    say(message('chat', 'v1'));
-    await takeOver({ from: 'new', carry: undefined, lastAt: undefined });
-    expect(saidUnder('2000').map(({ type }) => type)).toEqual(['monitor.connected', 'monitor.gap', 'tiktok.live.chat']);
-    expect(scene.gaps).toEqual(['takeover']);
+    send(message('chat', 'v1'));
+    await takeOver({ from: 'new', handoverState: undefined, lastAt: undefined });
+    expect(publishedUnder('2000').map(({ type }) => type)).toEqual(['monitor.connected', 'monitor.gap', 'tiktok.live.chat']);
+    expect(harness.gaps).toEqual(['takeover']);
   });
 
-  it('whose end the old holder has said already: the new one knows it too, and confirms it', async () => {
-    const { scene, first, say, takeOver, saidUnder } = await both();
-    say(message('end', 'u1'));
+  it('whose end the old holder has published already: the new one knows of it too, and confirms it', async () => {
+    const { harness, first, send, takeOver, publishedUnder } = await both();
+    send(message('end', 'u1'));
     await first.stop('shutdown');
-    scene.found = { kind: 'offline' };
+    harness.found = { kind: 'offline' };
     const second = await takeOver({ from: 'released' });
-    await scene.clock.advance(20_000, (now) => second.tick(now));
-    expect(saidUnder('2000').map(({ type }) => type)).toContain('monitor.offline');
-    expect(scene.log.types().filter((type) => type === 'tiktok.live.end')).toHaveLength(1);
+    await harness.clock.advance(20_000, (now) => second.tick(now));
+    expect(publishedUnder('2000').map(({ type }) => type)).toContain('monitor.offline');
+    expect(harness.log.types().filter((type) => type === 'tiktok.live.end')).toHaveLength(1);
     expect(second.state).toBe('offline');
   });
 
-  it('that is over meanwhile lets the standby go', async () => {
-    const { scene, first, mine, theirs, takeOver } = await both();
+  it('whose room ended meanwhile: the standby connection is discarded', async () => {
+    const { harness, first, mine, theirs, takeOver } = await both();
     mine.receive(message('end'));
-    scene.found = { kind: 'offline' };
-    await scene.clock.advance(20_000, (now) => first.tick(now));
+    harness.found = { kind: 'offline' };
+    await harness.clock.advance(20_000, (now) => first.tick(now));
     await first.stop('shutdown');
     const second = await takeOver({ from: 'released' });
     expect(theirs.isOpen).toBe(false);

@@ -1,35 +1,34 @@
 import type { CreatorProjection, StatusStore } from '@tributary/creators';
-import type { SessionLogger } from '../session/session-services.js';
+import type { Logger } from '@tributary/runtime';
 
-export interface ForgetterOptions {
+export interface RemovedCreatorsOptions {
   statuses: StatusStore;
   projection: CreatorProjection;
-  logger: SessionLogger;
-  /** Forgets what Redis keeps of creators that are not monitored; answers their ids. */
-  forget(isMonitored: (creatorId: string) => boolean): Promise<string[]>;
+  logger: Pick<Logger, 'info'>;
+  /** Deletes what Redis keeps beside the leases of creators that are not monitored; returns their ids. */
+  purge(isMonitored: (creatorId: string) => boolean): Promise<string[]>;
 }
 
-/** Between two looks for removed creators that nobody holds any more. */
 const EVERY_MS = 600_000;
 
-/** Removes from Redis what is left of creators that are no longer monitored. Workers begin at different times. */
-export class Forgetter {
-  private at: number;
+/** Deletes from Redis what is left of creators that are no longer monitored. Workers begin at different times. */
+export class RemovedCreators {
+  private dueAt: number;
 
   constructor(
-    private readonly options: ForgetterOptions,
+    private readonly options: RemovedCreatorsOptions,
     now: number,
   ) {
-    this.at = now + Math.random() * EVERY_MS;
+    this.dueAt = now + Math.random() * EVERY_MS;
   }
 
-  /** Looks, where it is time to. Throws when Redis does not answer. */
-  async round(isMonitored: (creatorId: string) => boolean, now: number): Promise<void> {
-    if (now < this.at) return;
-    this.at = now + EVERY_MS;
+  /** Deletes what is due, at most every ten minutes. Throws when Redis does not answer. */
+  async purge(isMonitored: (creatorId: string) => boolean, now: number): Promise<void> {
+    if (now < this.dueAt) return;
+    this.dueAt = now + EVERY_MS;
     const { statuses, projection, logger } = this.options;
-    const forgotten = await this.options.forget(isMonitored);
-    await Promise.all([statuses.remove(forgotten), projection.forgetSeen(forgotten)]);
-    if (forgotten.length > 0) logger.info({ creators: forgotten.length }, 'removed creators are forgotten');
+    const purged = await this.options.purge(isMonitored);
+    await Promise.all([statuses.remove(purged), projection.removeSeen(purged)]);
+    if (purged.length > 0) logger.info({ creators: purged.length }, 'data of removed creators deleted from Redis');
   }
 }

@@ -1,14 +1,15 @@
 import { describe, expect, it } from '@jest/globals';
 import type { CreatorStatus, Lease } from '@tributary/creators';
+import { CreatorSession, type CreatorSessionOptions } from '../session/creator-session.js';
 import { Supervisor, type SupervisorOptions } from './supervisor.js';
-import { Scene, settle } from '../testing/fakes.js';
+import { SessionHarness, settle } from '../testing/fakes.js';
 
 const silent = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
 
 describe('Supervisor', () => {
-  it('says its last word on a creator while it still holds the lease, so that it never hides what the next holder says', async () => {
-    const scene = new Scene();
-    const said: string[] = [];
+  it('publishes the last status of a creator while it still holds the lease, so that it never overwrites the next holder', async () => {
+    const harness = new SessionHarness();
+    const calls: string[] = [];
     const lease: Lease = { creatorId: 'cr_1', fence: '1000', from: 'new' };
     let size = 0;
     const leases = {
@@ -23,11 +24,11 @@ describe('Supervisor', () => {
         size = 1;
         return [lease];
       },
-      release: async (ids: Iterable<string>) => said.push(`release ${[...ids].join()}`),
+      release: async (ids: Iterable<string>) => calls.push(`release ${[...ids].join()}`),
     };
     const statuses = {
       publish: async (all: ReadonlyMap<string, CreatorStatus>) => {
-        for (const [id, { worker }] of all) said.push(`${id} ${worker === undefined ? 'without' : 'with'} a worker`);
+        for (const [id, { worker }] of all) calls.push(`${id} ${worker === undefined ? 'without' : 'with'} a worker`);
       },
     };
     const record = { id: 'cr_1', uniqueId: 'alice', paused: false, options: {} };
@@ -40,17 +41,20 @@ describe('Supervisor', () => {
       statuses,
       run: 'w1-run',
       offers: { take: async () => [] },
-      forget: async () => [],
+      purge: async () => [],
       workers: { heartbeat: async () => undefined, list: async () => [], leave: async () => undefined },
-      producer: { drain: async () => true, stats: () => ({ appended: 0, confirmed: 0 }) },
-      services: scene.services,
+      producer: { drain: async () => true },
+      clock: harness.clock,
+      standbys: harness.services,
+      newSession: (session: CreatorSessionOptions) => new CreatorSession(session, harness.services),
+      counters: () => ({ received: 0, decoded: 0, appended: 0, confirmed: 0 }),
       logger: silent,
     };
     const supervisor = new Supervisor(options as SupervisorOptions);
     supervisor.start();
     await settle();
-    await scene.clock.advance(2_000);
+    await harness.clock.advance(2_000);
     await supervisor.stop();
-    expect(said.slice(-2)).toEqual(['cr_1 without a worker', 'release cr_1']);
+    expect(calls.slice(-2)).toEqual(['cr_1 without a worker', 'release cr_1']);
   });
 });

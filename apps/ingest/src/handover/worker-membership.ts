@@ -1,41 +1,40 @@
-import { fairShare, type ListedWorker, type Share, type WorkerRegistry, type WorkerRecord } from '@tributary/creators';
-import type { SessionLogger } from '../session/session-services.js';
+import { fairShare, type ListedWorker, type Share, type WorkerRecord, type WorkerRegistry } from '@tributary/creators';
+import type { Logger } from '@tributary/runtime';
 
-export interface FleetOptions {
+export interface WorkerMembershipOptions {
   workers: WorkerRegistry;
-  /** This worker's name on the board. */
+  /** This worker's name in the registry. */
   worker: string;
   capacity: number;
   leaseTtlMs: number;
-  logger: SessionLogger;
+  logger: Pick<Logger, 'warn'>;
 }
 
-/** A worker beats each second: with a short lease time, one late beat must not take it off. */
-const BEAT_AGE_MS_MIN = 2_500;
+/** Heartbeats come each second. With a short lease time, one late heartbeat must not remove a worker. */
+const HEARTBEAT_AGE_MS_MIN = 2_500;
 
-/** The workers that share all creators, as this one sees them. Every method throws when Redis does not answer. */
-export class Fleet {
+/** This worker among all workers that share the creators. Every method throws when Redis does not answer. */
+export class WorkerMembership {
   private isShort = false;
 
-  constructor(private readonly options: FleetOptions) {}
+  constructor(private readonly options: WorkerMembershipOptions) {}
 
-  /** Says that this worker lives. */
-  beat(state: Pick<WorkerRecord, 'creators' | 'counters' | 'startedAt'>): Promise<void> {
+  heartbeat(state: Pick<WorkerRecord, 'creators' | 'counters' | 'startedAt'>): Promise<void> {
     const { workers, worker, capacity } = this.options;
     return workers.heartbeat({ worker, capacity, ...state });
   }
 
-  /** Takes this worker off the board: the others count their share without it. */
+  /** Removes this worker from the registry: the others compute their share without it. */
   leave(): Promise<void> {
     return this.options.workers.leave(this.options.worker);
   }
 
-  /** Whether another worker could take a creator more. */
-  async hasRoom(): Promise<boolean> {
+  /** Whether another worker could take one more creator. */
+  async hasRoomElsewhere(): Promise<boolean> {
     return (await this.others()).some(({ creators, capacity }) => creators < capacity);
   }
 
-  /** This worker's part of so many creators; says it when all workers together may not hold them. */
+  /** This worker's share of so many creators. Logs when the capacity of all workers together is too small. */
   async share(creators: number): Promise<Share> {
     const { capacity, logger } = this.options;
     const others = (await this.others()).map((other) => other.capacity);
@@ -50,7 +49,7 @@ export class Fleet {
   /** The other living workers. */
   private async others(): Promise<ListedWorker[]> {
     const { workers, worker, leaseTtlMs } = this.options;
-    const beatAgeMsMax = Math.max(leaseTtlMs / 2, BEAT_AGE_MS_MIN);
-    return (await workers.list()).filter((other) => other.worker !== worker && other.beatAgeMs <= beatAgeMsMax);
+    const ageMsMax = Math.max(leaseTtlMs / 2, HEARTBEAT_AGE_MS_MIN);
+    return (await workers.list()).filter((other) => other.worker !== worker && other.beatAgeMs <= ageMsMax);
   }
 }

@@ -1,6 +1,6 @@
 import { pause } from '@tributary/runtime/backoff';
 
-/** Time as sessions see it, so that a test can move it. */
+/** Time as the worker's parts see it, so that a test can move it. */
 export interface Clock {
   /** ms since 1970. */
   now(): number;
@@ -10,9 +10,9 @@ export interface Clock {
 
 export const systemClock: Clock = { now: () => Date.now(), sleep: (ms, signal) => pause(ms, signal) };
 
-/** Waits for this, but no longer than `ms`. */
-export async function within(ms: number, what: Promise<unknown> | undefined): Promise<void> {
+/** Waits for `work`, but no longer than `ms`. */
+export async function within(ms: number, work: Promise<unknown> | undefined): Promise<void> {
   const over = new AbortController();
-  await Promise.race([what, systemClock.sleep(ms, over.signal)]);
+  await Promise.race([work, systemClock.sleep(ms, over.signal)]);
   over.abort();
 }

@@ -1,119 +1,119 @@
 import type { Clock } from './clock.js';
 
-export interface TurnQueueOptions {
-  /** Turns given in any window of this length. */
+export interface RateLimitedQueueOptions {
+  /** Entries that start in any window of this length. */
   perWindowMax: number;
   windowMs: number;
-  /** Turns taken and not yet done. */
+  /** Entries that have started and are not released. */
   runningMax: number;
   clock: Clock;
 }
 
-/** A place in the queue. */
+/** One entry of the queue. */
 export interface Ticket {
-  /** True when it is this one's turn, false when its signal aborted first. */
-  readonly turn: Promise<boolean>;
-  /** 1 is next; 0 once the turn has come. */
+  /** True when the entry may start, false when its signal aborted or it was cancelled first. */
+  readonly started: Promise<boolean>;
+  /** Place in the queue: 1 is next, 0 once it has started. As of the last {@connection RateLimitedQueue.renumber}. */
   place(): number;
-  /** Estimated wait in ms, by the budget alone. */
+  /** Estimated wait in ms, by the rate alone. */
   waitMs(): number;
-  /** Gives the place up: its turn never comes. */
-  leave(): void;
-  /** The turn is over; call it once the turn was had. */
-  done(): void;
+  /** Leaves the queue: the entry never starts. */
+  cancel(): void;
+  /** The work is over. Call it once the entry has started. */
+  release(): void;
 }
 
-interface Waiting {
-  resolve(turn: boolean): void;
-  urgent: boolean;
+interface Entry {
+  resolve(hasStarted: boolean): void;
   place: number;
 }
 
 /**
- * Gives turns at a bounded rate, urgent ones first, each kind in the order of arrival: however many ask at once, a
- * server behind it is asked `perWindowMax` times per window at most.
+ * Starts entries at a bounded rate: urgent ones first, each kind in the order of arrival. However many wait, the server
+ * behind it gets `perWindowMax` requests per window at most.
  */
-export class TurnQueue {
-  private readonly urgent = new Set<Waiting>();
-  private readonly normal = new Set<Waiting>();
-  /** When the turns of the running window were given, oldest first. */
-  private readonly given: number[] = [];
+export class RateLimitedQueue {
+  private readonly urgent = new Set<Entry>();
+  private readonly normal = new Set<Entry>();
+  /** When the entries of the running window started, oldest first. */
+  private readonly starts: number[] = [];
   private running = 0;
   private heldUntil = 0;
-  /** While the server behind it is in doubt: when the next turn may be had, one at a time. */
+  /** While the server does not answer: when the next single entry may start. */
   private probeAt: number | undefined;
   private timer: AbortController | undefined;
 
-  constructor(private readonly options: TurnQueueOptions) {}
+  constructor(private readonly options: RateLimitedQueueOptions) {}
 
   get waiting(): number {
     return this.urgent.size + this.normal.size;
   }
 
-  /** Turns that could be had at once, beyond those already waited for. */
+  /** Entries that could start at once, beyond those that already wait. */
   get free(): number {
-    this.forget();
+    this.dropOldStarts();
     const { perWindowMax, clock } = this.options;
-    return this.probeAt !== undefined || clock.now() < this.heldUntil ? 0 : Math.max(0, perWindowMax - this.given.length - this.waiting);
+    if (this.probeAt !== undefined || clock.now() < this.heldUntil) return 0;
+    return Math.max(0, perWindowMax - this.starts.length - this.waiting);
   }
 
-  /** Turns given within the running window. */
+  /** Entries that started within the running window. */
   get usedInWindow(): number {
-    this.forget();
-    return this.given.length;
+    this.dropOldStarts();
+    return this.starts.length;
   }
 
-  /** Gives no turn before this moment (ms since 1970): the server behind it asked for a rest. */
+  /** Starts nothing before this moment (ms since 1970): the server asked for a pause. */
   holdUntil(at: number): void {
     this.heldUntil = Math.max(this.heldUntil, at);
   }
 
-  /** Gives one turn at a time, and none before this moment (ms since 1970), until {@link trust}: the server behind it does not answer. */
-  doubt(probeAt: number): void {
+  /** Until {@connection resume}, starts one entry at a time, and none before `probeAt` (ms since 1970): the server does not answer. */
+  probeOnly(probeAt: number): void {
     this.probeAt = probeAt;
   }
 
-  /** The server behind it answers: turns are given as ever, to all who wait. */
-  trust(): void {
+  /** The server answers again: entries start as usual. */
+  resume(): void {
     if (this.probeAt === undefined) return;
     this.probeAt = undefined;
-    this.pump();
+    this.startDue();
   }
 
-  /** Takes a place. */
-  enter(urgent: boolean, signal: AbortSignal): Ticket {
-    let resolve: (turn: boolean) => void = () => undefined;
-    const turn = new Promise<boolean>((settle) => (resolve = settle));
+  /** Adds an entry; it leaves the queue when `signal` aborts. */
+  enqueue(urgent: boolean, signal: AbortSignal): Ticket {
+    let resolve: (hasStarted: boolean) => void = () => undefined;
+    const started = new Promise<boolean>((settle) => (resolve = settle));
     const queue = urgent ? this.urgent : this.normal;
-    const entry: Waiting = { resolve, urgent, place: (urgent ? 0 : this.urgent.size) + queue.size + 1 };
-    const leave = () => {
+    const entry: Entry = { resolve, place: (urgent ? 0 : this.urgent.size) + queue.size + 1 };
+    const cancel = () => {
       if (queue.delete(entry)) resolve(false);
     };
     if (signal.aborted) {
       resolve(false);
     } else {
       queue.add(entry);
-      signal.addEventListener('abort', leave, { once: true });
-      void turn.then(() => signal.removeEventListener('abort', leave));
-      this.pump();
+      signal.addEventListener('abort', cancel, { once: true });
+      void started.then(() => signal.removeEventListener('abort', cancel));
+      this.startDue();
     }
-    let open = true;
+    let isReleased = false;
     return {
-      turn,
+      started,
       place: () => (queue.has(entry) ? entry.place : 0),
-      waitMs: () => (queue.has(entry) ? this.estimate(entry.place) : 0),
-      leave,
-      done: () => {
-        if (!open) return;
-        open = false;
+      waitMs: () => (queue.has(entry) ? this.estimateMs(entry.place) : 0),
+      cancel,
+      release: () => {
+        if (isReleased) return;
+        isReleased = true;
         this.running -= 1;
-        this.pump();
+        this.startDue();
       },
     };
   }
 
-  /** Numbers the places anew; call it before reading many of them. */
-  count(): void {
+  /** Numbers the places anew. Call it before reading many of them: it costs one pass over the queue. */
+  renumber(): void {
     let place = 0;
     for (const queue of [this.urgent, this.normal]) for (const entry of queue) entry.place = place += 1;
   }
@@ -122,51 +122,51 @@ export class TurnQueue {
     return Math.max(this.heldUntil, this.probeAt ?? 0);
   }
 
-  private estimate(place: number): number {
-    this.forget();
+  private estimateMs(place: number): number {
+    this.dropOldStarts();
     const { perWindowMax, windowMs, clock } = this.options;
     const now = clock.now();
     const heldMs = Math.max(0, this.closedUntil - now);
-    const free = perWindowMax - this.given.length;
+    const free = perWindowMax - this.starts.length;
     if (place <= free) return heldMs;
-    // The turn comes when the one given a whole window's worth of turns before it falls out of the window.
+    // An entry starts when the one `perWindowMax` places before it falls out of the window.
     const after = place - free - 1;
-    const base = this.given[after % perWindowMax] ?? now;
+    const base = this.starts[after % perWindowMax] ?? now;
     return Math.max(heldMs, base + windowMs * (1 + Math.floor(after / perWindowMax)) - now);
   }
 
-  private forget(): void {
+  private dropOldStarts(): void {
     const oldest = this.options.clock.now() - this.options.windowMs;
     let count = 0;
-    while (count < this.given.length && (this.given[count] ?? 0) <= oldest) count += 1;
-    if (count > 0) this.given.splice(0, count);
+    while (count < this.starts.length && (this.starts[count] ?? 0) <= oldest) count += 1;
+    if (count > 0) this.starts.splice(0, count);
   }
 
-  private pump(): void {
-    this.forget();
+  private startDue(): void {
+    this.dropOldStarts();
     const { perWindowMax, windowMs, clock } = this.options;
     const runningMax = this.probeAt === undefined ? this.options.runningMax : 1;
     const now = clock.now();
-    while (this.waiting > 0 && this.running < runningMax && this.given.length < perWindowMax && now >= this.closedUntil) {
+    while (this.waiting > 0 && this.running < runningMax && this.starts.length < perWindowMax && now >= this.closedUntil) {
       const queue = this.urgent.size > 0 ? this.urgent : this.normal;
       const [entry] = queue;
       if (!entry) return;
       queue.delete(entry);
-      this.given.push(now);
+      this.starts.push(now);
       this.running += 1;
       entry.resolve(true);
     }
     if (this.waiting === 0 || this.running >= runningMax || this.timer) return;
-    const freeAt = this.given.length < perWindowMax ? 0 : (this.given[0] ?? 0) + windowMs;
-    this.wakeAt(Math.max(freeAt, this.closedUntil));
+    const freeAt = this.starts.length < perWindowMax ? 0 : (this.starts[0] ?? 0) + windowMs;
+    this.startAt(Math.max(freeAt, this.closedUntil));
   }
 
-  private wakeAt(at: number): void {
+  private startAt(at: number): void {
     const timer = new AbortController();
     this.timer = timer;
     void this.options.clock.sleep(Math.max(1, at - this.options.clock.now()), timer.signal).then(() => {
       this.timer = undefined;
-      this.pump();
+      this.startDue();
     });
   }
 }

@@ -1,22 +1,24 @@
+import type { Logger } from '@tributary/runtime';
+
 /** A socket that can be left unread. */
-export interface Pausable {
+export interface PausableSocket {
   pause(): void;
   resume(): void;
 }
 
 export interface BackPressureOptions {
-  /** Sockets stay unread for this long at most, in ms: TikTok cuts those that do not read. */
+  /** Sockets stay unread for this long at most, in ms: TikTok closes sockets that do not read. */
   pauseMsMax: number;
-  logger: { warn(fields: object, message: string): void; info(fields: object, message: string): void };
+  logger: Pick<Logger, 'info' | 'warn'>;
 }
 
 /**
- * Leaves the sockets of a worker unread while its memory is short, so that TikTok's side waits before anything is lost.
- * What comes when the longest pause is over is taken as far as memory goes, and the rest becomes a recorded gap; the next
- * pause needs memory to have become free in between.
+ * Leaves the sockets of a worker unread while its memory is short, so that TikTok holds messages back before any is lost.
+ * After the longest pause messages are taken as far as memory allows, and the rest becomes a gap. The next pause comes
+ * only after memory was free again.
  */
 export class BackPressure {
-  private readonly links = new Set<Pausable>();
+  private readonly sockets = new Set<PausableSocket>();
   private timer: NodeJS.Timeout | undefined;
   private pausedAt: number | undefined;
   private totalMs = 0;
@@ -30,29 +32,29 @@ export class BackPressure {
     return this.pausedAt !== undefined;
   }
 
-  /** Time that sockets were unread since the start, in ms. */
+  /** How long sockets were unread since the start, in ms. */
   get pausedMs(): number {
     return this.totalMs + (this.pausedAt === undefined ? 0 : performance.now() - this.pausedAt);
   }
 
   /** Memory has become short, or is free again. */
-  press(isHigh: boolean): void {
-    if (isHigh === this.isPaused || this.isStopped) return;
-    if (isHigh) this.pause();
+  setMemoryShort(isShort: boolean): void {
+    if (isShort === this.isPaused || this.isStopped) return;
+    if (isShort) this.pause();
     else this.resume();
   }
 
-  /** An open socket: it is held back with the others. */
-  add(link: Pausable): void {
-    this.links.add(link);
-    if (this.isPaused) link.pause();
+  /** An open socket: it is paused with the others. */
+  add(socket: PausableSocket): void {
+    this.sockets.add(socket);
+    if (this.isPaused) socket.pause();
   }
 
-  remove(link: Pausable): void {
-    this.links.delete(link);
+  remove(socket: PausableSocket): void {
+    this.sockets.delete(socket);
   }
 
-  /** Reads everything again, for good. */
+  /** Reads all sockets again, for good. */
   stop(): void {
     this.isStopped = true;
     if (this.isPaused) this.resume();
@@ -61,24 +63,22 @@ export class BackPressure {
   private pause(): void {
     this.pausedAt = performance.now();
     this.counts.pauses += 1;
-    for (const link of this.links) link.pause();
+    for (const socket of this.sockets) socket.pause();
+    const { logger, pauseMsMax } = this.options;
     this.timer = setTimeout(() => {
       this.counts.exhausted += 1;
-      this.options.logger.warn(
-        { sockets: this.links.size },
-        'memory is still short; sockets are read again, and what does not fit is a gap',
-      );
+      logger.warn({ sockets: this.sockets.size }, 'memory is still short; sockets are read again, and what does not fit is a gap');
       this.resume();
-    }, this.options.pauseMsMax);
-    this.options.logger.warn({ sockets: this.links.size }, 'memory is short; sockets are not read');
+    }, pauseMsMax);
+    logger.warn({ sockets: this.sockets.size }, 'memory is short; sockets are not read');
   }
 
   private resume(): void {
     clearTimeout(this.timer);
-    const tookMs = Math.round(performance.now() - this.pausedAt!);
+    const tookMs = this.pausedAt === undefined ? 0 : Math.round(performance.now() - this.pausedAt);
     this.totalMs += tookMs;
     this.pausedAt = undefined;
-    for (const link of this.links) link.resume();
-    this.options.logger.info({ sockets: this.links.size, tookMs }, 'sockets are read again');
+    for (const socket of this.sockets) socket.resume();
+    this.options.logger.info({ sockets: this.sockets.size, tookMs }, 'sockets are read again');
   }
 }

@@ -1,240 +1,247 @@
 import type { CreatorRecord, CreatorStatus, Lease } from '@tributary/creators';
 import { backoffMs } from '@tributary/runtime/backoff';
-import { type CreatorCarry, decodeCreatorCarry } from '../handover/handover-state.js';
-import { CreatorVoice } from './creator-publisher.js';
-import { LiveWatch } from '../discovery/live-detector.js';
-import { gapReasonOf } from './room-connection.js';
-import { type HandingOver, type LiveRoom, RoomLife } from './room-session.js';
-import type { SessionServices, StopReason } from './session-services.js';
-import type { Standby } from '../handover/standby-connection.js';
-import { StatusKeeper } from '../status/status-tracker.js';
+import { LiveDetector, type LiveRoom } from '../discovery/live-detector.js';
+import { decodeHandoverState, type HandoverState } from '../handover/handover-state.js';
+import type { StandbyConnection } from '../handover/standby-connection.js';
+import { StatusTracker } from '../status/status-tracker.js';
+import type { CreatorContext } from './creator-context.js';
+import { type Appender, CreatorPublisher } from './creator-publisher.js';
+import { gapReasonOf, type HandoverTarget, type StopReason } from './room-events.js';
+import type { RoomServices } from './room-services.js';
+import { RoomSession } from './room-session.js';
 
-export interface CreatorSessionOptions {
-  services: SessionServices;
-  record: CreatorRecord;
-  lease: Lease;
-  /** A connection to its room that was opened before the lease came. */
-  standby?: Standby;
+/** What the sessions of a worker are made with. */
+export interface SessionServices extends RoomServices {
+  /** Name of this worker, as statuses show it. */
+  worker: string;
+  log: Appender;
+  /** Between two polls of an offline creator, in ms, on average. */
+  pollMs: number;
 }
 
-/** Rest after a bug, so that it cannot spin. */
-const BUG_BOUNDS = { firstMs: 5_000, maxMs: 300_000 };
+export interface CreatorSessionOptions {
+  record: CreatorRecord;
+  lease: Lease;
+  /** A connection to its room that was opened before this worker had the lease. */
+  standby?: StandbyConnection;
+}
+
+/** Pause after a bug, so that it cannot repeat in a tight loop. */
+const BUG_BACKOFF = { firstMs: 5_000, maxMs: 300_000 };
 /** States of a room that is not received for a while. */
 const WAITING_STATES: ReadonlySet<CreatorStatus['state']> = new Set(['gated', 'blocked', 'error']);
 
-/** One creator for as long as this worker holds its lease: waits until it is live, and lives through its rooms. */
+/** One creator while this worker holds its lease: waits until the creator is live, and receives its rooms. */
 export class CreatorSession {
   readonly lease: Lease;
-  private readonly services: SessionServices;
-  private readonly voice: CreatorVoice;
-  private readonly status: StatusKeeper;
+  private readonly creator: CreatorContext;
+  private readonly detector: LiveDetector;
   private readonly stopping = new AbortController();
   private running: Promise<void> | undefined;
-  private life: RoomLife | undefined;
-  private current: CreatorRecord;
-  private readonly watch: LiveWatch;
-  private standby: Standby | undefined;
+  private room: RoomSession | undefined;
+  private record: CreatorRecord;
+  private standby: StandbyConnection | undefined;
 
-  constructor({ services, record, lease, standby }: CreatorSessionOptions) {
-    this.services = services;
-    this.current = record;
+  constructor(
+    { record, lease, standby }: CreatorSessionOptions,
+    private readonly services: SessionServices,
+  ) {
+    const { clock, log, metrics, worker, poller, pollMs } = services;
+    this.record = record;
     this.lease = lease;
-    this.voice = new CreatorVoice({
+    this.standby = standby;
+    const publisher = new CreatorPublisher({
       creatorId: record.id,
       fence: lease.fence,
-      appender: services.appender,
-      now: () => services.clock.now(),
-      onGap: (reason) => services.onGap(reason),
+      log,
+      now: () => clock.now(),
+      onGap: (reason) => metrics.gap(reason),
     });
-    this.standby = standby;
-    const carry = inheritedFrom(lease, standby);
-    if (carry) this.voice.inherit(carry);
-    this.status = new StatusKeeper(services.worker, services.clock);
-    if (record.userId !== undefined) this.status.user(record.userId);
-    this.watch = new LiveWatch({ services, record: () => this.current, voice: this.voice, status: this.status });
+    const state = inheritedState(lease, standby);
+    if (state) publisher.restoreState(state);
+    const status = new StatusTracker(worker, clock);
+    status.setUser(record.userId);
+    this.creator = { record: () => this.record, publisher, status };
+    this.detector = new LiveDetector({ creator: this.creator, poller, clock, pollMs });
   }
 
-  /** Whether moving it to another worker would interrupt nothing. */
+  /** Whether moving the creator to another worker would interrupt nothing. */
   get isQuiet(): boolean {
-    return this.life === undefined || WAITING_STATES.has(this.state);
+    return this.room === undefined || WAITING_STATES.has(this.state);
   }
 
-  /** The room whose messages are received now, and may be received by another worker too. */
+  /** The room whose messages are received now, and that another worker could receive too. */
   get openRoom(): string | undefined {
-    return this.life?.openRoom;
+    return this.room?.openRoom;
   }
 
-  /** ms since 1970 from which on its room's socket is read without a pause; Infinity where it is not read. */
+  /** ms since 1970 from which on the room's socket is read without a pause; Infinity where it is not read. */
   get listeningSince(): number {
-    return this.life?.listeningSince ?? Infinity;
+    return this.room?.listeningSince ?? Infinity;
   }
 
   /** Messages received by this holder. */
   get messages(): number {
-    return this.status.status.counters.messages;
+    return this.creator.status.status.counters.messages;
   }
 
   get state(): CreatorStatus['state'] {
-    return this.status.state;
+    return this.creator.status.state;
   }
 
-  /** Starts; it runs until {@link stop}. */
+  /** Starts; the session runs until {@connection stop}. */
   start(): void {
     this.running ??= this.run(this.stopping.signal);
   }
 
-  /** The registry's record: a changed handle counts from the next poll, changed options from the next message. */
+  /** The record has changed: a new handle counts from the next poll, new options from the next message. */
   update(record: CreatorRecord): void {
-    const before = this.current;
-    this.current = record;
+    const before = this.record;
+    this.record = record;
     if (before.uniqueId !== record.uniqueId || JSON.stringify(before.options) !== JSON.stringify(record.options)) {
-      this.life?.update();
-      this.watch.wake();
+      this.room?.update();
+      this.detector.wake();
     }
   }
 
   /**
-   * Ends: closes the socket and says so, with what the next holder must know. After `lost` nothing more is said.
-   * Resolves when it is over; what was said is then taken by the log, but perhaps not yet appended.
+   * Ends: closes the socket and publishes the end, with the state for the next holder. After `lost` nothing is published.
+   * Resolves when the session is over. The log has then taken its last events, but perhaps not appended them yet.
    */
   async stop(reason: StopReason): Promise<void> {
-    if (reason === 'lost') this.voice.close();
-    const { life } = this;
-    const closed = life?.stop(reason);
+    const { publisher } = this.creator;
+    if (reason === 'lost') publisher.close();
+    const { room } = this;
+    const closed = room?.stop(reason);
     this.stopping.abort();
     this.standby?.discard();
     await closed;
     await this.running;
-    if (reason === 'paused' || reason === 'removed') this.tellUnwatched(reason, life);
-    if (reason !== 'lost') this.voice.settle();
-    this.voice.close();
+    if (reason === 'paused' || reason === 'removed') this.publishUnwatched(reason, room);
+    if (reason !== 'lost') publisher.flushPending();
+    publisher.close();
   }
 
   /**
-   * Ends for a standby of another worker that receives the same. Resolves when its last word is taken by the log; the
-   * socket closes in its own time.
+   * Ends for a standby connection of another worker that receives the same messages. Resolves when the log has taken the
+   * last event; the socket may close later.
    */
-  async handOver(reason: StopReason, to: HandingOver): Promise<void> {
-    this.life?.handOver(reason, to);
+  async handOver(reason: StopReason, target: HandoverTarget): Promise<void> {
+    const { publisher } = this.creator;
+    this.room?.handOver(reason, target);
     this.stopping.abort();
     await this.running;
-    this.voice.settle();
-    this.voice.close();
+    publisher.flushPending();
+    publisher.close();
   }
 
-  /** Call about once a second: watches for silence, and says what memory could not take before. */
+  /** Call about once a second: checks for silence, and publishes what memory did not take before. */
   tick(now: number): void {
     if (this.stopping.signal.aborted) return;
-    this.life?.tick(now);
-    if (this.life) this.watch.liveAt(now);
-    this.voice.settle();
+    this.room?.tick(now);
+    if (this.room) this.detector.markLive(now);
+    this.creator.publisher.flushPending();
   }
 
-  /** Events that this holder received between these times may be lost: said as a gap where a room was received. */
+  /** Events that this holder received between these times may be lost: becomes a gap where a room was received. */
   lostOnDisk(from: number, to: number): void {
-    const { live, roomId } = this.voice.carried;
-    if (live) this.voice.gap({ handle: this.current.uniqueId, roomId }, { from, reason: 'buffer-full' }, to);
+    const { publisher } = this.creator;
+    const { live, roomId } = publisher.state;
+    if (live) publisher.publishGap({ handle: this.record.uniqueId, roomId }, { from, reason: 'buffer-full' }, to);
   }
 
-  /** The lease was restored after a wipe: what stood beside it and on the board is written again. */
+  /** The lease was restored after Redis lost it: writes the handover state and the status again. */
   restored(): void {
-    this.voice.noteAgain();
+    this.creator.publisher.rewriteState();
     this.publishAgain();
   }
 
-  /** What was published may not have arrived. */
+  /** The last status may not have arrived in Redis. */
   publishAgain(): void {
-    this.status.publishAgain();
+    this.creator.status.publishAgain();
   }
 
-  /** What has to be published, if anything. */
+  /** The status if it has to be published. */
   takeStatus(now: number): CreatorStatus | undefined {
-    return this.status.takeChanged(now);
+    return this.creator.status.takeChanged(now);
   }
 
-  /** The last status of this holder: nobody holds the creator now. */
+  /** The last status of this holder: no worker holds the creator then. */
   finalStatus(reason: StopReason): CreatorStatus {
-    const { worker: _worker, queue: _queue, viewers: _viewers, ...rest } = this.status.status;
+    const { worker: _worker, queue: _queue, viewers: _viewers, ...rest } = this.creator.status.status;
     return reason === 'paused' ? { ...rest, state: 'offline' } : rest;
   }
 
-  /** Says that a room which counts as live is watched no more, and leaves the beginning of the gap for whoever resumes. */
-  private tellUnwatched(reason: 'paused' | 'removed', life: RoomLife | undefined): void {
-    const { live, roomId, gap } = this.voice.carried;
+  /** Publishes that a live room is no longer watched, and leaves the beginning of the gap for the next holder. */
+  private publishUnwatched(reason: 'paused' | 'removed', room: RoomSession | undefined): void {
+    const { publisher } = this.creator;
+    const { live, roomId, gap } = publisher.state;
     if (!live) return;
     const now = this.services.clock.now();
-    const lastSeenAt = Math.min(now, life?.lastSeenAt ?? gap?.from ?? now);
-    this.voice.note({ gap: gap ?? { from: lastSeenAt, reason: gapReasonOf(reason) } });
+    const lastSeenAt = Math.min(now, room?.lastSeenAt ?? gap?.from ?? now);
+    publisher.updateState({ gap: gap ?? { from: lastSeenAt, reason: gapReasonOf(reason) } });
     const data = { roomId, reason, lastSeenAt: new Date(lastSeenAt).toISOString() };
-    this.voice.monitor('monitor.unwatched', { handle: this.current.uniqueId, roomId }, data);
+    publisher.publishMonitor('monitor.unwatched', { handle: this.record.uniqueId, roomId }, data);
   }
 
   private async run(signal: AbortSignal): Promise<void> {
     for (let bugs = 0; !signal.aborted; bugs += 1) {
       try {
-        await this.live(signal);
+        await this.receiveRooms(signal);
       } catch (error) {
-        this.life = undefined;
-        this.services.logger.error({ creator: this.current.id, err: error }, 'a session failed; this is a bug, it starts again');
-        this.status.enter('error', { reason: 'bug', message: 'the session failed; the reason is in the log of its worker' });
-        if (!(await this.services.clock.sleep(backoffMs(bugs, BUG_BOUNDS), signal))) return;
+        this.room = undefined;
+        const { logger, clock } = this.services;
+        logger.error({ creator: this.record.id, err: error }, 'a session failed; this is a bug, it starts again');
+        const message = 'the session failed; the reason is in the log of its worker';
+        this.creator.status.setState('error', { reason: 'bug', message });
+        if (!(await clock.sleep(backoffMs(bugs, BUG_BACKOFF), signal))) return;
       }
     }
   }
 
-  private async live(signal: AbortSignal): Promise<void> {
-    const { carried } = this.voice;
-    if (!carried.live) this.letGoOfStandby();
-    let inherited = carried.live ? carried : undefined;
+  private async receiveRooms(signal: AbortSignal): Promise<void> {
+    const { creator, services } = this;
+    const { state } = creator.publisher;
+    if (!state.live) this.discardStandby();
+    let inherited = state.live ? state : undefined;
     let room: LiveRoom | undefined = inherited && { roomId: inherited.roomId };
     while (!signal.aborted) {
-      room ??= await this.watch.untilLive(signal);
+      room ??= await this.detector.untilLive(signal);
       if (!room) return;
-      const life = new RoomLife({
-        services: this.services,
-        record: () => this.current,
-        voice: this.voice,
-        status: this.status,
-        room,
-        ...(inherited ? { inherited } : {}),
-        ...this.standbyFor(room),
-      });
-      this.life = life;
-      const outcome = await life.run(signal);
-      this.life = undefined;
+      const session = new RoomSession({ creator, room, inherited, standby: this.takeStandby(room) }, services);
+      this.room = session;
+      const outcome = await session.run(signal);
+      this.room = undefined;
       inherited = undefined;
       room = outcome.kind === 'moved' ? outcome.room : undefined;
-      if (outcome.kind === 'ended' && !(await this.watch.afterRoom(signal))) return;
+      if (outcome.kind === 'ended' && !(await this.detector.waitAfterRoom(signal))) return;
     }
   }
 
-  /** The standby goes to the first room if it is its own, and is let go otherwise. */
-  private standbyFor({ roomId }: LiveRoom): { standby?: Standby } {
+  /** The standby connection for its own room; it is discarded when the creator's room is another one. */
+  private takeStandby({ roomId }: LiveRoom): StandbyConnection | undefined {
     const { standby } = this;
-    if (standby?.offer.roomId !== roomId) {
-      this.letGoOfStandby();
-      return {};
-    }
+    if (standby?.offer.roomId !== roomId) this.discardStandby();
     this.standby = undefined;
-    return { standby };
+    return standby?.offer.roomId === roomId ? standby : undefined;
   }
 
-  private letGoOfStandby(): void {
+  private discardStandby(): void {
     this.standby?.discard();
     this.standby = undefined;
   }
 }
 
 /**
- * What the previous holder left; one that died left no beginning of the gap. Where a wipe took what it left, its standby
- * still knows the room, and the store the last event that it has.
+ * The state that the previous holder left. A holder that died left no beginning of the gap: it begins at the last event.
+ * After Redis lost the state, the standby connection still names the room, and the store the last event.
  */
-function inheritedFrom({ carry: text, lastAt, seen }: Lease, standby: Standby | undefined): CreatorCarry | undefined {
-  const carry = decodeCreatorCarry(text);
-  if (!carry && (standby || seen)) {
+function inheritedState({ handoverState, lastAt, seen }: Lease, standby: StandbyConnection | undefined): HandoverState | undefined {
+  const state = decodeHandoverState(handoverState);
+  if (!state && (standby || seen)) {
     const from = Math.min(standby?.takenAt ?? Infinity, seen?.at ?? Infinity);
     return { roomId: standby?.offer.roomId ?? seen?.roomId ?? '', live: true, gap: { from, reason: 'takeover' } };
   }
-  if (!carry?.live || carry.gap || lastAt === undefined) return carry;
-  return { ...carry, gap: { from: lastAt, reason: 'takeover' } };
+  if (!state?.live || state.gap || lastAt === undefined) return state;
+  return { ...state, gap: { from: lastAt, reason: 'takeover' } };
 }

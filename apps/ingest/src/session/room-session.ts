@@ -1,372 +1,305 @@
 import { backoffMs } from '@tributary/runtime/backoff';
-import type { CreatorRecord } from '@tributary/creators';
-import { Cadence } from './silence-detector.js';
-import { CARRIED_IDS_MAX, type CreatorCarry, HANDED_IDS_MAX, type OpenGap } from '../handover/handover-state.js';
-import type { CreatorVoice } from './creator-publisher.js';
-import { type ConnectionReport, gapReasonOf, type Normaliser, RoomConnection } from './room-connection.js';
-import { RoomCheck, type RoomVerdict } from './room-check.js';
-import type { SessionServices, StopReason } from './session-services.js';
+import type { ConnectionEnd } from '@tributary/webcast';
+import type { LiveRoom } from '../discovery/live-detector.js';
+import type { HandoverState } from '../handover/handover-state.js';
+import type { StandbyConnection } from '../handover/standby-connection.js';
+import { RETRY_BACKOFF } from '../pacing/backoff-bounds.js';
 import type { RoomBundle } from '../signing/sign-scheduler.js';
-import { connectSetback, type Setback, signSetback } from './connect-failure.js';
-import type { Standby } from '../handover/standby-connection.js';
-import type { StatusKeeper } from '../status/status-tracker.js';
+import { type ConnectFailure, fromSignFailure, fromSocketFailure } from './connect-failure.js';
+import type { CreatorContext } from './creator-context.js';
+import { EndCheck, type EndCheckResult } from './end-check.js';
+import { type ConnectionReport, MessagePipeline } from './message-pipeline.js';
+import { type HandoverTarget, RoomEvents, type StopReason } from './room-events.js';
+import type { Connection, ConnectionOptions, RoomServices } from './room-services.js';
+import { SilenceDetector } from './silence-detector.js';
 
-/** A room as the poll found it. */
-export interface LiveRoom {
-  roomId: string;
-  userId?: string;
-  title?: string;
+export interface RoomSessionOptions {
+  creator: CreatorContext;
+  room: LiveRoom;
+  /** State of a previous holder of this room: its end is checked before connecting, and it is not announced again. */
+  inherited?: HandoverState;
+  /** An open connection to the room, which is used first. */
+  standby?: StandbyConnection;
 }
 
 /** How a room ended for this holder. `moved`: the creator is live in another room. */
 export type RoomOutcome = { kind: 'ended' } | { kind: 'moved'; room: LiveRoom } | { kind: 'stopped' };
 
-/** To which standby a room is handed over, and how many of its messages that standby has received too, at most. */
-export interface HandingOver {
-  token: string;
-  messages: number;
-}
-
-export interface RoomLifeOptions {
-  services: SessionServices;
-  /** The record as it is now: options and handle may change while the room lives. */
-  record(): CreatorRecord;
-  voice: CreatorVoice;
-  status: StatusKeeper;
-  room: LiveRoom;
-  /** What a previous holder said of this room: then it is looked at before it is connected to, and not announced again. */
-  inherited?: CreatorCarry;
-  /** An open connection to it, which is used first. */
-  standby?: Standby;
-}
-
-/** Silence doubles the patience up to this many times: 60 s become 16 minutes. */
-const PATIENCE_DOUBLINGS_MAX = 4;
-/** A first connection later than this after the room was found leaves a gap worth telling. */
+/** A first connection later than this after the room was found leaves a gap that is published. */
 const LATE_MS = 10_000;
-/** Failures in a row before one is told as an event. */
-const FAILURES_TOLD = 3;
+/** Failures in a row before one is published as an event. */
+const FAILURES_PUBLISHED_MIN = 3;
+/** A connection that was active this long was a good one: the next reconnect is quick again. */
+const STABLE_MS = 10_000;
+/** How long the server may take to close after the message that ends the stream. */
+const END_LINGER_MS = 2_000;
 
-/** One room from the moment it is known to be live until its end is confirmed: connects, and connects again. */
-export class RoomLife {
-  private normaliser: Normaliser;
-  private connection: RoomConnection | undefined;
-  private gap: OpenGap | undefined;
+/** One room from the moment it is known to be live until its end is confirmed, over all connections to it. */
+export class RoomSession {
+  private readonly pipeline: MessagePipeline;
+  private readonly silence: SilenceDetector;
+  private readonly endCheck: EndCheck;
+  private readonly events: RoomEvents;
+  private connection: Connection | undefined;
   private readonly startedAt: number;
-  private connections = 0;
-  /** Failed tries, and connections that were not good, in a row. */
-  private failures = 0;
-  private blocks = 0;
-  private silences = 0;
-  private told: string | undefined;
-  private isStreamEnded = false;
-  private believesEnd = true;
-  /** The socket refused the last bundle. */
-  private isRefused = false;
-  private readonly cadence = new Cadence();
-  private stopReason: StopReason | undefined;
-  private handing: HandingOver | undefined;
-  private standby: Standby | undefined;
-  private readonly check: RoomCheck;
   /** ms since 1970 when the room was last known to be on air. */
   private seenAt: number;
+  private connections = 0;
+  private readonly counts = { failures: 0, blocks: 0 };
+  /** Reason of the failure that was last published as an event. */
+  private publishedReason: string | undefined;
+  private isStreamEnded = false;
+  private trustsEndMessage = true;
+  /** The socket refused the last bundle. */
+  private isBundleRefused = false;
+  private stopReason: StopReason | undefined;
+  private handoverTarget: HandoverTarget | undefined;
+  private standby: StandbyConnection | undefined;
+  private settleEnd: (end: ConnectionEnd) => void = () => undefined;
 
-  constructor(private readonly options: RoomLifeOptions) {
-    const { services, inherited, room } = options;
-    this.gap = inherited?.gap;
-    this.standby = options.standby;
-    this.startedAt = services.clock.now();
+  constructor(
+    private readonly options: RoomSessionOptions,
+    private readonly services: RoomServices,
+  ) {
+    const { creator, room, inherited } = options;
+    const { clock, poller, rooms, metrics, silenceMs } = services;
+    this.startedAt = clock.now();
     this.seenAt = inherited?.gap?.from ?? this.startedAt;
-    this.check = new RoomCheck({ services, record: () => options.record(), roomId: room.roomId });
-    this.normaliser = this.makeNormaliser(inherited?.room, inherited?.ids);
-  }
-
-  /** The record has changed: the next message is read by the new options, with everything counted so far. */
-  update(): void {
-    this.options.status.count(this.normaliser);
-    const room = this.normaliser.takeCarry();
-    if (room !== undefined) this.options.voice.note({ room });
-    this.normaliser = this.makeNormaliser(this.options.voice.carried.room, this.normaliser.recentIds());
+    this.standby = options.standby;
+    this.pipeline = new MessagePipeline({
+      creator,
+      roomId: room.roomId,
+      makeNormaliser: (normaliser) => rooms.normaliser(normaliser),
+      totals: metrics.totals,
+      savedState: inherited?.room,
+      recentIds: inherited?.ids,
+    });
+    this.silence = new SilenceDetector(silenceMs);
+    this.endCheck = new EndCheck({ creator, roomId: room.roomId, poller, clock });
+    this.events = new RoomEvents({ creator, room, clock, gap: inherited?.gap });
   }
 
   /** Runs until the end of the room is confirmed, or `signal` aborts. No connection outlives it. */
   async run(signal: AbortSignal): Promise<RoomOutcome> {
     try {
-      return await this.live(signal);
+      return await this.connectUntilEnd(signal);
     } finally {
-      if (!this.handing) void this.connection?.end();
+      if (!this.handoverTarget) void this.connection?.close();
       this.standby?.discard();
     }
   }
 
-  private async live(signal: AbortSignal): Promise<RoomOutcome> {
-    const { voice, status, room, inherited } = this.options;
-    status.room(room);
-    if (!inherited) {
-      voice.note({ roomId: room.roomId, live: true, gap: undefined, room: undefined, ids: undefined, handedTo: undefined });
-      voice.monitor('monitor.live', this.where(), { roomId: room.roomId, userId: room.userId, title: room.title });
-    }
-    let isKnownLive = !inherited || this.standby !== undefined;
-    if (!isKnownLive) status.enter('reconnecting');
-    while (!signal.aborted) {
-      if (!isKnownLive) {
-        const { isStreamEnded, failures, gap } = this;
-        const verdict = await this.check.run({ isStreamEnded, failures, receivedAt: gap?.from }, signal);
-        if (verdict.kind === 'stopped') break;
-        if (verdict.kind !== 'live') return this.finish(verdict);
-        this.seen(verdict);
-      }
-      isKnownLive = false;
-      const setback = await this.connect(signal);
-      if (signal.aborted) break;
-      const waitMs = setback ? this.setBack(setback) : this.afterConnection();
-      if (!(await this.options.services.clock.sleep(waitMs, signal))) break;
-    }
-    return { kind: 'stopped' };
+  /** The record has changed: the next message is read with the new options. */
+  update(): void {
+    this.pipeline.update();
   }
 
-  /** Ends the connection in an orderly way; the one who takes over tells the gap. Resolves when the socket is closed. */
+  /** Ends the connection in an orderly way; the next holder publishes the gap. Resolves when the socket is closed. */
   async stop(reason: StopReason): Promise<void> {
     this.stopReason = reason;
-    await this.connection?.end();
+    await this.connection?.close();
   }
 
-  /** Ends as {@link stop} does, but for a standby that receives the room too: it does not wait for the socket to close. */
-  handOver(reason: StopReason, to: HandingOver): void {
+  /** Ends as {@connection stop} does, for a standby connection that receives the room too: it does not wait for the socket to close. */
+  handOver(reason: StopReason, target: HandoverTarget): void {
     this.stopReason = reason;
-    this.handing = to;
-    this.connection?.leave();
+    this.handoverTarget = target;
+    if (!this.connection) return;
+    const durationMs = this.services.clock.now() - this.connection.stats.openedAt;
+    this.settleEnd({ reason: 'closed-by-us', code: 1000, message: 'handed over', durationMs });
+    void this.connection.close();
   }
 
   /** The room, while its messages are received and nothing speaks for its end. */
   get openRoom(): string | undefined {
-    const isOpen = this.connection !== undefined && !this.connection.isEnding && this.stopReason === undefined;
+    const isOpen = this.connection !== undefined && this.pipeline.streamEndedAt === undefined && this.stopReason === undefined;
     return isOpen ? this.options.room.roomId : undefined;
   }
 
-  /** ms since 1970 when the room was last known to be on air: by a message of it, or by a poll. */
+  /** ms since 1970 when the room was last known to be on air: by its connection, or by a poll. */
   get lastSeenAt(): number {
-    return this.connection ? this.options.services.clock.now() : this.seenAt;
+    return this.connection ? this.services.clock.now() : this.seenAt;
   }
 
   /** ms since 1970 from which on its socket is read without a pause; Infinity where it is not read. */
   get listeningSince(): number {
-    return this.connection?.listeningSince ?? Infinity;
+    return this.connection?.stats.listeningSince ?? Infinity;
   }
 
-  /** Call about once a second. */
+  /** Call about once a second: closes a connection that is silent, or whose stream has ended. */
   tick(now: number): void {
-    for (const draft of this.normaliser.sweep(now)) this.options.voice.say(draft);
-    this.connection?.tick(now);
-    this.options.status.count(this.normaliser);
+    this.pipeline.tick(now);
+    const { connection } = this;
+    if (!connection) return;
+    const { streamEndedAt, isPaused } = this.pipeline;
+    if (streamEndedAt === undefined) {
+      if (this.silence.isSilent(connection.stats, isPaused, now)) void connection.close('silence');
+    } else if (now - streamEndedAt >= END_LINGER_MS) void connection.close();
   }
 
-  private makeNormaliser(carry: string | undefined, recentIds: readonly string[] | undefined): Normaliser {
-    const { services, room } = this.options;
-    return services.normaliser({ record: this.options.record(), roomId: room.roomId, carry, recentIds });
+  private async connectUntilEnd(signal: AbortSignal): Promise<RoomOutcome> {
+    const { creator, room, inherited } = this.options;
+    creator.status.setRoom(room);
+    if (!inherited) this.events.live();
+    let isKnownLive = !inherited || this.standby !== undefined;
+    if (!isKnownLive) creator.status.setState('reconnecting');
+    while (!signal.aborted) {
+      if (!isKnownLive) {
+        const result = await this.checkEnd(signal);
+        if (result.kind === 'stopped') break;
+        if (result.kind !== 'live') return this.finish(result);
+      }
+      isKnownLive = false;
+      const failure = await this.connect(signal);
+      if (signal.aborted) break;
+      const waitMs = failure ? this.noteFailure(failure) : this.reconnectDelayMs();
+      if (!(await this.services.clock.sleep(waitMs, signal))) break;
+    }
+    return { kind: 'stopped' };
   }
 
-  private where(): { handle: string; roomId: string } {
-    return { handle: this.options.record().uniqueId, roomId: this.options.room.roomId };
+  private async checkEnd(signal: AbortSignal): Promise<EndCheckResult> {
+    const { isStreamEnded, counts, events } = this;
+    const result = await this.endCheck.run({ isStreamEnded, failures: counts.failures, lastReceivedAt: events.gapFrom }, signal);
+    if (result.kind !== 'live') return result;
+    if (result.room) {
+      this.seenAt = this.services.clock.now();
+      this.options.creator.status.setRoom(result.room);
+    }
+    if (result.isEndMistaken) {
+      this.isStreamEnded = false;
+      this.trustsEndMessage = false;
+    }
+    return result;
   }
 
-  /** Signs and opens a connection, and stays until it ends. A setback says that there was none. */
-  private async connect(signal: AbortSignal): Promise<Setback | undefined> {
-    const { services, status, voice } = this.options;
-    const { uniqueId } = this.options.record();
+  /** Signs, opens a connection, and waits until it ends. Returns why there was no connection, if there was none. */
+  private async connect(signal: AbortSignal): Promise<ConnectFailure | undefined> {
+    const { creator, room } = this.options;
+    const { rooms, poller } = this.services;
     const { standby } = this;
     this.standby = undefined;
     const bundle = standby?.bundle ?? (await this.sign(signal));
     if (!bundle || 'reason' in bundle) return bundle;
-    const gapTo = standby?.missingUntil(voice.carried);
-    if (standby && gapTo === undefined) this.gap = undefined;
-    const connection = new RoomConnection({
-      link: (options) => (standby ? standby.adopt(options) : services.link(options)),
+    const missingUntil = standby?.missingUntil(creator.publisher.state);
+    if (standby && missingUntil === undefined) this.events.dropGap();
+    const ended = new Promise<ConnectionEnd>((resolve) => (this.settleEnd = resolve));
+    const connectionOptions: ConnectionOptions = {
       bundle,
-      uniqueId,
-      normaliser: () => this.normaliser,
-      voice,
-      counters: status.status.counters,
-      totals: services.totals,
-      clock: services.clock,
-      silenceMs: services.timing.silenceMs,
-      cadence: this.cadence,
-      patience: 2 ** Math.min(this.silences, PATIENCE_DOUBLINGS_MAX),
-      endLingerMs: services.timing.endLingerMs,
-      believesEnd: this.believesEnd,
-      onOpen: () => this.opened(connection, gapTo),
-    });
+      uniqueId: creator.record().uniqueId,
+      onOpen: () => this.opened(connection, bundle.provider, missingUntil),
+      onMessages: (messages, receivedAt) => this.pipeline.receive(messages, receivedAt),
+      onClose: this.settleEnd,
+    };
+    const connection: Connection = standby ? standby.adopt(connectionOptions) : rooms.connection(connectionOptions);
     const result = await connection.connect(signal);
     if (!result.ok) {
-      this.isRefused = result.reason === 'refused';
-      const isGated = () => services.isGated(this.options.room.roomId, signal, bundle.proxy);
-      return connectSetback(result, isGated, (block) => this.waitMs(block));
+      this.isBundleRefused = result.reason === 'refused';
+      return fromSocketFailure(result, this.counts, () => poller.isGated(creator.record(), room.roomId, signal));
     }
-    const end = await connection.ended;
+    const end = await ended;
     this.connection = undefined;
-    this.closed(connection, end);
+    this.closed(this.pipeline.endConnection(end, this.services.clock.now()), bundle.provider);
     return undefined;
   }
 
-  /** The room counts as live: what a poll told of it is shown, and a message that ended its stream was a mistake. */
-  private seen({ room, isEndMistaken }: Extract<RoomVerdict, { kind: 'live' }>): void {
-    if (room) {
-      this.seenAt = this.options.services.clock.now();
-      this.options.status.room(room);
-    }
-    if (!isEndMistaken) return;
-    this.isStreamEnded = false;
-    this.believesEnd = false;
-  }
-
-  /** Whether the room is still on air, as far as TikTok says. */
-  private async isThere(signal: AbortSignal): Promise<boolean> {
-    const { services, room } = this.options;
-    const opened = services.secrets(this.options.record());
-    return !opened.ok || (await services.polls.isAlive(room.roomId, false, signal, opened.secrets.proxy)) !== false;
-  }
-
-  /** Waits for its turn and signs. Undefined when `signal` aborts. */
-  private async sign(signal: AbortSignal): Promise<RoomBundle | Setback | undefined> {
-    const { services, status, room } = this.options;
+  /** Waits for a sign call. Undefined when `signal` aborts. */
+  private async sign(signal: AbortSignal): Promise<RoomBundle | ConnectFailure | undefined> {
+    const { creator, room } = this.options;
+    const { status } = creator;
     const { isReconnect } = this;
-    if (this.blocks === 0) status.enter(isReconnect ? 'reconnecting' : 'connecting');
-    const signed = await services.signs.sign(
-      { roomId: room.roomId, creator: this.options.record(), fresh: this.isRefused || undefined },
+    if (this.counts.blocks === 0) status.setState(isReconnect ? 'reconnecting' : 'connecting');
+    const signed = await this.services.signer.sign(
+      { roomId: room.roomId, creator: creator.record(), fresh: this.isBundleRefused || undefined },
       isReconnect,
       signal,
-      (ticket) => status.queue(ticket),
-      () => this.isThere(signal),
+      (ticket) => status.setTicket(ticket),
+      () => this.endCheck.isOnAir(signal),
     );
-    status.queue(undefined);
+    status.setTicket(undefined);
     if (!signed || signed.ok) return signed?.bundle;
-    return signSetback(signed, services.timing.confirmMs, (block) => this.waitMs(block));
+    return fromSignFailure(signed, this.counts);
   }
 
-  /** In the turn in which the socket opens, before its first message. A standby's messages reach back to `gapTo`. */
-  private opened(connection: RoomConnection, gapTo: number | undefined): void {
-    const { services, status, voice, room } = this.options;
-    const { counters } = status.status;
+  /** Runs when the socket opens, before its first message. A standby connection's messages reach back to `missingUntil`. */
+  private opened(connection: Connection, provider: string, missingUntil: number | undefined): void {
+    const { creator, inherited } = this.options;
+    const { clock, metrics } = this.services;
+    const now = clock.now();
+    this.pipeline.startConnection(connection.stats, now, this.trustsEndMessage);
+    this.silence.startConnection();
     this.connection = connection;
     this.connections += 1;
-    this.told = undefined;
-    this.blocks = 0;
-    this.isRefused = false;
+    this.publishedReason = undefined;
+    this.counts.blocks = 0;
+    this.isBundleRefused = false;
     if (this.connections > 1) {
-      counters.reconnects += 1;
-      services.onReconnect();
+      creator.status.status.counters.reconnects += 1;
+      metrics.reconnect();
     }
-    status.enter('live');
-    const now = services.clock.now();
-    // What the room said while it waited for its turn to sign was not received either.
-    if (this.connections === 1 && !this.options.inherited && now - this.startedAt >= LATE_MS) {
-      this.gap ??= { from: this.startedAt, reason: 'blocked' };
-    }
-    voice.note({ roomId: room.roomId, live: true, gap: undefined, ids: undefined, handedTo: undefined });
-    voice.monitor('monitor.connected', this.where(), {
-      roomId: room.roomId,
-      userId: status.status.userId,
-      worker: services.worker,
-      connection: this.connections,
-      provider: connection.bundle.provider,
-    });
-    this.tellGap(gapTo);
+    creator.status.setState('live');
+    // What the room sent while it waited for a sign call was not received.
+    if (this.connections === 1 && !inherited && now - this.startedAt >= LATE_MS) this.events.openGap(this.startedAt, 'blocked');
+    this.events.connected(this.connections, provider);
+    this.events.publishGap(missingUntil);
     // A stop that came while the socket opened.
-    if (this.stopReason) void connection.end();
+    if (this.stopReason) void connection.close();
   }
 
-  private closed(connection: RoomConnection, end: ConnectionReport): void {
-    const { services, status, voice } = this.options;
-    const reason = this.stopReason ?? end.reason;
-    const isGood = end.activeMs >= services.timing.stableMs && end.reason !== 'unreadable';
-    this.failures = isGood ? 0 : this.failures + 1;
-    this.silences = (isGood ? 0 : this.silences) + (end.reason === 'silence' ? 1 : 0);
-    this.isStreamEnded = end.reason === 'stream-end';
-    const from = Math.min(end.lastMessageAt, end.unreadSince ?? Infinity);
-    this.gap = { from, reason: gapReasonOf(reason), rate: end.rate };
-    this.seenAt = Math.max(this.seenAt, end.lastMessageAt);
-    const { handing } = this;
-    const idsMax = Math.min(HANDED_IDS_MAX, (handing?.messages ?? 0) + CARRIED_IDS_MAX);
-    voice.note({ gap: this.gap, ids: this.normaliser.recentIds().slice(-idsMax), handedTo: handing?.token });
-    voice.monitor('monitor.disconnected', this.where(), {
-      roomId: this.options.room.roomId,
-      reason,
-      code: end.code,
-      durationMs: end.durationMs,
-      events: end.events,
-    });
-    if (!handing) status.enter('reconnecting');
-    services.onConnectionEnd(end);
-    const { frames, messages, events, durationMs, code, message } = end;
-    services.logger.info(
-      {
-        creator: this.options.record().id,
-        ...this.where(),
-        connection: this.connections,
-        provider: connection.bundle.provider,
-        reason,
-        code,
-        said: message,
-        durationMs,
-        frames,
-        messages,
-        events,
-        gapFrom: new Date(this.gap.from).toISOString(),
-      },
-      'connection ended',
-    );
+  private closed(report: ConnectionReport, provider: string): void {
+    const { creator } = this.options;
+    const { metrics, logger } = this.services;
+    const reason = this.stopReason ?? report.reason;
+    const isGood = report.activeMs >= STABLE_MS && report.reason !== 'unreadable';
+    this.counts.failures = isGood ? 0 : this.counts.failures + 1;
+    this.silence.endConnection(isGood, report.reason === 'silence');
+    this.isStreamEnded = report.reason === 'stream-end';
+    this.seenAt = Math.max(this.seenAt, report.lastMessageAt);
+    this.events.disconnected(report, reason, this.pipeline.recentIds(), this.handoverTarget);
+    if (!this.handoverTarget) creator.status.setState('reconnecting');
+    metrics.connectionEnd(report);
+    const { code, message: detail, durationMs, frames, messages, events } = report;
+    const gapFrom = new Date(this.events.gapFrom ?? report.lastMessageAt).toISOString();
+    const counted = { durationMs, frames, messages, events, gapFrom };
+    const { connections: connection } = this;
+    const what = { creator: creator.record().id, ...this.events.place, connection, provider, reason, code, detail };
+    logger.info({ ...what, ...counted }, 'connection ended');
   }
 
-  private afterConnection(): number {
-    return this.isStreamEnded ? 0 : backoffMs(this.failures, this.options.services.timing.reconnect);
+  private reconnectDelayMs(): number {
+    return this.isStreamEnded ? 0 : backoffMs(this.counts.failures, RETRY_BACKOFF);
   }
 
   private get isReconnect(): boolean {
     return this.connections > 0 || this.options.inherited !== undefined;
   }
 
-  private waitMs(block?: Setback['block']): number {
-    const { reconnect, block: blockBounds } = this.options.services.timing;
-    return block ? backoffMs(this.blocks, blockBounds) : backoffMs(this.failures, reconnect);
-  }
-
-  /** Shows and tells why there is no connection; returns how long to wait, in ms. */
-  private setBack({ reason, message, waitMs, block }: Setback): number {
-    const { services, status, voice } = this.options;
-    const retryAt = services.clock.now() + waitMs;
-    this.failures += 1;
-    this.blocks = block ? this.blocks + 1 : 0;
-    this.gap ??= { from: this.startedAt, reason: block ? 'blocked' : 'disconnect' };
-    const { isReconnect } = this;
-    status.enter(block ?? (isReconnect ? 'reconnecting' : 'connecting'), { reason, message, retryAt });
-    if ((block || this.failures >= FAILURES_TOLD) && this.told !== reason) {
-      this.told = reason;
-      voice.note({ gap: this.gap });
-      voice.monitor('monitor.error', this.where(), { reason, message, retryAt: new Date(retryAt).toISOString() });
-      services.logger.warn({ creator: this.options.record().id, ...this.where(), reason, said: message, waitMs }, 'cannot connect');
+  /** Shows why there is no connection; returns how long to wait, in ms. */
+  private noteFailure({ reason, message, waitMs, block }: ConnectFailure): number {
+    const { status, record } = this.options.creator;
+    const { clock, logger } = this.services;
+    const { counts } = this;
+    const retryAt = clock.now() + waitMs;
+    counts.failures += 1;
+    counts.blocks = block ? counts.blocks + 1 : 0;
+    this.events.openGap(this.startedAt, block ? 'blocked' : 'disconnect');
+    status.setState(block ?? (this.isReconnect ? 'reconnecting' : 'connecting'), { reason, message, retryAt });
+    if ((block || counts.failures >= FAILURES_PUBLISHED_MIN) && this.publishedReason !== reason) {
+      this.publishedReason = reason;
+      this.events.error(reason, message, retryAt);
+      logger.warn({ creator: record().id, ...this.events.place, reason, detail: message, waitMs }, 'cannot connect');
     }
     return waitMs;
   }
 
-  /** Tells the open gap; `lastSeenAt`: the room has ended in it, and was last known to be on air then. */
-  private tellGap(to = this.options.services.clock.now(), lastSeenAt?: number): void {
-    const { status, voice } = this.options;
-    if (!this.gap) return;
-    voice.gap(this.where(), this.gap, Math.max(to, this.gap.from), lastSeenAt);
-    status.status.counters.gaps += 1;
-    this.gap = undefined;
-  }
-
-  /** The end is confirmed. A stream that ended while it was connected left nothing out. */
-  private finish(verdict: Extract<RoomVerdict, { kind: 'moved' | 'ended' }>): RoomOutcome {
-    const { services, status, voice, room } = this.options;
-    const lastSeenAt = new Date(Math.min(this.seenAt, services.clock.now())).toISOString();
-    const confirmedBy = verdict.kind === 'ended' ? verdict.confirmedBy : this.isStreamEnded ? 'streamEnd' : 'poll';
-    if (!this.isStreamEnded) this.tellGap(undefined, this.seenAt);
-    voice.note({ roomId: room.roomId, live: false, gap: undefined, room: undefined, ids: undefined, handedTo: undefined });
-    voice.monitor('monitor.offline', this.where(), { roomId: room.roomId, confirmedBy, lastSeenAt });
+  /** The end is confirmed. A stream that ended while it was received left nothing out. */
+  private finish(result: Extract<EndCheckResult, { kind: 'moved' | 'ended' }>): RoomOutcome {
+    const { status } = this.options.creator;
+    if (!this.isStreamEnded) this.events.publishGap(undefined, this.seenAt);
+    const confirmedBy = result.kind === 'ended' ? result.confirmedBy : this.isStreamEnded ? 'streamEnd' : 'poll';
+    this.events.offline(confirmedBy, this.seenAt);
     delete status.status.viewers;
-    status.enter('offline');
-    return verdict.kind === 'moved' ? verdict : { kind: 'ended' };
+    status.setState('offline');
+    return result.kind === 'moved' ? result : { kind: 'ended' };
   }
 }

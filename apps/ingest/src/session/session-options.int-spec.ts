@@ -5,7 +5,7 @@ import { afterEach, describe, expect, it, jest } from '@jest/globals';
 import { type CreatorOptions, sealSecret } from '@tributary/creators';
 import { SecretBox } from '@tributary/runtime';
 import { Simulator, testServers, waitFor } from '@tributary/testing';
-import { House } from '../testing/house.js';
+import { TestCluster } from '../testing/test-cluster.js';
 
 jest.setTimeout(60_000);
 
@@ -41,11 +41,15 @@ async function startTunnels(): Promise<{ url: string; tunnels: string[]; connect
   return { url: `http://user:geheim@127.0.0.1:${(server.address() as AddressInfo).port}`, tunnels, connections: () => connections };
 }
 
-async function openHouse(rooms: ConstructorParameters<typeof Simulator>[0], settings: object = {}): Promise<House> {
+async function openCluster(rooms: ConstructorParameters<typeof Simulator>[0], settings: object = {}): Promise<TestCluster> {
   const simulator = await new Simulator(rooms).start();
-  const house = new House(simulator, testServers().redisUrl, { creatorSecretKey: KEY, proxyAllowCidrs: ['127.0.0.0/8'], ...settings });
-  undo.push(() => house.close());
-  return house;
+  const cluster = new TestCluster(simulator, testServers().redisUrl, {
+    creatorSecretKey: KEY,
+    proxyAllowCidrs: ['127.0.0.0/8'],
+    ...settings,
+  });
+  undo.push(() => cluster.close());
+  return cluster;
 }
 
 const sealed = (id: string, secrets: { sessionCookie?: string; proxy?: string }): CreatorOptions => {
@@ -57,58 +61,60 @@ const sealed = (id: string, secrets: { sessionCookie?: string; proxy?: string })
   };
 };
 
-const state = async (house: House, handle: string) => (await house.status()).get(handle)?.state;
+const state = async (cluster: TestCluster, handle: string) => (await cluster.status()).get(handle)?.state;
 
 describe('a creator with a session cookie and a proxy of its own', () => {
-  it('is polled and received through that proxy, signed for with that cookie, and nobody else is', async () => {
+  it('is polled and received through that proxy and signed with that cookie, and no other creator is', async () => {
     const proxy = await startTunnels();
-    const house = await openHouse({
+    const cluster = await openCluster({
       rooms: [
         { uniqueId: 'own', rate: 20 },
         { uniqueId: 'other', rate: 20 },
       ],
     });
-    await house.monitor('own', 'other');
-    house.creators[0]!.options = sealed('cr_own', { sessionCookie: COOKIE, proxy: proxy.url });
-    await house.publish();
-    house.start('a');
-    await waitFor(async () => (await state(house, 'own')) === 'live' && (await state(house, 'other')) === 'live', { timeoutMs: 20_000 });
-    await waitFor(async () => (await house.inbox('own')).length > 20);
+    await cluster.monitor('own', 'other');
+    cluster.creators[0]!.options = sealed('cr_own', { sessionCookie: COOKIE, proxy: proxy.url });
+    await cluster.publish();
+    cluster.start('a');
+    await waitFor(async () => (await state(cluster, 'own')) === 'live' && (await state(cluster, 'other')) === 'live', {
+      timeoutMs: 20_000,
+    });
+    await waitFor(async () => (await cluster.inbox('own')).length > 20);
     expect(new Set(proxy.tunnels)).toEqual(new Set([`Basic ${Buffer.from('user:geheim').toString('base64')}`]));
     const tunnels = proxy.tunnels.length;
     expect(tunnels).toBeGreaterThanOrEqual(2);
-    expect(house.signer.queries.map(({ uniqueId, cookies }) => [uniqueId, cookies]).sort()).toEqual([
+    expect(cluster.signer.queries.map(({ uniqueId, cookies }) => [uniqueId, cookies]).sort()).toEqual([
       ['other', undefined],
       ['own', COOKIE],
     ]);
-    house.simulator.fault({ kind: 'drop', uniqueId: 'other' });
-    await waitFor(async () => (await house.status()).get('other')!.counters.reconnects === 1, { timeoutMs: 20_000 });
+    cluster.simulator.fault({ kind: 'drop', uniqueId: 'other' });
+    await waitFor(async () => (await cluster.status()).get('other')!.counters.reconnects === 1, { timeoutMs: 20_000 });
     expect(proxy.tunnels).toHaveLength(tunnels);
-    const told = JSON.stringify([await house.inbox('own'), [...(await house.status())]]);
-    expect(told).not.toMatch(/geheim|0123456789abcdef/);
+    const published = JSON.stringify([await cluster.inbox('own'), [...(await cluster.status())]]);
+    expect(published).not.toMatch(/geheim|0123456789abcdef/);
   });
 
-  it('is not connected from this address where its proxy is away: it says why, and goes on when the proxy is there', async () => {
-    const house = await openHouse({ rooms: [{ uniqueId: 'own', rate: 20 }] });
-    await house.monitor('own');
-    house.creators[0]!.options = sealed('cr_own', { proxy: 'http://user:geheim@127.0.0.1:9' });
-    await house.publish();
-    house.start('a');
-    await waitFor(async () => (await house.status()).get('own')?.lastError?.reason === 'poll-failed', { timeoutMs: 20_000 });
-    expect(JSON.stringify([...(await house.status())])).not.toContain('geheim');
-    expect(house.simulator.room('own')!.connections.size).toBe(0);
+  it('is not connected from this address while its proxy is down: the status shows why, and it connects when the proxy works', async () => {
+    const cluster = await openCluster({ rooms: [{ uniqueId: 'own', rate: 20 }] });
+    await cluster.monitor('own');
+    cluster.creators[0]!.options = sealed('cr_own', { proxy: 'http://user:geheim@127.0.0.1:9' });
+    await cluster.publish();
+    cluster.start('a');
+    await waitFor(async () => (await cluster.status()).get('own')?.lastError?.reason === 'poll-failed', { timeoutMs: 20_000 });
+    expect(JSON.stringify([...(await cluster.status())])).not.toContain('geheim');
+    expect(cluster.simulator.room('own')!.connections.size).toBe(0);
     const proxy = await startTunnels();
-    house.creators[0]!.options = sealed('cr_own', { proxy: proxy.url });
-    await house.publish();
-    await waitFor(async () => (await state(house, 'own')) === 'live', { timeoutMs: 20_000 });
+    cluster.creators[0]!.options = sealed('cr_own', { proxy: proxy.url });
+    await cluster.publish();
+    await waitFor(async () => (await state(cluster, 'own')) === 'live', { timeoutMs: 20_000 });
   });
 });
 
-describe('a proxy that is kept, and leads inside', () => {
-  it('is never connected to, and its error is the same for a port that is open and one that is not', async () => {
+describe('a stored proxy that leads to a private address', () => {
+  it('is never connected to, and its error is the same for an open and for a closed port', async () => {
     const proxy = await startTunnels();
     const open = new URL(proxy.url).host;
-    const house = await openHouse(
+    const cluster = await openCluster(
       {
         rooms: [
           { uniqueId: 'open', rate: 20 },
@@ -117,15 +123,15 @@ describe('a proxy that is kept, and leads inside', () => {
       },
       { proxyAllowCidrs: [] },
     );
-    await house.monitor('open', 'shut');
-    house.creators[0]!.options = sealed('cr_open', { proxy: `http://${open}` });
-    house.creators[1]!.options = sealed('cr_shut', { proxy: 'http://127.0.0.1:9' });
-    await house.publish();
-    house.start('a');
-    await waitFor(async () => [...(await house.status()).values()].filter(({ lastError }) => lastError).length === 2, {
+    await cluster.monitor('open', 'shut');
+    cluster.creators[0]!.options = sealed('cr_open', { proxy: `http://${open}` });
+    cluster.creators[1]!.options = sealed('cr_shut', { proxy: 'http://127.0.0.1:9' });
+    await cluster.publish();
+    cluster.start('a');
+    await waitFor(async () => [...(await cluster.status()).values()].filter(({ lastError }) => lastError).length === 2, {
       timeoutMs: 20_000,
     });
-    const [first, second] = [...(await house.status()).values()].map(({ lastError, state: shown }) => ({
+    const [first, second] = [...(await cluster.status()).values()].map(({ lastError, state: shown }) => ({
       state: shown,
       reason: lastError!.reason,
       message: lastError!.message,
@@ -137,55 +143,59 @@ describe('a proxy that is kept, and leads inside', () => {
 });
 
 describe('rooms behind an age gate or a login', () => {
-  it('are received all the same: room info is not needed to connect', async () => {
-    const house = await openHouse({
+  it('are received: a connection needs no room info', async () => {
+    const cluster = await openCluster({
       rooms: [
         { uniqueId: 'gated', rate: 20, gated: true },
         { uniqueId: 'login', rate: 20, loginNeeded: true },
       ],
     });
-    await house.monitor('gated', 'login');
-    house.start('a');
-    await waitFor(async () => (await state(house, 'gated')) === 'live' && (await state(house, 'login')) === 'live', { timeoutMs: 20_000 });
+    await cluster.monitor('gated', 'login');
+    cluster.start('a');
+    await waitFor(async () => (await state(cluster, 'gated')) === 'live' && (await state(cluster, 'login')) === 'live', {
+      timeoutMs: 20_000,
+    });
   });
 
-  it('are shown as gated only where the socket really refuses, and as live again once it gives way', async () => {
-    const house = await openHouse({
+  it('are shown as gated only where the socket refuses them', async () => {
+    const cluster = await openCluster({
       rooms: [
         { uniqueId: 'gated', rate: 20, gated: true },
         { uniqueId: 'plain', rate: 20 },
       ],
     });
     const path = '/webcast/im/ws_proxy/';
-    for (const uniqueId of ['gated', 'plain']) house.simulator.fault({ kind: 'http403', uniqueId, path, durationMs: 600_000 });
-    await house.monitor('gated', 'plain');
-    house.start('a');
-    await waitFor(async () => (await state(house, 'gated')) === 'gated' && (await state(house, 'plain')) === 'blocked', {
+    for (const uniqueId of ['gated', 'plain']) cluster.simulator.fault({ kind: 'http403', uniqueId, path, durationMs: 600_000 });
+    await cluster.monitor('gated', 'plain');
+    cluster.start('a');
+    await waitFor(async () => (await state(cluster, 'gated')) === 'gated' && (await state(cluster, 'plain')) === 'blocked', {
       timeoutMs: 20_000,
     });
-    const { lastError } = (await house.status()).get('gated')!;
+    const { lastError } = (await cluster.status()).get('gated')!;
     expect(lastError).toMatchObject({ reason: 'connect-forbidden' });
     expect(lastError!.retryAt).toBeGreaterThan(Date.now() - 1_000);
   });
 });
 
 describe('an address that TikTok blocks', () => {
-  it('rests: its creators are blocked until a stated time, those with a proxy of their own go on', async () => {
+  it('is in cooldown: its creators are blocked until a stated time, and those with their own proxy continue', async () => {
     const proxy = await startTunnels();
-    const house = await openHouse({
+    const cluster = await openCluster({
       rooms: [{ uniqueId: 'own', rate: 20 }, ...Array.from({ length: 8 }, (_, n) => ({ uniqueId: `n${n}`, live: false }))],
     });
     // The creator with the proxy is found first; afterwards only this machine's address asks.
-    await house.monitor('own');
-    house.creators[0]!.options = sealed('cr_own', { proxy: proxy.url });
-    await house.publish();
-    house.start('a');
-    await waitFor(async () => (await state(house, 'own')) === 'live', { timeoutMs: 20_000 });
-    for (const path of ['/@n', '/api-live/']) house.simulator.fault({ kind: 'http429', path, durationMs: 600_000 });
-    await house.monitor(...Array.from({ length: 8 }, (_, n) => `n${n}`));
-    await waitFor(async () => [...(await house.status())].filter(([, one]) => one.state === 'blocked').length === 8, { timeoutMs: 20_000 });
-    const asked = house.simulator.requests.get('page') ?? 0;
-    for (const [handle, { lastError, state: shown }] of await house.status()) {
+    await cluster.monitor('own');
+    cluster.creators[0]!.options = sealed('cr_own', { proxy: proxy.url });
+    await cluster.publish();
+    cluster.start('a');
+    await waitFor(async () => (await state(cluster, 'own')) === 'live', { timeoutMs: 20_000 });
+    for (const path of ['/@n', '/api-live/']) cluster.simulator.fault({ kind: 'http429', path, durationMs: 600_000 });
+    await cluster.monitor(...Array.from({ length: 8 }, (_, n) => `n${n}`));
+    await waitFor(async () => [...(await cluster.status())].filter(([, one]) => one.state === 'blocked').length === 8, {
+      timeoutMs: 20_000,
+    });
+    const asked = cluster.simulator.requests.get('page') ?? 0;
+    for (const [handle, { lastError, state: shown }] of await cluster.status()) {
       if (handle === 'own') expect(shown).toBe('live');
       else expect(lastError!.retryAt! - Date.now()).toBeGreaterThan(20_000);
     }

@@ -1,101 +1,106 @@
 import { describe, expect, it } from '@jest/globals';
 import type { Lease } from '@tributary/creators';
-import { live, message, ROOM, Scene, settle } from '../testing/fakes.js';
+import { live, message, ROOM, SessionHarness, settle } from '../testing/fakes.js';
 
 const MINUTE = 60_000;
 const at = (ms: number) => new Date(ms).toISOString();
 
 /** A live room that is paused or removed five minutes after its last message but one. */
-async function stopped(reason: 'paused' | 'removed'): Promise<{ scene: Scene; lastAt: number }> {
-  const scene = new Scene();
-  const session = await scene.liveSession();
-  scene.link.receive(message());
-  await scene.clock.advance(20_000, (now) => session.tick(now));
-  scene.link.receive(message());
-  const lastAt = scene.clock.now();
-  await scene.clock.advance(10_000, (now) => session.tick(now));
+async function stopped(reason: 'paused' | 'removed'): Promise<{ harness: SessionHarness; lastAt: number }> {
+  const harness = new SessionHarness();
+  const session = await harness.liveSession();
+  harness.connection.receive(message());
+  await harness.clock.advance(20_000, (now) => session.tick(now));
+  harness.connection.receive(message());
+  const lastAt = harness.clock.now();
+  await harness.clock.advance(10_000, (now) => session.tick(now));
   await session.stop(reason);
-  return { scene, lastAt };
+  return { harness, lastAt };
 }
 
-/** A new session that inherits what the one before has left. */
-async function resumed(scene: Scene, over: Partial<Lease> = {}): Promise<Scene> {
-  const session = scene.session({ fence: '2000', carry: scene.log.carry, lastAt: scene.log.drafts.at(-1)!.receivedAt, ...over });
+/** A new session with the handover state of the one before. */
+async function resumed(harness: SessionHarness, over: Partial<Lease> = {}): Promise<SessionHarness> {
+  const session = harness.session({
+    fence: '2000',
+    handoverState: harness.log.handoverState,
+    lastAt: harness.log.drafts.at(-1)!.receivedAt,
+    ...over,
+  });
   session.start();
   await settle();
-  return scene;
+  return harness;
 }
 
-describe('a room that is watched no more', () => {
+describe('a room that is no longer watched', () => {
   it.each(['paused', 'removed'] as const)(
-    'because its creator was %s is told as such, with when it was last known to be on air',
+    'because its creator was %s is published as such, with the time when it was last known to be on air',
     async (reason) => {
-      const { scene, lastAt } = await stopped(reason);
-      expect(scene.log.types().slice(-2)).toEqual(['monitor.disconnected', 'monitor.unwatched']);
-      expect(scene.log.all('monitor.unwatched')).toEqual([{ roomId: ROOM, reason, lastSeenAt: at(lastAt) }]);
-      expect(scene.log.drafts.at(-1)).toMatchObject({ roomId: ROOM, creatorId: 'cr_1', handle: 'alice' });
+      const { harness, lastAt } = await stopped(reason);
+      expect(harness.log.types().slice(-2)).toEqual(['monitor.disconnected', 'monitor.unwatched']);
+      expect(harness.log.all('monitor.unwatched')).toEqual([{ roomId: ROOM, reason, lastSeenAt: at(lastAt) }]);
+      expect(harness.log.drafts.at(-1)).toMatchObject({ roomId: ROOM, creatorId: 'cr_1', handle: 'alice' });
     },
   );
 
-  it('is not told of a creator that was offline, nor where the worker stops or another one takes over', async () => {
-    const offline = new Scene();
+  it('is not published for an offline creator, nor when the worker stops or another one takes over', async () => {
+    const offline = new SessionHarness();
     const session = offline.session();
     session.start();
     await offline.clock.advance(MINUTE);
     await session.stop('paused');
     expect(offline.log.types()).toEqual([]);
     for (const reason of ['shutdown', 'moved', 'lost'] as const) {
-      const scene = new Scene();
-      await (await scene.liveSession()).stop(reason);
-      expect(scene.log.types()).not.toContain('monitor.unwatched');
+      const harness = new SessionHarness();
+      await (await harness.liveSession()).stop(reason);
+      expect(harness.log.types()).not.toContain('monitor.unwatched');
     }
   });
 
-  it('counts a poll that found it on air while it could not be connected', async () => {
-    const scene = new Scene();
-    scene.bundle = () => ({ ok: false, reason: 'unavailable', message: 'the signer is down' });
-    const session = await scene.liveSession();
-    const foundAt = scene.clock.now();
-    await scene.clock.advance(10 * MINUTE, (now) => session.tick(now));
+  it('was last seen by a poll that found it on air while it could not be connected', async () => {
+    const harness = new SessionHarness();
+    harness.bundle = () => ({ ok: false, reason: 'unavailable', message: 'the signer is down' });
+    const session = await harness.liveSession();
+    const foundAt = harness.clock.now();
+    await harness.clock.advance(10 * MINUTE, (now) => session.tick(now));
     await session.stop('paused');
-    const [told] = scene.log.all('monitor.unwatched');
-    expect(Date.parse(told!.lastSeenAt)).toBeGreaterThan(foundAt + 5 * MINUTE);
-    expect(Date.parse(told!.lastSeenAt)).toBeLessThanOrEqual(scene.clock.now());
+    const [unwatched] = harness.log.all('monitor.unwatched');
+    expect(Date.parse(unwatched!.lastSeenAt)).toBeGreaterThan(foundAt + 5 * MINUTE);
+    expect(Date.parse(unwatched!.lastSeenAt)).toBeLessThanOrEqual(harness.clock.now());
   });
 
-  it('goes on where it is resumed while it lives: connected again, with the pause as its gap', async () => {
-    const { scene, lastAt } = await stopped('paused');
-    await scene.clock.advance(40 * MINUTE);
-    await resumed(scene);
-    expect(scene.log.types().slice(-2)).toEqual(['monitor.connected', 'monitor.gap']);
-    expect(scene.log.all('monitor.gap')).toEqual([
-      { roomId: ROOM, reason: 'paused', from: at(lastAt), to: at(scene.clock.now()), missedEstimate: expect.any(Number) },
+  it('is connected again when monitoring resumes, with the pause as its gap', async () => {
+    const { harness, lastAt } = await stopped('paused');
+    await harness.clock.advance(40 * MINUTE);
+    await resumed(harness);
+    expect(harness.log.types().slice(-2)).toEqual(['monitor.connected', 'monitor.gap']);
+    expect(harness.log.all('monitor.gap')).toEqual([
+      { roomId: ROOM, reason: 'paused', from: at(lastAt), to: at(harness.clock.now()), missedEstimate: expect.any(Number) },
     ]);
   });
 
-  it('and has ended by the time it is resumed ends when it was last known to be on air, not days later', async () => {
-    const { scene, lastAt } = await stopped('paused');
-    await scene.clock.advance(3 * 24 * 60 * MINUTE);
-    scene.found = { kind: 'offline' };
-    await resumed(scene);
-    await scene.clock.advance(MINUTE);
-    expect(scene.log.types().slice(-2)).toEqual(['monitor.gap', 'monitor.offline']);
-    expect(scene.log.all('monitor.offline')).toEqual([{ roomId: ROOM, confirmedBy: 'poll', lastSeenAt: at(lastAt) }]);
-    const [gap] = scene.log.all('monitor.gap');
+  it('and has ended before monitoring resumes ends when it was last known to be on air, not days later', async () => {
+    const { harness, lastAt } = await stopped('paused');
+    await harness.clock.advance(3 * 24 * 60 * MINUTE);
+    harness.found = { kind: 'offline' };
+    await resumed(harness);
+    await harness.clock.advance(MINUTE);
+    expect(harness.log.types().slice(-2)).toEqual(['monitor.gap', 'monitor.offline']);
+    expect(harness.log.all('monitor.offline')).toEqual([{ roomId: ROOM, confirmedBy: 'poll', lastSeenAt: at(lastAt) }]);
+    const [gap] = harness.log.all('monitor.gap');
     expect(gap).toMatchObject({ reason: 'paused', from: at(lastAt), lastSeenAt: at(lastAt) });
     expect(Date.parse(gap!.to)).toBeGreaterThan(lastAt + 2 * 24 * 60 * MINUTE);
   });
 
-  it('leaves a gap to its successor even where it was never connected', async () => {
-    const scene = new Scene();
-    scene.connectResult = { ok: false, reason: 'unreachable', message: 'no route' };
-    const session = await scene.liveSession();
-    const foundAt = scene.clock.now();
+  it('leaves a gap to the next holder even if it was never connected', async () => {
+    const harness = new SessionHarness();
+    harness.connectResult = { ok: false, reason: 'unreachable', message: 'no route' };
+    const session = await harness.liveSession();
+    const foundAt = harness.clock.now();
     await session.stop('removed');
-    scene.connectResult = { ok: true };
-    scene.found = live();
-    await scene.clock.advance(20 * MINUTE);
-    await resumed(scene);
-    expect(scene.log.all('monitor.gap')).toMatchObject([{ from: at(foundAt) }]);
+    harness.connectResult = { ok: true };
+    harness.found = live();
+    await harness.clock.advance(20 * MINUTE);
+    await resumed(harness);
+    expect(harness.log.all('monitor.gap')).toMatchObject([{ from: at(foundAt) }]);
   });
 });

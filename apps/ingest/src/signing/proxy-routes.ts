@@ -6,8 +6,8 @@ import { type ProxyRoute, readProxy } from '@tributary/webcast';
 const FAILURES_KEPT_MAX = 1_000;
 
 /**
- * Ways through the proxies of creators. Whoever may add creators chooses their addresses, so each connection is judged where it
- * leads; what fails is told to the log alone, because errors of creators are shown to whoever reads them.
+ * Routes through the proxies of creators. Whoever may add creators chooses the proxies, so the SSRF guard checks each
+ * connection. The cause of a failure goes to the log alone, because readers of creators see their errors.
  */
 export class ProxyRoutes {
   private readonly gate: Gate;

@@ -3,14 +3,16 @@ import { GAP_REASONS, type GapReason } from '@tributary/events';
 import type { InboxProducer } from '@tributary/log';
 import type { Metrics } from '@tributary/runtime';
 import { Counter, Gauge, Histogram } from 'prom-client';
-import type { BackPressure } from '../session/back-pressure.js';
-import type { PollDesk } from '../discovery/liveness-poller.js';
-import type { ConnectionReport, WorkerTotals } from '../session/room-connection.js';
-import type { SignDesk } from '../signing/sign-scheduler.js';
+import type { LivenessPoller } from '../discovery/liveness-poller.js';
 import type { Supervisor } from '../handover/supervisor.js';
+import type { BackPressure } from '../session/back-pressure.js';
+import type { ConnectionReport, MessageTotals } from '../session/message-pipeline.js';
+import type { SessionMetrics } from '../session/room-services.js';
+import type { SignScheduler } from '../signing/sign-scheduler.js';
 
-/** What happens is counted as it happens; what is, is read when somebody asks. */
-export class IngestMetrics {
+/** Metrics of one worker. Events are counted as they happen; states are read when a scraper asks. */
+export class IngestMetrics implements SessionMetrics {
+  readonly totals: MessageTotals = { received: 0, unreadFrames: 0, undecodable: 0, decoded: 0 };
   private readonly gaps: Counter<'reason'>;
   private readonly reconnects: Counter;
   private readonly ends: Counter<'reason'>;
@@ -18,7 +20,7 @@ export class IngestMetrics {
 
   constructor(private readonly metrics: Metrics) {
     const registers = [metrics];
-    this.gaps = new Counter({ name: 'tributary_ingest_gaps_total', help: 'Gaps told, by reason', labelNames: ['reason'], registers });
+    this.gaps = new Counter({ name: 'tributary_ingest_gaps_total', help: 'Gaps published, by reason', labelNames: ['reason'], registers });
     for (const reason of GAP_REASONS) this.gaps.inc({ reason }, 0);
     this.reconnects = new Counter({
       name: 'tributary_ingest_reconnects_total',
@@ -52,9 +54,9 @@ export class IngestMetrics {
     this.durations.observe(durationMs / 1000);
   }
 
-  /** Publishes what these parts know of themselves. */
-  watch(parts: { supervisor: Supervisor; leases: LeaseManager; signs: SignDesk; polls: PollDesk }): void {
-    const { supervisor, leases, signs, polls } = parts;
+  /** Publishes the states of creators, leases, handovers and queues. */
+  watchCreators(parts: { supervisor: Supervisor; leases: LeaseManager; signer: SignScheduler; poller: LivenessPoller }): void {
+    const { supervisor, leases, signer, poller } = parts;
     const registers = [this.metrics];
     new Gauge({
       name: 'tributary_ingest_creators',
@@ -62,86 +64,56 @@ export class IngestMetrics {
       labelNames: ['state'],
       registers,
       collect() {
-        const states = supervisor.states();
+        const states = supervisor.heldCreators.states();
         for (const state of CREATOR_STATES) this.set({ state }, states.get(state) ?? 0);
       },
     });
-    new Gauge({
-      name: 'tributary_ingest_leases',
-      help: 'Leases held now; claimed, taken over from silent workers, lost, restored, and failed commands since the start',
-      labelNames: ['what'],
-      registers,
-      collect() {
-        for (const [what, value] of Object.entries({ ...leases.stats() } satisfies Record<string, number>)) this.set({ what }, value);
-      },
-    });
-    new Gauge({
-      name: 'tributary_ingest_hand_overs',
-      help: 'Creators handed over since the start: offered, given, withdrawn, stranded; taken from others, adopted, dropped; on standby now',
-      labelNames: ['what'],
-      registers,
-      collect() {
-        const { given, taken } = supervisor.handOverStats();
-        const { done, ...offers } = given;
-        const { now, ...standbys } = taken;
-        for (const [what, value] of Object.entries({ ...offers, given: done, ...standbys, standby: now })) this.set({ what }, value);
-      },
-    });
-    this.gauge('tributary_ingest_sign_calls_in_window', 'Sign calls within the last minute', () => signs.queue.usedInWindow);
-    this.gauge('tributary_ingest_sign_queue', 'Connections that wait for a sign call', () => signs.queue.waiting);
-    this.gauge('tributary_ingest_poll_queue', 'Polls that wait for their turn', () => polls.waiting);
+    const leasesHelp = 'Leases held now; claimed, taken over from silent workers, lost, restored, and failed commands since the start';
+    this.group('tributary_ingest_leases', 'what', leasesHelp, () => ({ ...leases.stats() }));
+    const handoversHelp =
+      'Creators handed over since the start: offered, completed, withdrawn, released; taken from others, adopted, dropped; standby connections now';
+    this.group('tributary_ingest_handovers', 'what', handoversHelp, () => ({ ...supervisor.handoverStats() }));
+    this.gauge('tributary_ingest_sign_calls_in_window', 'Sign calls within the last minute', () => signer.queue.usedInWindow);
+    this.gauge('tributary_ingest_sign_queue', 'Connections that wait for a sign call', () => signer.queue.waiting);
+    this.gauge('tributary_ingest_poll_queue', 'Polls that wait in a queue', () => poller.waiting);
     this.gauge(
-      'tributary_ingest_poll_addresses_resting',
-      'Addresses (this one, and proxies) that rest since TikTok blocks them',
-      () => polls.addresses.resting,
+      'tributary_ingest_poll_addresses_in_cooldown',
+      'Addresses (this one, and proxies) in cooldown since TikTok blocks them',
+      () => poller.addresses.inCooldown,
     );
-    this.gauge('tributary_ingest_poll_block_seconds', 'How long this address still rests from polling', () =>
-      Math.max(0, (polls.restsUntil - Date.now()) / 1000),
+    this.gauge('tributary_ingest_poll_cooldown_seconds', 'How long the cooldown of this address still lasts', () =>
+      Math.max(0, (poller.cooldownUntil - Date.now()) / 1000),
     );
   }
 
   /** Publishes where events are between socket and store. */
-  watchFlow({ totals, producer, pressure }: { totals: WorkerTotals; producer: InboxProducer; pressure: BackPressure }): void {
-    const registers = [this.metrics];
-    new Gauge({
-      name: 'tributary_ingest_events',
-      help: 'Messages received (of these undecodable), frames that could not be read, events decoded of them, taken and turned away by memory, appended to the inbox, confirmed by the store, refused for their fence, sent again, lost on disk',
-      labelNames: ['stage'],
-      registers,
-      collect() {
-        const { taken, turnedAway, appended, confirmed, refused, resent, lost } = producer.stats();
-        const { unreadFrames: frames_unreadable, ...messages } = totals;
-        const stages = { ...messages, frames_unreadable, taken, turned_away: turnedAway, appended, confirmed, refused, resent, lost };
-        for (const [stage, value] of Object.entries(stages)) this.set({ stage }, value);
-      },
-    });
+  watchPipeline({ producer, pressure }: { producer: InboxProducer; pressure: BackPressure }): void {
+    const eventsHelp =
+      'Messages received (of these undecodable), frames that could not be read, events decoded of them, taken and turned away by memory, appended to the inbox, confirmed by the store, refused for their fence, sent again, lost on disk';
+    this.group('tributary_ingest_events', 'stage', eventsHelp, () => this.eventsByStage(producer));
     this.gauge('tributary_ingest_memory_bytes', 'Events kept in memory until the store confirms them', () => producer.stats().bytes);
     this.gauge('tributary_ingest_unappended_seconds', 'Age of the oldest event that is not in the inbox', () => {
       const { oldestUnappendedAt } = producer.stats();
       return oldestUnappendedAt === undefined ? 0 : (Date.now() - oldestUnappendedAt) / 1000;
     });
     this.gauge('tributary_ingest_spool_bytes', 'Events on disk until the store confirms them', () => producer.stats().spool?.bytes ?? 0);
-    new Gauge({
-      name: 'tributary_ingest_spool',
-      help: 'Events spooled; of runs that ended: runs found, events replayed, refused, abandoned, lost, waiting; torn and corrupt segments',
-      labelNames: ['what'],
-      registers,
-      collect() {
-        const { bytes: _bytes, ...counts } = producer.stats().spool ?? { bytes: 0 };
-        for (const [what, value] of Object.entries(counts satisfies Record<string, number>)) this.set({ what }, value);
-      },
-    });
+    const spoolCounts = () => {
+      const { bytes: _bytes, ...counts } = producer.stats().spool ?? { bytes: 0 };
+      return counts;
+    };
+    const spoolHelp =
+      'Events spooled; of runs that ended: runs found, events replayed, refused, abandoned, lost, waiting; torn and corrupt segments';
+    this.group('tributary_ingest_spool', 'what', spoolHelp, spoolCounts);
     this.gauge('tributary_ingest_paused', '1 while sockets are not read because memory is short', () => (pressure.isPaused ? 1 : 0));
     this.gauge('tributary_ingest_paused_seconds', 'How long sockets were not read since the start', () => pressure.pausedMs / 1000);
-    new Gauge({
-      name: 'tributary_ingest_pauses',
-      help: 'Times that sockets were not read since the start, and of these the ones that ended before memory was free',
-      labelNames: ['what'],
-      registers,
-      collect() {
-        for (const [what, value] of Object.entries(pressure.counts)) this.set({ what }, value);
-      },
-    });
+    const pausesHelp = 'Times that sockets were not read since the start, and of these the ones that ended before memory was free';
+    this.group('tributary_ingest_pauses', 'what', pausesHelp, () => pressure.counts);
+  }
+
+  private eventsByStage(producer: InboxProducer): Record<string, number> {
+    const { taken, turnedAway, appended, confirmed, refused, resent, lost } = producer.stats();
+    const { unreadFrames: frames_unreadable, ...messages } = this.totals;
+    return { ...messages, frames_unreadable, taken, turned_away: turnedAway, appended, confirmed, refused, resent, lost };
   }
 
   private gauge(name: string, help: string, value: () => number): void {
@@ -151,6 +123,19 @@ export class IngestMetrics {
       registers: [this.metrics],
       collect() {
         this.set(value());
+      },
+    });
+  }
+
+  /** One gauge for several values, told apart by a label. */
+  private group(name: string, label: string, help: string, values: () => Record<string, number>): void {
+    new Gauge({
+      name,
+      help,
+      labelNames: [label],
+      registers: [this.metrics],
+      collect() {
+        for (const [what, value] of Object.entries(values())) this.set({ [label]: what }, value);
       },
     });
   }

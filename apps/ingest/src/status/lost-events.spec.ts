@@ -14,17 +14,17 @@ const refused = (receivedAt: number, creatorId = 'cr_1') => ({
 
 let handleOf: (creatorId: string) => string | undefined;
 const lostEvents = (append: (draft: EventDraft, fence: string) => boolean) =>
-  new LostEvents({ appender: { append }, now: () => 9_000, handleOf: (id) => handleOf(id) });
+  new LostEvents({ log: { append }, now: () => 9_000, handleOf: (id) => handleOf(id) });
 
-describe('events that were refused and that nobody else knows to be missing', () => {
-  it('become one gap for each creator, which no fence can refuse', () => {
+describe('refused events that no holder knows to be missing', () => {
+  it('become one gap for each creator, under no fence that the log could refuse', () => {
     const taken: { draft: EventDraft; fence: string }[] = [];
     const lost = lostEvents((draft, fence) => taken.push({ draft, fence }) > 0);
-    lost.add(refused(2_000));
-    lost.add(refused(1_000));
-    lost.add(refused(5_000));
-    lost.add(refused(3_000, 'cr_2'));
-    expect(lost.tell()).toBe(2);
+    lost.addRefused(refused(2_000));
+    lost.addRefused(refused(1_000));
+    lost.addRefused(refused(5_000));
+    lost.addRefused(refused(3_000, 'cr_2'));
+    expect(lost.publishGaps()).toBe(2);
     expect(taken.map(({ draft: { creatorId }, fence }) => [creatorId, fence])).toEqual([
       ['cr_1', ''],
       ['cr_2', ''],
@@ -40,32 +40,32 @@ describe('events that were refused and that nobody else knows to be missing', ()
         missedEstimate: 3,
       },
     });
-    expect(lost.tell()).toBe(0);
+    expect(lost.publishGaps()).toBe(0);
   });
 
   it('wait while memory is full', () => {
     let isFull = true;
     const lost = lostEvents(() => !isFull);
-    lost.add(refused(1_000));
-    expect(lost.tell()).toBe(0);
+    lost.addRefused(refused(1_000));
+    expect(lost.publishGaps()).toBe(0);
     isFull = false;
-    expect(lost.tell()).toBe(1);
+    expect(lost.publishGaps()).toBe(1);
   });
 });
 
 describe('events that cannot be read back', () => {
-  it('become a gap once the handle of the creator is known, and none where it is monitored no more', () => {
-    const told: EventDraft[] = [];
-    const lost = lostEvents((draft) => told.push(draft) > 0);
-    const stretch = { fence: '1700000000000000', handle: '', roomId: '', from: 1_000, to: 5_000 };
-    lost.addStretch({ ...stretch, creatorId: 'cr_1' });
-    lost.addStretch({ ...stretch, creatorId: 'cr_2' });
+  it('become a gap once the handle of the creator is known, and none where the creator is no longer monitored', () => {
+    const published: EventDraft[] = [];
+    const lost = lostEvents((draft) => published.push(draft) > 0);
+    const period = { fence: '1700000000000000', handle: '', roomId: '', from: 1_000, to: 5_000 };
+    lost.addPeriod({ ...period, creatorId: 'cr_1' });
+    lost.addPeriod({ ...period, creatorId: 'cr_2' });
     handleOf = () => undefined;
-    expect(lost.tell()).toBe(0);
+    expect(lost.publishGaps()).toBe(0);
     handleOf = (id) => (id === 'cr_1' ? 'one' : '');
-    expect(lost.tell()).toBe(1);
-    expect(told).toMatchObject([{ creatorId: 'cr_1', handle: 'one', type: 'monitor.gap' }]);
-    expect(told[0]!.data).toEqual({ from: '1970-01-01T00:00:01.000Z', to: '1970-01-01T00:00:05.000Z', reason: 'buffer-full' });
-    expect(lost.tell()).toBe(0);
+    expect(lost.publishGaps()).toBe(1);
+    expect(published).toMatchObject([{ creatorId: 'cr_1', handle: 'one', type: 'monitor.gap' }]);
+    expect(published[0]!.data).toEqual({ from: '1970-01-01T00:00:01.000Z', to: '1970-01-01T00:00:05.000Z', reason: 'buffer-full' });
+    expect(lost.publishGaps()).toBe(0);
   });
 });

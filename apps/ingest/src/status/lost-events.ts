@@ -1,59 +1,60 @@
 import { type EventDraft, type GapReason, monitorEventId } from '@tributary/events';
-import type { LostStretch, RefusedEvent } from '@tributary/log';
+import type { LostPeriod, RefusedEvent } from '@tributary/log';
 import type { Appender } from '../session/creator-publisher.js';
 
-/** Fence of an event that the log takes whoever holds its creator: this is not a word of a holder. */
-const UNJUDGED = '';
-/** Creators whose losses wait to be told; of more at once the oldest wait no longer. */
-const CREATORS_MAX = 10_000;
+/** Fence of an event that the log takes whoever holds its creator: no holder publishes it. */
+const NO_FENCE = '';
+/** Losses that wait for memory. When there are more, the oldest are published early. */
+const LOSSES_MAX = 10_000;
 
-interface Loss extends LostStretch {
+interface Loss extends LostPeriod {
   reason: GapReason;
-  /** Undefined where nobody has counted them. */
+  /** Undefined where nobody has counted the events. */
   count?: number;
 }
 
 /**
- * Events that no holder knows to be missing: those that this worker has received and the log has refused, which nobody
- * else knows of once Redis was wiped, and those that a spool it replays has lost. It tells each creator's stretch as one gap.
+ * Losses that no holder knows of: events that the log refused after a wipe of Redis, and events that a replayed spool cannot
+ * read back. Publishes one gap for each creator, room and reason.
  */
 export class LostEvents {
   private readonly losses = new Map<string, Loss>();
 
   constructor(
     private readonly options: {
-      appender: Appender;
+      log: Appender;
       now(): number;
-      /** '' for a creator that is not monitored, undefined while it is not known who is. */
+      /** '' for a creator that is not monitored, undefined while the list of creators is unknown. */
       handleOf(creatorId: string): string | undefined;
     },
   ) {}
 
-  add({ receivedAt, ...event }: RefusedEvent): void {
-    this.put({ ...event, from: receivedAt, to: receivedAt, reason: 'takeover', count: 1 });
+  /** An event that was refused, and that no holder's gap includes. */
+  addRefused({ receivedAt, ...event }: RefusedEvent): void {
+    this.add({ ...event, from: receivedAt, to: receivedAt, reason: 'takeover', count: 1 });
   }
 
-  /** Events that cannot be read back. */
-  addStretch(stretch: LostStretch): void {
-    this.put({ ...stretch, reason: 'buffer-full' });
+  /** Events that cannot be read back from disk. */
+  addPeriod(period: LostPeriod): void {
+    this.add({ ...period, reason: 'buffer-full' });
   }
 
-  /** Tells what was added; what memory does not take is tried again. Call it about once a second. Returns how many it told. */
-  tell(): number {
-    let told = 0;
+  /** Publishes a gap for each loss; what memory does not take is tried again. Call it about once a second. Returns the number of gaps. */
+  publishGaps(): number {
+    let published = 0;
     for (const [key, loss] of this.losses) {
       const handle = loss.handle || this.options.handleOf(loss.creatorId);
       if (handle === undefined) continue;
       if (handle !== '') {
-        if (!this.options.appender.append(this.gapOf({ ...loss, handle }), UNJUDGED)) break;
-        told += 1;
+        if (!this.options.log.append(this.gapOf({ ...loss, handle }), NO_FENCE)) break;
+        published += 1;
       }
       this.losses.delete(key);
     }
-    return told;
+    return published;
   }
 
-  private put(loss: Loss): void {
+  private add(loss: Loss): void {
     const key = `${loss.creatorId} ${loss.fence} ${loss.roomId} ${loss.reason}`;
     const known = this.losses.get(key);
     if (known) {
@@ -62,14 +63,14 @@ export class LostEvents {
       if (known.count !== undefined) known.count += loss.count ?? 0;
       return;
     }
-    if (this.losses.size >= CREATORS_MAX) this.tell();
+    if (this.losses.size >= LOSSES_MAX) this.publishGaps();
     this.losses.set(key, loss);
   }
 
   private gapOf({ creatorId, fence, handle, roomId, from, to, reason, count }: Loss): EventDraft {
     const now = this.options.now();
     return {
-      // A holder's own numbers begin at 1, and its events are never as many as a time in ms.
+      // A holder numbers its events from 1 on, and never reaches a time in ms.
       id: monitorEventId(creatorId, fence, from),
       type: 'monitor.gap',
       creatorId,

@@ -1,16 +1,16 @@
 import { describe, expect, it } from '@jest/globals';
-import { Drift, type Stages } from './pipeline-lag.js';
+import { PipelineLag, type PipelineTotals } from './pipeline-lag.js';
 
-const zero: Stages = { received: 0, undecodable: 0, turnedAway: 0, taken: 0, appended: 0, confirmed: 0 };
+const zero: PipelineTotals = { received: 0, undecodable: 0, turnedAway: 0, taken: 0, appended: 0, confirmed: 0 };
 
 /** Samples once a second from 0 on, and reports at the end. */
-function after(seconds: number, stages: (second: number) => Partial<Stages>): ReturnType<Drift['report']> {
-  const drift = new Drift();
-  for (let second = 0; second <= seconds; second += 1) drift.sample({ ...zero, ...stages(second) }, second * 1000);
-  return drift.report(seconds * 1000);
+function after(seconds: number, stages: (second: number) => Partial<PipelineTotals>): ReturnType<PipelineLag['report']> {
+  const lag = new PipelineLag();
+  for (let second = 0; second <= seconds; second += 1) lag.sample({ ...zero, ...stages(second) }, second * 1000);
+  return lag.report(seconds * 1000);
 }
 
-describe('drift between the stages of a worker', () => {
+describe('PipelineLag', () => {
   it('is nothing while each stage follows the one before, however far behind in numbers', () => {
     const flow = (s: number) => ({
       received: s * 9_000,

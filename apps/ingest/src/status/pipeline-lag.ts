@@ -1,21 +1,21 @@
-/** Totals of one worker since its start: what came out of sockets, and how far it got. */
-export interface Stages {
-  /** Messages. */
+/** Totals of one worker since its start, at each stage of the pipeline from the socket to the store. */
+export interface PipelineTotals {
+  /** Messages out of sockets. */
   received: number;
   /** Messages that could not be decoded. */
   undecodable: number;
   /** Events that memory did not take. */
   turnedAway: number;
-  /** Events taken, in the inbox, and confirmed by the store. */
+  /** Events that memory took, that are in the inbox, and that the store confirmed. */
   taken: number;
   appended: number;
   confirmed: number;
 }
 
-/** What holds events up, by the stage they do not reach; empty when nothing does. */
-export type DriftReport = Partial<Record<'decode' | 'memory' | 'inbox' | 'store', string>>;
+/** For each stage that events do not reach, one sentence; empty when all is well. */
+export type LagReport = Partial<Record<'decode' | 'memory' | 'inbox' | 'store', string>>;
 
-/** Looked back on for what is lost between two stages, in samples of one second. */
+/** Losses between two stages are summed over so many samples of one second. */
 const WINDOW = 15;
 const UNAPPENDED_MS_MAX = 15_000;
 const UNCONFIRMED_MS_MAX = 60_000;
@@ -23,8 +23,8 @@ const UNCONFIRMED_MS_MAX = 60_000;
 const UNDECODABLE_SHARE_MAX = 0.05;
 const UNDECODABLE_MIN = 20;
 
-/** How long the later of two stages has not reached what the earlier one had. */
-class Lag {
+/** How long a later stage has not reached the total that an earlier stage had. */
+class StageLag {
   private target = 0;
   private since: number | undefined;
 
@@ -39,24 +39,24 @@ class Lag {
   }
 }
 
-/** Watches the stages of a worker, and says which one does not keep up. */
-export class Drift {
-  private readonly samples: Stages[] = [];
-  private readonly unappended = new Lag();
-  private readonly unconfirmed = new Lag();
+/** Measures the stages of a worker, and reports the one that does not keep up. */
+export class PipelineLag {
+  private readonly samples: PipelineTotals[] = [];
+  private readonly unappended = new StageLag();
+  private readonly unconfirmed = new StageLag();
 
-  /** Call once a second; `now` in ms. */
-  sample(stages: Stages, now: number): void {
-    this.samples.push(stages);
+  /** Call it once a second; `now` in ms. */
+  sample(totals: PipelineTotals, now: number): void {
+    this.samples.push(totals);
     if (this.samples.length > WINDOW + 1) this.samples.shift();
-    this.unappended.sample(stages.taken, stages.appended, now);
-    this.unconfirmed.sample(stages.appended, stages.confirmed, now);
+    this.unappended.sample(totals.taken, totals.appended, now);
+    this.unconfirmed.sample(totals.appended, totals.confirmed, now);
   }
 
-  report(now: number): DriftReport {
+  report(now: number): LagReport {
     const [oldest, newest] = [this.samples[0], this.samples.at(-1)];
     if (!oldest || !newest) return {};
-    const report: DriftReport = {};
+    const report: LagReport = {};
     const messages = newest.received - oldest.received;
     const undecodable = newest.undecodable - oldest.undecodable;
     const turnedAway = newest.turnedAway - oldest.turnedAway;

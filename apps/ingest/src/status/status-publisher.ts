@@ -3,7 +3,7 @@ import type { CreatorSession } from '../session/creator-session.js';
 
 const STATUSES_PER_COMMAND = 1_000;
 
-/** Publishes what changed in the statuses of these sessions. @throws when Redis does not answer; what failed is due again. */
+/** Publishes the statuses that have changed. @throws when Redis does not answer; the next call then publishes them again. */
 export async function publishStatuses(statuses: StatusStore, sessions: ReadonlyMap<string, CreatorSession>, now: number): Promise<void> {
   let batch = new Map<string, CreatorStatus>();
   const send = async () => {

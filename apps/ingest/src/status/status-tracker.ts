@@ -1,16 +1,22 @@
 import { type CreatorProblem, type CreatorState, type CreatorStatus, emptyCounters } from '@tributary/creators';
+import type { NormaliserCounters, RoomState } from '@tributary/webcast';
 import type { Clock } from '../pacing/clock.js';
-import type { Normaliser } from '../session/room-connection.js';
 import type { Ticket } from '../pacing/rate-limited-queue.js';
 
-/** Counters alone are published this often; a change of state at once. */
+/** Changed counters alone are published this often; a change of state at once. */
 const COUNTERS_EVERY_MS = 5_000;
 
-/** What is shown of one creator by its holder. */
-export class StatusKeeper {
+/** What a normaliser has counted. */
+interface Counting {
+  readonly counters: Readonly<NormaliserCounters>;
+  readonly state: Readonly<RoomState>;
+}
+
+/** The public status of one creator, kept by its holder. */
+export class StatusTracker {
   readonly status: CreatorStatus;
-  private counting: Normaliser | undefined;
-  /** Of that normaliser, and in the counters already. */
+  private counting: Counting | undefined;
+  /** Of that normaliser, and added to the status already. */
   private counted = { duplicates: 0, unknown: 0, decodeErrors: 0 };
   private ticket: Ticket | undefined;
   private isChanged = true;
@@ -18,7 +24,7 @@ export class StatusKeeper {
   private publishedText = '';
 
   constructor(
-    worker: string,
+    readonly worker: string,
     private readonly clock: Clock,
   ) {
     this.status = { state: 'offline', since: clock.now(), worker, counters: emptyCounters() };
@@ -28,8 +34,8 @@ export class StatusKeeper {
     return this.status.state;
   }
 
-  /** Enters a state; `problem` says why a creator is not received. It stays shown until the creator is live or offline. */
-  enter(state: CreatorState, problem?: Omit<CreatorProblem, 'at'>): void {
+  /** Changes the state. `problem` is why the creator is not received; it is shown until the creator is live or offline. */
+  setState(state: CreatorState, problem?: Omit<CreatorProblem, 'at'>): void {
     if (state !== this.status.state) this.status.since = this.clock.now();
     this.status.state = state;
     if (problem) this.status.lastError = { ...problem, at: this.clock.now() };
@@ -37,22 +43,22 @@ export class StatusKeeper {
     this.isChanged = true;
   }
 
-  /** What is known of the room; kept when the creator goes offline, so that its last room can be found. */
-  room(room: { roomId: string; userId?: string; title?: string }): void {
+  /** Shows what is known of the room. It stays when the creator goes offline, so that the last room can be found. */
+  setRoom(room: { roomId: string; userId?: string; title?: string }): void {
     this.status.roomId = room.roomId;
     if (room.userId !== undefined) this.status.userId = room.userId;
     if (room.title !== undefined) this.status.title = room.title;
     this.isChanged = true;
   }
 
-  user(userId: string | undefined): void {
+  setUser(userId: string | undefined): void {
     if (userId === undefined || userId === this.status.userId) return;
     this.status.userId = userId;
     this.isChanged = true;
   }
 
-  /** Adds what a normaliser has counted since it was last asked; one that replaces another begins at 0. */
-  count(normaliser: Normaliser): void {
+  /** Adds what a normaliser has counted since the last call. A new normaliser counts from 0. */
+  addCounts(normaliser: Counting): void {
     if (normaliser !== this.counting) this.counted = { duplicates: 0, unknown: 0, decodeErrors: 0 };
     this.counting = normaliser;
     for (const name of ['duplicates', 'unknown', 'decodeErrors'] as const) {
@@ -63,11 +69,11 @@ export class StatusKeeper {
   }
 
   /** Shows the place in the sign queue while the ticket waits. */
-  queue(ticket: Ticket | undefined): void {
+  setTicket(ticket: Ticket | undefined): void {
     this.ticket = ticket;
   }
 
-  /** The status where it has to be published: a change of state or queue, or counters that have waited long enough. */
+  /** The status if it has to be published: after a change of state or queue place, or when the counters are due. */
   takeChanged(now: number): CreatorStatus | undefined {
     const place = this.ticket?.place() ?? 0;
     if (place > 0) this.status.queue = { place, waitMs: this.ticket?.waitMs() ?? 0 };
@@ -84,7 +90,7 @@ export class StatusKeeper {
     return this.status;
   }
 
-  /** Redis may have forgotten what was published. */
+  /** Redis may have lost what was published: publishes it again. */
   publishAgain(): void {
     this.isChanged = true;
     this.publishedText = '';

@@ -1,21 +1,21 @@
 import type { CreatorRecord, Lease, OpenedSecrets } from '@tributary/creators';
 import type { DataOf, EventDraft, EventType, GapReason } from '@tributary/events';
 import type { BundleResult, Signer } from '@tributary/signing';
-import type { ConnectResult, NormaliserCounters, ResolveResult, ConnectionEnd, ConnectionStats, WireMessage } from '@tributary/webcast';
+import type { ConnectionEnd, ConnectionStats, ConnectResult, NormaliserCounters, ResolveResult, WireMessage } from '@tributary/webcast';
+import { LivenessPoller, type Resolver } from '../discovery/liveness-poller.js';
 import type { Clock } from '../pacing/clock.js';
-import { CreatorSession } from '../session/creator-session.js';
-import { PollDesk, type Resolver } from '../discovery/liveness-poller.js';
-import type { ConnectionReport, LinkOptions, Normaliser, RoomLink } from '../session/room-connection.js';
-import { SESSION_TIMING, type SessionServices } from '../session/session-services.js';
-import { SignDesk } from '../signing/sign-scheduler.js';
+import { CreatorSession, type SessionServices } from '../session/creator-session.js';
+import type { ConnectionReport, Normaliser } from '../session/message-pipeline.js';
+import type { Connection, ConnectionOptions } from '../session/room-services.js';
+import { SignScheduler } from '../signing/sign-scheduler.js';
 
 const START = Date.UTC(2026, 10, 22, 10);
-/** Turns of the microtask queue that any chain of promises between two sleeps fits into. */
-const TURNS = 60;
+/** Rounds of the microtask queue, enough for any chain of promises between two sleeps. */
+const ROUNDS = 60;
 
-/** Lets everything that waits for no clock happen. */
+/** Runs everything that does not wait for the clock. */
 export async function settle(): Promise<void> {
-  for (let turn = 0; turn < TURNS; turn += 1) await Promise.resolve();
+  for (let round = 0; round < ROUNDS; round += 1) await Promise.resolve();
 }
 
 /** Time that moves when a test says so. */
@@ -61,12 +61,12 @@ export class ManualClock implements Clock {
 }
 
 /** A connection of which the test is the server. */
-export class FakeLink implements RoomLink {
+export class FakeConnection implements Connection {
   readonly stats: ConnectionStats;
   isOpen = false;
 
   constructor(
-    readonly options: LinkOptions,
+    readonly options: ConnectionOptions,
     private readonly clock: Clock,
     private readonly answer: ConnectResult,
     private readonly initial: WireMessage[],
@@ -119,7 +119,7 @@ export class FakeLink implements RoomLink {
 
 let messageCount = 0;
 
-/** A chat message with an id of its own; `end` ends the stream, `pause` pauses it, `gift` changes the carry. */
+/** A chat message with an id of its own; `end` ends the stream, `pause` pauses it, `gift` changes its saved state. */
 export function message(method: 'chat' | 'end' | 'pause' | 'gift' = 'chat', msgId = String((messageCount += 1))): WireMessage {
   return { method, msgId, payload: new Uint8Array(0) };
 }
@@ -134,10 +134,10 @@ class FakeNormaliser implements Normaliser {
   constructor(
     private readonly owner: { creatorId: string; handle: string; roomId: string },
     private readonly types: readonly string[] | undefined,
-    carry: string | undefined,
+    savedState: string | undefined,
     recentIds: readonly string[],
   ) {
-    this.gifts = Number(carry ?? 0);
+    this.gifts = Number(savedState ?? 0);
     this.ids = new Set(recentIds);
   }
 
@@ -163,7 +163,7 @@ class FakeNormaliser implements Normaliser {
     return [];
   }
 
-  takeCarry(): string | undefined {
+  takeSavedState(): string | undefined {
     if (!this.isChanged) return undefined;
     this.isChanged = false;
     return String(this.gifts);
@@ -177,13 +177,13 @@ class FakeNormaliser implements Normaliser {
 /** What was appended, and a memory that can be full. */
 export class FakeLog {
   readonly drafts: (EventDraft & { fence: string })[] = [];
-  carry: string | undefined;
+  handoverState: string | undefined;
   isFull = false;
 
-  append(draft: EventDraft, fence: string, carry?: string): boolean {
+  append(draft: EventDraft, fence: string, handoverState?: string): boolean {
     if (this.isFull) return false;
     this.drafts.push({ ...draft, fence });
-    this.carry = carry ?? this.carry;
+    this.handoverState = handoverState ?? this.handoverState;
     return true;
   }
 
@@ -198,10 +198,10 @@ export class FakeLog {
 }
 
 /** A TikTok, a signer and a log of the test's own, with one session between them. */
-export class Scene {
+export class SessionHarness {
   readonly clock = new ManualClock();
   log = new FakeLog();
-  readonly links: FakeLink[] = [];
+  readonly connections: FakeConnection[] = [];
   readonly gaps: GapReason[] = [];
   readonly ends: ConnectionReport[] = [];
   polls = 0;
@@ -246,40 +246,37 @@ export class Scene {
       },
       roomInfo: () => Promise.resolve(this.isGated ? { kind: 'gated', code: 20_003 } : { kind: 'finished' }),
     };
-    const secrets: SessionServices['secrets'] = () => this.opened;
-    const polls = new PollDesk({ resolver, perSecondMax: 20, clock });
-    const silent = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: this.onError };
+    const secrets = () => this.opened;
     this.services = {
       worker: 'w1',
       clock,
-      logger: silent,
-      timing: { ...SESSION_TIMING, pollMs: 60_000, silenceMs: 60_000 },
-      polls,
-      signs: new SignDesk({ signer, perMinuteMax: 600, clock, secrets }),
-      secrets,
-      appender: { append: (draft, fence, carry) => this.log.append(draft, fence, carry) },
-      totals: { received: 0, unreadFrames: 0, undecodable: 0, decoded: 0 },
-      link: (options) => {
-        const link = new FakeLink(options, clock, this.connectResult, this.initial());
-        this.links.push(link);
-        return link;
+      logger: { info: () => undefined, warn: () => undefined, error: this.onError },
+      pollMs: 60_000,
+      silenceMs: 60_000,
+      poller: new LivenessPoller({ resolver, perSecondMax: 20, clock, secrets }),
+      signer: new SignScheduler({ signer, perMinuteMax: 600, clock, secrets }),
+      log: { append: (draft, fence, state) => this.log.append(draft, fence, state) },
+      rooms: {
+        connection: (options) => {
+          const connection = new FakeConnection(options, clock, this.connectResult, this.initial());
+          this.connections.push(connection);
+          return connection;
+        },
+        normaliser: ({ record, roomId, savedState, recentIds = [] }) =>
+          new FakeNormaliser({ creatorId: record.id, handle: record.uniqueId, roomId }, record.options.types, savedState, recentIds),
       },
-      normaliser: ({ record, roomId, carry, recentIds }) =>
-        new FakeNormaliser({ creatorId: record.id, handle: record.uniqueId, roomId }, record.options.types, carry, recentIds ?? []),
-      isGated: (roomId, signal, proxy) => polls.isGated(roomId, signal, proxy),
-      onGap: (reason) => this.gaps.push(reason),
-      onReconnect: () => undefined,
-      onConnectionEnd: (end) => this.ends.push(end),
+      metrics: {
+        totals: { received: 0, unreadFrames: 0, undecodable: 0, decoded: 0 },
+        gap: (reason) => this.gaps.push(reason),
+        reconnect: () => undefined,
+        connectionEnd: (report) => this.ends.push(report),
+      },
     };
   }
 
   /** A session under a lease. */
   session(lease: Partial<Lease> = {}): CreatorSession {
-    return new CreatorSession({
-      services: this.services,
-      record: this.record,
-      lease: { creatorId: 'cr_1', fence: '1000', from: 'new', ...lease },
-    });
+    return new CreatorSession({ record: this.record, lease: { creatorId: 'cr_1', fence: '1000', from: 'new', ...lease } }, this.services);
   }
 
   /** A session that is live in room 7000000000000000001, started and connected. */
@@ -292,10 +289,10 @@ export class Scene {
   }
 
   /** The newest connection. */
-  get link(): FakeLink {
-    const link = this.links.at(-1);
-    if (!link) throw new Error('no connection was made');
-    return link;
+  get connection(): FakeConnection {
+    const connection = this.connections.at(-1);
+    if (!connection) throw new Error('no connection was made');
+    return connection;
   }
 
   private readonly onError = (fields: object): void => {

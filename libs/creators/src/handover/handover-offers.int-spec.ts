@@ -31,7 +31,7 @@ function keysOf(): LeaseKeys {
   const prefix = `offers-${randomUUID().slice(0, 8)}`;
   const of = (name: string) => (partition: number) => `${prefix}:{${partition}}:${name}`;
   const partitionOf = (id: string) => id.charCodeAt(id.length - 1) % 2;
-  return { partitions: 2, partitionOf, leases: of('leases'), carry: of('carry'), last: of('last') };
+  return { partitions: 2, partitionOf, leases: of('leases'), handoverState: of('carry'), last: of('last') };
 }
 
 interface Worker {
@@ -153,11 +153,11 @@ describe('a lease that is transferred', () => {
     await ready(b, ['cr_1']);
     expect((await a.board.transfer([transfer])).get('cr_1')).toBe('not-yet');
     expect(await b.leases.claim(['cr_1'], 1)).toEqual([]);
-    await redis.hset(keys.carry(keys.partitionOf('cr_1')), 'cr_1', '{"handedTo":"b/1"}');
+    await redis.hset(keys.handoverState(keys.partitionOf('cr_1')), 'cr_1', '{"handedTo":"b/1"}');
     expect((await a.board.transfer([transfer])).get('cr_1')).toBe('done');
     expect(await c.leases.claim(['cr_1'], 1)).toEqual([]);
     const [lease] = await b.leases.claim(['cr_1'], 1);
-    expect(lease).toMatchObject({ from: 'own', carry: '{"handedTo":"b/1"}' });
+    expect(lease).toMatchObject({ from: 'own', handoverState: '{"handedTo":"b/1"}' });
     expect(BigInt(lease!.fence)).toBeGreaterThan(BigInt(transfer.fence));
     expect((await a.board.transfer([transfer])).get('cr_1')).toBe('lost');
   });
@@ -167,7 +167,7 @@ describe('a lease that is transferred', () => {
     const a = await offering(keys, ['cr_1']);
     const b = await workerOf(keys, 'b');
     const fence = a.fences.get('cr_1')!;
-    await redis.hset(keys.carry(keys.partitionOf('cr_1')), 'cr_1', 'proof');
+    await redis.hset(keys.handoverState(keys.partitionOf('cr_1')), 'cr_1', 'proof');
     const transfer = async () => (await a.board.transfer([{ creatorId: 'cr_1', fence, to: 'b', proof: 'proof' }])).get('cr_1');
     await ready(b, ['cr_1']);
     await b.board.answer([{ creatorId: 'cr_1', fence }], 'open');
@@ -180,7 +180,7 @@ describe('a lease that is transferred', () => {
     const keys = keysOf();
     const a = await offering(keys, ['cr_1']);
     const b = await workerOf(keys, 'b');
-    await redis.hset(keys.carry(keys.partitionOf('cr_1')), 'cr_1', 'proof');
+    await redis.hset(keys.handoverState(keys.partitionOf('cr_1')), 'cr_1', 'proof');
     await ready(b, ['cr_1']);
     await a.board.transfer([{ creatorId: 'cr_1', fence: a.fences.get('cr_1')!, to: 'b', proof: 'proof' }]);
     await a.leases.renewAll();
@@ -192,7 +192,7 @@ describe('a lease that is transferred', () => {
     const keys = keysOf();
     const a = await offering(keys, ['cr_1']);
     const c = await workerOf(keys, 'c');
-    await redis.hset(keys.carry(keys.partitionOf('cr_1')), 'cr_1', 'proof');
+    await redis.hset(keys.handoverState(keys.partitionOf('cr_1')), 'cr_1', 'proof');
     const { fence } = a.leases.get('cr_1')!;
     await ready(await workerOf(keys, 'dead'), ['cr_1']);
     await a.board.transfer([{ creatorId: 'cr_1', fence, to: 'dead', proof: 'proof' }]);
@@ -209,14 +209,14 @@ describe('removed creators', () => {
     const ids = ['cr_1', 'cr_2', 'cr_3', 'cr_4'];
     const a = await offering(keys, ids);
     for (const id of ids) {
-      await redis.hset(keys.carry(keys.partitionOf(id)), id, 'carry');
+      await redis.hset(keys.handoverState(keys.partitionOf(id)), id, 'carry');
       await redis.hset(keys.last(keys.partitionOf(id)), id, '1');
     }
     await a.leases.release(['cr_1', 'cr_2', 'cr_3']);
     // The third was removed long ago, the second only just; the first is still monitored and the fourth still held.
     await redis.hset(keys.leases(keys.partitionOf('cr_3')), 'cr_3', `${a.fences.get('cr_3')} - ${Date.now() - 100_000}`);
     expect(await purgeRemovedCreators({ redis, keys }, (id) => id === 'cr_1', 60_000)).toEqual(['cr_3']);
-    for (const hash of [keys.leases, keys.carry, keys.last]) {
+    for (const hash of [keys.leases, keys.handoverState, keys.last]) {
       const left = [...(await redis.hkeys(hash(0))), ...(await redis.hkeys(hash(1)))];
       expect(left.toSorted()).toEqual(['cr_1', 'cr_2', 'cr_4']);
     }

@@ -128,7 +128,7 @@ export class HandoverOffers {
     const results = new Map<string, TransferResult>();
     await this.each(transfers, async (partition, part) => {
       const args = part.flatMap(({ creatorId, fence, to, proof }) => [creatorId, fence, to, proof]);
-      const scriptKeys = [keys.leases(partition), this.key(partition), keys.carry(partition)];
+      const scriptKeys = [keys.leases(partition), this.key(partition), keys.handoverState(partition)];
       const answers = (await transferScript.run(this.options.redis, scriptKeys, [worker, leaseTtlMs, channel, ...args])) as number[];
       part.forEach(({ creatorId }, at) => results.set(creatorId, answers[at] === 1 ? 'done' : answers[at] === 0 ? 'not-yet' : 'lost'));
     });

@@ -38,7 +38,7 @@ function keysOf(): LeaseKeys {
     partitions: 2,
     partitionOf: (id) => id.charCodeAt(id.length - 1) % 2,
     leases: of('leases'),
-    carry: of('carry'),
+    handoverState: of('carry'),
     last: of('last'),
   };
 }
@@ -131,11 +131,11 @@ describe('a creator has one holder', () => {
   it('who learns what the last one left: carry and the time of its last event', async () => {
     const keys = keysOf();
     const p = keys.partitionOf('cr_1');
-    await admin.hset(keys.carry(p), 'cr_1', '{"runs":[]}');
+    await admin.hset(keys.handoverState(p), 'cr_1', '{"runs":[]}');
     await admin.hset(keys.last(p), 'cr_1', '1700000000123');
     const a = await workerOf(keys, 'a');
     await claimAll(a, ['cr_1', 'cr_2']);
-    expect(a.manager.get('cr_1')).toMatchObject({ carry: '{"runs":[]}', lastAt: 1_700_000_000_123, from: 'new' });
+    expect(a.manager.get('cr_1')).toMatchObject({ handoverState: '{"runs":[]}', lastAt: 1_700_000_000_123, from: 'new' });
     expect(a.manager.get('cr_2')).toEqual({ creatorId: 'cr_2', fence: expect.any(String), from: 'new' });
   });
 });

@@ -8,7 +8,7 @@ export interface LeaseKeys {
   readonly partitions: number;
   partitionOf(creatorId: string): number;
   leases(partition: number): string;
-  carry(partition: number): string;
+  handoverState(partition: number): string;
   last(partition: number): string;
 }
 
@@ -20,7 +20,7 @@ export interface Lease {
   /** `new`: never held. `released`: given back. `expired`: its holder fell silent. `own`: this worker's, its answer was lost. */
   from: 'new' | 'released' | 'expired' | 'own';
   /** What the previous holder wrote for the next one. */
-  carry?: string;
+  handoverState?: string;
   /** ms since 1970 when the last event that reached the inbox had arrived. */
   lastAt?: number;
   /** Where Redis knows neither (a wipe): what the store knew. */
@@ -243,17 +243,17 @@ export class LeaseManager {
     const { partition } = shard;
     const answer = (await claimScript.run(
       redis,
-      [keys.leases(partition), keys.carry(partition), keys.last(partition), this.sinceKey(partition), this.beatKey(partition)],
+      [keys.leases(partition), keys.handoverState(partition), keys.last(partition), this.sinceKey(partition), this.beatKey(partition)],
       [worker, ttlMs, this.settleMs, max, ...ids],
     )) as (string | null)[];
     const taken: Lease[] = [];
     for (let at = 0; at < answer.length; at += 5) {
-      const [creatorId, fence, from, carry, lastAt] = answer.slice(at, at + 5);
+      const [creatorId, fence, from, handoverState, lastAt] = answer.slice(at, at + 5);
       const lease: Lease = {
         creatorId: String(creatorId),
         fence: String(fence),
         from: from as Lease['from'],
-        ...(carry ? { carry } : {}),
+        ...(handoverState ? { handoverState } : {}),
         ...(lastAt ? { lastAt: Number(lastAt) } : {}),
       };
       shard.held.set(lease.creatorId, lease);
@@ -266,13 +266,13 @@ export class LeaseManager {
 
   /** With what the store knows of those that Redis knows nothing of: their events since then are missing, and nobody else would say so. */
   private async remembered(leases: Lease[]): Promise<Lease[]> {
-    const unknown = leases.filter(({ carry, lastAt }) => carry === undefined && lastAt === undefined).map(({ creatorId }) => creatorId);
+    const unknown = leases.filter(({ handoverState, lastAt }) => handoverState === undefined && lastAt === undefined).map(({ creatorId }) => creatorId);
     if (unknown.length === 0 || !this.options.lastSeen) return leases;
     try {
       const seen = await this.options.lastSeen(unknown);
       for (const lease of leases) {
         const known = seen.get(lease.creatorId);
-        if (known && lease.carry === undefined && lease.lastAt === undefined) lease.seen = known;
+        if (known && lease.handoverState === undefined && lease.lastAt === undefined) lease.seen = known;
       }
       return leases;
     } catch (error) {

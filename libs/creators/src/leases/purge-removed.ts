@@ -20,7 +20,7 @@ export async function purgeRemovedCreators(
   const forgotten: string[] = [];
   for (let partition = 0; partition < keys.partitions; partition += 1) {
     const removed = (await redis.hkeys(keys.leases(partition))).filter((id) => !isMonitored(id));
-    const scriptKeys = [keys.leases(partition), keys.carry(partition), keys.last(partition), offersKey(keys, partition)];
+    const scriptKeys = [keys.leases(partition), keys.handoverState(partition), keys.last(partition), offersKey(keys, partition)];
     for (let at = 0; at < removed.length; at += IDS_PER_COMMAND) {
       const ids = await script.run(redis, scriptKeys, [keepMs, ...removed.slice(at, at + IDS_PER_COMMAND)]);
       forgotten.push(...(ids as string[]));

@@ -70,7 +70,7 @@ export class CreatorProjection {
   }
 
   /** Forgets what the store knew of creators that are no longer monitored. */
-  async forgetSeen(ids: readonly string[]): Promise<void> {
+  async removeSeen(ids: readonly string[]): Promise<void> {
     if (ids.length > 0) await this.redis.hdel(this.seenKey, ...ids);
   }
 

@@ -4,7 +4,7 @@ import type { Redis } from 'ioredis';
 import type { LogKeys } from '../keys.js';
 import { PartitionQueue, type RefusedEvent } from './partition-queue.js';
 import { type LogLogger, RunAppender } from './run-appender.js';
-import type { LostStretch } from '../spool/replay-losses.js';
+import type { LostPeriod } from '../spool/replay-losses.js';
 import { Spool, type SpoolSettings, type SpoolStats } from '../spool/spool.js';
 
 /** Rough cost of one retained event beyond its strings: array, object, numbers. */
@@ -35,15 +35,15 @@ export interface InboxProducerOptions {
   logger: LogLogger;
   /**
    * The event's fence is no longer its creator's: somebody else holds the creator, and its events come from there.
-   * `isUntold`: it is in no gap that its new holder tells, because Redis was wiped or nobody holds it.
+   * `isUnreported`: it is in no gap that its new holder tells, because Redis was wiped or nobody holds it.
    */
-  onRefused(event: RefusedEvent, isUntold: boolean): void;
+  onRefused(event: RefusedEvent, isUnreported: boolean): void;
   /** Spooled events that had arrived between these times (ms since 1970) are lost, of creators of this partition. */
   onLost?(partition: number, from: number, to: number): void;
   /** Events in the spool of a run that ended cannot be read back; told for each creator that they may be of. */
-  onReplayLost?(stretch: LostStretch): void;
+  onReplayLost?(stretch: LostPeriod): void;
   /** Memory fills up (true): take less in. There is room again (false). */
-  onPressure?(isHigh: boolean): void;
+  onMemoryShort?(isHigh: boolean): void;
 }
 
 export interface ProducerStats {
@@ -120,12 +120,12 @@ export class InboxProducer {
   }
 
   /**
-   * Takes an event; synchronous. `fence` is the lease under which it was received, `carry` the creator's new state for its next holder.
+   * Takes an event; synchronous. `fence` is the lease under which it was received, `handoverState` the creator's new state for its next holder.
    * @returns false when memory is full: nothing was taken, and the caller must record the loss as a gap.
    */
-  append(draft: EventDraft, fence: string, carry = ''): boolean {
+  append(draft: EventDraft, fence: string, handoverState = ''): boolean {
     const data = JSON.stringify(draft.data);
-    const bytes = data.length + carry.length + (draft.raw ? draft.raw.length * 1.4 : 0) + ITEM_OVERHEAD_BYTES;
+    const bytes = data.length + handoverState.length + (draft.raw ? draft.raw.length * 1.4 : 0) + ITEM_OVERHEAD_BYTES;
     if (this.isStopped || this.counts.bytes + bytes > this.options.retainBytesMax) {
       this.counts.turnedAway += 1;
       return false;
@@ -136,7 +136,7 @@ export class InboxProducer {
       args: [
         draft.creatorId,
         fence,
-        carry,
+        handoverState,
         draft.id,
         draft.type,
         draft.handle,
@@ -152,7 +152,7 @@ export class InboxProducer {
     this.flushTimer ??= setTimeout(() => this.flush(), this.options.flushMs);
     if (!this.isHigh && this.counts.bytes > this.highBytes) {
       this.isHigh = true;
-      this.options.onPressure?.(true);
+      this.options.onMemoryShort?.(true);
     }
     return true;
   }
@@ -240,7 +240,7 @@ export class InboxProducer {
     this.counts.bytes -= bytes;
     if (!this.isHigh || this.counts.bytes > this.lowBytes) return;
     this.isHigh = false;
-    this.options.onPressure?.(false);
+    this.options.onMemoryShort?.(false);
   }
 
   private async until(done: () => boolean, signal: AbortSignal): Promise<boolean> {

@@ -55,10 +55,10 @@ export interface RunAppenderOptions {
   /** How long events wait for a lease of their creator that is not recorded at all, in ms; for ever when it is not given. */
   noLeaseMsMax?: number;
   /**
-   * `isUntold`: no gap of a new holder includes it. Either nobody holds its creator, or Redis was wiped since: its new
+   * `isUnreported`: no gap of a new holder includes it. Either nobody holds its creator, or Redis was wiped since: its new
    * holder does not know when the last event before it came.
    */
-  onRefused(event: RefusedEvent, isUntold: boolean): void;
+  onRefused(event: RefusedEvent, isUnreported: boolean): void;
   /** Events of this partition are lost that had arrived between these times (ms since 1970). */
   onLost?(partition: number, from: number, to: number): void;
   /** Memory that became free, in bytes. */
@@ -352,7 +352,7 @@ export class RunAppender {
       keys.producers(partition),
       keys.stored(partition),
       keys.epoch(partition),
-      keys.carry(partition),
+      keys.handoverState(partition),
       keys.last(partition),
       keys.appended(partition),
       keys.taker(partition, run),

@@ -4,7 +4,7 @@ import { nameOf, receivedAt, type RefusedEvent } from '../producer/partition-que
 import type { ReadBack } from '../producer/run-appender.js';
 
 /** Events of a creator that had arrived between these times (ms since 1970) may be lost. */
-export interface LostStretch extends Pick<RefusedEvent, 'creatorId' | 'fence' | 'handle' | 'roomId'> {
+export interface LostPeriod extends Pick<RefusedEvent, 'creatorId' | 'fence' | 'handle' | 'roomId'> {
   from: number;
   to: number;
 }
@@ -14,7 +14,7 @@ export interface ReplayLossesOptions {
   keys: LogKeys;
   read: ReadBack;
   /** `handle` and `roomId` are '' where only the lease of the creator is known. */
-  onLost(stretch: LostStretch): void;
+  onLost(stretch: LostPeriod): void;
 }
 
 interface Loss {
@@ -96,7 +96,7 @@ export class ReplayLosses {
     return { from, leases, lastAt, to: 0 };
   }
 
-  private tell({ from, lastAt, to }: Loss, { creatorId, fence, handle, roomId }: Omit<LostStretch, 'from' | 'to'>): void {
+  private tell({ from, lastAt, to }: Loss, { creatorId, fence, handle, roomId }: Omit<LostPeriod, 'from' | 'to'>): void {
     // Nothing under a fence, which is in microseconds, is older than it.
     const begins = from ?? Number(lastAt[creatorId] ?? Math.floor(Number(fence) / 1000));
     this.options.onLost({ creatorId, fence, handle, roomId, from: Math.min(begins, to), to });

@@ -4,7 +4,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { waitFor } from '@tributary/testing';
 import { LogKeys } from '../keys.js';
 import { draft } from '../testing/drafts.js';
-import type { LostStretch } from './replay-losses.js';
+import type { LostPeriod } from './replay-losses.js';
 import { CREATORS, FENCE, idsOf, SpoolScene } from '../testing/spool-harness.js';
 
 let scene: SpoolScene;
@@ -178,7 +178,7 @@ describe('a run that ended', () => {
     await scene.back();
     const concerned = CREATORS.filter((id) => scene.keys.partitionOf(id) === 0);
     for (const id of concerned) await scene.redis.hset(scene.keys.last(0), id, '12345');
-    const stretches: LostStretch[] = [];
+    const stretches: LostPeriod[] = [];
     scene.producer({ onReplayLost: (stretch) => stretches.push(stretch) });
     await waitFor(() => scene.replays().length === 1, { timeoutMs: 20_000 });
     const [, fields = []] = (await scene.redis.xrange(scene.keys.inbox(0), '-', '+', 'COUNT', 1))[0] ?? [];

@@ -4,7 +4,7 @@ import type { LogKeys } from '../keys.js';
 import { PartitionQueue } from '../producer/partition-queue.js';
 import { type LogLogger, RunAppender } from '../producer/run-appender.js';
 import type { SpoolDamage } from './partition-log.js';
-import { type LostStretch, ReplayLosses } from './replay-losses.js';
+import { type LostPeriod, ReplayLosses } from './replay-losses.js';
 import type { RunFolder } from './run-folder.js';
 
 export interface ReplayOptions {
@@ -20,7 +20,7 @@ export interface ReplayOptions {
   reading<T>(read: () => Promise<T>): Promise<T>;
   logger: LogLogger;
   /** Events that cannot be read back, for each creator that they may be of. */
-  onReplayLost?(stretch: LostStretch): void;
+  onReplayLost?(stretch: LostPeriod): void;
   /** Segments that could not be used to their end; counted by whoever made the folder. */
   damage: Readonly<Record<SpoolDamage['kind'], number>>;
 }

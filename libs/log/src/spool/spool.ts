@@ -7,7 +7,7 @@ import type { LeftRun } from '../producer/taken-over-run.js';
 import type { PartitionQueue } from '../producer/partition-queue.js';
 import type { LogLogger, ReadBack } from '../producer/run-appender.js';
 import { Orphans } from './orphaned-spools.js';
-import type { LostStretch } from './replay-losses.js';
+import type { LostPeriod } from './replay-losses.js';
 import { thisProcess } from './folder-owner.js';
 import { type OpenSegment, openSegmentFile } from './partition-log.js';
 import { FolderTakenError, RunFolder } from './run-folder.js';
@@ -36,7 +36,7 @@ export interface SpoolOptions extends SpoolSettings {
   /** Bytes of memory beyond which events that are on disk leave it. */
   evictBytes: number;
   logger: LogLogger;
-  onReplayLost?(stretch: LostStretch): void;
+  onReplayLost?(stretch: LostPeriod): void;
   onEvicted(bytes: number): void;
   /** Another process has the folder of this run: {@link Spool.succeed}. */
   onTaken(): void;

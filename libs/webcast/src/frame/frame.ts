@@ -28,7 +28,7 @@ export type Frame =
   | { kind: 'other'; payloadType: string }
   | { kind: 'bad'; problem: string };
 
-/** Payload types that answer our own frames and carry no messages. */
+/** Payload types that answer our own frames and savedState no messages. */
 const ANSWERS = new Set(['hb', 'ack', 'im_enter_room_resp', 'close']);
 /** Names of messages; one of 61 is no `Webcast..`. */
 const MESSAGE_NAME = /^(?:Webcast|Room)\w+$/;

@@ -3,7 +3,7 @@ import { Value } from '@sinclair/typebox/value';
 
 const Whole = Type.Integer({ minimum: 0 });
 const Flag = Type.Union([Type.Literal(0), Type.Literal(1)]);
-const Carry = Type.Object({
+const SavedState = Type.Object({
   /** Version of this shape: another one is not read, and the holder starts without. */
   v: Type.Literal(1),
   room: Type.String(),
@@ -14,19 +14,19 @@ const Carry = Type.Object({
 });
 
 /** What the next holder of a creator must know to count on: like totals and gift runs of the room. */
-export type Carry = Static<typeof Carry>;
+export type SavedState = Static<typeof SavedState>;
 
-export function encodeNormaliserState(room: string, likes: Carry['likes'], gifts: Pick<Carry, 'runs' | 'byReceiver'>): string {
-  return JSON.stringify({ v: 1, room, likes, ...gifts } satisfies Carry);
+export function encodeNormaliserState(room: string, likes: SavedState['likes'], gifts: Pick<SavedState, 'runs' | 'byReceiver'>): string {
+  return JSON.stringify({ v: 1, room, likes, ...gifts } satisfies SavedState);
 }
 
-/** Reads a carry; undefined when it is of another version or no carry at all. */
-export function decodeNormaliserState(text: string): Carry | undefined {
+/** Reads a savedState; undefined when it is of another version or no savedState at all. */
+export function decodeNormaliserState(text: string): SavedState | undefined {
   let value: unknown;
   try {
     value = JSON.parse(text);
   } catch {
     return undefined;
   }
-  return Value.Check(Carry, value) ? value : undefined;
+  return Value.Check(SavedState, value) ? value : undefined;
 }

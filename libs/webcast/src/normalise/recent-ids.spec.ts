@@ -26,9 +26,9 @@ describe('RecentIds', () => {
   it('what it lists is known to another one', () => {
     const ids = new RecentIds(8);
     for (const id of ['12', 'h0123456789abcdef', '-5']) ids.add(id);
-    const heir = new RecentIds(8);
-    for (const id of ids.list()) heir.add(id);
-    expect(['12', 'h0123456789abcdef', '-5', '13'].map((id) => heir.add(id))).toEqual([false, false, false, true]);
+    const next = new RecentIds(8);
+    for (const id of ids.list()) next.add(id);
+    expect(['12', 'h0123456789abcdef', '-5', '13'].map((id) => next.add(id))).toEqual([false, false, false, true]);
   });
 
   it('remembers exactly the latest, as a plain list and set do', () => {

@@ -33,7 +33,7 @@ async function loadRecorded(): Promise<RecordedMessage[] | undefined> {
 const keyOf = ({ roomId, msgId, method, payload }: RecordedMessage) =>
   msgId === '0' ? `${roomId}/${method}/${Buffer.from(payload).toString('base64')}` : `${roomId}-${msgId}`;
 
-const normaliserOf = (roomId: string, carry?: string) => new RoomNormaliser({ creatorId: 'cr_1', handle: 'host', roomId, carry });
+const normaliserOf = (roomId: string, savedState?: string) => new RoomNormaliser({ creatorId: 'cr_1', handle: 'host', roomId, savedState });
 
 function byRoom(messages: RecordedMessage[]): Map<string, RecordedMessage[]> {
   const rooms = new Map<string, RecordedMessage[]>();
@@ -117,7 +117,7 @@ if (!found) console.log('skipped: no recorded fixtures');
         const store = (drafts: EventDraft[]) => drafts.forEach((draft) => stored.has(draft.id) || stored.set(draft.id, draft));
         const first = normaliserOf(roomId);
         for (const message of gifts.slice(0, cut)) store(first.normalise(message, NOW));
-        const second = normaliserOf(roomId, first.takeCarry());
+        const second = normaliserOf(roomId, first.takeSavedState());
         for (const message of gifts.slice(Math.max(0, cut - REPLAYED_ON_RECONNECT))) store(second.normalise(message, NOW + 1_000));
         expect(diamondsIn(stored.values())).toBe(expected);
       }

@@ -163,8 +163,8 @@ describe('what a holder passes on', () => {
     const old = room();
     expect(gifts(old, sampleGift({ repeatCount: 3 }))).toEqual([3]);
     old.normalise(like(5, 1_000), NOW);
-    const next = room({ carry: old.takeCarry() });
-    expect(next.carried).toBe(true);
+    const next = room({ savedState: old.takeSavedState() });
+    expect(next.isRestored).toBe(true);
     expect(
       gifts(next, sampleGift({ repeatCount: 2 }), sampleGift({ repeatCount: 5 }), sampleGift({ repeatCount: 5, repeatEnd: 1 })),
     ).toEqual([0, 2, 0]);
@@ -175,21 +175,21 @@ describe('what a holder passes on', () => {
   it('does not count again what came late to a run that the last holder closed', () => {
     const old = room();
     gifts(old, sampleGift({ repeatCount: 5, repeatEnd: 1 }));
-    expect(gifts(room({ carry: old.takeCarry() }), sampleGift({ repeatCount: 4 }))).toEqual([0]);
+    expect(gifts(room({ savedState: old.takeSavedState() }), sampleGift({ repeatCount: 4 }))).toEqual([0]);
   });
 
   it('is asked for once after each change', () => {
     const normaliser = room();
-    expect(normaliser.takeCarry()).toBeUndefined();
+    expect(normaliser.takeSavedState()).toBeUndefined();
     normaliser.normalise(chat('x'), NOW);
-    expect(normaliser.takeCarry()).toBeUndefined();
+    expect(normaliser.takeSavedState()).toBeUndefined();
     normaliser.normalise(sampleGift({ repeatCount: 1 }), NOW);
-    expect(normaliser.takeCarry()).toEqual(expect.any(String));
-    expect(normaliser.takeCarry()).toBeUndefined();
+    expect(normaliser.takeSavedState()).toEqual(expect.any(String));
+    expect(normaliser.takeSavedState()).toBeUndefined();
     normaliser.normalise(sampleGift({ repeatCount: 1 }), NOW);
-    expect(normaliser.takeCarry()).toBeUndefined();
+    expect(normaliser.takeSavedState()).toBeUndefined();
     expect(normaliser.sweep(NOW + 61_000)).toEqual([]);
-    expect(normaliser.takeCarry()).toEqual(expect.any(String));
+    expect(normaliser.takeSavedState()).toEqual(expect.any(String));
   });
 
   it.each([
@@ -197,9 +197,9 @@ describe('what a holder passes on', () => {
     ['of another version', JSON.stringify({ v: 2, room: SAMPLE_ROOM, likes: [9, 9], runs: [] })],
     ['that is broken', '{"v":1,"room'],
     ['with a bad run', JSON.stringify({ v: 1, room: SAMPLE_ROOM, likes: [9, 9], runs: [['a', -1, 0, 0]] })],
-  ])('is not used %s', (_what, carry) => {
-    const normaliser = room({ carry });
-    expect(normaliser.carried).toBe(false);
+  ])('is not used %s', (_what, savedState) => {
+    const normaliser = room({ savedState });
+    expect(normaliser.isRestored).toBe(false);
     expect(normaliser.roomLikes).toBe(0);
   });
 });

@@ -14,8 +14,8 @@ const METHOD_LENGTH_MAX = 128;
 const STATE_METHOD = 'WebcastControlMessage';
 
 export interface RoomNormaliserOptions extends RoomOwner {
-  /** What {@link RoomNormaliser.takeCarry} gave the last holder. One of another room or version is not used. */
-  carry?: string;
+  /** What {@link RoomNormaliser.takeSavedState} gave the last holder. One of another room or version is not used. */
+  savedState?: string;
   /** What the process has learnt of gifts, for those that come without their price; one for all rooms. */
   prices?: GiftPrices;
   /** Adds the protobuf of each message to its first event. */
@@ -49,8 +49,8 @@ assertCatalogComplete(MAPPED_TYPES);
  */
 export class RoomNormaliser {
   readonly counters: NormaliserCounters = { messages: 0, duplicates: 0, unknown: 0, decodeErrors: 0, filtered: 0, events: 0 };
-  /** Whether the carry that was given is in use. */
-  readonly carried: boolean;
+  /** Whether the savedState that was given is in use. */
+  readonly isRestored: boolean;
   private readonly roomId: string;
   private readonly scope: EventBuilder;
   private readonly recent: RecentIds;
@@ -58,14 +58,14 @@ export class RoomNormaliser {
   private readonly keepRaw: boolean;
 
   constructor(options: RoomNormaliserOptions) {
-    const { creatorId, handle, roomId, userId, types, carry } = options;
+    const { creatorId, handle, roomId, userId, types, savedState } = options;
     this.roomId = roomId;
     this.keepRaw = options.keepRaw ?? false;
     this.wanted = types && types.length > 0 ? new Set(EVENT_TYPES.filter((type) => matchesType(types, type))) : undefined;
     this.scope = new EventBuilder({ creatorId, handle, roomId, userId }, (type) => this.wanted?.has(type) ?? true, options.prices);
     this.recent = new RecentIds(options.recentIdsMax ?? RECENT_IDS_MAX);
     for (const id of options.recentIds ?? []) this.recent.add(id);
-    this.carried = carry !== undefined && this.restore(carry);
+    this.isRestored = savedState !== undefined && this.restore(savedState);
   }
 
   /** What the latest messages say of the room. Pause and end are known even where their events are filtered; viewers are not. */
@@ -108,12 +108,12 @@ export class RoomNormaliser {
   }
 
   /** What the next holder must know to count on (gift runs, like totals), or undefined when unchanged since last asked. */
-  takeCarry(): string | undefined {
+  takeSavedState(): string | undefined {
     const { gifts, likes } = this.scope;
     if (!gifts.changed && !likes.changed) return undefined;
     gifts.changed = false;
     likes.changed = false;
-    return encodeNormaliserState(this.roomId, likes.carried(), gifts.carried());
+    return encodeNormaliserState(this.roomId, likes.save(), gifts.save());
   }
 
   /** Ids of the latest messages, oldest first, for the next holder in a planned hand-over. */
@@ -148,10 +148,10 @@ export class RoomNormaliser {
   }
 
   private restore(text: string): boolean {
-    const carry = decodeNormaliserState(text);
-    if (carry?.room !== this.roomId) return false;
-    this.scope.likes.restore(carry.likes);
-    this.scope.gifts.restore(carry);
+    const savedState = decodeNormaliserState(text);
+    if (savedState?.room !== this.roomId) return false;
+    this.scope.likes.restore(savedState.likes);
+    this.scope.gifts.restore(savedState);
     return true;
   }
 }

@@ -217,7 +217,7 @@ function longerBlock<B extends { retryAfterMs?: number }>(first: B | undefined, 
   return first !== undefined && (first.retryAfterMs ?? 0) >= (second.retryAfterMs ?? 0) ? first : second;
 }
 
-/** Where a redirect leads, without its query: login and captcha pages carry tokens there. */
+/** Where a redirect leads, without its query: login and captcha pages savedState tokens there. */
 function redirectTarget(location: string | string[] | undefined): string {
   const text = Array.isArray(location) ? location[0] : location;
   return `to ${(text ?? 'nowhere').split('?', 1)[0]?.slice(0, 100)}`;

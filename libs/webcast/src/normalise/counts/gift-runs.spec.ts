@@ -66,11 +66,11 @@ describe('GiftRuns', () => {
     runs.step(step(3), 0);
     runs.sweep(RUN_SILENCE_MS);
     runs.step(step(1, { groupId: '901' }), 3 * RUN_SILENCE_MS);
-    const heir = new GiftRuns();
-    heir.restore(runs.carried());
-    heir.sweep(3 * RUN_SILENCE_MS);
-    expect(heir.openRuns).toBe(1);
-    expect(heir.step(step(5), 3 * RUN_SILENCE_MS)).toMatchObject({ count: 2, streakCount: 5, final: false });
+    const next = new GiftRuns();
+    next.restore(runs.save());
+    next.sweep(3 * RUN_SILENCE_MS);
+    expect(next.openRuns).toBe(1);
+    expect(next.step(step(5), 3 * RUN_SILENCE_MS)).toMatchObject({ count: 2, streakCount: 5, final: false });
   });
 
   it('without a group, a run that ended or fell silent starts anew', () => {
@@ -119,9 +119,9 @@ describe('GiftRuns', () => {
         sum += runs.step(one, n * 100).count;
         if (next() < 0.1) runs.sweep(n * 100);
         if (next() < 0.1) {
-          const heir = new GiftRuns();
-          heir.restore(runs.carried());
-          runs = heir;
+          const next = new GiftRuns();
+          next.restore(runs.save());
+          runs = next;
         }
       });
       expect(sum).toBe([...highest.values()].reduce((a, b) => a + b, 0));

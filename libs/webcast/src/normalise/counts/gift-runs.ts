@@ -108,7 +108,7 @@ export class GiftRuns {
    * Runs that a message on its way could still belong to, for the next holder. One that only fell silent may have spoken
    * while nobody received it: it is remembered as long as here.
    */
-  carried(): Required<SavedRuns> {
+  save(): Required<SavedRuns> {
     const late = [...this.closed, ...this.open].filter(
       ([, run]) => run.lastAt > this.latestAt - (run.ended ? RUN_SILENCE_MS : CLOSED_KEEP_MS),
     );
@@ -117,10 +117,10 @@ export class GiftRuns {
     const byReceiver: Required<SavedRuns>['byReceiver'] = [];
     for (const [id, run] of late) {
       const { counted, lastAt, ended, base = id } = run;
-      const carried: SavedRun = [id, counted, lastAt, ended ? 1 : 0];
-      if (guests.has(base)) byReceiver.push([...carried, base]);
+      const saved: SavedRun = [id, counted, lastAt, ended ? 1 : 0];
+      if (guests.has(base)) byReceiver.push([...saved, base]);
       // The highest count: a version that knows no receivers then counts too little rather than twice.
-      const [, countedBefore, lastBefore, endedBefore] = runs.get(base) ?? carried;
+      const [, countedBefore, lastBefore, endedBefore] = runs.get(base) ?? saved;
       runs.set(base, [base, Math.max(counted, countedBefore), Math.max(lastAt, lastBefore), ended ? endedBefore : 0]);
     }
     return { runs: [...runs.values()], byReceiver };

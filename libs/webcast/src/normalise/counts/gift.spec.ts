@@ -82,21 +82,21 @@ describe('streaks to several receivers', () => {
   it('are counted on by the next holder', () => {
     const old = room();
     counts(old, step(3, HOST), step(2, GUEST), step(7, '902'));
-    const carry = old.takeCarry();
-    expect(counts(room({ carry }), step(4, HOST), step(5, GUEST), step(7, '902'))).toEqual([1, 3, 0]);
+    const savedState = old.takeSavedState();
+    expect(counts(room({ savedState }), step(4, HOST), step(5, GUEST), step(7, '902'))).toEqual([1, 3, 0]);
   });
 
   it('that a former version carried without their receiver are counted on', () => {
     const runs = [['1795341599000-7000000000000000001-5655', 3, SAMPLE_MS, 0]];
-    const former = room({ carry: JSON.stringify({ v: 1, room: SAMPLE_ROOM, likes: [0, 0], runs }) });
-    expect(former.carried).toBe(true);
+    const former = room({ savedState: JSON.stringify({ v: 1, room: SAMPLE_ROOM, likes: [0, 0], runs }) });
+    expect(former.isRestored).toBe(true);
     expect(counts(former, step(5, GUEST), step(6, GUEST), step(2, '902'))).toEqual([2, 1, 2]);
   });
 
   it('are carried without their receiver too, for a former version beside this one', () => {
     const old = room();
     counts(old, step(2, GUEST), step(7, '902'));
-    expect(JSON.parse(old.takeCarry() ?? '')).toMatchObject({
+    expect(JSON.parse(old.takeSavedState() ?? '')).toMatchObject({
       v: 1,
       runs: [['1795341599000-7000000000000000001-5655', 7, SAMPLE_MS, 0]],
     });

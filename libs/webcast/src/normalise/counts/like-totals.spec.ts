@@ -20,8 +20,8 @@ describe('LikeTotals', () => {
     expect(likes.changed).toBe(false);
     likes.add(1, 5);
     expect(likes.changed).toBe(true);
-    const heir = new LikeTotals();
-    heir.restore(likes.carried());
-    expect(heir.add(1, 3)).toBe(5);
+    const next = new LikeTotals();
+    next.restore(likes.save());
+    expect(next.add(1, 3)).toBe(5);
   });
 });

@@ -25,7 +25,7 @@ export class LikeTotals {
     return Math.max(this.highest, this.sum);
   }
 
-  carried(): [highest: number, sum: number] {
+  save(): [highest: number, sum: number] {
     return [this.highest, this.sum];
   }
 

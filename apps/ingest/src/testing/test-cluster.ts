@@ -24,14 +24,14 @@ export interface TestWorker {
   worker: Worker;
   readiness: Readiness;
   metrics: Metrics;
-  /** Cuts its Redis clients, as the end of its process would. */
+  /** Disconnects its Redis clients, as a crash of its process would. */
   disconnect(): void;
 }
 
 const silent = { trace: () => undefined, debug: () => undefined, info: () => undefined, warn: () => undefined, error: console.error };
 
 /** A simulated TikTok, a Redis and any number of workers in this process. */
-export class House {
+export class TestCluster {
   readonly config: Config;
   readonly keys: LogKeys;
   readonly redis: Redis;
@@ -80,14 +80,14 @@ export class House {
     if (!(await this.projection.write(this.creators, version))) await this.projection.write(this.creators, version, new Map());
   }
 
-  /** Redis loses everything. The api writes its copy anew, with what a store that had read the whole inbox knows. */
+  /** Redis loses everything. The projection is written again, with what a store that has read the whole inbox knows. */
   async wipe(): Promise<void> {
     const seen = new Map<string, LastSeen>();
     for (const { id, uniqueId } of this.creators) {
       const entries = await this.inbox(uniqueId);
-      const turn = entries.findLast(({ type }) => ['monitor.live', 'monitor.connected', 'monitor.offline'].includes(type));
+      const change = entries.findLast(({ type }) => ['monitor.live', 'monitor.connected', 'monitor.offline'].includes(type));
       const last = entries.at(-1);
-      if (last && turn && turn.type !== 'monitor.offline') seen.set(id, { roomId: turn.room, at: last.at });
+      if (last && change && change.type !== 'monitor.offline') seen.set(id, { roomId: change.room, at: last.at });
     }
     await this.redis.flushall();
     this.version += 1;
@@ -102,7 +102,7 @@ export class House {
       createRedis(redisUrl, silent, { name: `${workerId}-inbox` }),
       createRedis(redisUrl, silent, { name: `${workerId}-wake` }),
     ] as const;
-    const [redis, inboxRedis, wakeRedis] = clients;
+    const [redis, inboxRedis, subscriber] = clients;
     const readiness = new Readiness();
     const metrics = new Metrics('ingest');
     const worker = new Worker({
@@ -112,7 +112,7 @@ export class House {
       readiness,
       redis,
       inboxRedis,
-      wakeRedis,
+      subscriber,
       inboxBytesMax: 0,
       signer: this.signer,
     });
@@ -129,7 +129,7 @@ export class House {
     started.disconnect();
   }
 
-  /** Tells producers that everything in the inbox is stored, as a store would. */
+  /** Confirms everything in the inbox to its producers, as a store would. */
   async confirm(): Promise<void> {
     for (let p = 0; p < this.keys.partitions; p += 1) {
       for (const [run, n] of Object.entries(await this.redis.hgetall(this.keys.producers(p)))) {
@@ -194,7 +194,7 @@ export class House {
   }
 }
 
-/** What became of the messages that were written to sockets. */
+/** Where the messages that were written to sockets are now. */
 export interface Account {
   written: number;
   inInbox: number;
@@ -209,18 +209,18 @@ export interface Account {
   gaps: { from: number; to: number; reason: string }[];
 }
 
-/** A message is in a gap when it was sent between its ends, give or take its way through the socket. */
-const WAY_MS = 250;
+/** A message belongs to a gap when it was sent between its ends, with this tolerance for its time in the socket. */
+const SOCKET_MS = 250;
 
 /** Accounts for every message of one creator. */
-export async function account(house: House, handle: string): Promise<Account> {
-  const entries = await house.inbox(handle);
+export async function account(cluster: TestCluster, handle: string): Promise<Account> {
+  const entries = await cluster.inbox(handle);
   const gaps = entries
     .filter(({ type }) => type === 'monitor.gap')
     .map(({ data }) => ({ from: Date.parse(String(data.from)), to: Date.parse(String(data.to)), reason: String(data.reason) }));
   const seen = new Map<string, number>();
   const order: { n: number; run: string }[] = [];
-  const written = house.written(handle);
+  const written = cluster.written(handle);
   const numbers = new Map(written.map(({ roomId, msgId, n }) => [`${roomId}-${msgId}`, n]));
   for (const { id, run } of entries) {
     const n = numbers.get(id);
@@ -229,7 +229,7 @@ export async function account(house: House, handle: string): Promise<Account> {
     order.push({ n, run });
   }
   const lost = written.filter(({ roomId, msgId }) => !seen.has(`${roomId}-${msgId}`));
-  const missing = lost.filter(({ at }) => !gaps.some(({ from, to }) => at >= from - WAY_MS && at <= to + WAY_MS));
+  const missing = lost.filter(({ at }) => !gaps.some(({ from, to }) => at >= from - SOCKET_MS && at <= to + SOCKET_MS));
   return {
     written: written.length,
     inInbox: seen.size,

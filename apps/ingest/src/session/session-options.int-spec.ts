@@ -128,7 +128,7 @@ describe('a stored proxy that leads to a private address', () => {
     cluster.creators[1]!.options = sealed('cr_shut', { proxy: 'http://127.0.0.1:9' });
     await cluster.publish();
     cluster.start('a');
-    await waitFor(async () => [...(await cluster.status()).values()].filter(({ lastError }) => lastError).length === 2, {
+    await waitFor(async () => [...(await cluster.status()).values()].filter((one) => one.state === 'error').length === 2, {
       timeoutMs: 20_000,
     });
     const [first, second] = [...(await cluster.status()).values()].map(({ lastError, state: shown }) => ({

@@ -45,7 +45,10 @@ module.exports = {
         'log, webcast, creators and signing know the contract, the pure backoff and wake signal, the Lua runner and reasons of errors, nothing else of ours.',
       severity: 'error',
       from: { path: `^libs/(${DOMAIN})/`, pathNot: SPEC },
-      to: { path: '^(libs|apps|bench|test|scripts)/', pathNot: '^libs/($1|events)/|^libs/runtime/src/(backoff|lua-script|reason|wake-signal)\\.ts$' },
+      to: {
+        path: '^(libs|apps|bench|test|scripts)/',
+        pathNot: '^libs/($1|events)/|^libs/runtime/src/(backoff|lua-script|reason|wake-signal)\\.ts$',
+      },
     },
     {
       name: 'outbound-alone',

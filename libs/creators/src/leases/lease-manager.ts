@@ -266,7 +266,9 @@ export class LeaseManager {
 
   /** With what the store knows of those that Redis knows nothing of: their events since then are missing, and nobody else would say so. */
   private async remembered(leases: Lease[]): Promise<Lease[]> {
-    const unknown = leases.filter(({ handoverState, lastAt }) => handoverState === undefined && lastAt === undefined).map(({ creatorId }) => creatorId);
+    const unknown = leases
+      .filter(({ handoverState, lastAt }) => handoverState === undefined && lastAt === undefined)
+      .map(({ creatorId }) => creatorId);
     if (unknown.length === 0 || !this.options.lastSeen) return leases;
     try {
       const seen = await this.options.lastSeen(unknown);

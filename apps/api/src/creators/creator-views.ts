@@ -72,6 +72,7 @@ export class CreatorView {
   @ApiProperty({
     type: 'object',
     nullable: true,
+    selfRequired: true,
     required: ['place', 'waitMs'],
     properties: { place: { type: 'integer' }, waitMs: { type: 'integer' } },
     description: 'place (1 is next) and expected wait in the queue for a connection',
@@ -81,6 +82,7 @@ export class CreatorView {
   @ApiProperty({
     type: 'object',
     nullable: true,
+    selfRequired: true,
     required: [...COUNTERS],
     properties: Object.fromEntries(COUNTERS.map((name) => [name, { type: 'integer' }])),
     description: 'totals since its worker took it over',

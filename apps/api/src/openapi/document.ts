@@ -44,9 +44,26 @@ export function describeApi(app: INestApplication): OpenAPIObject {
   completeOperations(app, operations, responses);
   document.components = {
     ...document.components,
-    schemas: { ...document.components?.schemas, Problem: PROBLEM_SCHEMA, ...eventSchemas() },
+    schemas: { ...defaultsInWords(document.components?.schemas ?? {}), Problem: PROBLEM_SCHEMA, ...eventSchemas() },
     responses,
     headers: HEADERS,
   } as OpenAPIObject['components'];
   return document;
+}
+
+/**
+ * Says the default of a field of a body in its description. As a keyword, generators of clients take it for a promise that the
+ * field is always there, and ask for it.
+ */
+function defaultsInWords(schemas: object): object {
+  for (const { properties = {} } of Object.values(schemas) as {
+    properties?: Record<string, { default?: unknown; description?: string }>;
+  }[]) {
+    for (const field of Object.values(properties)) {
+      if (field.default === undefined) continue;
+      field.description = `${field.description ?? ''} (default ${JSON.stringify(field.default)})`.trim();
+      delete field.default;
+    }
+  }
+  return schemas;
 }

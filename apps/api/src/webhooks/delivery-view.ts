@@ -122,6 +122,7 @@ export class ReplayView {
   rateLimit!: number;
   @ApiProperty({
     type: 'object',
+    selfRequired: true,
     required: ['open', 'delivered', 'dead'],
     properties: Object.fromEntries(['open', 'delivered', 'dead'].map((name) => [name, { type: 'integer' }])),
     additionalProperties: false,

@@ -1,3 +1,4 @@
+export { type BatchOutcome, outcomeOf } from './batch-outcome.js';
 export { decodeCursor, encodeCursor, type Position } from './cursor.js';
 export { type FeedBatch, FeedReader, FeedWriter } from './feed.js';
 export { LogKeys } from './keys.js';

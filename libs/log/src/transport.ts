@@ -1,20 +1,24 @@
 import { type CustomTransportStrategy, Server } from '@nestjs/microservices';
 import { backoffMs, pause } from '@tributary/runtime/backoff';
+import { reasonOf } from '@tributary/runtime/reason';
+import { WakeSignal } from '@tributary/runtime/wake-signal';
 import type { Redis } from 'ioredis';
 import { isObservable, lastValueFrom } from 'rxjs';
-import { reasonOf } from '@tributary/runtime/reason';
+import { type BatchOutcome, failureOf, readOutcome } from './batch-outcome.js';
 import type { FeedReader } from './feed.js';
 import type { LogKeys } from './keys.js';
 import type { LogLogger } from './producer/run-appender.js';
 import type { InboxReader, Positions } from './reader/inbox-reader.js';
 
-/** Pattern of the handler that commits inbox batches; it answers true when the batch is committed. */
+/** Pattern of the handler that commits inbox batches. It returns a {@link BatchOutcome}. */
 export const INBOX = 'tributary.inbox';
-/** Pattern of the handler that takes feed batches. */
+/** Pattern of the handler that takes feed batches. It returns a {@link BatchOutcome}. */
 export const FEED = 'tributary.feed';
 
 const IDLE_POLL_MS = 250;
 const RETRY = { firstMs: 50, maxMs: 2_000 };
+/** After another writer has moved the head: two writers must not read everything twice. */
+const SUPERSEDED = { firstMs: 100, maxMs: 200 };
 
 /** Where the positions of the inbox's reader are kept: in the store, with the events themselves. */
 export interface PositionSource {
@@ -23,15 +27,17 @@ export interface PositionSource {
 
 export interface LogTransportOptions {
   logger: LogLogger;
-  inbox?: { reader: InboxReader; positions: PositionSource; keys: LogKeys; /** for the wake channel */ subscriber: Redis };
-  feed?: { reader: FeedReader };
-  /** Called when the loops shall end: the place to cut their connections, since a blocking read outlives a lost server. */
+  inbox?: { reader: Pick<InboxReader, 'read'>; positions: PositionSource; keys: LogKeys; /** for the wake channel */ subscriber: Redis };
+  feed?: { reader: Pick<FeedReader, 'read'> };
+  /** Called when the loops shall end: the place to close their connections, since a blocking read outlives a lost server. */
   onClosing?(): void;
 }
 
+type Handler = (batch: unknown) => Promise<BatchOutcome>;
+
 /**
- * Brings the log to Nest: a role consumes batches with `@EventPattern(INBOX)` and `@EventPattern(FEED)`. One batch at a time,
- * in order; a handler that fails gets the batch again, read anew from the positions that the store has.
+ * Brings the log to Nest: a role consumes batches with `@EventPattern(INBOX)` and `@EventPattern(FEED)`. One batch at a
+ * time, in order. A batch that failed is read again from the positions that the store has.
  */
 export class LogTransport extends Server implements CustomTransportStrategy {
   private readonly stopping = new AbortController();
@@ -44,7 +50,7 @@ export class LogTransport extends Server implements CustomTransportStrategy {
   listen(callback: (error?: unknown) => void): void {
     try {
       if (this.options.inbox) this.loops.push(this.runInbox(this.options.inbox, this.handler(INBOX)));
-      if (this.options.feed) this.loops.push(this.runFeed(this.options.feed.reader, this.handler(FEED)));
+      if (this.options.feed) this.loops.push(this.runFeed(this.options.feed, this.handler(FEED)));
       callback();
     } catch (error) {
       callback(error);
@@ -57,7 +63,7 @@ export class LogTransport extends Server implements CustomTransportStrategy {
     await Promise.all(this.loops);
   }
 
-  /** Part of Nest's contract; this transport has no events of its own to listen to. */
+  /** Part of Nest's contract; this transport emits no events of its own. */
   on(): void {
     throw new Error('the log transport emits no events');
   }
@@ -66,88 +72,87 @@ export class LogTransport extends Server implements CustomTransportStrategy {
     return this.options as T;
   }
 
-  private handler(pattern: string): (data: unknown) => Promise<unknown> {
+  private handler(pattern: string): Handler {
     const handler = this.getHandlerByPattern(pattern);
     if (!handler) throw new Error(`no handler for ${pattern}: declare one with @EventPattern`);
-    return async (data) => {
-      const result: unknown = await handler(data, undefined);
-      return isObservable(result) ? lastValueFrom(result, { defaultValue: undefined }) : result;
+    return async (batch) => {
+      try {
+        const result: unknown = await handler(batch, undefined);
+        return readOutcome(isObservable(result) ? await lastValueFrom(result, { defaultValue: undefined }) : result);
+      } catch (rejection) {
+        return failureOf(rejection);
+      }
     };
   }
 
-  private async runInbox(inbox: NonNullable<LogTransportOptions['inbox']>, handle: (data: unknown) => Promise<unknown>): Promise<void> {
-    const signal = this.stopping.signal;
-    const wake = this.wakeOn(inbox.subscriber, inbox.keys.wake);
-    let positions: Positions | undefined;
-    for (let failures = 0; !signal.aborted;) {
-      try {
-        positions ??= await inbox.positions.load();
-        const batch = await inbox.reader.read(positions);
-        if (batch.entries.length === 0) {
-          await wake(IDLE_POLL_MS);
-        } else if ((await handle(batch)) === true) {
-          positions = batch.to;
-          if (batch.restarted && batch.restarted.length > 0)
-            this.options.logger.warn(
-              { partitions: batch.restarted },
-              'Redis lost entries that were read; reading from the oldest one again',
-            );
-        } else {
-          // Another writer has moved the head: stand back so that the two do not read everything twice.
-          positions = undefined;
-          await pause(backoffMs(1, { firstMs: 100, maxMs: 200 }), signal);
-        }
-        failures = 0;
-      } catch (error) {
-        if (signal.aborted) return;
-        positions = undefined;
-        if (failures === 0) this.options.logger.warn({ reason: reasonOf(error) }, 'the inbox cannot be read or stored; trying again');
-        await pause(backoffMs(failures++, RETRY), signal);
+  private async runInbox(
+    { reader, positions, keys, subscriber }: NonNullable<LogTransportOptions['inbox']>,
+    handle: Handler,
+  ): Promise<void> {
+    const { signal } = this.stopping;
+    const appended = this.appendedSignal(subscriber, keys.wake);
+    let from: Positions | undefined;
+    const step = async (): Promise<BatchOutcome> => {
+      from ??= await positions.load();
+      const batch = await reader.read(from);
+      if (batch.entries.length === 0) {
+        await appended.wait(IDLE_POLL_MS, signal);
+        return { kind: 'done' };
       }
+      const outcome = await handle(batch);
+      from = outcome.kind === 'done' ? batch.to : undefined;
+      const { restarted: partitions = [] } = batch;
+      if (outcome.kind === 'done' && partitions.length > 0)
+        this.options.logger.warn({ partitions }, 'Redis lost entries that were read; reading from the oldest one again');
+      return outcome;
+    };
+    await this.repeat('the inbox cannot be read or stored; trying again', async () => {
+      try {
+        return await step();
+      } catch (error) {
+        from = undefined;
+        throw error;
+      }
+    });
+  }
+
+  private async runFeed({ reader }: NonNullable<LogTransportOptions['feed']>, handle: Handler): Promise<void> {
+    await this.repeat('the feed cannot be read; live readers use PostgreSQL', async () => {
+      for (const batch of await reader.read()) {
+        const outcome = await handle(batch);
+        if (outcome.kind !== 'done') return outcome;
+      }
+      return { kind: 'done' };
+    });
+  }
+
+  /** Runs `step` until the transport closes. The first failure in a row is logged; each is followed by a longer pause. */
+  private async repeat(complaint: string, step: () => Promise<BatchOutcome>): Promise<void> {
+    const { signal } = this.stopping;
+    for (let failures = 0; !signal.aborted;) {
+      const outcome = await step().catch((error: unknown): BatchOutcome => ({ kind: 'failed', reason: reasonOf(error) }));
+      if (outcome.kind !== 'failed') failures = 0;
+      if (outcome.kind === 'done') continue;
+      if (outcome.kind === 'superseded') {
+        await pause(backoffMs(1, SUPERSEDED), signal);
+        continue;
+      }
+      if (signal.aborted) return;
+      if (failures === 0) this.options.logger.warn({ reason: outcome.reason }, complaint);
+      await pause(backoffMs(failures++, RETRY), signal);
     }
   }
 
-  /** A wait that ends when something was appended. The subscription is renewed by the client after a reconnect. */
-  private wakeOn(subscriber: Redis, channel: string): (ms: number) => Promise<void> {
-    let pending = false;
-    let awake: (() => void) | undefined;
-    const ring = () => {
-      pending = true;
-      awake?.();
-    };
-    subscriber.on('message', ring);
+  /** Notified when something was appended. The client subscribes again after each reconnect. */
+  private appendedSignal(subscriber: Redis, channel: string): WakeSignal {
+    const appended = new WakeSignal();
     const subscribe = () =>
       void subscriber
         .subscribe(channel)
         .catch((error: unknown) => this.options.logger.warn({ reason: reasonOf(error) }, 'cannot subscribe to the wake channel; polling'));
-    if (subscriber.status === 'ready') subscribe();
+    subscriber.on('message', () => appended.notify());
     subscriber.on('ready', subscribe);
-    this.stopping.signal.addEventListener('abort', ring, { once: true });
-    return (ms) =>
-      new Promise((resolve) => {
-        const done = () => {
-          clearTimeout(timer);
-          awake = undefined;
-          pending = false;
-          resolve();
-        };
-        const timer = setTimeout(done, ms);
-        if (pending) done();
-        else awake = done;
-      });
-  }
-
-  private async runFeed(reader: FeedReader, handle: (data: unknown) => Promise<unknown>): Promise<void> {
-    const signal = this.stopping.signal;
-    for (let failures = 0; !signal.aborted;) {
-      try {
-        for (const batch of await reader.read()) await handle(batch);
-        failures = 0;
-      } catch (error) {
-        if (signal.aborted) return;
-        if (failures === 0) this.options.logger.warn({ reason: reasonOf(error) }, 'the feed cannot be read; live readers use PostgreSQL');
-        await pause(backoffMs(failures++, RETRY), signal);
-      }
-    }
+    if (subscriber.status === 'ready') subscribe();
+    return appended;
   }
 }

@@ -1,7 +1,7 @@
 import { Controller, Inject, Injectable, Module, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
 import { EventPattern, Payload } from '@nestjs/microservices';
 import { ApiExcludeController } from '@nestjs/swagger';
-import { FEED, type FeedBatch } from '@tributary/log';
+import { type BatchOutcome, FEED, type FeedBatch, outcomeOf } from '@tributary/log';
 import type { Logger } from '@tributary/runtime';
 import { LOGGER } from '../resources.js';
 import { EventStore } from '../store/event-store.js';
@@ -27,8 +27,11 @@ class FeedController {
   constructor(@Inject(LiveHub) private readonly hub: LiveHub) {}
 
   @EventPattern(FEED)
-  take(@Payload() batch: FeedBatch): void {
-    this.hub.take(batch);
+  take(@Payload() batch: FeedBatch): Promise<BatchOutcome> {
+    return outcomeOf(() => {
+      this.hub.take(batch);
+      return { kind: 'done' };
+    });
   }
 }
 

@@ -13,6 +13,7 @@ import {
   InboxReader,
   LogKeys,
   LogTransport,
+  outcomeOf,
 } from '@tributary/log';
 import { createPool, createRedis, Metrics } from '@tributary/runtime';
 import { createDatabase, startRedis, type SuiteServer, waitFor } from '@tributary/testing';
@@ -26,7 +27,7 @@ import { DayPartitions } from './days.js';
 import { EventStore } from './event-store.js';
 import type { Head } from './generations.js';
 import { migrate } from './migrate.js';
-import { StoreWriter } from './writer.js';
+import { StoreController, StoreWriter } from './writer.js';
 
 const said: string[] = [];
 const logger = {
@@ -70,7 +71,7 @@ async function startWriter() {
   const committer = new Committer(pool, new DayPartitions(pool));
   const writer = new StoreWriter(committer, reader, new FeedWriter(commands, keys, 1_000), new Metrics('spec'), logger);
   const transport = new LogTransport({ logger, inbox: { reader, positions: writer, keys, subscriber: await client('blocking') } });
-  transport.addHandler(INBOX, (batch: InboxBatch) => writer.commit(batch), true);
+  transport.addHandler(INBOX, (batch: InboxBatch) => new StoreController(writer).commit(batch), true);
   transport.listen(() => undefined);
   let stopped = false;
   const stop = async () => {
@@ -86,7 +87,7 @@ async function startHub(quietMs = 200): Promise<LiveHub> {
   const hub = new LiveHub({ store: new EventStore(pool), logger, quietMs });
   const feed = await client('blocking');
   const transport = new LogTransport({ logger, feed: { reader: new FeedReader(feed, keys, 200) }, onClosing: () => feed.disconnect() });
-  transport.addHandler(FEED, async (batch: FeedBatch) => hub.take(batch), true);
+  transport.addHandler(FEED, (batch: FeedBatch) => outcomeOf(() => (hub.take(batch), { kind: 'done' })), true);
   await hub.start();
   transport.listen(() => undefined);
   stops.push(async () => {

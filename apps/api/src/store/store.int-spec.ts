@@ -13,7 +13,7 @@ import { DayPartitions } from './days.js';
 import { EventStore } from './event-store.js';
 import { migrate } from './migrate.js';
 import { SessionsAggregate } from './sessions-aggregate.js';
-import { StoreWriter } from './writer.js';
+import { StoreController, StoreWriter } from './writer.js';
 
 const logger = { info: () => undefined, warn: () => undefined, error: () => undefined, trace: () => undefined, debug: () => undefined };
 const ROOM = String((BigInt(Math.floor(Date.now() / 1000)) << 32n) + 77n);
@@ -58,7 +58,7 @@ async function startWriter() {
     logger,
   );
   const transport = new LogTransport({ logger, inbox: { reader, positions: writer, keys, subscriber: client('blocking') } });
-  transport.addHandler(INBOX, (batch: InboxBatch) => writer.commit(batch), true);
+  transport.addHandler(INBOX, (batch: InboxBatch) => new StoreController(writer).commit(batch), true);
   transport.listen(() => undefined);
   let stopped = false;
   const stop = async () => {

@@ -8,7 +8,7 @@ import { Committer } from './committer.js';
 import { DayPartitions } from './days.js';
 import { EventStore } from './event-store.js';
 import { migrate } from './migrate.js';
-import { StoreWriter } from './writer.js';
+import { StoreController, StoreWriter } from './writer.js';
 
 /** How long after its peer vanished without a word the store must store again. */
 const RECOVERY_MS = 15_000;
@@ -57,7 +57,7 @@ async function scene(behind: 'postgres' | 'redis') {
   const feed = new FeedWriter(commands, keys, 100);
   const writer = new StoreWriter(new Committer(storePool, new DayPartitions(storePool)), reader, feed, new Metrics('spec'), logger);
   const transport = new LogTransport({ logger, inbox: { reader, positions: writer, keys, subscriber } });
-  transport.addHandler(INBOX, (batch: InboxBatch) => writer.commit(batch), true);
+  transport.addHandler(INBOX, (batch: InboxBatch) => new StoreController(writer).commit(batch), true);
   transport.listen(() => undefined);
   stops.push(() => transport.close());
   const producer = new InboxProducer({

@@ -20,7 +20,7 @@ import { startLoop } from '../loop.js';
 import { Committer } from './committer.js';
 import { DayPartitions } from './days.js';
 import { migrate } from './migrate.js';
-import { StoreWriter } from './writer.js';
+import { StoreController, StoreWriter } from './writer.js';
 
 const logger = { info: () => undefined, warn: () => undefined, error: () => undefined, trace: () => undefined, debug: () => undefined };
 const SECONDS = BigInt(Math.floor(Date.now() / 1000)) << 32n;
@@ -63,7 +63,7 @@ function makeWriter(inboxBytesMax = 0) {
 function startStore(inboxBytesMax = 0): void {
   const { reader, writer } = makeWriter(inboxBytesMax);
   const transport = new LogTransport({ logger, inbox: { reader, positions: writer, keys, subscriber: client('blocking') } });
-  transport.addHandler(INBOX, (batch: InboxBatch) => writer.commit(batch), true);
+  transport.addHandler(INBOX, (batch: InboxBatch) => new StoreController(writer).commit(batch), true);
   transport.listen(() => undefined);
   const upkeep = startLoop({ name: 'inbox trimming', everyMs: UPKEEP_MS, logger }, () => writer.upkeep());
   stops.push(() => Promise.all([transport.close(), upkeep.stop()]));

@@ -1,7 +1,16 @@
 import { Controller, Inject, Injectable } from '@nestjs/common';
 import { EventPattern, Payload } from '@nestjs/microservices';
 import { ApiExcludeController } from '@nestjs/swagger';
-import { FeedWriter, INBOX, type InboxBatch, InboxReader, type PositionSource, type Positions } from '@tributary/log';
+import {
+  type BatchOutcome,
+  FeedWriter,
+  INBOX,
+  type InboxBatch,
+  InboxReader,
+  outcomeOf,
+  type PositionSource,
+  type Positions,
+} from '@tributary/log';
 import { type Logger, Metrics, reasonOf } from '@tributary/runtime';
 import { Counter, Gauge, Histogram } from 'prom-client';
 import { LOGGER } from '../resources.js';
@@ -147,7 +156,7 @@ export class StoreController {
   constructor(@Inject(StoreWriter) private readonly writer: StoreWriter) {}
 
   @EventPattern(INBOX)
-  commit(@Payload() batch: InboxBatch): Promise<boolean> {
-    return this.writer.commit(batch);
+  commit(@Payload() batch: InboxBatch): Promise<BatchOutcome> {
+    return outcomeOf(async () => ({ kind: (await this.writer.commit(batch)) ? 'done' : 'superseded' }));
   }
 }

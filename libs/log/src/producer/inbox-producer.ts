@@ -98,7 +98,7 @@ export class InboxProducer {
         memoryBytes: () => this.counts.bytes,
         evictBytes: retainBytesMax * EVICT_SHARE,
         onEvicted: onFreed,
-        onTaken: () => this.leaveRun(),
+        onTaken: () => this.startNewRun(),
       });
     }
     const readBack = this.spool?.readBack;
@@ -109,7 +109,7 @@ export class InboxProducer {
       readBack,
       onFreed,
       onStuck: () => this.spool?.wake(),
-      onTaken: () => this.leaveRun(),
+      onTaken: () => this.startNewRun(),
     });
   }
 
@@ -215,7 +215,7 @@ export class InboxProducer {
    * Another process has the spool of this run, and may append under it alone. What is in memory goes on as a new run, from
    * the oldest event that is not stored: what both bring is known by its id. What is on disk alone comes from there.
    */
-  private leaveRun(): void {
+  private startNewRun(): void {
     const { logger, run } = this.options;
     this.runs += 1;
     const next = `${run}.${this.runs}`;

@@ -5,7 +5,7 @@ import type { Redis } from 'ioredis';
 import { reasonOf } from '@tributary/runtime/reason';
 import { sendEncoded } from './encoded-command.js';
 import type { LogKeys } from '../keys.js';
-import { inRedisOf, type LeftRun } from './taken-over-run.js';
+import { waitUntilInRedis, type TakenOverRun } from './taken-over-run.js';
 import {
   ACCEPTED,
   CREATOR_ARG,
@@ -134,13 +134,13 @@ export class RunAppender {
    * Goes on as another run, whose queues were renumbered just now, once whoever took the old one has brought it to Redis,
    * so that a creator's events stay in order; or once that does not come nearer.
    */
-  async succeed(run: string, left: LeftRun): Promise<void> {
+  async succeed(run: string, left: TakenOverRun): Promise<void> {
     this.run = run;
     this.scriptKeys.length = 0;
     this.holds += 1;
     const fate = await Promise.all(
       left.onDisk.map((upTo, partition) =>
-        inRedisOf(upTo, () => this.ask(left.run, partition), {
+        waitUntilInRedis(upTo, () => this.ask(left.run, partition), {
           signal: this.stopped.signal,
           onAway: (reason) => this.complain('error', partition, reason),
         }),
@@ -152,7 +152,7 @@ export class RunAppender {
   }
 
   /** Events on disk alone whose folder nobody has taken are gone with it: somebody deleted it. */
-  private loseOnDisk({ run, onDiskAlone }: LeftRun, partition: number, inRedis: number): void {
+  private loseOnDisk({ run, onDiskAlone }: TakenOverRun, partition: number, inRedis: number): void {
     const lost = onDiskAlone[partition]! - Math.max(0, inRedis);
     if (lost <= 0 || this.stopped.signal.aborted) return;
     this.counts.lost += lost;

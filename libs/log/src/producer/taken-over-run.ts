@@ -2,7 +2,7 @@ import { pause } from '@tributary/runtime/backoff';
 import { reasonOf } from '@tributary/runtime/reason';
 
 /** A run that was left to whoever took its spool. */
-export interface LeftRun {
+export interface TakenOverRun {
   run: string;
   /** By partition: number of the last event on disk, and of the last that is not in memory too. */
   onDisk: readonly number[];
@@ -17,7 +17,7 @@ const PATIENCE_MS = 10_000;
  * Waits until events up to `upTo` of a left run are in Redis, by asking there (`ask`: status and number of the last one).
  * @returns the number up to which they are; Infinity where somebody has taken the run, and brings them all
  */
-export async function inRedisOf(
+export async function waitUntilInRedis(
   upTo: number,
   ask: () => Promise<unknown>,
   { signal, onAway }: { signal: AbortSignal; onAway: (reason: string) => void },

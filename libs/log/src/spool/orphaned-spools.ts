@@ -6,7 +6,7 @@ import type { OpenSegment, SpoolDamage } from './partition-log.js';
 import { Replay, type ReplayOptions } from './spool-replay.js';
 import { readMark, RunFolder } from './run-folder.js';
 
-export interface OrphansOptions extends Omit<ReplayOptions, 'folder' | 'damage'> {
+export interface OrphanedSpoolsOptions extends Omit<ReplayOptions, 'folder' | 'damage'> {
   dir: string;
   self: OwnerMark;
   /** The run that this process writes now. */
@@ -23,7 +23,7 @@ const REPLAYS_MAX = 4;
  * Finds the spools of runs that ended, at the start and while it lives, and replays them. A spool is taken by renaming its
  * folder, which works for one process only.
  */
-export class Orphans {
+export class OrphanedSpools {
   readonly totals = { runs: 0, replayed: 0, refused: 0, abandoned: 0, lost: 0, torn: 0, corrupt: 0 };
   private readonly replays = new Map<Replay, Promise<void>>();
   private timer: NodeJS.Timeout | undefined;
@@ -35,7 +35,7 @@ export class Orphans {
   private complaint: string | undefined;
   private readonly watch = new OwnerWatch(1.5 * SCAN_MS);
 
-  constructor(private readonly options: OrphansOptions) {}
+  constructor(private readonly options: OrphanedSpoolsOptions) {}
 
   start(): void {
     if (this.isStopped) return;
@@ -86,7 +86,7 @@ export class Orphans {
       if (this.isStopped || this.replays.size >= REPLAYS_MAX) return;
       const found = await readMark(join(dir, name));
       if (!found) {
-        this.tellOnce(name, 'a folder in SPOOL_DIR has no mark that can be read; it is left alone');
+        this.warnOnce(name, 'a folder in SPOOL_DIR has no mark that can be read; it is left alone');
         continue;
       }
       const { mark, beat } = found;
@@ -99,7 +99,7 @@ export class Orphans {
       const isFree = isOurs || mark.isLeft || isGone(mark.owner, self, 0);
       if (!isFree && !(isGone(mark.owner, self, silentMs) && redis.status === 'ready')) continue;
       if (mark.prefix !== keys.prefix || mark.partitions !== keys.partitions) {
-        this.tellOnce(name, 'a folder in SPOOL_DIR belongs to another REDIS_PREFIX or number of PARTITIONS; it is left alone');
+        this.warnOnce(name, 'a folder in SPOOL_DIR belongs to another REDIS_PREFIX or number of PARTITIONS; it is left alone');
         continue;
       }
       try {
@@ -145,7 +145,7 @@ export class Orphans {
     this.complaint = reason;
   }
 
-  private tellOnce(name: string, message: string): void {
+  private warnOnce(name: string, message: string): void {
     if (!this.told.has(name)) this.options.logger.warn({ folder: name }, message);
     this.told.add(name);
   }

@@ -3,10 +3,10 @@ import { join } from 'node:path';
 import type { Redis } from 'ioredis';
 import { reasonOf } from '@tributary/runtime/reason';
 import type { LogKeys } from '../keys.js';
-import type { LeftRun } from '../producer/taken-over-run.js';
+import type { TakenOverRun } from '../producer/taken-over-run.js';
 import type { PartitionQueue } from '../producer/partition-queue.js';
 import type { LogLogger, ReadBack } from '../producer/run-appender.js';
-import { Orphans } from './orphaned-spools.js';
+import { OrphanedSpools } from './orphaned-spools.js';
 import type { LostPeriod } from './replay-losses.js';
 import { thisProcess } from './folder-owner.js';
 import { type OpenSegment, openSegmentFile } from './partition-log.js';
@@ -76,7 +76,7 @@ export class Spool {
   private writer: SpoolWriter;
   private writtenBefore = 0;
   private isSecuring = false;
-  private readonly orphans: Orphans;
+  private readonly orphans: OrphanedSpools;
   private readonly damage = { torn: 0, corrupt: 0, missing: 0 };
   private readonly self = thisProcess();
   private unusable: string | undefined;
@@ -87,7 +87,7 @@ export class Spool {
     const { openSegment = openSegmentFile, segmentBytesMax = SEGMENT_BYTES_MAX } = options;
     this.run = options.run;
     this.folder = this.newFolder();
-    this.orphans = new Orphans({
+    this.orphans = new OrphanedSpools({
       ...options,
       holder: options.run,
       livingRun: () => this.run,
@@ -137,7 +137,7 @@ export class Spool {
    * Leaves everything on disk to whoever has taken it, and goes on under another run, in a folder of its own; the queues
    * are renumbered in the same turn.
    */
-  succeed(run: string): LeftRun {
+  succeed(run: string): TakenOverRun {
     const { folder, writer } = this;
     const onDiskAlone = this.options.queues.map(({ base, sent }) => (base > sent ? base : 0));
     const left = { run: this.run, onDisk: folder.logs.map((log) => log.to), onDiskAlone };

@@ -52,7 +52,7 @@ export class RoomNormaliser {
   /** Whether the savedState that was given is in use. */
   readonly isRestored: boolean;
   private readonly roomId: string;
-  private readonly scope: EventBuilder;
+  private readonly builder: EventBuilder;
   private readonly recent: RecentIds;
   private readonly wanted: ReadonlySet<EventType> | undefined;
   private readonly keepRaw: boolean;
@@ -62,7 +62,7 @@ export class RoomNormaliser {
     this.roomId = roomId;
     this.keepRaw = options.keepRaw ?? false;
     this.wanted = types && types.length > 0 ? new Set(EVENT_TYPES.filter((type) => matchesType(types, type))) : undefined;
-    this.scope = new EventBuilder({ creatorId, handle, roomId, userId }, (type) => this.wanted?.has(type) ?? true, options.prices);
+    this.builder = new EventBuilder({ creatorId, handle, roomId, userId }, (type) => this.wanted?.has(type) ?? true, options.prices);
     this.recent = new RecentIds(options.recentIdsMax ?? RECENT_IDS_MAX);
     for (const id of options.recentIds ?? []) this.recent.add(id);
     this.isRestored = savedState !== undefined && this.restore(savedState);
@@ -70,12 +70,12 @@ export class RoomNormaliser {
 
   /** What the latest messages say of the room. Pause and end are known even where their events are filtered; viewers are not. */
   get state(): Readonly<RoomState> {
-    return this.scope.state;
+    return this.builder.state;
   }
 
   /** Likes of the room as of the latest like message; never decreases. */
   get roomLikes(): number {
-    return this.scope.likes.roomLikes;
+    return this.builder.likes.roomLikes;
   }
 
   /**
@@ -90,9 +90,9 @@ export class RoomNormaliser {
     if (!isNew) this.counters.duplicates++;
     // What a holder before this one has said of the stream's end and pauses, this one must still know.
     if (!isNew && method !== STATE_METHOD) return [];
-    this.scope.begin(eventId, msgId, receivedAt);
+    this.builder.begin(eventId, msgId, receivedAt);
     this.read(WIRE_RULES.get(method), method, payload);
-    const drafts = this.scope.end();
+    const drafts = this.builder.end();
     if (!isNew) return [];
     this.counters.events += drafts.length;
     const first = drafts[0];
@@ -103,13 +103,13 @@ export class RoomNormaliser {
 
   /** Closes gift runs that were silent for 60 s; call about once a second. Their gifts are counted already, so no event comes of it. */
   sweep(now: number): EventDraft[] {
-    this.scope.gifts.sweep(now);
+    this.builder.gifts.sweep(now);
     return [];
   }
 
   /** What the next holder must know to count on (gift runs, like totals), or undefined when unchanged since last asked. */
   takeSavedState(): string | undefined {
-    const { gifts, likes } = this.scope;
+    const { gifts, likes } = this.builder;
     if (!gifts.changed && !likes.changed) return undefined;
     gifts.changed = false;
     likes.changed = false;
@@ -127,7 +127,7 @@ export class RoomNormaliser {
       this.unknown(method, payload, 'unmapped');
     } else if (this.wants(rule, method)) {
       try {
-        rule.read(payload, this.scope);
+        rule.read(payload, this.builder);
       } catch {
         // Every byte of it is TikTok's or the network's: it is counted, kept as an event, and shown by its counter.
         this.counters.decodeErrors++;
@@ -142,16 +142,16 @@ export class RoomNormaliser {
   }
 
   private unknown(method: string, payload: Uint8Array, reason: 'unmapped' | 'undecodable'): void {
-    this.scope.restart();
+    this.builder.restart();
     const name = storable(method.slice(0, METHOD_LENGTH_MAX));
-    this.scope.emit('tiktok.live.unknown', { method: name, bytes: payload.length, reason });
+    this.builder.emit('tiktok.live.unknown', { method: name, bytes: payload.length, reason });
   }
 
   private restore(text: string): boolean {
     const savedState = decodeNormaliserState(text);
     if (savedState?.room !== this.roomId) return false;
-    this.scope.likes.restore(savedState.likes);
-    this.scope.gifts.restore(savedState);
+    this.builder.likes.restore(savedState.likes);
+    this.builder.gifts.restore(savedState);
     return true;
   }
 }

@@ -14,7 +14,7 @@ export interface WireRule {
   /** Every event type it can become. */
   types: readonly EventType[];
   /** Decodes and emits. Throws when the payload is no such message. */
-  read(payload: Uint8Array, scope: EventBuilder): void;
+  read(payload: Uint8Array, builder: EventBuilder): void;
 }
 
 interface Codec<T> {
@@ -25,13 +25,13 @@ interface Decoded {
   common?: { createTime: string } | undefined;
 }
 
-function typed<T extends Decoded>(codec: Codec<T>, shape: (message: T, scope: EventBuilder) => void, ...names: LiveName[]): WireRule {
+function typed<T extends Decoded>(codec: Codec<T>, shape: (message: T, builder: EventBuilder) => void, ...names: LiveName[]): WireRule {
   return {
     types: names.map((name) => `tiktok.live.${name}` as const),
-    read(payload, scope) {
+    read(payload, builder) {
       const message = codec.decode(payload);
-      scope.date(message.common?.createTime);
-      shape(message, scope);
+      builder.date(message.common?.createTime);
+      shape(message, builder);
     },
   };
 }
@@ -39,7 +39,7 @@ function typed<T extends Decoded>(codec: Codec<T>, shape: (message: T, scope: Ev
 /** A type without a shape of its own: its data is the message itself. */
 function generic<T extends Decoded>(codec: Codec<T>, name: LiveName): WireRule {
   const type = `tiktok.live.${name}` as const;
-  return typed(codec, (message, scope) => scope.emit<EventType>(type, genericOf(message, scope.trim)), name);
+  return typed(codec, (message, builder) => builder.emit<EventType>(type, genericOf(message, builder.trim)), name);
 }
 
 type LiveName = EventType extends infer T ? (T extends `tiktok.live.${infer Name}` ? Name : never) : never;

@@ -196,6 +196,8 @@ function credentialOf(request: FastifyRequest): string | undefined {
   const query = request.query as Record<string, unknown>;
   for (const name of ['apiKey', 'jwtKey']) {
     const value = query[name];
+    // Whichever of two was meant, the other one would not be judged.
+    if (Array.isArray(value)) throw new SignError(400, 'bad-request', `${name}: expected one value`);
     if (typeof value === 'string' && value !== '') return value;
   }
   return undefined;

@@ -145,6 +145,82 @@ describe('who may use the signer, and how much', () => {
       expect(await may('/tiktok/sign_url', { url: 'https://www.tiktok.com/@luna.bakes/live' })).toBe(403);
     });
 
+    it('holds a token to its creators whatever else is said, and in whatever form', async () => {
+      const { token } = (await mint({ creators: ['luna.bakes'] })).body;
+      const may = async (path: string, body?: unknown) => (await ask(path, withToken(token), body)).status;
+      const [mine, other] = [roomOf('luna.bakes'), roomOf('other.room')];
+      for (const form of ['luna.bakes', '@luna.bakes', '%40Luna.Bakes', 'LUNA.BAKES', 'https://www.tiktok.com/@luna.bakes/live'])
+        expect([form, await may(`/webcast/fetch?unique_id=${encodeURIComponent(decodeURIComponent(form))}`)]).toEqual([form, 200]);
+      for (const form of ['other.room', '@Other.Room', '%40other.room', 'https://tiktok.com/@other.room', 'luna.bakes/../@other.room'])
+        expect([form, await may(`/webcast/fetch?unique_id=${form}`)]).not.toEqual([form, 200]);
+      for (const [query, status] of [
+        ['unique_id=luna.bakes&unique_id=other.room', 400],
+        ['unique_id=luna.bakes&uniqueId=other.room', 400],
+        ['uniqueId=luna.bakes&unique_id=luna.bakes', 200],
+        ['unique_id[]=luna.bakes&unique_id[]=other.room', 400],
+        [`room_id=${mine}&room_id=${other}`, 400],
+        [`room_id=${mine}&roomId=${other}`, 400],
+        [`room_id=${mine}&unique_id=other.room`, 403],
+        [`room_id=${other}&unique_id=luna.bakes`, 403],
+        [`room_id=0&unique_id=other.room`, 403],
+        [`room_id=0${mine}`, 400],
+      ] as const)
+        expect([query, await may(`/webcast/fetch?${query}`)]).toEqual([query, status]);
+      expect(await may(`${connectTo('luna.bakes')}?unique_id=other.room`)).toBe(403);
+      expect(await may(`${connectTo('luna.bakes')}?uniqueId=luna.bakes&unique_id=other.room`)).toBe(400);
+      expect(await may(`/webcast/anchors/${encodeURIComponent('@OTHER.ROOM')}/room_info`)).toBe(403);
+      expect(await may(`/webcast/room_id?uniqueId=luna.bakes&unique_id=other.room`)).toBe(400);
+      expect(await may('/v1/providers')).toBe(403);
+      const base = 'https://webcast.tiktok.com/webcast/room/info/';
+      for (const url of [
+        `${base}?room_id=${mine}&room_id=${other}`,
+        `${base}?room_id=${mine}&room%5Fid=${other}`,
+        `${base}?room_id=${mine}&room_ids=${other}`,
+      ]) {
+        expect([url, await may('/tiktok/sign_url', { url }), await may('/api/eulerstream', { url })]).toEqual([url, 403, 403]);
+        expect([url, await may(`/webcast/sign_url?url=${encodeURIComponent(url)}`)]).toEqual([url, 403]);
+      }
+      const url = `${base}?room_id=${mine}`;
+      expect(await may('/tiktok/sign_url', { url, method: 'POST', payload: `room_id=${other}` })).toBe(403);
+      expect(await may('/tiktok/sign_url', { url: [url, `${base}?room_id=${other}`] })).toBe(400);
+    });
+
+    it('takes no credential that is given twice, and no restriction of a token from its query', async () => {
+      const [one, two] = [(await mint({ creators: ['luna.bakes'] })).body.token, (await mint({})).body.token];
+      for (const query of [`jwtKey=${one}&jwtKey=${two}`, `apiKey=${keys.sign}&apiKey=${keys.sign}`])
+        expect((await ask(`${connectTo('luna.bakes')}?${query}`)).status).toBe(400);
+      expect((await ask(connectTo('luna.bakes'), { authorization: `Bearer ${one}, Bearer ${two}` })).status).toBe(401);
+      for (const path of ['/v1/tokens?creators=luna.bakes', '/accounts/1/jwt/create?allowedCreators=luna.bakes'])
+        expect((await ask(path, key('sign'), path.startsWith('/v1') ? { expiresInSeconds: 60 } : { expireAfter: 60 })).status).toBe(400);
+    });
+
+    it('makes no token for more creators than the key has, and narrows a token with its key', async () => {
+      const limited = newKey();
+      const write = (handles: string[]) =>
+        new KeyProjection(redis, prefix).write(
+          new Map([
+            [
+              hashKey(limited),
+              { id: 'key_limited', name: 'limited', scopes: ['sign'], restriction: { creators: ['cr_1', 'cr_2'] }, handles },
+            ],
+          ]),
+          randomUUID(),
+        );
+      await write(['luna.bakes', 'gated']);
+      const by = { 'x-api-key': limited };
+      await waitFor(async () => (await ask(connectTo('luna.bakes'), by)).status === 200, { what: 'the key' });
+      expect((await ask(connectTo('other.room'), by)).status).toBe(403);
+      expect((await mint({ creators: ['luna.bakes', 'other.room'] }, by)).status).toBe(403);
+      const all = (await mint({}, by)).body.token;
+      const some = (await mint({ creators: ['gated'] }, by)).body.token;
+      const may = async (name: string, token: string) => (await ask(connectTo(name), withToken(token))).status;
+      expect([await may('luna.bakes', all), await may('other.room', all)]).toEqual([200, 403]);
+      expect([await may('luna.bakes', some), await may('gated', some)]).toEqual([403, 200]);
+      await write(['luna.bakes']);
+      await waitFor(async () => (await may('gated', some)) === 403, { what: 'the token to follow its key', timeoutMs: 2_000 });
+      expect(await may('gated', all)).toBe(403);
+    });
+
     it('holds a token to limits of its own', async () => {
       const { token } = (await mint({ limits: { minute: 1 } })).body;
       expect((await ask(connectTo('luna.bakes'), withToken(token))).status).toBe(200);
@@ -176,6 +252,14 @@ describe('who may use the signer, and how much', () => {
         [{ expiresInSeconds: 0 }, /expiresInSeconds: expected/],
         [{ expiresInSeconds: 100_000 }, /expiresInSeconds: expected/],
         [{ creators: [] }, /creators: expected/],
+        [{ creators: 'luna.bakes' }, /creators: expected/],
+        [{ creators: [['luna.bakes']] }, /creators\[0\]: expected/],
+        [{ creator: ['luna.bakes'] }, /creator: expected one of/],
+        [{ Creators: ['luna.bakes'] }, /Creators: expected one of/],
+        [{ 'creators[]': ['luna.bakes'] }, /creators\[\]: expected one of/],
+        [{ limits: '10' }, /limits: expected/],
+        [{ limits: [10] }, /limits: expected/],
+        [{ limits: { minutes: 10 } }, /limits\.minutes: expected one of/],
         [{ creators: ['no name!'] }, /creators\[0\]: expected/],
         [{ limits: { minute: -1 } }, /limits\.minute: expected/],
         [{ name: 'x'.repeat(200) }, /name: expected/],
@@ -189,6 +273,15 @@ describe('who may use the signer, and how much', () => {
       const { status, body } = await ask<{ token: string }>('/accounts/1/jwt/create', key('sign'), config);
       expect([status, body]).toEqual([200, expect.objectContaining({ code: 200, config: expect.objectContaining({ ttl: 60 }) })]);
       expect((await ask(connectTo('other.room'), withToken(body.token))).status).toBe(403);
+      for (const [websockets, message] of [
+        ['luna.bakes', /^websockets: expected/],
+        [['luna.bakes'], /^websockets: expected/],
+        [{ allowedCreator: ['luna.bakes'] }, /^websockets\.allowedCreator: expected one of/],
+        [{ allowedCreators: 'luna.bakes', maxWebSockets: 1 }, /^websockets\.allowedCreators: expected/],
+        [{ allowedCreators: null, maxWebSockets: 'one' }, /^websockets\.maxWebSockets: expected/],
+      ] as const) {
+        expect((await ask('/accounts/1/jwt/create', key('sign'), { ...config, websockets })).body).toMatchObject({ code: 400, message });
+      }
       const hidden = { ...config, websockets: { ...config.websockets, sessionId: 'hidden' } };
       expect((await ask('/accounts/1/jwt/create', key('sign'), hidden)).body).toMatchObject({
         code: 400,

@@ -45,6 +45,47 @@ describe('Tokens', () => {
     expect(tokens.verify(forge({ alg: 'HS256', typ: 'JWT' }, { ...claims, iat: now / 1000 + 3_600 })).ok).toBe(false);
   });
 
+  const CLAIMS = { iss: 'tributary-signer', jti: 'x', sub: 'key_1', creators: null, iat: 1_795_000_000, exp: 1_795_000_060 };
+  const verified = (claims: unknown) => tokens.verify(forge({ alg: 'HS256', typ: 'JWT' }, claims as object)).ok;
+
+  it.each([
+    [{}],
+    [{ creators: ['luna.bakes', 'two'] }],
+    [{ limits: { minute: 1, hour: 0, day: 0 } }],
+    [{ key: 'a'.repeat(64), name: 'page' }],
+  ])('reads what it says: %j', (claims) => expect(verified({ ...CLAIMS, ...claims })).toBe(true));
+
+  it.each([
+    ['creators that are a text, of which parts would match', { creators: 'luna.bakes' }],
+    ['creators that are an object', { creators: { 'luna.bakes': true } }],
+    ['creators that are a number', { creators: 1 }],
+    ['no creators at all', { creators: undefined }],
+    ['an empty list of creators', { creators: [] }],
+    ['creators in lists', { creators: [['luna.bakes']] }],
+    ['a creator that is null', { creators: ['luna.bakes', null] }],
+    ['a creator in another case than it is compared in', { creators: ['Luna.Bakes'] }],
+    ['a creator with @', { creators: ['@luna.bakes'] }],
+    ['a creator with a wildcard', { creators: ['*'] }],
+    ['too many creators', { creators: Array.from({ length: 51 }, (_, i) => `name${i}`) }],
+    ['a restriction that is not known', { groups: ['g'] }],
+    ['a restriction in another case', { Creators: ['luna.bakes'] }],
+    ['a restriction that its prototype would have', JSON.parse('{"__proto__": {"creators": null}}') as object],
+    ['limits that are a text', { limits: '10' }],
+    ['limits that are a list', { limits: [1, 2, 3] }],
+    ['a limit that is missing', { limits: { minute: 1 } }],
+    ['a limit that is not known', { limits: { minute: 1, hour: 0, day: 0, second: 1 } }],
+    ['a limit below nothing', { limits: { minute: -1, hour: 0, day: 0 } }],
+    ['no end', { exp: undefined }],
+    ['an end that is a text', { exp: '9999999999' }],
+    ['an end that is null', { exp: null }],
+    ['an end beyond numbers', { exp: 1e400 }],
+    ['no id', { jti: undefined }],
+    ['no key', { sub: '' }],
+    ['a key that is no hash', { key: 'trib_x' }],
+  ])('is refused with %s', (_, claims) => expect(verified({ ...CLAIMS, ...claims })).toBe(false));
+
+  it.each([[null], [[CLAIMS]], ['text'], [1]])('is refused where it says %j', (claims) => expect(verified(claims)).toBe(false));
+
   it.each(['', '..', 'a.b', 'a.b.c', 'trib_abc', `${'x'.repeat(9_000)}.y.z`])('refuses %.20s without throwing', (text) => {
     expect(tokens.verify(text).ok).toBe(false);
   });

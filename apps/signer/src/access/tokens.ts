@@ -1,5 +1,6 @@
 import { createHmac, randomUUID, timingSafeEqual } from 'node:crypto';
-import type { Limits } from './limits.js';
+import { readUniqueId } from '@tributary/webcast';
+import { type Limits, WINDOWS } from './limits.js';
 
 /** What a token says of its bearer. Times in unix seconds. */
 export interface TokenClaims {
@@ -10,7 +11,7 @@ export interface TokenClaims {
   key?: string;
   iat: number;
   exp: number;
-  /** Handles whose rooms it may connect to; null for all. */
+  /** Handles whose rooms it may connect to, as {@link readUniqueId} gives them; null for all that its key may. */
   creators: string[] | null;
   /** Limits of this token alone, beside those of its key. */
   limits?: Limits;
@@ -48,8 +49,8 @@ export class Tokens {
     const own = Buffer.from(this.sign(`${header}.${payload}`));
     if (given.length !== own.length || !timingSafeEqual(given, own)) return refuse('the token was not made by this signer, or was changed');
     if (header !== HEADER) return refuse('the token is of another kind than HS256');
-    const { iss, ...claims } = JSON.parse(Buffer.from(payload, 'base64url').toString('utf8')) as TokenClaims & { iss?: string };
-    if (iss !== ISSUER) return refuse('the token was made for something else');
+    const claims = readClaims(Buffer.from(payload, 'base64url').toString('utf8'));
+    if (!claims) return refuse('the token says something that this signer does not know');
     const now = this.now() / 1000;
     if (claims.exp <= now) return refuse('the token has expired');
     if (claims.iat > now + LEEWAY) return refuse('the token is not valid yet');
@@ -59,6 +60,68 @@ export class Tokens {
   private sign(text: string): string {
     return createHmac('sha256', this.secret).update(text).digest('base64url');
   }
+}
+
+/** Creators that one token can be limited to. */
+export const TOKEN_CREATORS_MAX = 50;
+const MEMBERS: ReadonlySet<string> = new Set<keyof TokenClaims | 'iss'>([
+  'iss',
+  'jti',
+  'sub',
+  'key',
+  'iat',
+  'exp',
+  'creators',
+  'limits',
+  'name',
+]);
+
+/**
+ * Reads what a token says, whole: a restriction that is malformed, or a member that is not known, which may be one, leaves
+ * nothing that could be relied upon.
+ */
+function readClaims(text: string): TokenClaims | undefined {
+  const value = parsed(text);
+  if (value === undefined || Object.keys(value).some((member) => !MEMBERS.has(member))) return undefined;
+  const { iss, ...claims } = value;
+  const { jti, sub, key, iat, exp, creators, limits, name } = claims;
+  const isGood =
+    iss === ISSUER &&
+    isText(jti) &&
+    isText(sub) &&
+    (key === undefined || (typeof key === 'string' && /^[0-9a-f]{64}$/.test(key))) &&
+    Number.isSafeInteger(iat) &&
+    Number.isSafeInteger(exp) &&
+    (creators === null || areHandles(creators)) &&
+    (limits === undefined || areLimits(limits)) &&
+    (name === undefined || typeof name === 'string');
+  return isGood ? (claims as unknown as TokenClaims) : undefined;
+}
+
+function parsed(text: string): Record<string, unknown> | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === 'string' && value !== '';
+}
+
+function areHandles(value: unknown): boolean {
+  const isHandle = (entry: unknown) => {
+    const read = typeof entry === 'string' ? readUniqueId(entry) : undefined;
+    return read?.ok === true && read.uniqueId === entry;
+  };
+  return Array.isArray(value) && value.length > 0 && value.length <= TOKEN_CREATORS_MAX && value.every(isHandle);
+}
+
+function areLimits(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null || Object.keys(value).sort().join() !== [...WINDOWS].sort().join()) return false;
+  return Object.values(value).every((limit) => Number.isSafeInteger(limit) && (limit as number) >= 0);
 }
 
 /** Whether a credential has the form of a token; API keys have no periods. */

@@ -5,7 +5,8 @@ import type { FastifyRequest } from 'fastify';
 import { AccessGuard, NotCounted } from '../access/access.guard.js';
 import { type Caller, callerOf } from '../access/caller.js';
 import { type LimitVerdict, type Limits, NO_LIMITS, RateLimits, WINDOWS } from '../access/limits.js';
-import { Tokens } from '../access/tokens.js';
+import { TOKEN_CREATORS_MAX, Tokens } from '../access/tokens.js';
+import { Ownership } from '../rooms/ownership.js';
 import { SignError } from './answer.js';
 
 /** What was asked for a token. */
@@ -17,8 +18,9 @@ interface TokenRequest {
 }
 
 const TOKEN_SECONDS_MAX = 86_400;
-const CREATORS_MAX = 50;
 const LIMIT_MAX = 1_000_000_000;
+/** A session inside a token would be stored in a place that everybody can read. */
+const SESSION = ['sessionId', 'oauthToken'];
 
 /** What a key may use, and short-lived tokens made from it. */
 @Controller()
@@ -28,6 +30,7 @@ export class AccountsController {
   constructor(
     @Inject(RateLimits) private readonly limits: RateLimits,
     @Inject(Tokens) private readonly tokens: Tokens,
+    @Inject(Ownership) private readonly ownership: Ownership,
     @Inject(Config) private readonly config: Config,
   ) {}
 
@@ -53,7 +56,8 @@ export class AccountsController {
   @Post('v1/tokens')
   @HttpCode(201)
   mint(@Body() body: unknown, @Req() request: FastifyRequest) {
-    const fields = objectOf(body);
+    noQuery(request);
+    const fields = objectOf(body, 'body', ['expiresInSeconds', 'creators', 'limits', 'name']);
     const asked: TokenRequest = {
       expiresInSeconds: secondsOf(fields.expiresInSeconds, 'expiresInSeconds'),
       creators: creatorsOf(fields.creators, 'creators'),
@@ -69,10 +73,12 @@ export class AccountsController {
   @Post('accounts/:account_id/jwt/create')
   @HttpCode(200)
   mintLikeEuler(@Body() body: unknown, @Req() request: FastifyRequest) {
-    const fields = objectOf(body);
-    const sockets = (fields.websockets ?? {}) as Record<string, unknown>;
-    for (const member of ['sessionId', 'oauthToken']) {
-      // A session inside a token would be stored in a place that everybody can read.
+    noQuery(request);
+    const fields = objectOf(body, 'body', ['expireAfter', 'websockets', 'limits', 'name']);
+    const sockets = objectOf(fields.websockets ?? {}, 'websockets', [...SESSION, 'ttTargetIdc', 'allowedCreators', 'maxWebSockets']);
+    // This signer opens no sockets for anybody, so that any number of them is kept.
+    wholeNumber(sockets.maxWebSockets ?? 0, 'websockets.maxWebSockets', LIMIT_MAX);
+    for (const member of SESSION) {
       if (sockets[member]) throw SignError.badParameter(`websockets.${member}`, 'no session: send it with each request');
     }
     const { token, claims } = this.make(
@@ -91,6 +97,7 @@ export class AccountsController {
   }
 
   private make({ expiresInSeconds, ...asked }: TokenRequest, caller: Caller) {
+    for (const uniqueId of asked.creators ?? []) this.ownership.creator(caller, uniqueId);
     if (caller.kind === 'token') throw new SignError(403, 'forbidden', 'a token makes no tokens; it needs an API key');
     if (this.config.mode !== 'development' && this.config.signTokenSecret === '') {
       throw new SignError(501, 'unsupported', 'this signer makes no tokens: SIGN_TOKEN_SECRET is not set');
@@ -102,9 +109,26 @@ export class AccountsController {
   }
 }
 
-function objectOf(body: unknown): Record<string, unknown> {
-  if (typeof body === 'object' && body !== null && !Array.isArray(body)) return body as Record<string, unknown>;
-  throw SignError.badParameter('body', 'a JSON object');
+/** An object with these members at most: one that is not known may be a restriction that somebody relies on. */
+function objectOf(value: unknown, field: string, members: readonly string[]): Record<string, unknown> {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw SignError.badParameter(field, 'a JSON object');
+  const unknown = Object.keys(value).find((member) => !members.includes(member));
+  if (unknown === undefined) return value as Record<string, unknown>;
+  throw SignError.badParameter(
+    field === 'body' ? unknown.slice(0, 40) : `${field}.${unknown.slice(0, 40)}`,
+    `one of ${members.join(', ')}`,
+  );
+}
+
+/** Restrictions are in the body. @throws SignError for a parameter in the query, where it would be overlooked */
+function noQuery({ query }: FastifyRequest): void {
+  const name = Object.keys(query as object).find((one) => !['apiKey', 'jwtKey', 'client'].includes(one));
+  if (name !== undefined) throw SignError.badParameter(name.slice(0, 40), 'in the JSON body, not in the query');
+}
+
+function wholeNumber(value: unknown, field: string, max: number): number {
+  if (Number.isInteger(value) && (value as number) >= 0 && (value as number) <= max) return value as number;
+  throw SignError.badParameter(field, `a whole number from 0 (none) to ${max}`);
 }
 
 function secondsOf(value: unknown, field: string): number {
@@ -115,7 +139,7 @@ function secondsOf(value: unknown, field: string): number {
 function creatorsOf(value: unknown, field: string): string[] | null {
   if (value === undefined || value === null) return null;
   if (!Array.isArray(value) || value.length === 0) throw SignError.badParameter(field, 'a list of handles, or null for all creators');
-  if (value.length > CREATORS_MAX) throw SignError.badParameter(field, `at most ${CREATORS_MAX} handles`);
+  if (value.length > TOKEN_CREATORS_MAX) throw SignError.badParameter(field, `at most ${TOKEN_CREATORS_MAX} handles`);
   return value.map((entry: unknown, index) => {
     const read = typeof entry === 'string' ? readUniqueId(entry) : undefined;
     if (read?.ok) return read.uniqueId;
@@ -125,13 +149,8 @@ function creatorsOf(value: unknown, field: string): string[] | null {
 
 function limitsOf(value: unknown, field: string): Limits | undefined {
   if (value === undefined || value === null) return undefined;
-  const given = value as Partial<Record<string, unknown>>;
-  const entries = WINDOWS.map((window) => {
-    const limit = given[window] ?? 0;
-    if (Number.isInteger(limit) && (limit as number) >= 0 && (limit as number) <= LIMIT_MAX) return [window, limit];
-    throw SignError.badParameter(`${field}.${window}`, `a whole number from 0 (none) to ${LIMIT_MAX}`);
-  });
-  return Object.fromEntries(entries) as Limits;
+  const given = objectOf(value, field, WINDOWS);
+  return Object.fromEntries(WINDOWS.map((window) => [window, wholeNumber(given[window] ?? 0, `${field}.${window}`, LIMIT_MAX)])) as Limits;
 }
 
 function nameOf(value: unknown): string | undefined {

@@ -69,11 +69,15 @@ export class ConnectController {
   private async make({ own, ...asked }: ConnectAsked, caller: Caller, signal: AbortSignal, request: FastifyRequest): Promise<BundleAnswer> {
     const startedAt = performance.now();
     const { uniqueId, roomId: known } = asked;
-    if (known === undefined && uniqueId !== undefined) this.ownership.creator(caller, uniqueId);
+    // Beside a room id too: some ways of signing go by the name.
+    if (uniqueId !== undefined) this.ownership.creator(caller, uniqueId);
     const roomId = known ?? (await this.rooms.liveRoom(uniqueId, AbortSignal.any([signal, AbortSignal.timeout(this.config.signBudgetMs)])));
     notesOf(request).room = roomId;
     if (known !== undefined) await this.ownership.room(caller, known, signal);
-    return this.bundles.get({ ...asked, roomId, fresh: own }, own, signal, performance.now() - startedAt);
+    const answer = await this.bundles.get({ ...asked, roomId, fresh: own }, own, signal, performance.now() - startedAt);
+    // What was made is judged too: it may be for another room than the one that was asked for.
+    if (answer.bundle && answer.bundle.roomId !== roomId) await this.ownership.room(caller, answer.bundle.roomId, signal);
+    return answer;
   }
 
   private send({ fetchResult, cookies, roomId, userAgent, provider }: NonNullable<BundleAnswer['bundle']>, reply: FastifyReply): void {

@@ -10,17 +10,22 @@ const PRINTABLE = /^[\x20-\x7e]*$/;
 
 export type Query = Record<string, unknown>;
 
-/** One query parameter by any of its names; empty counts as absent. Given twice, or too long, it is refused. */
+/**
+ * One query parameter by any of its names; empty counts as absent. Given twice, by two names with two values, or too long, it is
+ * refused: it must be the same for whoever judges it and whoever uses it.
+ */
 export function textOf(query: Query, names: string[], lengthMax: number): string | undefined {
+  let found: { name: string; value: string } | undefined;
   for (const name of names) {
     const value = query[name];
     // Client 2.1 sends null for what it has not.
     if (value === undefined || value === null || value === '') continue;
     if (typeof value !== 'string') throw SignError.badParameter(name, 'one value');
     if (value.length > lengthMax) throw SignError.badParameter(name, `at most ${lengthMax} characters`);
-    return value;
+    if (found && found.value !== value) throw SignError.badParameter(name, `the same as ${found.name}, or only one of the two`);
+    found ??= { name, value };
   }
-  return undefined;
+  return found?.value;
 }
 
 /** A room id from a path or query; undefined for none and for `0`, which says "find the room of unique_id". */

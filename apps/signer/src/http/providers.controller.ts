@@ -1,7 +1,10 @@
-import { Controller, Get, HttpCode, Inject, Param, Post, UseGuards } from '@nestjs/common';
+import { Controller, Get, HttpCode, Inject, Param, Post, Req, UseGuards } from '@nestjs/common';
 import { Problem } from '@tributary/runtime';
+import type { FastifyRequest } from 'fastify';
 import { type ProviderReport, ProviderChain } from '../providers/chain.js';
 import { AccessGuard, Needs, NotCounted } from '../access/access.guard.js';
+import { callerOf } from '../access/caller.js';
+import { Ownership } from '../rooms/ownership.js';
 import type { ShadowReport } from '../providers/shadow.js';
 
 /** How each provider fares, and the way to close its breakers by hand. */
@@ -9,10 +12,14 @@ import type { ShadowReport } from '../providers/shadow.js';
 @UseGuards(AccessGuard)
 @NotCounted()
 export class ProvidersController {
-  constructor(@Inject(ProviderChain) private readonly chain: ProviderChain) {}
+  constructor(
+    @Inject(ProviderChain) private readonly chain: ProviderChain,
+    @Inject(Ownership) private readonly ownership: Ownership,
+  ) {}
 
   @Get()
-  list(): { data: ProviderReport[]; shadow: ShadowReport | null } {
+  list(@Req() request: FastifyRequest): { data: ProviderReport[]; shadow: ShadowReport | null } {
+    this.ownership.everything(callerOf(request), 'see how the providers do');
     return { data: this.chain.report(), shadow: this.chain.shadowReport() ?? null };
   }
 

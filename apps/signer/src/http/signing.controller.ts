@@ -5,11 +5,12 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { AccessGuard } from '../access/access.guard.js';
 import { callerOf } from '../access/caller.js';
 import { ProviderChain } from '../providers/chain.js';
+import { roomOfLimitedUrl } from '../rooms/limited-url.js';
 import { Ownership } from '../rooms/ownership.js';
 import { Hosts } from '../tiktok/hosts.js';
 import { SignError } from './answer.js';
 import { failureOf } from './failure.js';
-import { clientSignal, cookiesOf, type Query, roomIdOf, textOf, userAgentOf } from './params.js';
+import { clientSignal, cookiesOf, type Query, textOf, userAgentOf } from './params.js';
 import { noteAttempts, notesOf } from './wide-log.js';
 
 const URL_LENGTH_MAX = 8_192;
@@ -95,11 +96,7 @@ export class SigningController {
     notesOf(request).client = textOf(request.query as Query, ['client'], 100);
     const signal = clientSignal(reply);
     const caller = callerOf(request);
-    if (caller.creators !== null) {
-      const room = roomIdOf(url.searchParams.get('room_id') ?? undefined);
-      if (room === undefined) this.ownership.everything(caller, 'have URLs signed that name no room');
-      else await this.ownership.room(caller, room, signal);
-    }
+    if (caller.creators !== null) await this.ownership.room(caller, roomOfLimitedUrl(url, { method, payload }), signal);
     const { value, attempts } = await this.chain.sign(
       { url, method, userAgent: userAgentOf(options.userAgent), cookies: cookiesOf(request, options.cookies), payload, type },
       signal,

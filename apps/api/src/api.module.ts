@@ -77,7 +77,7 @@ export class ApiModule {
       module: ApiModule,
       // Webhooks name creators as every other route does.
       global: true,
-      exports: http ? [CreatorRegistry] : [],
+      exports: http ? [CreatorRegistry, KeyRing] : [],
       imports: [
         // The first to start and the last to close: the others use its clients.
         ResourcesModule.of(config, logger),

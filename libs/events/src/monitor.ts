@@ -10,7 +10,7 @@ export const UNWATCHED_REASONS = ['paused', 'removed', 'no-worker', 'not-receive
 export type UnwatchedReason = (typeof UNWATCHED_REASONS)[number];
 
 /** Why a webhook endpoint is spoken of. */
-export const WEBHOOK_REASONS = ['gone', 'failing', 'expired'] as const;
+export const WEBHOOK_REASONS = ['gone', 'failing', 'owner', 'expired'] as const;
 
 const roomId = id('room of the stream');
 const userId = Type.Optional(id("the creator's TikTok user id"));
@@ -89,7 +89,7 @@ export const monitor = {
     data: Type.Object({
       endpoint: id('the endpoint'),
       reason: word(
-        '`gone`: disabled, it answered 410. `failing`: disabled, every attempt failed for long. `expired`: events were lost to retention',
+        '`gone`: disabled, it answered 410. `failing`: disabled, every attempt failed for long. `owner`: disabled, its key was revoked or has expired. `expired`: events were lost to retention',
         ...WEBHOOK_REASONS,
       ),
       message: text('what happened, in one sentence'),

@@ -1,12 +1,15 @@
 import { randomUUID } from 'node:crypto';
 import type { Pool } from 'pg';
 import type { EndpointState } from './endpoint/endpoint.js';
+import { OWNER_LAPSED } from './endpoint/endpoint-row.js';
 
 /** An endpoint that the database says this process holds. */
 export interface HeldRow {
   id: string;
   version: number;
   state: EndpointState;
+  /** The key that it belongs to was revoked, has expired, or is not there. */
+  lapsed: boolean;
 }
 
 /** Claims as the database has them. */
@@ -86,7 +89,7 @@ export class EndpointClaims {
   async view(): Promise<ClaimsView> {
     const [held, counts] = await Promise.all([
       this.pool.query<HeldRow>(
-        `select e.id, e.version::float8 as version, e.state from webhook_endpoints e join webhook_cursors r on r.id = e.id
+        `select e.id, e.version::float8 as version, e.state, ${OWNER_LAPSED} as lapsed from webhook_endpoints e join webhook_cursors r on r.id = e.id
          where r.claimed_by = $1 and e.deleted_at is null`,
         [this.runner],
       ),

@@ -1,6 +1,6 @@
 import { type Logger, reasonOf } from '@tributary/runtime';
 import { type Attempt, AttemptSender } from './request/attempt.js';
-import { type DisabledReason, type Endpoint, eventTest } from './endpoint/endpoint.js';
+import { type DisabledReason, type Endpoint, eventTest, isEntitled } from './endpoint/endpoint.js';
 import type { OutboundEvent, WantedDelivery } from './request/outbound-events.js';
 import type { GuardedHttp } from '../outbound/guarded-http.js';
 import type { Outcome } from '../outbound/outcome.js';
@@ -86,6 +86,7 @@ export class Dispatcher {
 
   /** Whether the endpoint takes nothing of this stream for a while. */
   isResting({ queue }: DeliveryStream, now: number): boolean {
+    if (!isEntitled(this.endpoint.owner, now)) return true;
     return this.health.restUntil > now + SHED_MS || (queue.isBlocked && (queue.nextAttemptAt ?? now) > now + SHED_MS);
   }
 
@@ -148,7 +149,8 @@ export class Dispatcher {
 
   /** Sends what may be sent; the result is the time in ms after which a limit allows more, infinite where none holds it back. */
   private sendReady(now: number): number {
-    if (!this.parts.isAlive()) return RETRY_MS;
+    // Nothing is sent for an owner whose right has ended. The next look at the claims disables the endpoint.
+    if (!this.parts.isAlive() || !isEntitled(this.endpoint.owner, now)) return RETRY_MS;
     // What was sent must be written down before much more is: a database that is slow holds sending back.
     if (this.parts.recorder.size > UNRECORDED_MAX) return UNRECORDED_WAIT_MS;
     if (this.health.restUntil > now) return this.health.restUntil - now;

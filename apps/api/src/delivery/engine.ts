@@ -236,7 +236,8 @@ export class DeliveryEngine {
       } else if (row && row.state !== 'enabled') {
         this.drop(pipeline);
         await this.claims.release([pipeline.id]);
-      } else if (row && row.version !== pipeline.endpoint.version) void this.reload(pipeline);
+      } else if (row?.lapsed) await this.disable(pipeline, 'owner', began);
+      else if (row && row.version !== pipeline.endpoint.version) void this.reload(pipeline);
     }
     for (const { id, state } of rows) {
       if (this.served.has(id) || this.starting.has(id)) continue;
@@ -318,8 +319,12 @@ export class DeliveryEngine {
 
   private async disable(pipeline: EndpointPipeline, reason: DisabledReason, since: number): Promise<void> {
     const { logger } = this.options;
-    const message =
-      reason === 'gone' ? 'the receiver answered 410 Gone' : `every attempt has failed since ${new Date(since).toISOString()}`;
+    const messages: Record<DisabledReason, string> = {
+      gone: 'the receiver answered 410 Gone',
+      failing: `every attempt has failed since ${new Date(since).toISOString()}`,
+      owner: 'the key that it belongs to was revoked, or has expired',
+    };
+    const message = messages[reason];
     try {
       if (!(await this.endpointStates.disable(pipeline.id, reason, { endpoint: pipeline.id, reason, message }))) return;
       logger.error({ endpoint: pipeline.id, reason }, `a webhook endpoint was disabled: ${message}`);

@@ -116,7 +116,7 @@ export class DeliveryFixture {
     const id = `wh_${randomUUID().slice(0, 8)}`;
     const pair = newSecretPair();
     const part: SealedPart = { secrets: [pair], headers: settings.headers ?? {} };
-    const columns = { id, key_id: 'key_spec', ...settingColumns(id, { ...DEFAULTS, ...settings }, part, box) };
+    const columns = { id, key_id: null, ...settingColumns(id, { ...DEFAULTS, ...settings }, part, box) };
     const names = Object.keys(columns);
     await this.pool.query(
       `insert into webhook_endpoints (${names.join(', ')}) values (${names.map((_, i) => `$${i + 1}`).join(', ')})`,

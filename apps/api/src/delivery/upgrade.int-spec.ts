@@ -1,9 +1,7 @@
-import { readdirSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, expect, it } from '@jest/globals';
 import { hookEvents, startWebhookReceiver, waitFor, type WebhookReceiver } from '@tributary/testing';
-import { runner } from 'node-pg-migrate';
 import { migrate } from '../store/migrate.js';
+import { schemaBefore } from '../testing/schema-before.js';
 import { DeliveryFixture } from './testing.js';
 
 let fixture: DeliveryFixture;
@@ -17,26 +15,11 @@ afterEach(async () => {
   await receiver.close();
 });
 
-const FOLDER = fileURLToPath(new URL('../store/migrations', import.meta.url));
-const FIRST = '0009_delivery_names.sql';
-
-/** The schema before the tables of delivery got the names that they have now. */
-async function schemaBefore(): Promise<void> {
-  const later = readdirSync(FOLDER).filter((name) => name >= FIRST);
-  await runner({
-    databaseUrl: fixture.url,
-    dir: FOLDER,
-    direction: 'down',
-    count: later.length,
-    migrationsTable: 'migrations',
-    log: () => undefined,
-  });
-}
-
 it('a database of the version before goes on: open deliveries, planned batches, a replay and events about endpoints are all taken up', async () => {
   const ids = await fixture.events(6);
   const { id } = await fixture.endpoint({ url: receiver.url('/x') }, 6);
-  await schemaBefore();
+  // Before the tables of delivery got the names that they have now.
+  await schemaBefore(fixture.url, '0009_delivery_names');
   const sql = (text: string, ...values: unknown[]) => fixture.pool.query(text, values);
   // As the version before leaves it when it is killed: one delivery that failed once, a batch of two that had no attempt, and a replay
   // of the last three events, of which one is planned.

@@ -73,9 +73,11 @@ export function openEndpointForm(options) {
     showSecret({ ...options, endpoint: made, secret: made.secret });
   };
   const save = async (body) => {
-    await options.api.call('PATCH', `/v1/webhooks/${endpoint.id}`, body);
+    const changed = await options.api.call('PATCH', `/v1/webhooks/${endpoint.id}`, body);
     close();
-    toast('The endpoint was changed. It applies to what is not yet under way.');
+    // Its address has another origin: the secret and the headers of before are gone.
+    if (changed.secret) showSecret({ ...options, endpoint: changed, secret: changed.secret });
+    else toast('The endpoint was changed. It applies to what is not yet under way.');
     options.onDone();
   };
 }

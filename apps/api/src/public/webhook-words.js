@@ -18,6 +18,7 @@ const CATEGORY_TEXT = {
 const DISABLED_TEXT = {
   gone: 'It answered 410 Gone. Nothing is sent until it is resumed.',
   failing: 'Every attempt failed for 120 hours. Nothing is sent until it is resumed.',
+  owner: 'The key that it belongs to was revoked, or has expired. Nothing is sent until an administrator gives it to another one and it is resumed.',
 };
 
 export const DELIVERY_LABEL = {

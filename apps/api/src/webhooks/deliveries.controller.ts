@@ -34,11 +34,11 @@ import {
   RetriedView,
 } from './delivery-view.js';
 import { ReplayBody, RetryBody } from './endpoint-body.js';
-import { EndpointStore } from './endpoint-store.js';
+import { EndpointOwner } from './endpoint-owner.guard.js';
 import { ChangeNotifier } from '../delivery/upkeep/change-notifier.js';
 import { WebhooksEnabledGuard } from './webhooks-enabled.guard.js';
 import { ReplayStore } from './replay-store.js';
-import { ENDPOINT, unknownEndpoint } from './webhooks.controller.js';
+import { ENDPOINT } from './webhooks.controller.js';
 
 const RETRIES_MAX = 5_000;
 const REPLAY_PER_SECOND = 50;
@@ -75,16 +75,15 @@ class DeliveryQuery extends PageQuery {
   override limit = 50;
 }
 
-/** What was sent to an endpoint, and what is sent again. */
+/** What was sent to an endpoint, and what is sent again: events, so that `read` is needed too. */
 @ApiTags('webhooks')
-@Needs('webhooks:write')
-@UseGuards(WebhooksEnabledGuard)
+@Needs('webhooks:write', 'read')
+@UseGuards(WebhooksEnabledGuard, EndpointOwner)
 @ApiParam(ENDPOINT)
 @Fails('turned-off', 'not-found')
 @Controller('v1/webhooks/:id')
 export class DeliveriesController {
   constructor(
-    @Inject(EndpointStore) private readonly endpoints: EndpointStore,
     @Inject(DeliveryStore) private readonly store: DeliveryStore,
     @Inject(ReplayStore) private readonly replays: ReplayStore,
     @Inject(EventStore) private readonly events: EventStore,
@@ -92,10 +91,11 @@ export class DeliveriesController {
   ) {}
 
   @Get('deliveries')
+  @Needs('webhooks:read', 'read')
   @ApiOperation({ summary: 'Deliveries of an endpoint', description: 'Newest first, those that have ended as long as they are kept.' })
   @ApiOkResponse({ type: DeliveryPage })
   async list(@Param('id') id: string, @Query() query: DeliveryQuery): Promise<DeliveryPage> {
-    const head = await this.known(id);
+    const head = await this.events.head();
     const before = decodePageCursor(query.cursor, 1)?.[0];
     const filter = { ...query, replayId: query.replay, since: toDate(query.since), until: toDate(query.until) };
     const rows = await this.store.list(id, filter, before, query.limit + 1);
@@ -112,18 +112,18 @@ export class DeliveriesController {
   })
   @ApiOkResponse({ type: RetriedView })
   async retryMany(@Param('id') id: string, @Body() body: RetryBody): Promise<RetriedView> {
-    await this.known(id);
     const result = await this.store.retryDead(id, { ids: body.ids, since: toDate(body.since), until: toDate(body.until) }, RETRIES_MAX);
     if (result.retried > 0) this.notifier.notifyChanged(id);
     return result;
   }
 
   @Get('deliveries/:delivery')
+  @Needs('webhooks:read', 'read')
   @ApiOperation({ summary: 'One delivery', description: 'With the ids, types and positions of its events that still exist.' })
   @ApiParam(DELIVERY)
   @ApiOkResponse({ type: DeliveryDetail })
   async get(@Param('id') id: string, @Param('delivery') delivery: string): Promise<DeliveryDetail> {
-    const head = await this.known(id);
+    const head = await this.events.head();
     const row = await this.delivery(id, delivery);
     const events = await this.store.events(id, delivery);
     const eventList = events.map((event) => ({ id: event.id, type: event.type, position: positionOf(event.seq, head.history) }));
@@ -131,6 +131,7 @@ export class DeliveriesController {
   }
 
   @Get('deliveries/:delivery/attempts')
+  @Needs('webhooks:read', 'read')
   @ApiOperation({ summary: 'The attempts of a delivery', description: 'What was sent, what came back, and how long it took.' })
   @ApiParam(DELIVERY)
   @ApiOkResponse({ type: AttemptList })
@@ -150,7 +151,7 @@ export class DeliveriesController {
   @Fails('conflict', 'limit-reached')
   @ApiAcceptedResponse({ type: DeliveryView, description: 'It is tried as soon as possible.' })
   async retry(@Param('id') id: string, @Param('delivery') delivery: string): Promise<DeliveryView> {
-    const head = await this.known(id);
+    const head = await this.events.head();
     switch (await this.store.retry(id, delivery)) {
       case 'unknown':
         throw unknownDelivery(delivery);
@@ -173,7 +174,7 @@ export class DeliveriesController {
   @Fails('conflict', 'position-expired', 'position-restored')
   @ApiCreatedResponse({ type: ReplayView })
   async replay(@Param('id') id: string, @Body() body: ReplayBody): Promise<ReplayView> {
-    const head = await this.known(id);
+    const head = await this.events.head();
     if ((body.cursor === undefined) === (body.since === undefined)) throw Problem.badField('since', 'either since or cursor');
     const after = body.cursor === undefined ? await this.replays.positionAt(toDate(body.since)!) : this.positionOf(body.cursor, head);
     const to = body.until === undefined ? head.seq : Math.min(head.seq, await this.replays.positionAt(toDate(body.until)!));
@@ -185,27 +186,30 @@ export class DeliveriesController {
   }
 
   @Get('replays')
+  @Needs('webhooks:read')
   @ApiOperation({ summary: 'Replays of an endpoint', description: 'Newest first, those that have ended as long as deliveries are kept.' })
   @ApiOkResponse({ type: ReplayPage })
   async listReplays(@Param('id') id: string, @Query() query: PageQuery): Promise<ReplayPage> {
-    const head = await this.known(id);
+    const head = await this.events.head();
     const rows = await this.replays.list(id, decodePageCursor(query.cursor, 1)?.[0], query.limit + 1);
     const data = rows.slice(0, query.limit).map((replay) => replayView(replay, head.generation));
     return { data, next: rows.length > data.length ? encodePageCursor([data.at(-1)!.id]) : null };
   }
 
   @Get('replays/:replay')
+  @Needs('webhooks:read')
   @ApiOperation({ summary: 'One replay', description: 'How far it is, and what became of its deliveries.' })
   @ApiParam(REPLAY)
   @ApiOkResponse({ type: ReplayView })
   async getReplay(@Param('id') id: string, @Param('replay') replay: string): Promise<ReplayView> {
-    const head = await this.known(id);
+    const head = await this.events.head();
     const found = await this.replays.find(id, replay);
     if (!found) throw unknownReplay(replay);
     return replayView(found, head.generation);
   }
 
   @Delete('replays/:replay')
+  @Needs('webhooks:write')
   @HttpCode(204)
   @ApiOperation({ summary: 'Cancels a replay', description: 'What of it is on the wire may still arrive.' })
   @ApiParam(REPLAY)
@@ -220,13 +224,6 @@ export class DeliveriesController {
       case 'cancelled':
         this.notifier.notifyChanged(id);
     }
-  }
-
-  /** The head of the log. @throws Problem when there is no such endpoint */
-  private async known(id: string): Promise<Head> {
-    const [there, head] = await Promise.all([this.endpoints.exists(id), this.events.head()]);
-    if (!there) throw unknownEndpoint(id);
-    return head;
   }
 
   private async delivery(id: string, delivery: string): Promise<DeliveryRow> {

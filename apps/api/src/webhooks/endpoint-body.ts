@@ -192,10 +192,24 @@ export class NewEndpointBody extends SettingsBody {
 }
 
 export class EndpointPatchBody extends SettingsBody {
-  @ApiPropertyOptional({ description: 'http or https, without user name and fragment' })
+  @ApiPropertyOptional({
+    description:
+      'http or https, without user name and fragment. With another origin (scheme, host or port) the stored headers are dropped, unless new ones come along, and a new secret replaces all others at once: it is in the answer',
+  })
   @Given()
   @Judged('url', urlProblem)
   url?: string;
+
+  @ApiPropertyOptional({
+    type: String,
+    nullable: true,
+    description:
+      'gives it to the key with this id, or, null, to the operator; needs the scope `admin`. The key must be allowed to see all that its owner may',
+  })
+  @IsOptional()
+  @IsString()
+  @Length(1, 64)
+  owner?: string | null;
 
   @ApiPropertyOptional({ default: false, description: 'ask the receiver for its consent first' })
   @Given()

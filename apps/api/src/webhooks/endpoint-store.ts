@@ -88,10 +88,12 @@ export class EndpointStore {
 
   /**
    * Makes an endpoint that reads on after `position`, or from the head of the log. With an idempotency key the same request
-   * gives the same endpoint for a day.
+   * of the same key gives the same endpoint for a day.
+   * @param owner the key that it belongs to; null: the operator
    */
   async create(
     keyId: string,
+    owner: string | null,
     settings: EndpointSettings,
     options: { position?: number; sharedSecret?: string; idempotency?: { key: string; request: string } },
   ): Promise<Created> {
@@ -101,20 +103,21 @@ export class EndpointStore {
       .digest('hex');
     return inTransaction(this.pool, async (client) => {
       // Counting and repeating must not race with the same caller's other requests.
-      await client.query('select pg_advisory_xact_lock(hashtextextended($1, 7241))', [keyId]);
+      await client.query('select pg_advisory_xact_lock(hashtextextended($1, 7241))', [owner ?? 'the operator']);
       const before = idempotency && (await this.earlier(client, keyId, idempotency.key));
       if (before) {
         if (before.hash !== hash) return { kind: 'other-request' };
-        return before.endpoint ? { kind: 'repeated', endpoint: before.endpoint } : { kind: 'deleted' };
+        // One that was given to somebody else meanwhile is theirs, and so is its secret.
+        return before.endpoint?.owner.keyId === owner ? { kind: 'repeated', endpoint: before.endpoint } : { kind: 'deleted' };
       }
       const { rows: counts } = await client.query<{ n: number }>(
-        'select count(*)::int as n from webhook_endpoints where key_id = $1 and deleted_at is null',
-        [keyId],
+        'select count(*)::int as n from webhook_endpoints where key_id is not distinct from $1 and deleted_at is null',
+        [owner],
       );
       if (counts[0]!.n >= this.perKeyMax) return { kind: 'full' };
       const id = newId('wh_');
       const part: SealedPart = { secrets: [newSecretPair(options.sharedSecret)], headers: settings.headers };
-      const columns = { id, key_id: keyId, ...settingColumns(id, settings, part, this.box) };
+      const columns = { id, key_id: owner, ...settingColumns(id, settings, part, this.box) };
       const { rows } = await client.query<EndpointRow>(
         `insert into webhook_endpoints as e (${Object.keys(columns).join(', ')})
          values (${Object.keys(columns)
@@ -146,25 +149,30 @@ export class EndpointStore {
     return rows[0] && this.toStatus(rows[0]);
   }
 
-  async exists(id: string): Promise<boolean> {
-    const { rowCount } = await this.pool.query('select from webhook_endpoints where id = $1 and deleted_at is null', [id]);
+  /** Whether there is an endpoint with this id, of this key where one is given. */
+  async exists(id: string, keyId: string | undefined): Promise<boolean> {
+    const { rowCount } = await this.pool.query(
+      'select from webhook_endpoints where id = $1 and deleted_at is null and ($2::text is null or key_id = $2)',
+      [id, keyId ?? null],
+    );
     return rowCount === 1;
   }
 
-  /** Endpoints by id after `after`. */
-  async list(filter: { state?: EndpointState }, after: string, limit: number): Promise<EndpointStatus[]> {
+  /** Endpoints by id after `after`: those of one key where it is given. */
+  async list(filter: { state?: EndpointState; keyId?: string }, after: string, limit: number): Promise<EndpointStatus[]> {
     const { rows } = await this.pool.query<StatusRow>(
       `select ${STATUS_COLUMNS} from ${STATUS_FROM}
-       where e.deleted_at is null and e.id > $1 and ($2::text is null or e.state = $2) order by e.id limit $3`,
-      [after, filter.state ?? null, limit],
+       where e.deleted_at is null and e.id > $1 and ($2::text is null or e.state = $2) and ($3::text is null or e.key_id = $3)
+       order by e.id limit $4`,
+      [after, filter.state ?? null, filter.keyId ?? null, limit],
     );
     return rows.map((row) => this.toStatus(row));
   }
 
-  /** Replaces settings and secrets by what `change` makes of them; undefined when there is no such endpoint. */
+  /** Replaces settings, secrets and owner by what `change` makes of them; undefined when there is no such endpoint. */
   async change(
     id: string,
-    change: (endpoint: Endpoint) => { settings?: EndpointSettings; secrets?: SecretPair[] },
+    change: (endpoint: Endpoint) => { settings?: EndpointSettings; secrets?: SecretPair[]; keyId?: string | null },
   ): Promise<Endpoint | undefined> {
     return inTransaction(this.pool, async (client) => {
       const { rows } = await client.query<EndpointRow>(
@@ -173,8 +181,8 @@ export class EndpointStore {
       );
       if (!rows[0]) return undefined;
       const before = toEndpoint(rows[0], this.box);
-      const { settings = before, secrets = before.secrets } = change(before);
-      const columns = settingColumns(id, settings, { secrets, headers: settings.headers }, this.box);
+      const { settings = before, secrets = before.secrets, keyId = before.owner.keyId } = change(before);
+      const columns = { key_id: keyId, ...settingColumns(id, settings, { secrets, headers: settings.headers }, this.box) };
       const changed = await client.query<EndpointRow>(
         `update webhook_endpoints e set ${Object.keys(columns)
           .map((name, i) => `${name} = $${i + 2}`)

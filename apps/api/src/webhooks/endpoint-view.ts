@@ -1,5 +1,6 @@
-import { ApiProperty } from '@nestjs/swagger';
+import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { encodeCursor } from '@tributary/log';
+import { Problem } from '@tributary/runtime';
 import { PageEnd } from '../paging.js';
 import { hiddenValues } from '../delivery/request/attempt.js';
 import type { Endpoint, EndpointState } from '../delivery/endpoint/endpoint.js';
@@ -60,13 +61,15 @@ class LagView {
 export class EndpointView {
   @ApiProperty({ example: 'wh_01kapmz9x8t0v7rwe5' })
   id!: string;
+  @ApiProperty({ type: String, nullable: true, description: 'the key that it belongs to; null: the operator' })
+  owner!: string | null;
   @ApiProperty({ description: 'where deliveries go' })
   url!: string;
   @ApiProperty({ description: 'what it is for' })
   description!: string;
   @ApiProperty({ type: 'object', additionalProperties: { type: 'string' } })
   metadata!: Record<string, string>;
-  @ApiProperty({ type: [String], nullable: true, description: 'internal ids; null: all' })
+  @ApiProperty({ type: [String], nullable: true, description: 'internal ids; null: all that its owner may see' })
   creators!: string[] | null;
   @ApiProperty({ type: [String], nullable: true, description: 'null: all' })
   types!: string[] | null;
@@ -88,7 +91,12 @@ export class EndpointView {
   headers!: Record<string, string>;
   @ApiProperty({ enum: STATES })
   state!: EndpointState;
-  @ApiProperty({ type: String, nullable: true, enum: ['gone', 'failing'], description: 'why it was disabled' })
+  @ApiProperty({
+    type: String,
+    nullable: true,
+    enum: ['gone', 'failing', 'owner'],
+    description: 'why it was disabled; `owner`: its key was revoked, or has expired',
+  })
   reason!: string | null;
   @ApiProperty({ ...instant, description: 'when this state began' })
   stateSince!: Date;
@@ -124,6 +132,11 @@ export class EndpointDetail extends EndpointView {
   backlog!: BacklogView;
 }
 
+export class ChangedEndpointView extends EndpointView {
+  @ApiPropertyOptional({ description: 'the new secret of `v1`, where the change made one; shown this once' })
+  secret?: string;
+}
+
 export class NewEndpointView extends EndpointView {
   @ApiProperty({ description: 'secret of `v1`, shown this once and stored encrypted' })
   secret!: string;
@@ -150,6 +163,7 @@ export function endpointView(endpoint: EndpointStatus, head: { generation: numbe
   const now = Date.now();
   return {
     id,
+    owner: endpoint.owner.keyId,
     url,
     description,
     metadata,
@@ -189,6 +203,11 @@ export function endpointView(endpoint: EndpointStatus, head: { generation: numbe
 export function backlogView(backlog: Backlog, retentionDays: number): BacklogView {
   const { oldestAt } = backlog;
   return { ...backlog, lostAt: oldestAt && retentionDays > 0 ? new Date(oldestAt.getTime() + retentionDays * 86_400_000) : null };
+}
+
+/** 404, for an endpoint that there is not and for one of somebody else. */
+export function unknownEndpoint(id: string): Problem {
+  return Problem.notFound(`there is no webhook endpoint ${id.slice(0, 100)}`);
 }
 
 /** The secret in force, as a receiver needs it. */

@@ -1,11 +1,12 @@
 import type { Gate } from '@tributary/outbound';
-import type { Problem as ProblemType } from '@tributary/runtime';
-import { Problem } from '@tributary/runtime';
+import type { KeyRecord, Problem as ProblemType } from '@tributary/runtime';
+import { allows, Problem } from '@tributary/runtime';
+import { isWithin, reachOf } from '../access/reach.js';
 import { type AttemptRecord, readAttempt, AttemptSender } from '../delivery/request/attempt.js';
 import { askConsent } from './challenge.js';
 import type { DeliveryStore } from './delivery-store.js';
 import { DeliveryIds } from '../delivery/delivery.js';
-import type { Endpoint, EndpointSettings } from '../delivery/endpoint/endpoint.js';
+import type { Endpoint, EndpointSettings, Owner } from '../delivery/endpoint/endpoint.js';
 import type { EndpointPatchBody, NewEndpointBody } from './endpoint-body.js';
 import type { Created, EndpointStore } from './endpoint-store.js';
 import type { GuardedHttp } from '../outbound/guarded-http.js';
@@ -18,8 +19,10 @@ export interface WebhooksServiceOptions {
   deliveries: DeliveryStore;
   http: GuardedHttp;
   gate: Gate;
-  /** Internal ids of creators named by id or handle. */
-  resolveCreators(refs: readonly string[]): Promise<{ ids: string[]; unknown: string[] }>;
+  /** Internal ids of creators named by id or handle; with a reach, others than those in it are unknown. */
+  resolveCreators(refs: readonly string[], reach: readonly string[] | undefined): Promise<{ ids: string[]; unknown: string[] }>;
+  /** The record of the key with this id, where it is in force. */
+  findKey(id: string): KeyRecord | undefined;
   /** Tells whoever runs the endpoint that it has changed. */
   notifyChanged(id: string): void;
   /** Name in the ownership challenge. */
@@ -48,10 +51,15 @@ export class WebhooksService {
   constructor(private readonly options: WebhooksServiceOptions) {}
 
   /** @throws Problem naming the field that is wrong. */
-  async create(keyId: string, body: NewEndpointBody, position: number | undefined, idempotencyKey: string | undefined): Promise<Created> {
-    const settings = await this.settings({ ...DEFAULTS, url: body.url }, body);
+  async create(
+    caller: KeyRecord,
+    body: NewEndpointBody,
+    position: number | undefined,
+    idempotencyKey: string | undefined,
+  ): Promise<Created> {
+    const settings = await this.settings({ ...DEFAULTS, url: body.url }, body, reachOf(caller));
     await this.vet(settings, body.challenge ?? false);
-    const created = await this.options.endpoints.create(keyId, settings, {
+    const created = await this.options.endpoints.create(caller.id, ownerOf(caller), settings, {
       ...(position === undefined ? {} : { position }),
       ...(body.secret === undefined ? {} : { sharedSecret: readSharedSecret(body.secret)! }),
       ...(idempotencyKey === undefined ? {} : { idempotency: { key: idempotencyKey, request: JSON.stringify(body) } }),
@@ -60,15 +68,43 @@ export class WebhooksService {
     return created;
   }
 
-  /** Undefined when there is no such endpoint. @throws Problem naming the field that is wrong. */
-  async update(id: string, body: EndpointPatchBody): Promise<Endpoint | undefined> {
+  /**
+   * Changes settings. Undefined when there is no such endpoint. `renewed`: its secrets are new.
+   * @throws Problem naming the field that is wrong.
+   */
+  async update(id: string, body: EndpointPatchBody, caller: KeyRecord): Promise<{ endpoint: Endpoint; renewed: boolean } | undefined> {
     const before = await this.options.endpoints.find(id);
     if (!before) return undefined;
-    const wanted = await this.settings(before, body);
+    const wanted = await this.settings(before, body, before.owner.reach);
+    const keyId = body.owner === undefined ? before.owner.keyId : this.newOwner(body.owner, before.owner, caller);
     if (body.url !== undefined || body.challenge) await this.vet(wanted, body.challenge ?? false);
-    const changed = await this.options.endpoints.change(id, () => ({ settings: wanted }));
-    if (changed) this.options.notifyChanged(id);
-    return changed;
+    let renewed = false;
+    const endpoint = await this.options.endpoints.change(id, (current) => {
+      renewed = originOf(current.url) !== originOf(wanted.url);
+      // What was meant for one receiver is not for another, whoever says so.
+      return renewed
+        ? { keyId, settings: { ...wanted, headers: body.headers ?? {} }, secrets: [newSecretPair()] }
+        : { keyId, settings: wanted };
+    });
+    if (!endpoint) return undefined;
+    this.options.notifyChanged(id);
+    return { endpoint, renewed };
+  }
+
+  /** @throws Problem unless the caller may give an endpoint away, and the key may have it */
+  private newOwner(wanted: string | null, { keyId, reach }: Owner, caller: KeyRecord): string | null {
+    if (!allows(caller, 'admin'))
+      throw new Problem('missing-scope', 'owner: only a key with the scope admin gives an endpoint away', {
+        neededScope: 'admin',
+        scopes: caller.scopes,
+      });
+    if (wanted === null || wanted === keyId) return wanted;
+    const key = this.options.findKey(wanted);
+    if (!key || !allows(key, 'webhooks:write') || !allows(key, 'read'))
+      throw Problem.badField('owner', 'the id of a key in force with the scopes webhooks:write and read, or null');
+    // What was delivered is seen by the owner.
+    if (!isWithin(reach, reachOf(key))) throw Problem.badField('owner', 'a key that is limited to no fewer creators than its owner');
+    return ownerOf(key);
   }
 
   /** A new secret; the old one signs too for `graceSeconds`. */
@@ -116,7 +152,11 @@ export class WebhooksService {
     return { delivery, attempt: readAttempt(delivery, text) };
   }
 
-  private async settings(base: EndpointSettings, body: Partial<NewEndpointBody>): Promise<EndpointSettings> {
+  private async settings(
+    base: EndpointSettings,
+    body: Partial<NewEndpointBody>,
+    reach: readonly string[] | undefined,
+  ): Promise<EndpointSettings> {
     const { creators, batch } = body;
     /** Absent keeps, null takes back to the default, and everything else is taken over. */
     const pick = <T>(given: T | null | undefined, kept: T, fallback: T): T => (given === undefined ? kept : (given ?? fallback));
@@ -124,7 +164,7 @@ export class WebhooksService {
       url: body.url ?? base.url,
       description: pick(body.description, base.description, DEFAULTS.description),
       metadata: pick(body.metadata, base.metadata, DEFAULTS.metadata),
-      creatorIds: creators === undefined ? base.creatorIds : creators === null ? undefined : await this.creatorIds(creators),
+      creatorIds: creators === undefined ? base.creatorIds : creators === null ? undefined : await this.creatorIds(creators, reach),
       types: pick<string[] | undefined>(body.types, base.types, undefined),
       ordered: pick(body.ordered, base.ordered, DEFAULTS.ordered),
       maxInFlight: pick(body.maxInFlight, base.maxInFlight, DEFAULTS.maxInFlight),
@@ -141,8 +181,8 @@ export class WebhooksService {
     };
   }
 
-  private async creatorIds(refs: string[]): Promise<string[]> {
-    const { ids, unknown } = await this.options.resolveCreators(refs);
+  private async creatorIds(refs: string[], reach: readonly string[] | undefined): Promise<string[]> {
+    const { ids, unknown } = await this.options.resolveCreators(refs, reach);
     if (unknown.length > 0) {
       throw Problem.badField(
         'creators',
@@ -176,6 +216,15 @@ export class WebhooksService {
       headers: { 'retry-after': String(Math.ceil(verdict.waitMs / 1_000)) },
     });
   }
+}
+
+/** Whose the endpoints are that a key makes: what administrators make outlives their keys. */
+function ownerOf(key: KeyRecord): string | null {
+  return allows(key, 'admin') ? null : key.id;
+}
+
+function originOf(url: string): string {
+  return new URL(url).origin;
 }
 
 function refusedConsent(reason: string): ProblemType {

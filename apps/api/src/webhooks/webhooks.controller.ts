@@ -20,11 +20,13 @@ import { Fails } from '../openapi/fails.js';
 import { decodePageCursor, encodePageCursor, PageQuery } from '../paging.js';
 import { EventStore } from '../store/event-store.js';
 import { AttemptView, attemptView } from './delivery-view.js';
-import type { EndpointState } from '../delivery/endpoint/endpoint.js';
+import { type EndpointState, isEntitled } from '../delivery/endpoint/endpoint.js';
 import { EndpointPatchBody, NewEndpointBody, ResumeBody, RotateBody } from './endpoint-body.js';
+import { EndpointOwner, visibleTo } from './endpoint-owner.guard.js';
 import { EndpointStore } from './endpoint-store.js';
 import {
   backlogView,
+  ChangedEndpointView,
   EndpointDetail,
   EndpointPage,
   EndpointView,
@@ -32,6 +34,7 @@ import {
   NewEndpointView,
   RotatedView,
   secretOf,
+  unknownEndpoint,
 } from './endpoint-view.js';
 import { WebhooksEnabledGuard } from './webhooks-enabled.guard.js';
 import { publicKeyText } from '../delivery/request/signature.js';
@@ -59,7 +62,7 @@ class TestView {
 
 @ApiTags('webhooks')
 @Needs('webhooks:write')
-@UseGuards(WebhooksEnabledGuard)
+@UseGuards(WebhooksEnabledGuard, EndpointOwner)
 @Fails('turned-off')
 @Controller('v1/webhooks')
 export class WebhooksController {
@@ -72,10 +75,11 @@ export class WebhooksController {
   ) {}
 
   @Post()
+  @Needs('webhooks:write', 'read')
   @ApiOperation({
     summary: 'Makes an endpoint',
     description:
-      'Its secret is shown in this answer and never again. It gets what is stored from now on, or what comes after `cursor`. Sent again with the same `Idempotency-Key` it is the same endpoint for a day.',
+      'Its secret is shown in this answer and never again. It belongs to the key, and gets what the key may read of what is stored from now on, or comes after `cursor`; made with the scope `admin` it belongs to the operator. Sent again with the same `Idempotency-Key` it is the same endpoint for a day.',
   })
   @ApiHeader({
     name: 'Idempotency-Key',
@@ -95,7 +99,7 @@ export class WebhooksController {
       throw Problem.badField('Idempotency-Key', '1 to 255 visible ASCII characters');
     const head = await this.events.head();
     const position = body.cursor === undefined ? undefined : boundsOf(body.cursor, 'asc', head).after;
-    const created = await this.service.create(caller.id, body, position, key);
+    const created = await this.service.create(caller, body, position, key);
     switch (created.kind) {
       case 'full':
         throw new Problem('limit-reached', `this key has ${this.config.webhookEndpointsPerKeyMax} endpoints already; remove some`);
@@ -115,16 +119,19 @@ export class WebhooksController {
   }
 
   @Get()
-  @ApiOperation({ summary: 'Lists endpoints', description: 'Oldest first, without their secrets and the values of their headers.' })
+  @Needs('webhooks:read')
+  @ApiOperation({ summary: 'Lists endpoints', description: 'Those of the key, with the scope `admin` all of them. Oldest first, without their secrets and the values of their headers.' })
   @ApiOkResponse({ type: EndpointPage })
-  async list(@Query() query: EndpointQuery): Promise<EndpointPage> {
+  async list(@Query() query: EndpointQuery, @Caller() caller: KeyRecord): Promise<EndpointPage> {
     const after = decodePageCursor(query.cursor, 1)?.[0] ?? '';
-    const [rows, head] = await Promise.all([this.endpoints.list(query, after, query.limit + 1), this.events.head()]);
+    const filter = { state: query.state, keyId: visibleTo(caller) };
+    const [rows, head] = await Promise.all([this.endpoints.list(filter, after, query.limit + 1), this.events.head()]);
     const data = rows.slice(0, query.limit).map((endpoint) => endpointView(endpoint, head));
     return { data, next: rows.length > data.length ? encodePageCursor([data.at(-1)!.id]) : null };
   }
 
   @Get(':id')
+  @Needs('webhooks:read')
   @ApiOperation({ summary: 'One endpoint', description: 'With what it has not got yet, as far as that can be counted in time.' })
   @ApiParam(ENDPOINT)
   @Fails('not-found')
@@ -137,17 +144,19 @@ export class WebhooksController {
   }
 
   @Patch(':id')
+  @Needs('webhooks:write', 'read')
   @ApiOperation({
     summary: 'Changes an endpoint',
     description: 'What is absent stays; null takes a setting back to its default. A changed filter applies to what is not yet under way.',
   })
   @ApiParam(ENDPOINT)
   @Fails('not-found', 'unprocessable')
-  @ApiOkResponse({ type: EndpointView })
-  async update(@Param('id') id: string, @Body() body: EndpointPatchBody): Promise<EndpointView> {
+  @ApiOkResponse({ type: ChangedEndpointView })
+  async update(@Param('id') id: string, @Body() body: EndpointPatchBody, @Caller() caller: KeyRecord): Promise<ChangedEndpointView> {
     if (Object.values(body).every((value) => value === undefined)) throw Problem.badField('url', 'a change: at least one setting');
-    if (!(await this.service.update(id, body))) throw unknownEndpoint(id);
-    return this.view(id);
+    const updated = await this.service.update(id, body, caller);
+    if (!updated) throw unknownEndpoint(id);
+    return { ...(await this.view(id)), ...(updated.renewed ? { secret: secretOf(updated.endpoint) } : {}) };
   }
 
   @Delete(':id')
@@ -204,6 +213,7 @@ export class WebhooksController {
   }
 
   @Post(':id/resume')
+  @Needs('webhooks:write', 'read')
   @ApiBody({ type: ResumeBody, required: false })
   @HttpCode(200)
   @ApiOperation({ summary: 'Enables an endpoint that was paused or disabled', description: 'It goes on where it stopped, in order.' })
@@ -211,6 +221,10 @@ export class WebhooksController {
   @Fails('not-found')
   @ApiOkResponse({ type: EndpointView })
   async resume(@Param('id') id: string, @Body() body: ResumeBody): Promise<EndpointView> {
+    const endpoint = await this.endpoints.find(id);
+    if (!endpoint) throw unknownEndpoint(id);
+    if (!isEntitled(endpoint.owner, Date.now()))
+      throw new Problem('conflict', 'the key that it belongs to was revoked, or has expired; give it another `owner` first');
     if (!(await this.endpoints.resume(id, body.backlog === 'skip'))) throw unknownEndpoint(id);
     this.notifier.notifyChanged(id);
     return this.view(id);
@@ -221,8 +235,4 @@ export class WebhooksController {
     if (!endpoint) throw unknownEndpoint(id);
     return endpointView(endpoint, head);
   }
-}
-
-export function unknownEndpoint(id: string): Problem {
-  return Problem.notFound(`there is no webhook endpoint ${id.slice(0, 100)}`);
 }

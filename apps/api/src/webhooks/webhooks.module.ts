@@ -13,6 +13,7 @@ import { AddressPolicy, Gate, NameResolver } from '@tributary/outbound';
 import { Config, createRedis, type Logger, Metrics, ownPorts, Readiness, type SecretBox } from '@tributary/runtime';
 import type { Redis } from 'ioredis';
 import type { Pool } from 'pg';
+import { KeyRing } from '../access/key-ring.js';
 import { DeliveryEngine } from '../delivery/engine.js';
 import { DeliveryMetrics } from '../delivery/upkeep/metrics.js';
 import { CreatorRegistry } from '../creators/creator-registry.js';
@@ -123,6 +124,7 @@ export class WebhooksModule {
           guarded: GuardedHttp,
           notifier: ChangeNotifier,
           creators: CreatorRegistry,
+          keys: KeyRing,
         ) =>
           new WebhooksService({
             endpoints,
@@ -130,10 +132,11 @@ export class WebhooksModule {
             http: guarded,
             gate,
             origin: config.webhookOrigin,
-            resolveCreators: (refs) => creators.resolve(refs),
+            resolveCreators: (refs, reach) => creators.resolve(refs, reach),
+            findKey: (id) => keys.get(id),
             notifyChanged: (id) => notifier.notifyChanged(id),
           }),
-        inject: [EndpointStore, DeliveryStore, GuardedHttp, ChangeNotifier, CreatorRegistry],
+        inject: [EndpointStore, DeliveryStore, GuardedHttp, ChangeNotifier, CreatorRegistry, KeyRing],
       },
     ];
     return {

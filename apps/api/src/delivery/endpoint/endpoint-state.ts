@@ -1,5 +1,6 @@
 import type { Pool } from 'pg';
 import type { DisabledReason } from './endpoint.js';
+import { OWNER_LAPSED } from './endpoint-row.js';
 import type { StoredHealth } from './endpoint-health.js';
 
 const HEALTH = `
@@ -28,12 +29,15 @@ export class EndpointStateStore {
     if (rows.length > 0) await this.pool.query(HEALTH, [JSON.stringify(rows), this.runner]);
   }
 
-  /** Disables an endpoint and leaves an event for the log. False when it was not enabled any more. */
+  /**
+   * Disables an endpoint and leaves an event for the log. False when it was not enabled any more, or, for `owner`, has another
+   * owner by now.
+   */
   async disable(id: string, reason: DisabledReason, data: object): Promise<boolean> {
     const { rowCount } = await this.pool.query(
       `with disabled as (
-         update webhook_endpoints set state = 'disabled', reason = $2, state_since = now(), version = version + 1, updated_at = now()
-         where id = $1 and state = 'enabled' returning id)
+         update webhook_endpoints e set state = 'disabled', reason = $2, state_since = now(), version = version + 1, updated_at = now()
+         where e.id = $1 and e.state = 'enabled' and ($2 <> 'owner' or ${OWNER_LAPSED}) returning e.id)
        insert into webhook_event_outbox (endpoint_id, data) select id, $3 from disabled`,
       [id, reason, JSON.stringify(data)],
     );

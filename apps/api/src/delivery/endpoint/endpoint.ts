@@ -33,11 +33,21 @@ export interface EndpointSettings {
 export type EndpointState = 'enabled' | 'paused' | 'disabled';
 
 /** Why an endpoint was disabled by the system. */
-export type DisabledReason = 'gone' | 'failing';
+export type DisabledReason = 'gone' | 'failing' | 'owner';
+
+/** Whom an endpoint acts for: it gets no event that its owner may not read. */
+export interface Owner {
+  /** The key; null: the operator, who may read everything. */
+  keyId: string | null;
+  /** Internal ids of the creators that the key is limited to; missing: every creator. */
+  reach?: readonly string[];
+  /** ms since 1970 when its right ends; 0 where it has ended: the key was revoked, or is not there. Missing: never. */
+  until?: number;
+}
 
 export interface Endpoint extends EndpointSettings {
   id: string;
-  keyId: string;
+  owner: Owner;
   secrets: SecretPair[];
   state: EndpointState;
   reason: string | null;
@@ -47,22 +57,35 @@ export interface Endpoint extends EndpointSettings {
   updatedAt: Date;
 }
 
+/** Whether the owner may still have events sent. */
+export function isEntitled({ until }: Owner, now: number): boolean {
+  return until === undefined || now < until;
+}
+
+/** What is in both lists, where a missing one holds everything. */
+function both(one: string[] | undefined, other: readonly string[] | undefined): string[] | undefined {
+  if (!other) return one;
+  const wider = new Set(other);
+  return one ? one.filter((id) => wider.has(id)) : [...other];
+}
+
 /** What is stored encrypted. */
 export interface SealedPart {
   secrets: SecretPair[];
   headers: Record<string, string>;
 }
 
-/** Which events an endpoint wants. */
-export function filterOf({ creatorIds, types }: Pick<EndpointSettings, 'creatorIds' | 'types'>): EventFilter {
-  return { ...(creatorIds ? { creatorIds } : {}), ...(types ? { types } : {}) };
+/** Which events an endpoint gets: those that it wants, of creators that its owner may see. */
+export function filterOf({ creatorIds, types, owner }: Pick<Endpoint, 'creatorIds' | 'types' | 'owner'>): EventFilter {
+  const creators = both(creatorIds, owner.reach);
+  return { ...(creators ? { creatorIds: creators } : {}), ...(types ? { types } : {}) };
 }
 
-/** A test of events against an endpoint's filter, as quick for many creators as for one. */
-export function eventTest({
-  creatorIds,
-  types,
-}: Pick<EndpointSettings, 'creatorIds' | 'types'>): (event: { creatorId: string; type: string }) => boolean {
+/** A test of events against {@link filterOf}, as quick for many creators as for one. */
+export function eventTest(
+  endpoint: Pick<Endpoint, 'creatorIds' | 'types' | 'owner'>,
+): (event: { creatorId: string; type: string }) => boolean {
+  const { creatorIds, types } = filterOf(endpoint);
   const creators = creatorIds && new Set(creatorIds);
   return (event) => (!creators || creators.has(event.creatorId)) && (!types || matchesType(types, event.type));
 }

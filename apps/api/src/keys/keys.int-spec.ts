@@ -88,7 +88,7 @@ describe('limits of a key', () => {
   });
 
   it('end an export that is under way, and free its place', async () => {
-    const text = 'word '.repeat(800);
+    const text = 'word '.repeat(2_000);
     for (let i = 0; i < 10; i++) await api.commit(Array.from({ length: 200 }, () => draft({ data: { comment: text, more: text } })));
     const { id, key } = await api.makeKey(['read']);
     const { port, hostname } = new URL(api.url);
@@ -97,7 +97,7 @@ describe('limits of a key', () => {
     socket.on('error', () => undefined).on('close', () => (closed = true));
     // Read no further than its head, so that it cannot come to its end by itself.
     const began = new Promise<void>((resolve) => socket.once('data', () => resolve(void socket.pause())));
-    socket.write(`GET /v1/events/export HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${key}\r\n\r\n`);
+    socket.write(`GET /v1/events/export HTTP/1.1\r\nhost: 127.0.0.1\r\nauthorization: Bearer ${key}\r\n\r\n`);
     await began;
     const running = async () =>
       /^tributary_exports_running\S* (\d+)/m.exec((await api.call<string>('GET', '/metrics', { key: null })).body)?.[1];

@@ -120,7 +120,11 @@ export class WebhooksController {
 
   @Get()
   @Needs('webhooks:read')
-  @ApiOperation({ summary: 'Lists endpoints', description: 'Those of the key, with the scope `admin` all of them. Oldest first, without their secrets and the values of their headers.' })
+  @ApiOperation({
+    summary: 'Lists endpoints',
+    description:
+      'Those of the key, with the scope `admin` all of them. Oldest first, without their secrets and the values of their headers.',
+  })
   @ApiOkResponse({ type: EndpointPage })
   async list(@Query() query: EndpointQuery, @Caller() caller: KeyRecord): Promise<EndpointPage> {
     const after = decodePageCursor(query.cursor, 1)?.[0] ?? '';
@@ -218,7 +222,7 @@ export class WebhooksController {
   @HttpCode(200)
   @ApiOperation({ summary: 'Enables an endpoint that was paused or disabled', description: 'It goes on where it stopped, in order.' })
   @ApiParam(ENDPOINT)
-  @Fails('not-found')
+  @Fails('not-found', 'conflict')
   @ApiOkResponse({ type: EndpointView })
   async resume(@Param('id') id: string, @Body() body: ResumeBody): Promise<EndpointView> {
     const endpoint = await this.endpoints.find(id);

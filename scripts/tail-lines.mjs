@@ -36,6 +36,24 @@ export function describe({ type, time, creator, data }) {
   return `${head} ${person ? `${paint('bold', plain(String(person)))} ` : ''}${plain(String(text))}`;
 }
 
+/**
+ * One line about a creator as the API shows it: its state, since when, and what was known last where that is not it.
+ * @param {{ uniqueId: string, state: string | null, since: string | null, liveSince: string | null, lastKnown: { live: boolean, at: string } | null,
+ *   lastError: { message: string } | null }} creator
+ */
+export function describeState({ uniqueId, state, since, liveSince, lastKnown, lastError }) {
+  const from = state === 'live' ? (liveSince ?? since) : since;
+  const known = state === 'unknown' && lastKnown ? `; it was ${lastKnown.live ? 'live' : 'offline'} at ${clock(lastKnown.at)}` : '';
+  const why = lastError && state !== 'live' ? `: ${plain(lastError.message)}` : '';
+  return `@${plain(uniqueId)} is ${state ?? 'in a state that cannot be read now'}${from ? ` since ${day(from)}${clock(from)}` : ''}${known}${why}`;
+}
+
+/** The day in front of a time that is not of today. @param {string} time */
+function day(time) {
+  const [then, today] = [new Date(time), new Date()].map((date) => date.toDateString());
+  return then === today ? '' : `${new Date(time).toLocaleDateString('en-CA')} `;
+}
+
 /** @param {string} time */
 function clock(time) {
   const date = new Date(time);

@@ -6,7 +6,7 @@ import { Fault } from './servers/fault.mjs';
 import { stillRuns } from './servers/process-identity.mjs';
 import { Client, reason, Refused } from './stack/client.mjs';
 import { paths } from './stack/folder.mjs';
-import { describe } from './tail-lines.mjs';
+import { describe, describeState } from './tail-lines.mjs';
 import { paint, printFailure, seconds } from './terminal.mjs';
 
 const USAGE = `npm run tail [-- @name ...] [--type TYPES] [--json]
@@ -15,6 +15,8 @@ const USAGE = `npm run tail [-- @name ...] [--type TYPES] [--json]
   --json   each event as one line of JSON
   It follows the system that "npm start" runs in this folder; API_URL and API_KEY name another one
 `;
+/** Creators whose state is told at the start. */
+const STATES_MAX = 20;
 const RETRY_MS = { first: 500, max: 10_000 };
 
 /**
@@ -75,6 +77,7 @@ async function follow({ names, type, json }, signal) {
         if (event === 'hello') {
           if (body.recovered === false && cursor) note('the position could not be honoured: events in between are in GET /v1/events');
           else note(`following ${names.length > 0 ? names.map((name) => `@${name}`).join(', ') : 'all creators'}`);
+          for (const line of await statesOf(api, names)) note(line);
         } else if (event === 'closed') why = `the server ended the stream: ${body.reason}`;
         else if (event !== 'position') process.stdout.write(json ? `${data}\n` : `${describe(body)}\n`);
       }
@@ -87,6 +90,16 @@ async function follow({ names, type, json }, signal) {
     note(`${why}; trying again in ${seconds(delayMs)}`);
     await wait(delayMs * (0.75 + Math.random() / 2), undefined, { signal }).catch(() => {});
   }
+}
+
+/**
+ * How the creators that were named are now: a stream of one that is paused, or not held, stays empty.
+ * @param {Client} api
+ * @param {string[]} names
+ */
+async function statesOf(api, names) {
+  const answers = await Promise.all(names.slice(0, STATES_MAX).map((name) => api.ask('GET', `/v1/creators/${encodeURIComponent(name)}`)));
+  return answers.filter(({ status }) => status === 200).map(({ body }) => describeState(body));
 }
 
 const stopping = new AbortController();

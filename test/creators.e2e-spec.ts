@@ -118,7 +118,7 @@ describe('1,000 creators', () => {
     expect(countBy(paused.data.map(({ result }) => result))).toEqual({ done: refs.length, unknown: 1, unchanged: 1 });
     await step(
       'until the worker has let go of all',
-      () => until('none held', (all) => all.every((one) => one.paused && one.worker === null && one.state === 'offline')),
+      () => until('none held', (all) => all.every((one) => one.paused && one.worker === null && one.state === 'paused')),
       (all) => countBy(all.map(({ state }) => `paused, ${state}`)),
     );
     const rooms = await callJson<Record<string, { connectedAt: number | null }[]>>('GET', `${stack.urls.simulator}/sim/rooms`);
@@ -130,7 +130,7 @@ describe('1,000 creators', () => {
     await change('resume', refs);
     await step(
       'until each is followed again',
-      () => until('all held', (all) => all.every(({ worker, state }) => worker !== null && state !== 'offline')),
+      () => until('all held', (all) => all.every(({ worker, state }) => worker !== null && state !== 'unknown' && state !== 'offline')),
       (all) => countBy(all.map(({ state, queue }) => (queue ? `${state}, queued` : state))),
     );
     expect((await change('remove', refs)).data.every(({ result }) => result === 'done')).toBe(true);

@@ -4,6 +4,7 @@ import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { type Config, HealthController, type Logger } from '@tributary/runtime';
 import { AccessGuard } from './access/access.guard.js';
 import { KeyRing } from './access/key-ring.js';
+import { CreatorCounts } from './creators/creator-counts.js';
 import { CreatorOptionsKeeper } from './creators/creator-options.js';
 import { CreatorRegistry } from './creators/creator-registry.js';
 import { CreatorViews } from './creators/creator-views.js';
@@ -60,6 +61,7 @@ const HTTP_PROVIDERS: Provider[] = [
   CreatorOptionsKeeper,
   CreatorRegistry,
   CreatorViews,
+  CreatorCounts,
   StatusLearner,
   EventFilters,
   SessionStore,

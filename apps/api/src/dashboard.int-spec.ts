@@ -1,5 +1,6 @@
 import { readdirSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { CREATOR_STATES } from '@tributary/creators';
 import { EVENT_TYPES, type Envelope } from '@tributary/events';
 import { ApiUnderTest, draft } from './testing/api-under-test.js';
 import { FAILURE_CATEGORIES } from './outbound/outcome.js';
@@ -100,6 +101,39 @@ describe('dashboard', () => {
         { health: { ...failing, lastSuccessAt: new Date() }, lag: { retrying: 2 } },
       ].map((more) => stateOf(endpoint(more)).key),
     ).toEqual(['enabled', 'paused', 'disabled', 'failing', 'retrying']);
+  });
+
+  it('has words for every state of a creator, and counts a stream from its start', async () => {
+    const { aboutCreator, sinceText, STATE_LABEL, stateOfCreator } = (await import(
+      new URL('./public/creator-words.js', import.meta.url).href
+    )) as {
+      aboutCreator(view: object, now: number): string;
+      sinceText(view: object, now: number): string;
+      STATE_LABEL: Record<string, string>;
+      stateOfCreator(view: object): string;
+    };
+    expect(Object.keys(STATE_LABEL).sort()).toEqual([...CREATOR_STATES].sort());
+    const now = Date.UTC(2026, 10, 22, 10);
+    const ago = (minutes: number) => new Date(now - minutes * 60_000).toISOString();
+    const view = (over: object) => ({
+      paused: false,
+      state: 'live',
+      since: ago(5),
+      liveSince: null,
+      lastKnown: null,
+      title: null,
+      worker: 'w1',
+      ...over,
+    });
+    expect(sinceText(view({ liveSince: ago(48) }), now)).toBe('for 48 min');
+    expect(sinceText(view({ state: 'reconnecting', liveSince: ago(48) }), now)).toBe('for 5 min');
+    expect(stateOfCreator(view({ state: null }))).toBe('unknown');
+    const known = (live: boolean) => ({ lastKnown: { live, at: ago(3) } });
+    expect(aboutCreator(view({ title: 'Baking' }), now)).toBe('Baking');
+    expect(aboutCreator(view({ state: 'offline', ...known(false) }), now)).toBe('checked 3 min ago');
+    expect(aboutCreator(view({ state: 'unknown', ...known(true) }), now)).toBe('live when last known, 3 min ago');
+    expect(aboutCreator(view({ state: 'unknown' }), now)).toBe('whether it is live is not known');
+    expect(aboutCreator(view({ state: 'paused', paused: true, ...known(true) }), now)).toBe('not watched while it is paused');
   });
 
   it('joins history and live stream with nothing lost and nothing twice, whatever is stored meanwhile', async () => {

@@ -31,7 +31,11 @@ export interface LastSeen {
   at: number;
 }
 
-export const CREATOR_STATES = ['offline', 'connecting', 'live', 'reconnecting', 'gated', 'blocked', 'error'] as const;
+/**
+ * What is known of a creator. `unknown`: whether it is live is not known, because nobody has asked yet, nobody holds it, or every poll
+ * has failed. `paused`: it is not watched, by intent. A worker says all of them but `paused`, which it says once, when it lets go.
+ */
+export const CREATOR_STATES = ['offline', 'connecting', 'live', 'reconnecting', 'gated', 'blocked', 'error', 'paused', 'unknown'] as const;
 export type CreatorState = (typeof CREATOR_STATES)[number];
 
 /** Why a creator is not received, in the words of whoever refused. `at` and `retryAt` are ms since 1970. */
@@ -60,6 +64,8 @@ export interface CreatorStatus {
   state: CreatorState;
   /** ms since 1970 when this state began. */
   since: number;
+  /** What was known last: whether it was live, and when that was, ms since 1970. */
+  checked?: { live: boolean; at: number };
   worker?: string;
   roomId?: string;
   userId?: string;

@@ -16,10 +16,15 @@ export interface StoredCreator {
   uniqueId: string;
   userId: string | null;
   paused: boolean;
+  /** Since when it is paused; null while it is not. */
+  pausedSince: Date | null;
   options: CreatorOptions;
   createdAt: Date;
   updatedAt: Date;
 }
+
+/** What decides, beside its worker, in which state a creator is. */
+export type CreatorTimes = Pick<StoredCreator, 'paused' | 'pausedSince' | 'updatedAt'>;
 
 export interface CreatorFilter {
   /** Part of the handle, or a whole user id. */
@@ -44,7 +49,7 @@ export type Added = { result: 'created' | 'exists'; creator: StoredCreator } | {
 /** Ids of the creators that a caller is limited to; undefined: it is not. */
 export type Reach = readonly string[] | undefined;
 
-const COLUMNS = `id, unique_id as "uniqueId", user_id as "userId", paused, options, created_at as "createdAt", updated_at as "updatedAt"`;
+const COLUMNS = `id, unique_id as "uniqueId", user_id as "userId", paused, paused_since as "pausedSince", options, created_at as "createdAt", updated_at as "updatedAt"`;
 
 /** The creators: PostgreSQL is the truth, each change is copied to Redis for the workers. */
 @Injectable()
@@ -244,10 +249,10 @@ export class CreatorRegistry {
     return rows[0]!;
   }
 
-  /** Ids of monitored creators after `after`, with the user id as far as it is known; those in `reach` where it is given. */
-  async page(after: string, limit: number, reach?: Reach): Promise<{ id: string; userId: string | null }[]> {
-    const { rows } = await this.pool.query<{ id: string; userId: string | null }>(
-      `select id, user_id as "userId" from creators
+  /** Ids of monitored creators after `after`, with the user id as far as it is known and what decides their state; those in `reach` where it is given. */
+  async page(after: string, limit: number, reach?: Reach): Promise<(CreatorTimes & { id: string; userId: string | null })[]> {
+    const { rows } = await this.pool.query<CreatorTimes & { id: string; userId: string | null }>(
+      `select id, user_id as "userId", paused, paused_since as "pausedSince", updated_at as "updatedAt" from creators
        where deleted_at is null and id > $1 and ($3::text[] is null or id = any($3)) order by id limit $2`,
       [after, limit, reach ?? null],
     );

@@ -1,19 +1,14 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { ApiProperty } from '@nestjs/swagger';
-import {
-  CREATOR_STATES,
-  type CreatorCounters,
-  type CreatorState,
-  type CreatorStatus,
-  type ListedWorker,
-  type StatusStore,
-} from '@tributary/creators';
+import { CREATOR_STATES, type CreatorCounters, type CreatorState, type StatusStore } from '@tributary/creators';
 import { Config, type Logger, reasonOf } from '@tributary/runtime';
 import type { Redis } from 'ioredis';
-import { LOGGER, REDIS } from '../resources.js';
+import type pg from 'pg';
+import { LOGGER, POOL, REDIS } from '../resources.js';
 import { shownOptions } from './creator-options.js';
+import { type CreatorFacts, type KnownState, knownState, type SaidOfCreator } from './creator-state.js';
 import { CreatorStatuses } from './creator-statuses.js';
-import type { StoredCreator } from './creator-registry.js';
+import type { CreatorTimes, StoredCreator } from './creator-registry.js';
 
 export class CreatorOptionsView {
   @ApiProperty({ required: false, description: 'keep the raw protobuf of its messages' })
@@ -37,6 +32,13 @@ class CreatorProblemView {
   retryAt?: string;
 }
 
+class LastKnownView {
+  @ApiProperty({ description: 'whether it was live' })
+  live!: boolean;
+  @ApiProperty({ format: 'date-time', description: 'when that was known: by a poll that was answered, or by a message of its room' })
+  at!: string;
+}
+
 const COUNTERS = ['frames', 'messages', 'events', 'duplicates', 'unknown', 'decodeErrors', 'reconnects', 'gaps'] as const;
 
 /** A creator as the API shows it: what PostgreSQL holds, and what its worker last said. */
@@ -55,15 +57,29 @@ export class CreatorView {
   createdAt!: Date;
   @ApiProperty({ type: String, format: 'date-time', description: 'when its settings changed last' })
   updatedAt!: Date;
-  @ApiProperty({ type: String, enum: CREATOR_STATES, nullable: true, description: 'null while Redis does not answer' })
+  @ApiProperty({
+    type: String,
+    enum: CREATOR_STATES,
+    nullable: true,
+    description: '`unknown`: whether it is live is not known. null while Redis does not answer',
+  })
   state!: CreatorState | null;
   @ApiProperty({ type: String, format: 'date-time', nullable: true, description: 'when this state began' })
   since!: string | null;
+  @ApiProperty({
+    type: String,
+    format: 'date-time',
+    nullable: true,
+    description: 'start of the stream that is on air, as far as it was watched: of its session. null unless it is known to be live',
+  })
+  liveSince!: string | null;
+  @ApiProperty({ type: LastKnownView, nullable: true, description: 'what was known last, whatever its state is now' })
+  lastKnown!: LastKnownView | null;
   @ApiProperty({ type: String, nullable: true, description: 'the worker that holds it' })
   worker!: string | null;
-  @ApiProperty({ type: String, nullable: true, description: 'room of its stream' })
+  @ApiProperty({ type: String, nullable: true, description: 'room of its stream, or of its last one' })
   roomId!: string | null;
-  @ApiProperty({ type: String, nullable: true, description: 'title of the stream' })
+  @ApiProperty({ type: String, nullable: true, description: 'title of the stream that is on air' })
   title!: string | null;
   @ApiProperty({ type: 'integer', nullable: true, description: 'viewers now' })
   viewers!: number | null;
@@ -93,18 +109,26 @@ export class CreatorView {
 
 const iso = (ms: number) => new Date(ms).toISOString();
 
-function toView(creator: StoredCreator, status: CreatorStatus | undefined, known: boolean): CreatorView {
-  const problem = status?.lastError;
+/** Where the session of a room began. */
+type Starts = ReadonlyMap<string, Date>;
+
+function toView(creator: StoredCreator, said: SaidOfCreator | 'unreadable' | undefined, known: KnownState, starts: Starts): CreatorView {
+  const { pausedSince: _pausedSince, ...stored } = creator;
+  const last = said === 'unreadable' ? undefined : said?.status;
+  const { state, since, status, isLive, problem } = known;
+  const began = isLive && status?.roomId !== undefined ? starts.get(status.roomId)?.getTime() : undefined;
   return {
-    ...creator,
+    ...stored,
     options: shownOptions(creator.options),
-    // Nobody has said anything about a creator that no worker has taken yet: it is not received.
-    state: status?.state ?? (known ? 'offline' : null),
-    since: status ? iso(status.since) : null,
-    worker: status?.worker ?? null,
-    roomId: status?.roomId ?? null,
-    title: status?.title ?? null,
-    viewers: status?.viewers ?? null,
+    state,
+    since: since === null ? null : iso(since),
+    // Its session is counted a moment after its first event.
+    liveSince: isLive && status ? iso(began ?? status.since) : null,
+    lastKnown: last?.checked ? { live: last.checked.live, at: iso(last.checked.at) } : null,
+    worker: (said !== 'unreadable' && said?.isHeld ? said.status.worker : undefined) ?? null,
+    roomId: last?.roomId ?? null,
+    title: (isLive ? status?.title : undefined) ?? null,
+    viewers: (isLive ? status?.viewers : undefined) ?? null,
     lastError: problem
       ? {
           reason: problem.reason,
@@ -114,17 +138,15 @@ function toView(creator: StoredCreator, status: CreatorStatus | undefined, known
         }
       : null,
     queue: status?.queue ?? null,
-    counters: status?.counters ?? null,
+    counters: last?.counters ?? null,
   };
 }
 
-/** What is known of a creator whose worker is silent or has stopped: nothing is received until another takes it over. */
-function orphaned({ worker, queue: _queue, viewers: _viewers, ...status }: CreatorStatus, seen: ListedWorker | undefined): CreatorStatus {
-  const at = seen ? Date.now() - seen.beatAgeMs : status.since;
-  const message = worker === undefined ? 'no worker holds it since the last one stopped' : `its worker ${worker} gives no sign of life`;
-  const state = status.state === 'offline' ? 'offline' : 'reconnecting';
-  return { ...status, state, since: state === status.state ? status.since : at, lastError: { reason: 'worker-lost', message, at } };
-}
+const factsOf = ({ paused, pausedSince, updatedAt }: CreatorTimes): CreatorFacts => ({
+  paused,
+  pausedSince: pausedSince?.getTime() ?? null,
+  updatedAt: updatedAt.getTime(),
+});
 
 /** Joins creators with what their workers say. */
 @Injectable()
@@ -134,6 +156,7 @@ export class CreatorViews {
 
   constructor(
     @Inject(REDIS) redis: Redis,
+    @Inject(POOL) private readonly pool: pg.Pool,
     @Inject(Config) config: Config,
     @Inject(LOGGER) private readonly logger: Logger,
   ) {
@@ -141,21 +164,34 @@ export class CreatorViews {
     this.board = this.said.board;
   }
 
-  /** What is known of each creator, in the order of `ids`: what its worker last said, if that worker still lives. */
-  async statuses(ids: readonly string[]): Promise<(CreatorStatus | undefined)[]> {
-    return (await this.said.of(ids)).map((said) => {
-      if (!said) return undefined;
-      const { status, isHeld, worker } = said;
-      return isHeld || (status.worker === undefined && status.state === 'offline') ? status : orphaned(status, worker);
-    });
+  /** The state of each of these creators, in their order. @throws where Redis does not answer */
+  async states(creators: readonly (CreatorTimes & { id: string })[]): Promise<(CreatorState | null)[]> {
+    const said = await this.said.of(creators.map(({ id }) => id));
+    return creators.map((creator, i) => knownState(factsOf(creator), said[i], Date.now()).state);
   }
 
-  /** Views in the order given; `known` is false when Redis did not answer, and their state null. */
+  /** Views in the order given; `known` is false when Redis did not answer: then states are null, but for those that are paused. */
   async of(creators: readonly StoredCreator[]): Promise<{ views: CreatorView[]; known: boolean }> {
-    const statuses = await this.statuses(creators.map(({ id }) => id)).catch((error: unknown) => {
+    const all = await this.said.of(creators.map(({ id }) => id)).catch((error: unknown) => {
       this.logger.debug({ reason: reasonOf(error) }, 'creator states cannot be read');
       return undefined;
     });
-    return { views: creators.map((creator, i) => toView(creator, statuses?.[i], statuses !== undefined)), known: statuses !== undefined };
+    const now = Date.now();
+    const found = creators.map((creator, i) => {
+      const said = all ? all[i] : ('unreadable' as const);
+      return { creator, said, known: knownState(factsOf(creator), said, now) };
+    });
+    const rooms = found.flatMap(({ known: { isLive, status } }) => (isLive && status?.roomId !== undefined ? [status.roomId] : []));
+    const starts = await this.starts(rooms);
+    return { views: found.map(({ creator, said, known }) => toView(creator, said, known, starts)), known: all !== undefined };
+  }
+
+  private async starts(rooms: readonly string[]): Promise<Starts> {
+    if (rooms.length === 0) return new Map();
+    const { rows } = await this.pool.query<{ room: string; at: Date }>(
+      'select room_id as room, started_at as at from sessions where room_id = any($1)',
+      [rooms],
+    );
+    return new Map(rows.map(({ room, at }) => [room, at]));
   }
 }

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/glo
 import { CreatorProjection, type CreatorStatus, emptyCounters, StatusStore, WorkerRegistry } from '@tributary/creators';
 import { hashKey, KeyProjection } from '@tributary/runtime';
 import { waitFor } from '@tributary/testing';
-import { ApiUnderTest, type ProblemBody } from '../testing/api-under-test.js';
+import { ApiUnderTest, draft, type ProblemBody } from '../testing/api-under-test.js';
 
 interface Creator {
   id: string;
@@ -57,7 +57,7 @@ describe('creators', () => {
       userId: null,
       paused: false,
       options: {},
-      state: 'offline',
+      state: 'unknown',
       worker: null,
     });
     expect(answers[0]!.body.id).toMatch(/^cr_[0-9a-z]{18}$/);
@@ -189,18 +189,82 @@ describe('creators', () => {
     const all = [{ worker: 'w-held' }, { worker: 'w-silent' }, { worker: 'w-gone' }, {}, { worker: 'w-gone', state: 'offline' as const }];
     await board.publish(new Map(all.map((over, i) => [ids[i]!, said(over)])));
     const shown = await Promise.all(ids.map(async (id) => (await api.call('GET', `/v1/creators/${id}`)).body));
-    const lost = { state: 'reconnecting', worker: null, viewers: null, lastError: { reason: 'worker-lost' } };
-    expect(shown).toMatchObject([
-      { state: 'live', worker: 'w-held', viewers: 3, lastError: null },
-      lost,
-      lost,
-      lost,
-      { state: 'offline', lastError: { reason: 'worker-lost' } },
-    ]);
+    const lost = { state: 'unknown', worker: null, viewers: null, lastError: { reason: 'worker-lost' } };
+    expect(shown).toMatchObject([{ state: 'live', worker: 'w-held', viewers: 3, lastError: null }, lost, lost, lost, lost]);
     const live = await api.call<{ data: Creator[] }>('GET', '/v1/creators?state=live');
     expect(live.body.data.map(({ uniqueId }) => uniqueId)).toEqual(['held']);
     const status = await api.call<{ creators: { byState: Record<string, number> } }>('GET', '/v1/status');
-    expect(status.body.creators.byState).toMatchObject({ live: 1, reconnecting: 3, offline: 1 });
+    expect(status.body.creators.byState).toMatchObject({ live: 1, unknown: 4, offline: 0 });
+  });
+
+  it('says what is known of a creator and since when, and of no other stream than the one on air', async () => {
+    const ids = new Map<string, string>();
+    for (const name of ['on.air', 'ended', 'paused', 'resumed', 'unasked']) ids.set(name, (await add(name)).id);
+    const id = (name: string) => ids.get(name)!;
+    const started = Date.now() - 48 * 60_000;
+    const connected = Date.now() - 5 * 60_000;
+    const room = '7540589352666090247';
+    const told = { creatorId: id('on.air'), handle: 'on.air', roomId: room, data: {} };
+    await api.commit([
+      draft({ ...told, type: 'monitor.live', time: started, receivedAt: started }),
+      draft({ ...told, type: 'monitor.connected', time: connected, receivedAt: connected }),
+    ]);
+    await waitFor(async () => (await api.call('GET', `/v1/sessions/${room}`)).status === 200, { what: 'the session to be counted' });
+    await beat('w1');
+    const said = (status: Partial<CreatorStatus>): CreatorStatus => ({
+      state: 'offline',
+      since: connected,
+      worker: 'w1',
+      counters: emptyCounters(),
+      ...status,
+    });
+    const live = { roomId: room, title: 'one is live', viewers: 5, checked: { live: true, at: connected } };
+    await board.publish(
+      new Map([
+        [id('on.air'), said({ ...live, state: 'live' })],
+        // As a worker of before leaves them: with the title of a stream that has ended.
+        [id('ended'), said({ roomId: '8', title: 'ended is live', viewers: 3, checked: { live: false, at: connected } })],
+        [id('paused'), said({ ...live, state: 'live' })],
+        [id('resumed'), said({ state: 'paused', worker: undefined, checked: { live: true, at: connected } })],
+        [id('unasked'), said({ state: 'unknown', lastError: { reason: 'poll-failed', message: 'no route', at: connected } })],
+      ]),
+    );
+    const before = Date.now();
+    await api.call('PATCH', `/v1/creators/${id('paused')}`, { body: { paused: true } });
+    const show = async (name: string) => (await api.call<Creator & { since: string }>('GET', `/v1/creators/${name}`)).body;
+    expect(await show('on.air')).toMatchObject({
+      state: 'live',
+      since: new Date(connected).toISOString(),
+      liveSince: new Date(started).toISOString(),
+      title: 'one is live',
+      viewers: 5,
+    });
+    const none = { liveSince: null, title: null, viewers: null };
+    expect(await show('ended')).toMatchObject({ ...none, state: 'offline', roomId: '8', lastKnown: { live: false } });
+    const paused = await show('paused');
+    expect(paused).toMatchObject({ ...none, state: 'paused', paused: true, lastKnown: { live: true }, lastError: null, worker: 'w1' });
+    expect(Date.parse(paused.since)).toBeGreaterThanOrEqual(before - 1_000);
+    expect(await show('resumed')).toMatchObject({ ...none, state: 'unknown', lastKnown: { live: true }, worker: null });
+    expect(await show('unasked')).toMatchObject({
+      ...none,
+      state: 'unknown',
+      lastKnown: null,
+      worker: 'w1',
+      lastError: { reason: 'poll-failed' },
+    });
+    const named = async (state: string) =>
+      (await api.call<{ data: Creator[] }>('GET', `/v1/creators?state=${state}`)).body.data.map(({ uniqueId }) => uniqueId).sort();
+    expect([await named('paused'), await named('unknown'), await named('live')]).toEqual([['paused'], ['resumed', 'unasked'], ['on.air']]);
+    const { byState } = (await api.call<{ creators: { byState: Record<string, number> } }>('GET', '/v1/status')).body.creators;
+    expect(byState).toMatchObject({ live: 1, offline: 1, paused: 1, unknown: 2 });
+    const metrics = (await api.call<string>('GET', '/metrics')).body;
+    for (const [state, n] of Object.entries({ live: 1, paused: 1, unknown: 2 }))
+      expect(metrics).toMatch(new RegExp(`tributary_creators\\{[^}]*state="${state}"[^}]*\\} ${n}`));
+    // A pause of before this was recorded, and the end of one.
+    await api.pool.query('update creators set paused_since = null where id = $1', [id('paused')]);
+    expect((await show('paused')).since).not.toBeNull();
+    await api.call('PATCH', `/v1/creators/${id('paused')}`, { body: { paused: false } });
+    expect(await show('paused')).toMatchObject({ state: 'live', paused: false });
   });
 
   it('pauses, changes options and removes, by id or handle', async () => {
@@ -285,7 +349,10 @@ describe('creators', () => {
     await waitFor(async () => (await creators.version()) !== null, { timeoutMs: 5_000 });
     expect(await seen()).toEqual(new Map([[ids.get('seen.live'), { roomId: '79', at: at - 1_000 }]]));
     // Counted by then.
-    await waitFor(async () => (await api.pool.query('select from sessions')).rowCount === 2, { timeoutMs: 5_000 });
+    await waitFor(
+      async () => (await api.pool.query('select from sessions where creator_id = any($1)', [[...ids.values()]])).rowCount === 2,
+      { timeoutMs: 5_000 },
+    );
     await api.redis.del(...(await api.redis.keys(`${api.config.redisPrefix}:*`)));
     await waitFor(async () => (await creators.version()) !== null, { timeoutMs: 5_000 });
     expect(await seen()).toEqual(new Map([[ids.get('seen.live'), { roomId: '79', at: at - 1_000 }]]));

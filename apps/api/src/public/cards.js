@@ -1,6 +1,7 @@
 /** The creators as cards: each element is made once and then only updated. */
-import { avatar, brief, byId, count, decimal, duration, h, icon, setText, spark, svg, timeOf } from './dom.js';
-import { groupOf, Model } from './model.js';
+import { aboutCreator, problemText, queueText, sinceText, STATE_LABEL, stateOfCreator } from './creator-words.js';
+import { avatar, byId, count, decimal, h, icon, setText, spark, svg } from './dom.js';
+import { groupOf } from './model.js';
 
 const PAGE = 30;
 const GROUPS = [
@@ -10,22 +11,11 @@ const GROUPS = [
   ['trouble', 'Trouble'],
   ['offline', 'Offline'],
   ['paused', 'Paused'],
+  ['unknown', 'Unknown'],
 ];
 
-export const STATE_LABEL = {
-  live: 'Live',
-  offline: 'Offline',
-  connecting: 'Connecting',
-  reconnecting: 'Reconnecting',
-  gated: 'Age-gated',
-  blocked: 'Blocked',
-  error: 'Error',
-  paused: 'Paused',
-  unknown: 'Unknown',
-};
-
 export class Cards {
-  /** @param {{model: Model, onOpen: (id: string) => void, onPause: (id: string, paused: boolean) => void, onRemove: (id: string) => void, onAdd: () => void}} options */
+  /** @param {{model: import('./model.js').Model, onOpen: (id: string) => void, onPause: (id: string, paused: boolean) => void, onRemove: (id: string) => void, onAdd: () => void}} options */
   constructor(options) {
     this.options = options;
     this.cards = new Map();
@@ -135,13 +125,13 @@ export class Cards {
 
   update(card, creator) {
     const { view } = creator;
-    const state = Model.shownState(view);
+    const state = stateOfCreator(view);
     const live = state === 'live';
     setText(card.name, `@${view.uniqueId}`);
-    setText(card.title, view.title || (view.worker ? `held by ${view.worker}` : 'not held by a worker'));
+    setText(card.title, aboutCreator(view));
     card.state.dataset.state = state;
     setText(card.stateText, STATE_LABEL[state] ?? state);
-    setText(card.since, view.queue ? queueText(view.queue) : view.since ? `for ${brief(Math.max(0, Date.now() - Date.parse(view.since)))}` : '');
+    setText(card.since, view.queue ? queueText(view.queue) : sinceText(view));
     setText(card.viewers, live ? count(creator.viewers) : '–');
     setText(card.rate, live ? decimal(creator.rate.perSecond()) : '–');
     setText(card.diamonds, live ? count(this.options.model.session(creator)?.diamonds ?? 0) : '–');
@@ -159,17 +149,4 @@ export class Cards {
     card.error.hidden = !problem;
     if (problem) setText(card.error.lastChild, problemText(problem, state));
   }
-}
-
-/** A place in the queue for a connection, with what it will take. */
-export function queueText({ place, waitMs }) {
-  return `place ${place} in the queue${waitMs >= 1_000 ? `, about ${brief(waitMs)}` : ''}`;
-}
-
-/** A problem in one sentence, with when it is tried again; a block with its end. */
-export function problemText({ message, reason, retryAt }, state) {
-  const wait = retryAt ? Date.parse(retryAt) - Date.now() : 0;
-  const text = message || reason;
-  const next = state === 'blocked' ? `Blocked until ${timeOf(retryAt)}, in ${duration(wait)}.` : `Next try in ${duration(wait)}.`;
-  return `${text}${/[.!?]$/.test(text) ? '' : '.'}${wait > 0 ? ` ${next}` : ''}`;
 }

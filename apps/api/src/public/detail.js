@@ -1,7 +1,6 @@
 /** One creator in full: what it does now, its session over time, who gives most, earlier sessions. */
-import { problemText, queueText, STATE_LABEL } from './cards.js';
+import { aboutCreator, endText, problemText, queueText, sinceText, STATE_LABEL, stateOfCreator } from './creator-words.js';
 import { byId, count, dateOf, duration, h, icon, svg, timeOf } from './dom.js';
-import { Model } from './model.js';
 
 const WIDTH = 820;
 const HEIGHT = 170;
@@ -46,7 +45,7 @@ export class Detail {
   }
 
   head(view) {
-    const state = Model.shownState(view);
+    const state = stateOfCreator(view);
     const close = () => this.dialog.close();
     const act = (work) => () => {
       close();
@@ -66,10 +65,10 @@ export class Detail {
         'div',
         { class: 'detail-sub' },
         h('span', { class: 'state', data: { state } }, h('span', { class: 'dot' }), STATE_LABEL[state] ?? state),
-        view.since ? h('span', {}, `for ${duration(Date.now() - Date.parse(view.since))}`) : '',
+        h('span', {}, sinceText(view)),
         view.queue ? h('span', {}, queueText(view.queue)) : '',
-        view.title ? h('span', {}, view.title) : '',
-        view.worker ? h('span', {}, `held by ${view.worker}`) : '',
+        h('span', {}, aboutCreator(view)),
+        view.worker && view.title ? h('span', {}, `held by ${view.worker}`) : '',
         former.length > 0 ? h('span', {}, `formerly ${former.join(', ')}`) : '',
         h('code', {}, view.id),
       ),
@@ -87,7 +86,7 @@ export class Detail {
 
   session(full, timeline, leaders) {
     return [
-      h('h3', {}, full.endedAt ? `Last session, ${dateOf(full.startedAt)}` : `This session, since ${dateOf(full.startedAt)}`),
+      h('h3', {}, full.endedAt ? `Last session, ${dateOf(full.startedAt)} to ${dateOf(full.endedAt)}${full.endReason ? `: ${endText(full.endReason)}` : ''}` : `This session, since ${dateOf(full.startedAt)}`),
       numbers([
         ['peak viewers', count(full.viewers.peak)],
         ['average', count(Math.round(full.viewers.average))],

@@ -1,4 +1,5 @@
 /** What the page knows: creators, their live numbers from the stream, and totals. No elements here. */
+import { stateOfCreator } from './creator-words.js';
 
 const BUCKET_MS = 2_000;
 const BUCKETS = 30;
@@ -38,7 +39,7 @@ export class Rate {
 }
 
 /** Order in which creators are shown. */
-const WEIGHT = { live: 0, reconnecting: 1, connecting: 2, error: 3, blocked: 3, gated: 3, offline: 5 };
+const WEIGHT = { live: 0, reconnecting: 1, connecting: 2, error: 3, blocked: 3, gated: 3, unknown: 4, offline: 5, paused: 6 };
 
 export class Model {
   constructor() {
@@ -96,15 +97,10 @@ export class Model {
     return creator.view.roomId ? this.sessions.get(creator.view.roomId) : undefined;
   }
 
-  /** What a creator is shown as: paused wins over the state its worker gave. */
-  static shownState(view) {
-    return view.paused ? 'paused' : (view.state ?? 'unknown');
-  }
-
   counts() {
     const counts = { all: 0 };
     for (const { view } of this.creators.values()) {
-      const state = Model.shownState(view);
+      const state = stateOfCreator(view);
       counts.all += 1;
       counts[state] = (counts[state] ?? 0) + 1;
     }
@@ -128,7 +124,7 @@ export class Model {
       .filter(({ view }) => (!text || view.uniqueId.includes(text) || view.title?.toLowerCase().includes(text)) && (group === 'all' || groupOf(view) === group))
       .sort(
         (a, b) =>
-          (WEIGHT[a.view.state] ?? 4) + (a.view.paused ? 10 : 0) - (WEIGHT[b.view.state] ?? 4) - (b.view.paused ? 10 : 0) ||
+          WEIGHT[stateOfCreator(a.view)] - WEIGHT[stateOfCreator(b.view)] ||
           size(b) - size(a) ||
           (a.view.uniqueId < b.view.uniqueId ? -1 : 1),
       );
@@ -140,9 +136,8 @@ const size = ({ viewers }) => Math.round(Math.log2((viewers ?? 0) + 1));
 
 /** The few groups that a person filters by. */
 export function groupOf(view) {
-  if (view.paused) return 'paused';
-  if (view.state === 'live') return 'live';
-  if (view.state === 'connecting' || view.state === 'reconnecting') return 'connecting';
-  if (view.state === 'error' || view.state === 'blocked' || view.state === 'gated') return 'trouble';
-  return 'offline';
+  const state = stateOfCreator(view);
+  if (state === 'connecting' || state === 'reconnecting') return 'connecting';
+  if (state === 'error' || state === 'blocked' || state === 'gated') return 'trouble';
+  return state;
 }

@@ -1,18 +1,16 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { CREATOR_STATES, type CreatorState, type ListedWorker, WorkerRegistry } from '@tributary/creators';
+import { type ListedWorker, WorkerRegistry } from '@tributary/creators';
 import { encodeCursor, InboxReader, LogKeys, type Positions } from '@tributary/log';
 import { Config } from '@tributary/runtime';
 import type { Redis } from 'ioredis';
 import type pg from 'pg';
-import { CreatorRegistry } from '../creators/creator-registry.js';
-import { CreatorViews } from '../creators/creator-views.js';
+import { CreatorCounts, type CreatorTotals } from '../creators/creator-counts.js';
 import { POOL, REDIS } from '../resources.js';
 import { probe, type Probed } from './probe.js';
 
 const PROBE_MS = 2_000;
 const SIGNER_MS = 1_000;
 const SIGNER_BYTES_MAX = 262_144;
-const PAGE = 1_000;
 /** One answer serves everybody who asks within this time. */
 const FRESH_MS = 1_000;
 
@@ -21,7 +19,7 @@ export interface SystemStatus {
   log: Probed<{ generation: number; position: string; oldest: string }>;
   store: Probed<{ lag: { entries: number; oldestMs: number }; sessionsBehind: number; deadLetters: number }>;
   workers: Probed<{ list: (Omit<ListedWorker, 'startedAt'> & { startedAt: string })[] }>;
-  creators: Probed<{ total: number; paused: number; byState: Record<CreatorState, number> }>;
+  creators: Probed<CreatorTotals>;
   leases: Probed<{ held: number; byWorker: Record<string, number> }>;
   redis: Probed<{ latencyMs: number; version: string; usedBytes: number; maxBytes: number; policy: string }>;
   postgres: Probed<{ latencyMs: number; version: string; connections: { open: number; idle: number; waiting: number } }>;
@@ -40,15 +38,14 @@ export class SystemStatusReader {
     @Inject(Config) private readonly config: Config,
     @Inject(LogKeys) private readonly keys: LogKeys,
     @Inject(InboxReader) private readonly inbox: InboxReader,
-    @Inject(CreatorRegistry) private readonly registry: CreatorRegistry,
-    @Inject(CreatorViews) private readonly views: CreatorViews,
+    @Inject(CreatorCounts) private readonly counts: CreatorCounts,
   ) {
     this.workers = new WorkerRegistry({ redis, prefix: config.redisPrefix, leaseTtlMs: config.leaseTtlMs });
   }
 
   /** What a caller who is limited to these creators may know: where the log is, and how its own creators are. */
   async readWithin(reach: readonly string[]): Promise<Pick<SystemStatus, 'time' | 'log' | 'creators'>> {
-    const [log, creators] = await Promise.all([probe(PROBE_MS, () => this.log()), probe(PROBE_MS, () => this.creators(reach))]);
+    const [log, creators] = await Promise.all([probe(PROBE_MS, () => this.log()), probe(PROBE_MS, () => this.counts.count(reach))]);
     return { time: new Date().toISOString(), log, creators };
   }
 
@@ -63,9 +60,15 @@ export class SystemStatusReader {
       probe(PROBE_MS, () => this.store()),
       probe(PROBE_MS, async () => {
         const list = await this.workers.list();
-        return { list: list.map((worker) => ({ ...worker, startedAt: new Date(worker.startedAt).toISOString() })) };
+        return {
+          list: list.map((worker) => ({
+            ...worker,
+            beatAgeMs: Math.round(worker.beatAgeMs),
+            startedAt: new Date(worker.startedAt).toISOString(),
+          })),
+        };
       }),
-      probe(PROBE_MS, () => this.creators()),
+      probe(PROBE_MS, () => this.counts.count()),
       probe(PROBE_MS, () => this.leases()),
       probe(PROBE_MS, () => this.redisFacts()),
       probe(PROBE_MS, () => this.postgresFacts()),
@@ -89,18 +92,6 @@ export class SystemStatusReader {
     );
     const { positions, behind, dead } = rows[0]!;
     return { lag: await this.inbox.lag(positions), sessionsBehind: behind, deadLetters: dead };
-  }
-
-  private async creators(reach?: readonly string[]): Promise<{ total: number; paused: number; byState: Record<CreatorState, number> }> {
-    const byState = Object.fromEntries(CREATOR_STATES.map((state) => [state, 0])) as Record<CreatorState, number>;
-    const counts = await this.registry.count(reach);
-    for (let after = ''; ;) {
-      const rows = await this.registry.page(after, PAGE, reach);
-      for (const status of await this.views.statuses(rows.map(({ id }) => id))) byState[status?.state ?? 'offline'] += 1;
-      const last = rows.at(-1);
-      if (!last || rows.length < PAGE) return { ...counts, byState };
-      after = last.id;
-    }
   }
 
   /** A lease is `<fence> <worker> <expiresAtMs>`, its worker `-` when it was given back. */

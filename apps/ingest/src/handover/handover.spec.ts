@@ -89,7 +89,7 @@ describe('a creator that another worker takes over', () => {
     const harness = new SessionHarness();
     const first = await harness.liveSession();
     await first.stop('paused');
-    expect(first.finalStatus('paused')).toMatchObject({ state: 'offline' });
+    expect(first.finalStatus('paused')).toMatchObject({ state: 'paused', since: harness.clock.now() });
     await harness.clock.advance(HOUR);
     await harness.liveSession({
       fence: '2000',

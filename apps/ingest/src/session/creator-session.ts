@@ -169,7 +169,9 @@ export class CreatorSession {
   /** The last status of this holder: no worker holds the creator then. */
   finalStatus(reason: StopReason): CreatorStatus {
     const { worker: _worker, queue: _queue, viewers: _viewers, ...rest } = this.creator.status.status;
-    return reason === 'paused' ? { ...rest, state: 'offline' } : rest;
+    if (reason !== 'paused') return rest;
+    const { title: _title, lastError: _lastError, ...known } = rest;
+    return { ...known, state: 'paused', since: this.services.clock.now() };
   }
 
   /** Publishes that a live room is no longer watched, and leaves the beginning of the gap for the next holder. */

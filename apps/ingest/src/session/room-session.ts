@@ -131,6 +131,7 @@ export class RoomSession {
     this.pipeline.tick(now);
     const { connection } = this;
     if (!connection) return;
+    this.options.creator.status.noteKnown(true);
     const { streamEndedAt, isPaused } = this.pipeline;
     if (streamEndedAt === undefined) {
       if (this.silence.isSilent(connection.stats, isPaused, now)) void connection.close('silence');
@@ -140,7 +141,10 @@ export class RoomSession {
   private async connectUntilEnd(signal: AbortSignal): Promise<RoomOutcome> {
     const { creator, room, inherited } = this.options;
     creator.status.setRoom(room);
-    if (!inherited) this.events.live();
+    if (!inherited) {
+      creator.status.noteKnown(true);
+      this.events.live();
+    }
     let isKnownLive = !inherited || this.standby !== undefined;
     if (!isKnownLive) creator.status.setState('reconnecting');
     while (!signal.aborted) {
@@ -164,6 +168,7 @@ export class RoomSession {
     if (result.kind !== 'live') return result;
     if (result.room) {
       this.seenAt = this.services.clock.now();
+      this.options.creator.status.noteKnown(true);
       this.options.creator.status.setRoom(result.room);
     }
     if (result.isEndMistaken) {
@@ -298,7 +303,6 @@ export class RoomSession {
     if (!this.isStreamEnded) this.events.publishGap(undefined, this.seenAt);
     const confirmedBy = result.kind === 'ended' ? result.confirmedBy : this.isStreamEnded ? 'streamEnd' : 'poll';
     this.events.offline(confirmedBy, this.seenAt);
-    delete status.status.viewers;
     status.setState('offline');
     return result.kind === 'moved' ? result : { kind: 'ended' };
   }

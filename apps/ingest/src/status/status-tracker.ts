@@ -27,7 +27,7 @@ export class StatusTracker {
     readonly worker: string,
     private readonly clock: Clock,
   ) {
-    this.status = { state: 'offline', since: clock.now(), worker, counters: emptyCounters() };
+    this.status = { state: 'unknown', since: clock.now(), worker, counters: emptyCounters() };
   }
 
   get state(): CreatorState {
@@ -39,12 +39,26 @@ export class StatusTracker {
     if (state !== this.status.state) this.status.since = this.clock.now();
     this.status.state = state;
     if (problem) this.status.lastError = { ...problem, at: this.clock.now() };
-    else if (state === 'live' || state === 'offline') delete this.status.lastError;
+    else if (state === 'live' || state === 'offline') {
+      delete this.status.lastError;
+      this.noteKnown(state === 'live');
+    }
+    if (state === 'offline') {
+      delete this.status.title;
+      delete this.status.viewers;
+    }
     this.isChanged = true;
   }
 
-  /** Shows what is known of the room. It stays when the creator goes offline, so that the last room can be found. */
+  /** At this moment it is known to be live, or not to be. */
+  noteKnown(live: boolean): void {
+    this.status.checked = { live, at: this.clock.now() };
+  }
+
+  /** Shows what is known of the room. Its id stays when the creator goes offline, so that the last room can be found. */
   setRoom(room: { roomId: string; userId?: string; title?: string }): void {
+    // The title of another stream says nothing of this one.
+    if (room.roomId !== this.status.roomId) delete this.status.title;
     this.status.roomId = room.roomId;
     if (room.userId !== undefined) this.status.userId = room.userId;
     if (room.title !== undefined) this.status.title = room.title;

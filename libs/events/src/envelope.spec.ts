@@ -31,6 +31,14 @@ describe('toEnvelope', () => {
     });
   });
 
+  it('names as its source what there is: the creator where there is no room, the endpoint where it is about a webhook', () => {
+    const source = (over: object) => toEnvelope({ ...event, ...over }, 'cursor').source;
+    expect(source({ type: 'monitor.error', roomId: '' })).toBe('/tiktok/creators/host');
+    expect(source({ type: 'monitor.gap', handle: '' })).toBe('/tiktok/creators/cr_1/rooms/7');
+    expect(source({ type: 'monitor.gap', handle: '', roomId: '' })).toBe('/tiktok/creators/cr_1');
+    expect(source({ type: 'monitor.webhook', creatorId: 'wh_1', handle: '', roomId: '' })).toBe('/tributary/webhooks/wh_1');
+  });
+
   it('has the protobuf as base64 where it was stored', () => {
     expect(toEnvelope({ ...event, raw: Uint8Array.from([1, 2, 3]) }, 'cursor').raw).toBe('AQID');
   });

@@ -43,12 +43,20 @@ export interface Envelope {
   raw?: string;
 }
 
+/** What an event comes from, as a URI reference: a room, a creator without one, or an endpoint that the system speaks of. */
+function sourceOf({ type, creatorId, handle, roomId }: Pick<StoredEvent, 'type' | 'creatorId' | 'handle' | 'roomId'>): string {
+  if (type === 'monitor.webhook') return `/tributary/webhooks/${creatorId}`;
+  // Of a creator that is not monitored any more nobody knows the handle.
+  const creator = `/tiktok/creators/${handle === '' ? creatorId : handle}`;
+  return roomId === '' ? creator : `${creator}/rooms/${roomId}`;
+}
+
 /** Turns a stored event into what consumers see. `position` is its encoded cursor. */
 export function toEnvelope(event: StoredEvent, position: string): Envelope {
   return {
     specversion: '1.0',
     id: event.id,
-    source: `/tiktok/creators/${event.handle}/rooms/${event.roomId}`,
+    source: sourceOf(event),
     type: event.type,
     subject: event.creatorId,
     time: new Date(event.time).toISOString(),

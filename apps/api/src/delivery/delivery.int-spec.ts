@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { hookEvents, type ReceivedHook, startWebhookReceiver, verifyHook, waitFor, type WebhookReceiver } from '@tributary/testing';
-import { BATCH_CONTENT_TYPE, CONTENT_TYPE } from './request/attempt.js';
+import { BATCH_CONTENT_TYPE, CONTENT_TYPE } from './request/content-types.js';
 import { quickPolicy, DeliveryFixture } from './testing.js';
 
 let fixture: DeliveryFixture;

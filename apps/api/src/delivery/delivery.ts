@@ -26,8 +26,10 @@ export interface Delivery {
   readonly since: number;
   /** The generation of the log that its sequence numbers belong to. */
   generation: number;
-  /** Its part of a planned batch, until its first attempt is recorded: from then on it has a row of its own. */
+  /** Its part of a planned batch, until its first attempt is recorded: from then on it has a row of its own, with what was sent. */
   planned?: { readonly seqs: readonly number[]; readonly batch: PlannedBatch };
+  /** Whether its body is an array, from its first attempt on: it stays what it was. */
+  batch?: boolean;
   /** Its events, kept from the plan to the first attempt; later attempts read them anew, because events can be erased. */
   events?: readonly OutboundEvent[];
 }

@@ -1,13 +1,14 @@
 import { type Logger, reasonOf } from '@tributary/runtime';
 import { type Attempt, AttemptSender } from './request/attempt.js';
 import { type DisabledReason, type Endpoint, eventTest, isEntitled } from './endpoint/endpoint.js';
-import type { OutboundEvent, WantedDelivery } from './request/outbound-events.js';
+import type { LoadedDelivery, OutboundEvent, WantedDelivery } from './request/outbound-events.js';
 import type { GuardedHttp } from '../outbound/guarded-http.js';
 import type { Outcome } from '../outbound/outcome.js';
 import { type FairSemaphore, TokenBucket } from './limits.js';
 import { nextStep, type RetryPolicy } from './request/retry-policy.js';
 import type { Delivery } from './delivery.js';
 import { EndpointHealth, type StoredHealth } from './endpoint/endpoint-health.js';
+import type { NarrowedDelivery } from './narrowed.js';
 import type { Recorder, Result } from './recorder.js';
 import { allOf, type DeliveryStream, type Streams } from './stream.js';
 
@@ -21,8 +22,10 @@ export interface DispatcherParts {
   logger: Logger;
   /** Whether this process still holds its claims: nothing is sent when it may have lost them. */
   isAlive(): boolean;
-  /** The events of a delivery that still exist; undefined when the database does not know it. */
-  loadEvents(wanted: WantedDelivery): Promise<readonly OutboundEvent[] | undefined>;
+  /** What a delivery is made of; undefined when the database does not know it. */
+  loadEvents(wanted: WantedDelivery): Promise<LoadedDelivery | undefined>;
+  /** Puts a delivery of the events that are still wanted in the place of one that was sent with more. */
+  replaceNarrowed(narrowed: NarrowedDelivery): Promise<Delivery | undefined>;
   observe(attempt: { outcome: Outcome; state: Result['state']; events: number; lateMs: number }): void;
 }
 
@@ -194,25 +197,32 @@ export class Dispatcher {
 
   /**
    * `unprepared`: its events cannot be read now. `unknown`: the database knows nothing of it. `erased`: none of its events exists any
-   * more. `cancelled`: the endpoint's filter leaves all of them out by now.
+   * more. `cancelled`: the endpoint's filter leaves all of them out by now. `rest`: it was sent, and the filter leaves some out by now;
+   * these numbers are still wanted.
    */
   private async attempt(
     { replayId }: DeliveryStream,
     delivery: Delivery,
-  ): Promise<Attempt | 'unprepared' | 'unknown' | 'erased' | 'cancelled'> {
+  ): Promise<(Attempt & { seqs: readonly number[] }) | { rest: readonly number[] } | 'unprepared' | 'unknown' | 'erased' | 'cancelled'> {
     try {
-      const { id, generation, planned, events: kept } = delivery;
+      const { id, generation, planned, attempts, events: kept } = delivery;
       delete delivery.events;
-      const found =
+      const found: (Readonly<Pick<LoadedDelivery, 'batch'>> & { events: readonly OutboundEvent[] }) | undefined =
         kept && Date.now() - delivery.nextAttemptAt < EVENTS_FRESH_MS
-          ? kept
+          ? { events: kept }
           : await this.parts.loadEvents({ endpointId: this.endpoint.id, id, generation, ...(planned ? { seqs: planned.seqs } : {}) });
       if (!found) return 'unknown';
-      if (found.length === 0) return 'erased';
+      if (found.events.length === 0) return 'erased';
       // Whatever its numbers name: what the endpoint did not ask for is never sent to it.
-      const entries = found.filter(({ event }) => this.wants(event));
+      const entries = found.events.filter(({ event }) => this.wants(event));
       if (entries.length === 0) return 'cancelled';
-      return await this.sender.send({ id, entries, ...(replayId ? { replayId } : {}) });
+      const seqs = entries.map(({ seq }) => seq);
+      // Retried by hand it counts its attempts anew.
+      const wasSent = attempts > 0 || !planned;
+      if (wasSent && entries.length < found.events.length) return { rest: seqs };
+      const batch = delivery.batch ?? found.batch;
+      const sent = await this.sender.send({ id, entries, ...(batch === undefined ? {} : { batch }), ...(replayId ? { replayId } : {}) });
+      return { ...sent, seqs };
     } catch (error) {
       const { logger } = this.parts;
       const about = { endpoint: this.endpoint.id, delivery: delivery.id, reason: reasonOf(error) };
@@ -234,8 +244,12 @@ export class Dispatcher {
       return this.events.outdated();
     }
     if (sent === 'erased' || sent === 'cancelled') return this.finish(stream, delivery, { state: sent, nextAttemptAt: now });
+    if ('rest' in sent) return this.replace(stream, delivery, sent.rest);
     const { policy } = this.parts;
-    const { outcome, record, events } = sent;
+    const { outcome, record, events, seqs, batch } = sent;
+    // What was sent is what it is from now on, whatever was planned.
+    delivery.batch = batch;
+    if (delivery.planned) delivery.planned = { ...delivery.planned, seqs };
     const step = nextStep(policy, delivery.attempts + 1, outcome);
     this.health.observe(outcome, this.endpoint.timeoutMs, now);
     const state = step.kind === 'retry' ? 'open' : step.kind;
@@ -259,6 +273,31 @@ export class Dispatcher {
       delivery.state = state;
       return stream.queue.remove(delivery);
     }
+    this.putBack(stream, delivery);
+  }
+
+  /** The body of a `webhook-id` never changes: what is still wanted of a delivery goes on under an id of its own, in its place. */
+  private async replace(stream: DeliveryStream, delivery: Delivery, seqs: readonly number[]): Promise<void> {
+    let replacement: Delivery | undefined;
+    try {
+      replacement = await this.parts.replaceNarrowed({ endpointId: this.endpoint.id, delivery, seqs });
+    } catch (error) {
+      this.parts.logger.warn(
+        { endpoint: this.endpoint.id, delivery: delivery.id, reason: reasonOf(error) },
+        'a webhook delivery could not be replaced; trying again',
+      );
+      delivery.nextAttemptAt = Date.now() + RETRY_MS;
+      return stream.queue.retry(delivery);
+    }
+    delivery.state = 'cancelled';
+    this.finished?.add(delivery.id);
+    stream.queue.remove(delivery);
+    if (replacement) this.putBack(stream, replacement);
+    else this.events.outdated();
+  }
+
+  /** Puts a delivery that left the wire into its queue, at the place of what is tried again. */
+  private putBack(stream: DeliveryStream, delivery: Delivery): void {
     const successor = this.streams()[stream.name];
     const queue = successor?.replayId === stream.replayId ? successor?.queue : undefined;
     if (queue === stream.queue) queue.retry(delivery);

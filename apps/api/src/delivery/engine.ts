@@ -13,6 +13,7 @@ import { EndpointPipeline, type PipelineParts } from './endpoint-pipeline.js';
 import { EndpointStateStore } from './endpoint/endpoint-state.js';
 import type { DeliveryMetrics } from './upkeep/metrics.js';
 import { DeliveryPlanner } from './planner.js';
+import { NarrowedDeliveries } from './narrowed.js';
 import { Recorder } from './recorder.js';
 
 export interface DeliveryEngineOptions {
@@ -78,6 +79,7 @@ export class DeliveryEngine {
     this.recorder = new Recorder({ pool, refused: (ids) => this.reloadAll(ids), logger });
     const entries = new OutboundEventReader(pool);
     const loader = new EventLoader(entries);
+    const narrower = new NarrowedDeliveries(pool, () => this.recorder.settled());
     const reads = new Semaphore({ concurrency: READS_MAX });
     this.parts = {
       hub,
@@ -91,6 +93,7 @@ export class DeliveryEngine {
       isAlive: () => this.alive,
       read: (work) => reads.run(work),
       loadEvents: (wanted) => loader.load(wanted),
+      replaceNarrowed: (narrowed) => narrower.replace(narrowed),
       outdated: (pipeline) => void this.reload(pipeline),
       disable: (pipeline, reason, since) => this.disable(pipeline, reason, since),
       expired: (pipeline, oldest) => void this.skipExpired(pipeline, oldest),

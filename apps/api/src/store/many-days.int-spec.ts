@@ -102,7 +102,7 @@ describe('three years of days', () => {
     const seqs = [5, 5_000, 20_000];
     const { generation } = await new EventStore(pool).head();
     const loaded = await entries.ofDeliveries([{ endpointId: 'ep', id: 'd', seqs, generation }]);
-    expect(loaded.get('d')?.map(({ seq }) => seq)).toEqual(seqs);
+    expect(loaded.get('d')?.events.map(({ seq }) => seq)).toEqual(seqs);
     expect(await new SessionsAggregate(pool).catchUp(new AbortController().signal)).toBe(ROWS);
     expect((await pool.query('select sum(events)::int as n from sessions')).rows).toEqual([{ n: ROWS }]);
   }, 120_000);

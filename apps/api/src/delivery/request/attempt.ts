@@ -2,10 +2,9 @@ import type { Endpoint } from '../endpoint/endpoint.js';
 import type { GuardedHttp } from '../../outbound/guarded-http.js';
 import type { FailureCategory, Outcome } from '../../outbound/outcome.js';
 import { readTarget, type Target } from '../../outbound/target.js';
+import { BATCH_CONTENT_TYPE, CONTENT_TYPE } from './content-types.js';
 import { Signer } from './signature.js';
 
-export const CONTENT_TYPE = 'application/cloudevents+json';
-export const BATCH_CONTENT_TYPE = 'application/cloudevents-batch+json';
 const USER_AGENT = 'Tributary-Webhooks/1';
 /** What is shown in place of a custom header's value, which may be a credential. */
 export const HIDDEN = '***';
@@ -45,6 +44,8 @@ export interface AttemptText {
 export interface AttemptContent {
   id: string;
   entries: readonly { json: string; bytes: Buffer }[];
+  /** Whether its body is an array, as it was in the attempts before; missing for a first one. */
+  batch?: boolean;
   replayId?: string;
 }
 
@@ -53,6 +54,8 @@ export interface Attempt {
   outcome: Outcome;
   record: AttemptText;
   events: number;
+  /** Whether the body was an array. */
+  batch: boolean;
 }
 
 /** Reads a kept attempt of the delivery `id`. */
@@ -90,12 +93,12 @@ export class AttemptSender {
   }
 
   /** Makes one attempt, signed for this moment. */
-  async send({ id, entries, replayId }: AttemptContent): Promise<Attempt> {
+  async send({ id, entries, batch: before, replayId }: AttemptContent): Promise<Attempt> {
     const at = Date.now();
     const timestamp = unixSeconds(at);
-    // Planned as a batch it stays one, whatever the settings are by now.
-    const batch = this.endpoint.batch !== undefined || entries.length > 1;
-    const body = batch ? Buffer.from(`[${entries.map(({ json }) => json).join(',')}]`) : entries[0]!.bytes;
+    // What was sent as a batch stays one, whatever the settings are by now.
+    const batch = before ?? (this.endpoint.batch !== undefined || entries.length > 1);
+    const body = bodyOf(entries, batch);
     const type = batch ? BATCH_CONTENT_TYPE : CONTENT_TYPE;
     const signature = this.signer.sign(id, Number(timestamp), body, at);
     const headers = [...this.fixed, 'content-type', type, 'webhook-id', id, 'webhook-timestamp', timestamp, 'webhook-signature', signature];
@@ -107,7 +110,7 @@ export class AttemptSender {
       `{"at":${at},"latencyMs":${latencyMs},${status === undefined ? '' : `"status":${status},`}${category ? `"category":"${category}",` : ''}` +
       `"events":${entries.length},"bytes":${body.length},"signature":"${signature}",${replayId ? `"replay":"${replayId}",` : ''}` +
       `"body":${outcome.body === '' ? '""' : JSON.stringify(outcome.body)},"same":`;
-    return { outcome, record: { own, same: this.sameOf(type, outcome.headers) }, events: entries.length };
+    return { outcome, record: { own, same: this.sameOf(type, outcome.headers) }, events: entries.length, batch };
   }
 
   /** Receivers say the same again and again, but for the second of their clock. */
@@ -118,6 +121,11 @@ export class AttemptSender {
     }
     return this.same.text;
   }
+}
+
+/** The body of a request: events as they are, or an array of them. */
+export function bodyOf(entries: AttemptContent['entries'], batch: boolean): Buffer {
+  return batch ? Buffer.from(`[${entries.map(({ json }) => json).join(',')}]`) : entries[0]!.bytes;
 }
 
 function unixSeconds(ms: number): string {

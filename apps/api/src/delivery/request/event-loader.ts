@@ -1,10 +1,10 @@
-import type { OutboundEvent, OutboundEventReader, WantedDelivery } from './outbound-events.js';
+import type { LoadedDelivery, OutboundEventReader, WantedDelivery } from './outbound-events.js';
 
 const DELIVERIES_MAX = 20;
 
 interface Waiting {
   wanted: WantedDelivery;
-  resolve: (entries: OutboundEvent[] | undefined) => void;
+  resolve: (loaded: LoadedDelivery | undefined) => void;
   reject: (error: unknown) => void;
 }
 
@@ -15,9 +15,9 @@ export class EventLoader {
 
   constructor(private readonly entries: Pick<OutboundEventReader, 'ofDeliveries'>) {}
 
-  /** The events of an open delivery that still exist, in log order; undefined when the database does not know it. */
-  load(wanted: WantedDelivery): Promise<OutboundEvent[] | undefined> {
-    const loaded = new Promise<OutboundEvent[] | undefined>((resolve, reject) => this.waiting.push({ wanted, resolve, reject }));
+  /** What an open delivery is made of; undefined when the database does not know it. */
+  load(wanted: WantedDelivery): Promise<LoadedDelivery | undefined> {
+    const loaded = new Promise<LoadedDelivery | undefined>((resolve, reject) => this.waiting.push({ wanted, resolve, reject }));
     if (!this.running) {
       this.running = true;
       setImmediate(() => void this.run());

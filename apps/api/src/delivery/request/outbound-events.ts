@@ -5,6 +5,8 @@ import { selectEvents } from '../../store/event-select.js';
 import type { EventFilter } from '../../store/filter.js';
 import { GenerationHistory, type GenerationStart } from '../../store/generations.js';
 import { LogRanges } from '../../store/log-ranges.js';
+import { BATCH_CONTENT_TYPE } from './content-types.js';
+import { inStoredOrder } from './stored-order.js';
 
 /** A stored event on its way to receivers. Its JSON is made once, however many endpoints get it. */
 export class OutboundEvent {
@@ -37,7 +39,10 @@ const inMemory = new WeakMap<StoredEvent, OutboundEvent>();
 /** An event that is in memory already. */
 export function outboundEventOf(event: StoredEvent, history: readonly GenerationStart[], read: number): OutboundEvent {
   let outbound = inMemory.get(event);
-  if (!outbound) inMemory.set(event, (outbound = new OutboundEvent(event, () => JSON.stringify(envelopeOf(event, history, read)))));
+  if (!outbound) {
+    outbound = new OutboundEvent(event, () => JSON.stringify({ ...envelopeOf(event, history, read), data: inStoredOrder(event.data) }));
+    inMemory.set(event, outbound);
+  }
   return outbound;
 }
 
@@ -62,6 +67,14 @@ export interface WantedDelivery {
   generation: number;
 }
 
+/** What a delivery is made of. */
+export interface LoadedDelivery {
+  /** Its events that still exist, in log order. */
+  events: OutboundEvent[];
+  /** Whether its body is an array; missing where it has had no attempt. */
+  batch?: boolean;
+}
+
 /** Head, generation and oldest number in one column: they come with every row. */
 const LOG = `h.seq || ' ' || h.generation || ' ' || h.oldest_seq as log`;
 const COLUMNS = `e.seq::float8 as seq, e.id, e.type, e.creator_id as "creatorId", e.handle, e.room_id as "roomId",
@@ -69,7 +82,7 @@ const COLUMNS = `e.seq::float8 as seq, e.id, e.type, e.creator_id as "creatorId"
 
 type Row = Omit<StoredEvent, 'data' | 'raw'> & { data: string };
 
-/** Reads stored events for deliveries; their data stays text from the database to the receiver. */
+/** Reads stored events for deliveries. */
 export class OutboundEventReader {
   private readonly ranges: LogRanges;
   private readonly generations: GenerationHistory;
@@ -104,30 +117,30 @@ export class OutboundEventReader {
   }
 
   /**
-   * The events of these deliveries that still exist, in log order, by delivery; `seqs`, numbers of `generation`, where it has no
-   * row of its own yet. A delivery of which the database knows nothing, or whose numbers name other events by now, is missing in
+   * What these deliveries are made of, by delivery; `seqs`, numbers of `generation`, where it has no row of its own yet. A delivery of which the database knows nothing, or whose numbers name other events by now, is missing in
    * the result: that is not the same as one whose events were erased.
    */
-  async ofDeliveries(wanted: readonly WantedDelivery[]): Promise<Map<string, OutboundEvent[]>> {
-    const { rows } = await this.pool.query<Row & { delivery: string; generation: number; known: boolean }>(
+  async ofDeliveries(wanted: readonly WantedDelivery[]): Promise<Map<string, LoadedDelivery>> {
+    const { rows } = await this.pool.query<Row & { delivery: string; generation: number; known: boolean; form: string | null }>(
       `with w as materialized (
          select w.id, case when w.seqs is null then d.seqs
-           when w.generation = h.generation or (select max(n) from unnest(w.seqs) n) <= log_reach(w.generation) then w.seqs end as seqs
+           when w.generation = h.generation or (select max(n) from unnest(w.seqs) n) <= log_reach(w.generation) then w.seqs end as seqs,
+           d.attempts[cardinality(d.attempts)]::jsonb #>> '{same,headers,content-type}' as form
          from jsonb_to_recordset($1::jsonb) as w ("endpointId" text, id text, seqs bigint[], generation bigint) cross join log_head h
          left join webhook_deliveries d on w.seqs is null and d.endpoint_id = w."endpointId" and d.id = w.id)
-       select w.id as delivery, w.seqs is not null as known, h.generation::float8 as generation, ${COLUMNS}
+       select w.id as delivery, w.form, w.seqs is not null as known, h.generation::float8 as generation, ${COLUMNS}
        from w cross join log_head h
        left join events_by_seq(array(select distinct n from w, unnest(w.seqs) as n)) e on e.seq = any(w.seqs)
        order by e.seq`,
       [JSON.stringify(wanted.map(({ endpointId, id, seqs, generation }) => ({ endpointId, id, seqs, generation })))],
     );
-    const found = new Map<string, OutboundEvent[]>();
+    const found = new Map<string, LoadedDelivery>();
     const history = await this.generations.upTo(rows[0]?.generation ?? 0);
     for (const row of rows) {
       if (!row.known) continue;
-      const entries = found.get(row.delivery) ?? [];
-      found.set(row.delivery, entries);
-      if (row.id !== null) entries.push(storedEntry(row, history));
+      const loaded = found.get(row.delivery) ?? { events: [], ...(row.form === null ? {} : { batch: row.form === BATCH_CONTENT_TYPE }) };
+      found.set(row.delivery, loaded);
+      if (row.id !== null) loaded.events.push(storedEntry(row, history));
     }
     return found;
   }
@@ -136,5 +149,6 @@ export class OutboundEventReader {
 const writer = new EnvelopeWriter();
 
 function storedEntry(row: Row, history: readonly GenerationStart[]): OutboundEvent {
-  return new OutboundEvent(row, () => writer.write(row, row.data, positionOf(row.seq, history)));
+  // Parsed and written anew: the text of the database has spaces, and numbers in forms of its own.
+  return new OutboundEvent(row, () => writer.write(row, JSON.stringify(JSON.parse(row.data)), positionOf(row.seq, history)));
 }

@@ -156,7 +156,7 @@ describe('a key that is limited to creators', () => {
   it('is told how its own creators are, and nothing of the whole system', async () => {
     const { body } = await get<Record<string, { ok: boolean; total: number }>>('/v1/status');
     expect(Object.keys(body).sort()).toEqual(['creators', 'live', 'log', 'time']);
-    expect(body.creators).toMatchObject({ ok: true, total: 1, byState: { offline: 1 } });
+    expect(body.creators).toMatchObject({ ok: true, total: 1, byState: { unknown: 1 } });
   });
 
   it('may do nothing with keys', async () => {

@@ -255,11 +255,19 @@ describe('creators', () => {
     const named = async (state: string) =>
       (await api.call<{ data: Creator[] }>('GET', `/v1/creators?state=${state}`)).body.data.map(({ uniqueId }) => uniqueId).sort();
     expect([await named('paused'), await named('unknown'), await named('live')]).toEqual([['paused'], ['resumed', 'unasked'], ['on.air']]);
-    const { byState } = (await api.call<{ creators: { byState: Record<string, number> } }>('GET', '/v1/status')).body.creators;
-    expect(byState).toMatchObject({ live: 1, offline: 1, paused: 1, unknown: 2 });
-    const metrics = (await api.call<string>('GET', '/metrics')).body;
-    for (const [state, n] of Object.entries({ live: 1, paused: 1, unknown: 2 }))
-      expect(metrics).toMatch(new RegExp(`tributary_creators\\{[^}]*state="${state}"[^}]*\\} ${n}`));
+    // Both are counted now and then.
+    const counts = { live: 1, offline: 1, paused: 1, unknown: 2 };
+    await waitFor(
+      async () => {
+        const status = await api.call<{ creators: { byState: Record<string, number> } }>('GET', '/v1/status');
+        expect(status.body.creators.byState).toMatchObject(counts);
+        const metrics = (await api.call<string>('GET', '/metrics')).body;
+        for (const [state, n] of Object.entries(counts))
+          expect(metrics).toMatch(new RegExp(`tributary_creators\\{[^}]*state="${state}"[^}]*\\} ${n}`));
+        return true;
+      },
+      { timeoutMs: 10_000, what: 'the counts' },
+    );
     // A pause of before this was recorded, and the end of one.
     await api.pool.query('update creators set paused_since = null where id = $1', [id('paused')]);
     expect((await show('paused')).since).not.toBeNull();

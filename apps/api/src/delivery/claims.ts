@@ -19,7 +19,6 @@ export interface ClaimsView {
   runners: number;
   /** Endpoints of the whole system by state. */
   states: Record<EndpointState, number>;
-  head: { seq: number; generation: number };
 }
 
 const CLAIM = `
@@ -85,27 +84,24 @@ export class EndpointClaims {
     this.confirmedAt = began;
   }
 
-  /** Reads claims. */
-  async view(): Promise<ClaimsView> {
+  private async view(): Promise<ClaimsView> {
     const [held, counts] = await Promise.all([
       this.pool.query<HeldRow>(
         `select e.id, e.version::float8 as version, e.state, ${OWNER_LAPSED} as lapsed from webhook_endpoints e join webhook_cursors r on r.id = e.id
          where r.claimed_by = $1 and e.deleted_at is null`,
         [this.runner],
       ),
-      this.pool.query<Record<EndpointState, number> & { runners: number; seq: number; generation: number }>(
-        `select h.seq::float8 as seq, h.generation::float8 as generation, c.*,
+      this.pool.query<Record<EndpointState, number> & { runners: number }>(
+        `select count(*) filter (where state = 'enabled')::int as enabled, count(*) filter (where state = 'paused')::int as paused,
+           count(*) filter (where state = 'disabled')::int as disabled,
            (select count(*) from webhook_runners where alive_until > now())::int as runners
-         from log_head h cross join (
-           select count(*) filter (where state = 'enabled')::int as enabled, count(*) filter (where state = 'paused')::int as paused,
-             count(*) filter (where state = 'disabled')::int as disabled
-           from webhook_endpoints where deleted_at is null) c`,
+         from webhook_endpoints where deleted_at is null`,
       ),
     ]);
     const [row] = counts.rows;
-    if (!row) throw new Error('the log has no head');
-    const { runners, seq, generation, ...states } = row;
-    return { held: held.rows, runners, states, head: { seq, generation } };
+    if (!row) throw new Error('a count came without a row');
+    const { runners, ...states } = row;
+    return { held: held.rows, runners, states };
   }
 
   /** Claims an endpoint that nobody alive holds. @returns whether this process holds it now */

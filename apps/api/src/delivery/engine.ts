@@ -63,8 +63,6 @@ export class DeliveryEngine {
   /** Endpoints of the whole system by state, as last seen. */
   states: Record<EndpointState, number> = { enabled: 0, paused: 0, disabled: 0 };
   private loop: Loop | undefined;
-  private headSeq = 0;
-  private started = false;
   private share = Infinity;
   /** All endpoints are read again when a generation of the log begins: few at a time. */
   private readonly loads = new Semaphore({ concurrency: READS_MAX });
@@ -102,11 +100,8 @@ export class DeliveryEngine {
     metrics.watch(this);
   }
 
-  async start(): Promise<void> {
+  start(): void {
     const { tickMs = 1_000, logger } = this.options;
-    const { head } = await this.claims.view();
-    this.headSeq = head.seq;
-    this.started = true;
     this.loop = startLoop({ name: 'webhook delivery', everyMs: tickMs, logger }, () => this.tick());
   }
 
@@ -145,7 +140,7 @@ export class DeliveryEngine {
 
   /** Newest position of the log as this process last saw it. */
   get head(): number {
-    return Math.max(this.headSeq, this.options.hub.head());
+    return this.options.hub.head();
   }
 
   /** Whether it should claim more. */
@@ -170,7 +165,7 @@ export class DeliveryEngine {
 
   /** Somebody has changed an endpoint, or it should be served: claims it, or loads it again. */
   async wake(id: string): Promise<void> {
-    if (!this.started || this.stopping.signal.aborted) return;
+    if (!this.loop || this.stopping.signal.aborted) return;
     const pipeline = this.served.get(id);
     if (pipeline) return this.reload(pipeline);
     const under = this.starting.get(id) ?? this.begin(id).finally(() => this.starting.delete(id));
@@ -201,9 +196,8 @@ export class DeliveryEngine {
 
   private async tick(): Promise<void> {
     const began = performance.now();
-    const { held, runners, states, head } = await this.claims.renew();
+    const { held, runners, states } = await this.claims.renew();
     this.states = states;
-    this.headSeq = head.seq;
     // Alone it takes all there are, those that are just being made too.
     this.share = runners > 1 ? Math.ceil(states.enabled / runners) : Infinity;
     await this.reconcile(held, began);

@@ -1,8 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import type { EventDraft, StoredEvent } from '@tributary/events';
+import type { EventDraft } from '@tributary/events';
 import { hookEvents, startWebhookReceiver, waitFor, type WebhookReceiver } from '@tributary/testing';
-import { Committer } from '../store/committer.js';
-import { DayPartitions } from '../store/days.js';
 import { removeRecordedBatches } from './recorder.js';
 import { DeliveryFixture } from './testing.js';
 
@@ -33,34 +31,6 @@ async function failOverTo(seq: number): Promise<void> {
   await fixture.pool.query(`update log_head set seq = $1, life = 'the server that failed'`, [seq]);
 }
 
-/** The store role on the new server: it begins a generation, stores one batch of what is in the inbox, and publishes it. */
-async function storeAfterFailOver(drafts: EventDraft[]): Promise<void> {
-  const committer = new Committer(fixture.pool, new DayPartitions(fixture.pool));
-  const entries = drafts.map((draft, i) => ({
-    partition: 0,
-    entryId: `2-${i}`,
-    fields: {
-      id: draft.id,
-      type: draft.type,
-      creator: draft.creatorId,
-      handle: draft.handle,
-      room: draft.roomId,
-      ts: String(draft.time),
-      at: String(draft.receivedAt),
-      data: JSON.stringify(draft.data),
-    },
-  }));
-  for (;;) {
-    let head = await committer.head();
-    if (!head.continuous) head = await committer.raiseGeneration(head, { reason: 'spec' });
-    const result = await committer.commit(head, { from: {}, to: head.positions, entries });
-    if (result.kind === 'lost') continue;
-    const { generation, after, to, eventsJson } = result;
-    fixture.hub.take({ generation, after, to, events: JSON.parse(eventsJson) as StoredEvent[] });
-    return;
-  }
-}
-
 const both = (count: number, more: Partial<EventDraft>) => Array.from({ length: count }, () => fixture.draft(more));
 
 describe('a fail-over of PostgreSQL that loses the last commit', () => {
@@ -77,7 +47,7 @@ describe('a fail-over of PostgreSQL that loses the last commit', () => {
     await fixture.events(5, { creatorId: 'cr_a' });
     await failOverTo(safe);
     const drafts = [...both(5, { creatorId: 'cr_a' }), ...both(3, { creatorId: 'cr_b' })];
-    await storeAfterFailOver(drafts);
+    await fixture.commit(drafts);
     const later = await fixture.events(2, { creatorId: 'cr_b' });
     const wanted = [...drafts.filter(({ creatorId }) => creatorId === 'cr_b').map((draft) => draft.id), ...later];
     await waitFor(() => wanted.every((one) => idsAt('/b').includes(one)), { what: 'every matching event', timeoutMs: 15_000 });
@@ -107,7 +77,7 @@ describe('a fail-over of PostgreSQL that loses the last commit', () => {
       data: { user: { id: '9', uniqueId: 'private' }, comment: 'for the owner of A alone' },
     });
     const own = fixture.draft({ creatorId: 'cr_b' });
-    await storeAfterFailOver([secret, own]);
+    await fixture.commit([secret, own]);
     await waitFor(() => idsAt('/only-b').includes(own.id), { what: 'the event of its own', timeoutMs: 10_000 });
     const idle = () => engine.sends.inUse === 0 && engine.unrecorded === 0;
     await waitFor(idle, { what: 'the attempt on the wire to end and to be recorded', timeoutMs: 10_000 });
@@ -137,7 +107,7 @@ describe('a fail-over of PostgreSQL that loses the last commit', () => {
     await fixture.events(10, { creatorId: 'cr_a' });
     await waitFor(async () => (await positionOf(id)) === 10, { what: 'a pass of the tick', timeoutMs: 10_000 });
     await failOverTo(5);
-    await storeAfterFailOver([]);
+    await fixture.commit([]);
     await waitFor(async () => (await positionOf(id)) === 5, { what: 'the position to be within the log' });
     const own = await fixture.events(1, { creatorId: 'cr_b' });
     await waitFor(() => idsAt('/b').includes(own[0] ?? ''), { what: 'what came after', timeoutMs: 10_000 });
@@ -177,7 +147,7 @@ describe('a start of the database server that lost nothing', () => {
     await waitFor(() => receiver.of('/all').length === 3, { what: 'three on the wire' });
     await fixture.pool.query(`update log_head set life = 'the life before'`);
     const after = both(3, {});
-    await storeAfterFailOver(after);
+    await fixture.commit(after);
     await waitFor(async () => (await fixture.states(id)).delivered === 6, { what: 'all to be delivered', timeoutMs: 10_000 });
     expect(idsAt('/all').toSorted()).toEqual([...before, ...after.map((draft) => draft.id)].toSorted());
   });

@@ -137,11 +137,10 @@ export class DeliveryPlanner {
   }
 
   private deliveriesOf({ groups }: Step, generation: number, now: number): Delivery[] {
-    const ids = groups.map(() => this.ids.next(now));
-    const [id = ''] = ids;
-    const batch = { id, createdAt: now, unrecorded: groups.length };
+    const first = this.ids.next(now);
+    const batch = { id: first, createdAt: now, unrecorded: groups.length };
     return groups.map((events, i) => ({
-      id: ids[i] ?? id,
+      id: i === 0 ? first : this.ids.next(now),
       state: 'planned',
       attempts: 0,
       nextAttemptAt: now,

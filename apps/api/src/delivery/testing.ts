@@ -98,7 +98,7 @@ export class DeliveryFixture {
       ...more,
     });
     this.all.push(engine);
-    await engine.start();
+    engine.start();
     await waitFor(() => engine.alive, { what: 'the engine to be alive' });
     return engine;
   }
@@ -129,9 +129,15 @@ export class DeliveryFixture {
     return { id, secret: sharedSecretText(pair), publicKey: publicKeyText(pair) };
   }
 
-  /** Stores `count` events and tells the hub, as the store does. Returns their ids in log order. */
+  /** Stores `count` events. Returns their ids in log order. */
   async events(count: number, more: Partial<EventDraft> = {}): Promise<string[]> {
     const drafts = Array.from({ length: count }, () => this.draft(more));
+    await this.commit(drafts);
+    return drafts.map(({ id }) => id);
+  }
+
+  /** Stores drafts and tells the hub, as the store does; in a new generation when it finds another life of the server. */
+  async commit(drafts: readonly EventDraft[]): Promise<void> {
     const entries = drafts.map((draft, i) => ({
       partition: 0,
       entryId: `1-${i}`,
@@ -154,7 +160,7 @@ export class DeliveryFixture {
       if (result.kind === 'lost') continue;
       const { generation, after, to, eventsJson } = result;
       this.hub.take({ generation, after, to, events: JSON.parse(eventsJson) as StoredEvent[] });
-      return drafts.map(({ id }) => id);
+      return;
     }
   }
 

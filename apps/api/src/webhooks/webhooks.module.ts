@@ -60,7 +60,7 @@ class WebhooksLife implements OnApplicationBootstrap, OnModuleDestroy {
     if (disagreement) throw new Error(disagreement);
     if (config.webhookSecretKey === '') this.logger.warn({}, 'webhooks are off: WEBHOOK_SECRET_KEY is not set');
     if (!engine) return;
-    await engine.start();
+    engine.start();
     this.queue.process((id) => engine.wake(id));
     this.sweeper?.start();
     this.readiness.add('webhooks', () => (engine.alive ? undefined : 'claims cannot be renewed: PostgreSQL does not answer'));

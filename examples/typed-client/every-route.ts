@@ -87,7 +87,9 @@ export async function useEveryRoute(api: Client, { uniqueId, hookUrl, roomId, ev
     'POST /v1/webhooks/{id}/resume': async () =>
       (await api.call('POST /v1/webhooks/{id}/resume', { ...id(), body: { backlog: 'skip' } })).state,
     'GET /v1/webhooks/{id}/deliveries': async () =>
-      (await api.call('GET /v1/webhooks/{id}/deliveries', { ...id(), query: { limit: 1 } })).next,
+      (
+        await api.call('GET /v1/webhooks/{id}/deliveries', { ...id(), query: { limit: 1, type: ['tiktok.live.*'], payload: true } })
+      ).data.map(({ types, creators, payload }) => [types, creators[0]?.uniqueId, payload?.body]),
     'GET /v1/webhooks/{id}/deliveries/{delivery}': async () =>
       (await api.call('GET /v1/webhooks/{id}/deliveries/{delivery}', { path: { ...id().path, delivery } })).eventList,
     'GET /v1/webhooks/{id}/deliveries/{delivery}/attempts': async () =>

@@ -77,7 +77,7 @@ withChromium('webhooks in the dashboard', () => {
 
     receiver.answer(() => ({ status: 500, headers: { 'content-type': 'text/html' }, body: HOSTILE }));
     await api.commit([draft({ receivedAt: Date.now() })]);
-    await page.click('.delivery-head:has-text("error status (500)")');
+    await page.click('.delivery-head:has-text("chat of @tester"):has-text("error status (500)")');
     expect(await (await shown('.attempt')).textContent()).toMatch(/^500/);
     expect(await page.textContent('.attempt pre >> nth=0')).toContain('webhook-signature: v1,');
     expect(await page.textContent('.attempt pre >> nth=1')).toContain(HOSTILE);
@@ -104,6 +104,27 @@ withChromium('webhooks in the dashboard', () => {
     await waitFor(() => receiver.of('/pause').length === 2, { what: 'the backlog' });
     await page.click('.back');
     await shown(`.hook-link[href="#webhooks/${body.id}"]`);
+  }, 60_000);
+
+  it('shows one last failure in the list and on the page, and counts the matching events that wait', async () => {
+    receiver.answer(() => ({ status: 503 }));
+    const settings = { url: receiver.url('/failure'), types: ['tiktok.live.gift'] };
+    const { body } = await api.call<{ id: string }>('POST', '/v1/webhooks', { body: settings });
+    const gift = () => draft({ receivedAt: Date.now(), type: 'tiktok.live.gift', handle: 'luna' });
+    await api.commit([gift()]);
+    const health = async () =>
+      (await api.call<{ health: { lastFailure: object | null } }>('GET', `/v1/webhooks/${body.id}`)).body.health.lastFailure;
+    await waitFor(health, { what: 'the failure' });
+    await api.call('POST', `/v1/webhooks/${body.id}/pause`);
+    await api.commit([draft({ receivedAt: Date.now() }), gift(), gift()]);
+    await visit(api, 'webhooks');
+    const row = `.hook:has(a[href="#webhooks/${body.id}"])`;
+    const text = await (await shown(`${row}:has-text("ago: error status (503)")`)).textContent();
+    expect(text).toContain('2 events');
+    await page.click(`a[href="#webhooks/${body.id}"]`);
+    await shown('#hook-page :text("ago: error status (503)")');
+    await shown('#hook-page :text("2 events,")');
+    await shown('.delivery:has-text("gift of @luna")');
   }, 60_000);
 
   it('says so where the key may not see webhooks, and where there are none', async () => {

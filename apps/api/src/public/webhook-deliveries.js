@@ -2,7 +2,7 @@
 import { brief, duration, h, icon, setText, timeOf, dateOf, toast } from './dom.js';
 import { Attempts } from './webhook-attempts.js';
 import { confirmed } from './confirm.js';
-import { DELIVERY_LABEL, deliveryState, failureText, KIND_LABEL, plural } from './webhook-words.js';
+import { contentText, DELIVERY_LABEL, deliveryState, failureText, KIND_LABEL, plural } from './webhook-words.js';
 
 const PAGE = 50;
 const DAY_MS = 86_400_000;
@@ -196,13 +196,13 @@ export class Deliveries {
 }
 
 function update(row, delivery) {
-  const { createdAt, events, kind, attempts, lastStatus, lastCategory, lastLatencyMs, nextAttemptAt } = delivery;
+  const { createdAt, events, types, creators, kind, attempts, lastStatus, lastCategory, lastLatencyMs, nextAttemptAt } = delivery;
   const state = deliveryState(delivery);
   row.when.dateTime = createdAt;
   setText(row.when, Date.now() - Date.parse(createdAt) < DAY_MS ? timeOf(createdAt) : dateOf(createdAt));
   row.state.dataset.state = state;
   setText(row.stateText, DELIVERY_LABEL[state] ?? state);
-  setText(row.what, [plural(events, 'event'), KIND_LABEL[kind] ?? kind].filter(Boolean).join(', '));
+  setText(row.what, [contentText({ events, types, creators }), KIND_LABEL[kind] ?? kind].filter(Boolean).join(', '));
   const tries = attempts > 1 ? `${attempts} attempts` : '';
   const result = lastCategory ? failureText(lastCategory, lastStatus) : lastStatus ? `${lastStatus} in ${duration(lastLatencyMs)}` : '';
   setText(row.result, [result, tries].filter(Boolean).join(', '));

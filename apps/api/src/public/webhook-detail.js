@@ -7,7 +7,7 @@ import { Deliveries } from './webhook-deliveries.js';
 import { field, openDialog, showErrors, showSecret } from './webhook-dialogs.js';
 import { openEndpointForm } from './webhook-form.js';
 import { Replays } from './webhook-replay.js';
-import { backlogText, deadText, failureText, filterText, kindText, lagText, plural, splitUrl, stateOf, successOf } from './webhook-words.js';
+import { backlogText, deadText, failureText, filterText, kindText, lagText, lastFailureText, plural, splitUrl, stateOf, successOf } from './webhook-words.js';
 
 const REFRESH_MS = 2_500;
 const FILTER_SHOWN = 12;
@@ -114,14 +114,13 @@ export class EndpointPage {
     this.notice.dataset.tone = state.key === 'disabled' || state.key === 'failing' ? 'bad' : 'warn';
     const success = successOf(health);
     const ago = (at) => (at ? `${brief(Math.max(0, Date.now() - Date.parse(at)))} ago` : 'never');
-    const reason = failureText(health.recent.lastCategory);
     this.numbers.set({
       Behind: lagText(lag),
       Retrying: count(lag.retrying),
       'Given up': deadText(health.dead),
       'Recently delivered': success ? success.text : 'nothing yet',
       'Last success': ago(health.lastSuccessAt),
-      'Last failure': [ago(health.lastFailureAt), health.lastFailureAt && reason].filter(Boolean).join(': '),
+      'Last failure': lastFailureText(health),
     });
     this.settings.set({
       Sends: kindText(endpoint),

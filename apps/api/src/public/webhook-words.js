@@ -61,6 +61,13 @@ export function groupOf(endpoint) {
   return key === 'enabled' || key === 'paused' || key === 'disabled' ? key : 'trouble';
 }
 
+/** The last failure and how long ago it was: the same wherever it is shown. */
+export function lastFailureText({ lastFailure }, now = Date.now()) {
+  if (!lastFailure) return 'none';
+  const why = failureText(lastFailure.category, lastFailure.status);
+  return `${unbroken(brief(Math.max(0, now - Date.parse(lastFailure.at))))} ago${why ? `: ${why}` : ''}`;
+}
+
 export const plural = (n, one, many = `${one}s`) => `${count(n)} ${n === 1 ? one : many}`;
 
 /** How events are sent to it: `In order · batches of 100`. */
@@ -72,10 +79,11 @@ export function kindText({ ordered, maxInFlight, batch, rateLimit }) {
 }
 
 /** How far behind: `caught up`, or events and the age of the oldest. */
-export function lagText({ positions, open, oldestAt }, now = Date.now()) {
-  if (positions + open === 0) return 'caught up';
+export function lagText({ events, more, open, oldestAt }, now = Date.now()) {
+  if (events === 0 && open === 0) return 'caught up';
   const age = oldestAt ? `, ${unbroken(brief(Math.max(0, now - Date.parse(oldestAt))))}` : '';
-  return `${positions ? plural(positions, 'event') : plural(open, 'delivery', 'deliveries')}${age}`;
+  if (events === null) return `not counted in time${age}`;
+  return `${events ? `${plural(events, 'event')}${more ? ' or more' : ''}` : plural(open, 'delivery', 'deliveries')}${age}`;
 }
 
 /** Success of the newest deliveries as a share; undefined where there was none. */
@@ -102,6 +110,14 @@ export function backlogText({ events, more, oldestAt, lostAt }, now = Date.now()
 export function deliveryState({ state, attempts, kind }) {
   if (state === 'open') return attempts > 0 ? 'retrying' : 'waiting';
   return state === 'dead' && kind === 'test' ? 'failed' : state;
+}
+
+/** What a delivery is about: `gift of @luna`, or how many events of which types. */
+export function contentText({ events, types, creators }) {
+  const names = types.map((type) => type.replace(/^tiktok\.live\.(?=\w)/, '')).join(', ');
+  const what = events === 1 && names ? names : `${plural(events, 'event')}${names ? `: ${names}` : ''}`;
+  const [creator, ...others] = creators;
+  return `${what}${creator?.uniqueId && others.length === 0 ? ` of @${creator.uniqueId}` : ''}`;
 }
 
 /** Host and rest of a URL; the host is what tells endpoints apart. */

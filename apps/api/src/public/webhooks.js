@@ -4,7 +4,7 @@ import { byId, h, icon, setText } from './dom.js';
 import { Poll } from './poll.js';
 import { EndpointPage } from './webhook-detail.js';
 import { openEndpointForm } from './webhook-form.js';
-import { deadText, failureText, filterText, groupOf, kindText, lagText, splitUrl, stateOf, successOf } from './webhook-words.js';
+import { deadText, filterText, groupOf, kindText, lagText, lastFailureText, splitUrl, stateOf, successOf } from './webhook-words.js';
 
 const LIST_MS = 3_000;
 const ENDPOINTS_MAX = 5_000;
@@ -207,5 +207,5 @@ function updateRow(row, endpoint, creators) {
   const success = successOf(endpoint.health);
   setText(row.success, success ? `${success.text} delivered${endpoint.health.dead ? `, ${deadText(endpoint.health.dead)} given up` : ''}` : 'nothing sent yet');
   row.success.dataset.tone = !success || success.share === 1 ? '' : success.share < 0.5 ? 'bad' : 'warn';
-  setText(row.failure, failureText(endpoint.health.recent.lastCategory) || 'none');
+  setText(row.failure, lastFailureText(endpoint.health));
 }

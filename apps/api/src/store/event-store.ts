@@ -1,10 +1,11 @@
 import { dayOfEvent, type StoredEvent, UNDATED } from '@tributary/events';
 import type { Pool } from 'pg';
 import { isSearch, selectEvents } from './event-select.js';
-import { type EventFilter, typesLike } from './filter.js';
+import type { EventFilter } from './filter.js';
 import { GenerationHistory, type Head, reachOf } from './generations.js';
 import { LogRanges } from './log-ranges.js';
 import { farDay } from './partition-names.js';
+import { withStoredTypes } from './stored-types.js';
 import { WINDOW_DAYS_MAX, type Window } from './windows.js';
 
 /** One page of events, ordered by position. */
@@ -94,7 +95,7 @@ export class EventStore {
     let look = await this.ranges.look(span);
     const head = look.head.seq;
     const [from, until] = [span.from, Math.min(head, span.until)];
-    const exact = { ...filter, types: await this.exactTypes(filter.types) };
+    const exact = await withStoredTypes(this.pool, filter);
     if (exact.types?.length === 0 || exact.creatorIds?.length === 0) look = { ...look, windows: [], reached: asc ? until : from };
     const columns = raw ? `${COLUMNS}, e.raw` : COLUMNS;
     const isBounded = isSearch(exact) || (exact.types !== undefined && !(await this.findsTypes()));
@@ -197,15 +198,6 @@ export class EventStore {
     );
     if (rows[0]?.valid) EventStore.indexed.add(this.database);
     return rows[0]?.valid === true;
-  }
-
-  /** The stored types that patterns stand for. Read after the head: no event up to it has a type that is not listed. */
-  private async exactTypes(types: string[] | undefined): Promise<string[] | undefined> {
-    if (!types || types.includes('*')) return undefined;
-    if (!types.some((type) => type.endsWith('*'))) return [...new Set(types)];
-    const params: unknown[] = [];
-    const { rows } = await this.pool.query<{ type: string }>(`select type from event_types where ${typesLike(types, params)}`, params);
-    return rows.map(({ type }) => type);
   }
 }
 

@@ -5,6 +5,9 @@ import { SessionStore } from '../sessions/session-store.js';
 import { type LargeLog, startLargeLog } from '../testing/large-log.js';
 import { type Plan, planOf, recordStatements } from '../testing/plans.js';
 import { OutboundEventReader } from '../delivery/request/outbound-events.js';
+import { DeliverySearch } from '../webhooks/delivery-search.js';
+import { DeliveryStore } from '../webhooks/delivery-store.js';
+import { WaitingEventsCounter } from '../webhooks/waiting-events.js';
 import { EventStore } from './event-store.js';
 import type { EventFilter } from './filter.js';
 import { LogRanges } from './log-ranges.js';
@@ -32,13 +35,13 @@ afterAll(async () => {
   await log?.server.remove();
 }, 60_000);
 
-/** The plans of all statements over events that `work` made, each run again and explained: none scans a table or sorts the log. */
+/** The plans of all statements over events and deliveries that `work` made, each run again and explained: none scans a table or sorts the log. */
 async function plansOf(work: (recording: Pool) => Promise<unknown>): Promise<Plan[]> {
   const { pool: recording, statements } = recordStatements(pool);
   await work(recording);
   const plans: Plan[] = [];
   for (const statement of statements) {
-    if (!/\bevents\b|events_by_seq/.test(statement.text)) continue;
+    if (!/\bevents\b|events_by_seq|webhook_deliveries/.test(statement.text)) continue;
     const plan = await planOf(pool, statement);
     if (plan.seqScans.length > 0 || plan.sorted > SORTED_MAX) throw new Error(JSON.stringify(plan));
     plans.push(plan);
@@ -164,5 +167,79 @@ describe('every query over five million events', () => {
       (recording) => new SessionStore(recording).timeline(`cr_22-${at(20).toISOString().slice(0, 10)}`, '5m', 500),
     ];
     for (const work of works) expect(pagesOf(await plansOf(work))).toBeLessThan(PAGES_MAX);
+  }, 120_000);
+
+  it.each<[string, EventFilter]>([
+    ['everything', {}],
+    ['a creator', { creatorIds: ['cr_22'] }],
+    ['many creators', { creatorIds: creators(60) }],
+    ['a rare type', { types: ['monitor.gap'] }],
+    ['a pattern of rare types', { types: ['monitor.*'] }],
+    ['a pattern of frequent types', { types: ['tiktok.live.*'] }],
+    ['a creator who was there long ago', { creatorIds: ['cr_early'] }],
+    ['nobody', { creatorIds: [] }],
+  ])(
+    'what an endpoint for %s is behind by is counted within its bounds, from the beginning and near the end',
+    async (_, filter) => {
+      for (const position of [0, log.rows - 200_000]) {
+        const found: (number | null)[] = [];
+        const plans = await plansOf(async (recording) => {
+          const waiting = await new WaitingEventsCounter({ pool: recording }).ofOne({ id: 'wh', filter, position });
+          found.push(waiting.events);
+        });
+        const { rows } = await pool.query<{ n: number }>(
+          `select count(*)::int as n from (select from events where seq > $1 and ($2::text[] is null or creator_id = any($2))
+             and ($3::text is null or type like $3) limit 10000) x`,
+          [position, filter.creatorIds ?? null, filter.types?.[0]?.replace('*', '%') ?? null],
+        );
+        expect(found).toEqual([rows[0]!.n]);
+        // 10,001 rows at most, each in a page of its own where they lie far apart, and a step in an index for each.
+        expect(pagesOf(plans)).toBeLessThan(50_000);
+      }
+    },
+    120_000,
+  );
+});
+
+describe('an endpoint with half a million deliveries', () => {
+  const endpoint = 'wh_large';
+  const COUNT = 500_000;
+  beforeAll(async () => {
+    // One each second, of three events that lie close to each other; every 1,000th was given up.
+    await pool.query(
+      `insert into webhook_deliveries (endpoint_id, id, seqs, seq, state, attempt, created_at, ended_at)
+       select $1, $4 || lpad(n::text, 12, '0'), array[n, n + 1, n + 2], n, case when n % 1000 = 0 then 'dead' else 'delivered' end, 1,
+         to_timestamp($2::float8 / 1000 + n), to_timestamp($2::float8 / 1000 + n)
+       from generate_series(1, $3::bigint) as n`,
+      [endpoint, log.firstDay, COUNT, 'dlv_0'],
+    );
+    await pool.query('vacuum analyze webhook_deliveries');
+  }, 120_000);
+
+  const search = (recording: Pool) => new DeliverySearch(recording, new DeliveryStore(recording));
+  const idOf = (n: number) => `dlv_0${String(n).padStart(12, '0')}`;
+
+  it('lists a page of them at the same cost at both ends, and those that were given up', async () => {
+    const costs: Record<string, number> = {};
+    for (const [place, before] of Object.entries({ newest: undefined, middle: idOf(COUNT / 2), oldest: idOf(60) })) {
+      const plans = await plansOf(async (recording) => {
+        expect((await search(recording).page(endpoint, {}, before, 50)).found).toHaveLength(50);
+      });
+      costs[place] = pagesOf(plans);
+    }
+    expectEven(costs, { atMost: PAGES_MAX, small: 60 });
+    const plans = await plansOf(async (recording) => {
+      expect((await search(recording).page(endpoint, { state: 'dead' }, undefined, 50)).found).toHaveLength(50);
+    });
+    expect(pagesOf(plans)).toBeLessThan(PAGES_MAX);
+  }, 120_000);
+
+  it('looks through them for a type in steps, each of them bounded', async () => {
+    const plans = await plansOf(async (recording) => {
+      const gaps = await search(recording).page(endpoint, { types: ['monitor.gap'] }, idOf(100_020), 2);
+      expect(gaps.found.map(({ row }) => row.id)).toEqual([idOf(100_007), idOf(100_006)]);
+    });
+    // 1,000 deliveries and 3,000 events.
+    for (const { pages } of plans) expect(pages).toBeLessThan(STRETCH_PAGES_MAX);
   }, 120_000);
 });

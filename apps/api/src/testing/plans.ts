@@ -8,7 +8,7 @@ export interface Statement {
 /** What a statement costs as PostgreSQL tells it after running it. */
 export interface Plan {
   text: string;
-  /** Partitions read from end to end. */
+  /** Partitions of the log, and tables of deliveries, read from end to end. */
   seqScans: string[];
   /** The most rows that went into one sort. */
   sorted: number;
@@ -70,7 +70,7 @@ export async function planOf(pool: Pool, { text, values }: Statement): Promise<P
   return {
     text,
     seqScans: nodes.flatMap((node) =>
-      node['Node Type'] === 'Seq Scan' && node['Relation Name']?.startsWith('events_') && seen(node) > 0
+      node['Node Type'] === 'Seq Scan' && /^(events_|webhook_deliveries)/.test(node['Relation Name'] ?? '') && seen(node) > 0
         ? [node['Relation Name'] ?? '']
         : [],
     ),

@@ -10,20 +10,25 @@ import {
   ApiPropertyOptional,
   ApiTags,
 } from '@nestjs/swagger';
-import { Problem } from '@tributary/runtime';
-import { IsIn, IsOptional, IsString, MaxLength } from 'class-validator';
-import { Needs } from '../access/needs.js';
-import { positionOf } from '../events/envelopes.js';
+import { type KeyRecord, Problem } from '@tributary/runtime';
+import { ArrayMaxSize, ArrayMinSize, IsArray, IsBoolean, IsIn, IsOptional, IsString, Length, MaxLength } from 'class-validator';
+import { Caller, Needs } from '../access/needs.js';
+import { reaches, reachOf } from '../access/reach.js';
+import { CreatorRegistry } from '../creators/creator-registry.js';
+import { OutboundEventReader } from '../delivery/request/outbound-events.js';
 import { goneCursor, judgeCursor } from '../events/positions.js';
 import { Fails } from '../openapi/fails.js';
-import { decodePageCursor, encodePageCursor, ListLimit, PageQuery } from '../paging.js';
+import { asFlag, asList, decodePageCursor, encodePageCursor, ListLimit, PageQuery } from '../paging.js';
 import { EventStore } from '../store/event-store.js';
 import type { Head } from '../store/generations.js';
-import { IsInstant, toDate } from '../validators.js';
+import { AreEventTypes, IsInstant, toDate } from '../validators.js';
+import { PAYLOAD_BYTES_MAX, type Payloads, payloadsOf } from './delivery-payload.js';
+import { DeliverySearch, EVENTS_SHOWN_MAX, type FoundDelivery, type FoundPage } from './delivery-search.js';
 import { AGAIN_MAX, DELIVERY_STATES, DeliveryStore, type DeliveryRow, type DeliveryState } from './delivery-store.js';
 import {
   AttemptList,
   attemptView,
+  deliveredEventView,
   DeliveryDetail,
   DeliveryPage,
   DeliveryView,
@@ -34,7 +39,9 @@ import {
   RetriedView,
 } from './delivery-view.js';
 import { ReplayBody, RetryBody } from './endpoint-body.js';
+import { EndpointStore } from './endpoint-store.js';
 import { EndpointOwner } from './endpoint-owner.guard.js';
+import { unknownEndpoint } from './endpoint-view.js';
 import { ChangeNotifier } from '../delivery/upkeep/change-notifier.js';
 import { WebhooksEnabledGuard } from './webhooks-enabled.guard.js';
 import { ReplayStore } from './replay-store.js';
@@ -47,6 +54,11 @@ const DELIVERY = {
   description: 'id of the delivery: its `webhook-id`',
   schema: { type: 'string', example: 'dlv_01kapmz9x80000q3v7rw' },
 };
+const PAYLOAD = {
+  type: Boolean,
+  default: false,
+  description: 'give the body too, as it is sent and signed',
+} as const;
 const REPLAY = { name: 'replay', description: 'id of the replay', schema: { type: 'string' } };
 
 class DeliveryQuery extends PageQuery {
@@ -71,8 +83,45 @@ class DeliveryQuery extends PageQuery {
   @IsInstant()
   until?: string;
 
+  @ApiPropertyOptional({ type: [String], description: 'those with an event of one of these types, or patterns with a trailing `*`' })
+  @IsOptional()
+  @asList
+  @ArrayMinSize(1, { message: 'type must name at least one event type; leave it out for all of them' })
+  @AreEventTypes()
+  type?: string[];
+
+  @ApiPropertyOptional({ type: [String], description: 'those with an event of one of these creators: internal ids or handles' })
+  @IsOptional()
+  @asList
+  @IsArray()
+  @ArrayMinSize(1, { message: 'creator must name at least one creator; leave it out for all of them' })
+  @ArrayMaxSize(200)
+  @IsString({ each: true })
+  @Length(1, 64, { each: true })
+  creator?: string[];
+
+  @ApiPropertyOptional({ description: 'those with this event: its id' })
+  @IsOptional()
+  @IsString()
+  @Length(1, 200)
+  event?: string;
+
+  @ApiPropertyOptional(PAYLOAD)
+  @IsOptional()
+  @asFlag
+  @IsBoolean()
+  payload = false;
+
   @ListLimit(200, 50)
   override limit = 50;
+}
+
+class PayloadQuery {
+  @ApiPropertyOptional(PAYLOAD)
+  @IsOptional()
+  @asFlag
+  @IsBoolean()
+  payload = false;
 }
 
 /** What was sent to an endpoint, and what is sent again: events, so that `read` is needed too. */
@@ -84,7 +133,11 @@ class DeliveryQuery extends PageQuery {
 @Controller('v1/webhooks/:id')
 export class DeliveriesController {
   constructor(
+    @Inject(EndpointStore) private readonly endpoints: EndpointStore,
     @Inject(DeliveryStore) private readonly store: DeliveryStore,
+    @Inject(DeliverySearch) private readonly search: DeliverySearch,
+    @Inject(OutboundEventReader) private readonly bodies: OutboundEventReader,
+    @Inject(CreatorRegistry) private readonly creators: CreatorRegistry,
     @Inject(ReplayStore) private readonly replays: ReplayStore,
     @Inject(EventStore) private readonly events: EventStore,
     @Inject(ChangeNotifier) private readonly notifier: ChangeNotifier,
@@ -92,15 +145,30 @@ export class DeliveriesController {
 
   @Get('deliveries')
   @Needs('webhooks:read', 'read')
-  @ApiOperation({ summary: 'Deliveries of an endpoint', description: 'Newest first, those that have ended as long as they are kept.' })
+  @ApiOperation({
+    summary: 'Deliveries of an endpoint',
+    description:
+      'Newest first, those that have ended as long as they are kept. With `type`, `creator` or `event` they are looked through for a bounded time: ' +
+      'a page may then hold fewer than `limit`, even none, while `next` still leads on. With `payload` a page ends, too, when its payloads take ' +
+      `${PAYLOAD_BYTES_MAX / 1_048_576} MiB.`,
+  })
   @ApiOkResponse({ type: DeliveryPage })
-  async list(@Param('id') id: string, @Query() query: DeliveryQuery): Promise<DeliveryPage> {
+  async list(@Param('id') id: string, @Query() query: DeliveryQuery, @Caller() caller: KeyRecord): Promise<DeliveryPage> {
     const head = await this.events.head();
     const before = decodePageCursor(query.cursor, 1)?.[0];
-    const filter = { ...query, replayId: query.replay, since: toDate(query.since), until: toDate(query.until) };
-    const rows = await this.store.list(id, filter, before, query.limit + 1);
-    const data = rows.slice(0, query.limit).map((row) => deliveryView(row, head));
-    return { data, next: rows.length > data.length ? encodePageCursor([data.at(-1)!.id]) : null };
+    const reach = reachOf(caller);
+    const event = query.event === undefined ? undefined : await this.events.byId(query.event);
+    if (query.event !== undefined && !(event && reaches(caller, event.creatorId))) return { data: [], next: null };
+    const { state, replay: replayId, type: types } = query;
+    const content = { types, creatorIds: await this.creatorIds(query.creator, reach), event, reach };
+    const filter = { state, replayId, since: toDate(query.since), until: toDate(query.until), ...content };
+    const page = await this.search.page(id, filter, before, query.limit);
+    if (!query.payload) return pageOf(page, (one) => deliveryView(one.row, head, one.events));
+    const rows = page.found.map(({ row }) => row);
+    const { byId, deliveries } = await this.payloads(id, rows, head, reach);
+    const found = page.found.slice(0, deliveries);
+    const next = deliveries < page.found.length ? found.at(-1)?.row.id : page.next;
+    return pageOf({ found, next }, (one) => deliveryView(one.row, head, one.events, byId.get(one.row.id) ?? null));
   }
 
   @Post('deliveries/retry')
@@ -119,15 +187,22 @@ export class DeliveriesController {
 
   @Get('deliveries/:delivery')
   @Needs('webhooks:read', 'read')
-  @ApiOperation({ summary: 'One delivery', description: 'With the ids, types and positions of its events that still exist.' })
+  @ApiOperation({ summary: 'One delivery', description: 'With its events that still exist, and its payload where that is asked for.' })
   @ApiParam(DELIVERY)
   @ApiOkResponse({ type: DeliveryDetail })
-  async get(@Param('id') id: string, @Param('delivery') delivery: string): Promise<DeliveryDetail> {
+  async get(
+    @Param('id') id: string,
+    @Param('delivery') delivery: string,
+    @Query() { payload }: PayloadQuery,
+    @Caller() caller: KeyRecord,
+  ): Promise<DeliveryDetail> {
     const head = await this.events.head();
     const row = await this.delivery(id, delivery);
-    const events = await this.store.events(id, delivery);
-    const eventList = events.map((event) => ({ id: event.id, type: event.type, position: positionOf(event.seq, head.history) }));
-    return { ...deliveryView(row, head), eventList };
+    const known = await this.search.events(row.seqs, reachOf(caller));
+    const events = row.seqs.flatMap((seq) => known.get(seq) ?? []);
+    const payloads = payload ? await this.payloads(id, [row], head, reachOf(caller)) : undefined;
+    const view = deliveryView(row, head, events.slice(0, EVENTS_SHOWN_MAX), payloads && (payloads.byId.get(row.id) ?? null));
+    return { ...view, eventList: events.map((event) => deliveredEventView(event, head)) };
   }
 
   @Get('deliveries/:delivery/attempts')
@@ -150,7 +225,7 @@ export class DeliveriesController {
   @ApiParam(DELIVERY)
   @Fails('conflict', 'limit-reached')
   @ApiAcceptedResponse({ type: DeliveryView, description: 'It is tried as soon as possible.' })
-  async retry(@Param('id') id: string, @Param('delivery') delivery: string): Promise<DeliveryView> {
+  async retry(@Param('id') id: string, @Param('delivery') delivery: string, @Caller() caller: KeyRecord): Promise<DeliveryView> {
     const head = await this.events.head();
     switch (await this.store.retry(id, delivery)) {
       case 'unknown':
@@ -161,7 +236,7 @@ export class DeliveriesController {
         throw new Problem('limit-reached', `${AGAIN_MAX} deliveries of this endpoint wait to be tried again already`);
       case 'retried':
         this.notifier.notifyChanged(id);
-        return deliveryView(await this.delivery(id, delivery), head);
+        return this.view(await this.delivery(id, delivery), head, reachOf(caller));
     }
   }
 
@@ -226,6 +301,29 @@ export class DeliveriesController {
     }
   }
 
+  private async view(row: DeliveryRow, head: Head, reach: string[] | undefined): Promise<DeliveryView> {
+    const shown = row.seqs.slice(0, EVENTS_SHOWN_MAX);
+    const known = await this.search.events(shown, reach);
+    return deliveryView(
+      row,
+      head,
+      shown.flatMap((seq) => known.get(seq) ?? []),
+    );
+  }
+
+  private async payloads(id: string, rows: readonly DeliveryRow[], head: Head, reach: string[] | undefined): Promise<Payloads> {
+    const endpoint = await this.endpoints.find(id);
+    if (!endpoint) throw unknownEndpoint(id);
+    return payloadsOf(this.bodies, endpoint, rows, head.generation, reach);
+  }
+
+  private async creatorIds(refs: string[] | undefined, reach: string[] | undefined): Promise<string[] | undefined> {
+    if (!refs) return undefined;
+    const { ids, unknown } = await this.creators.resolve(refs, reach);
+    if (unknown.length === 0) return ids;
+    throw Problem.badField('creator', `ids or handles of creators that are or were monitored; unknown: ${unknown.slice(0, 5).join(', ')}`);
+  }
+
   private async delivery(id: string, delivery: string): Promise<DeliveryRow> {
     const row = await this.store.find(id, delivery);
     if (!row) throw unknownDelivery(delivery);
@@ -238,6 +336,10 @@ export class DeliveriesController {
     if (verdict.position.descending) throw Problem.badField('cursor', 'a position in ascending order; this one is from order=desc');
     return verdict.position.seq;
   }
+}
+
+function pageOf({ found, next }: FoundPage, view: (one: FoundDelivery) => DeliveryView): DeliveryPage {
+  return { data: found.map(view), next: next === undefined ? null : encodePageCursor([next]) };
 }
 
 function unknownDelivery(id: string): Problem {

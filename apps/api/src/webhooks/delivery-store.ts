@@ -1,4 +1,5 @@
 import type { Pool } from 'pg';
+import { DeliveryIds } from '../delivery/delivery.js';
 import { type AttemptRecord, readAttempt } from '../delivery/request/attempt.js';
 import type { FailureCategory } from '../outbound/outcome.js';
 
@@ -13,7 +14,10 @@ export interface DeliveryRow {
   again: boolean;
   replayId: string | null;
   attempt: number;
-  events: number;
+  /** Numbers of its events, in log order; none for a test. */
+  seqs: number[];
+  /** It has had no attempt: what is sent is decided then. */
+  planned: boolean;
   /** Position of its first event; 0 for a test. */
   seq: number;
   nextAttemptAt: Date;
@@ -29,18 +33,20 @@ export interface DeliveryFilter {
   replayId?: string;
   since?: Date;
   until?: Date;
+  /** Ids from this one on. */
+  after?: string;
 }
 
 /** What became of a retry by hand. */
 export type Retried = 'retried' | 'unknown' | 'finished' | 'full';
 
-const COLUMNS = `id, state, test, again, replay_id as "replayId", attempt, cardinality(seqs) as events, seq::float8 as seq,
+const COLUMNS = `id, state, test, again, replay_id as "replayId", attempt, seqs::float8[] as seqs, false as planned, seq::float8 as seq,
   next_attempt_at as "nextAttemptAt", created_at as "createdAt", ended_at as "endedAt",
   (attempts[cardinality(attempts)]::jsonb->>'status')::int as "lastStatus", attempts[cardinality(attempts)]::jsonb->>'category' as "lastCategory",
   (attempts[cardinality(attempts)]::jsonb->>'latencyMs')::int as "lastLatencyMs"`;
 /** The same of one that has had no attempt. */
-const UNATTEMPTED = `id, 'open' as state, false as test, false as again, replay_id as "replayId", 0 as attempt, cardinality(seqs) as events,
-  seq::float8 as seq, created_at as "nextAttemptAt", created_at as "createdAt", null::timestamptz as "endedAt",
+const UNATTEMPTED = `id, 'open' as state, false as test, false as again, replay_id as "replayId", 0 as attempt, seqs::float8[] as seqs,
+  true as planned, seq::float8 as seq, created_at as "nextAttemptAt", created_at as "createdAt", null::timestamptz as "endedAt",
   null::int as "lastStatus", null as "lastCategory", null::int as "lastLatencyMs"`;
 /** Deliveries retried by hand that may wait at an endpoint: a runner holds them in memory. */
 export const AGAIN_MAX = 10_000;
@@ -51,13 +57,20 @@ export class DeliveryStore {
 
   /** Deliveries of an endpoint, newest first, before the id `before`. */
   async list(endpointId: string, filter: DeliveryFilter, before: string | undefined, limit: number): Promise<DeliveryRow[]> {
+    const { since, until } = filter;
+    // Ids sort by the time at which they were made: the index leads to both ends.
+    const first = [filter.after, since && DeliveryIds.from(since.getTime())]
+      .filter((id) => id !== undefined)
+      .sort()
+      .at(-1);
+    const end = [before, until && DeliveryIds.from(until.getTime())].filter((id) => id !== undefined).sort()[0];
     const where = `endpoint_id = $1 and ($2::text is null or id < $2) and ($4::text is null or replay_id = $4)
-         and ($5::timestamptz is null or created_at >= $5) and ($6::timestamptz is null or created_at < $6)`;
+         and ($5::text is null or id >= $5)`;
     const { rows } = await this.pool.query<DeliveryRow>(
-      `(select ${COLUMNS} from webhook_deliveries where ${where} and ($3::text is null or state = $3) order by id desc limit $7)
-       union all (select ${UNATTEMPTED} from webhook_planned_deliveries where ${where} and coalesce($3, 'open') = 'open' order by id desc limit $7)
-       order by id desc limit $7`,
-      [endpointId, before ?? null, filter.state ?? null, filter.replayId ?? null, filter.since ?? null, filter.until ?? null, limit],
+      `(select ${COLUMNS} from webhook_deliveries where ${where} and ($3::text is null or state = $3) order by id desc limit $6)
+       union all (select ${UNATTEMPTED} from webhook_planned_deliveries where ${where} and coalesce($3, 'open') = 'open' order by id desc limit $6)
+       order by id desc limit $6`,
+      [endpointId, end ?? null, filter.state ?? null, filter.replayId ?? null, first ?? null, limit],
     );
     return rows;
   }
@@ -79,18 +92,6 @@ export class DeliveryStore {
       [endpointId, id],
     );
     return rows[0]?.attempts.map((attempt) => readAttempt(id, attempt));
-  }
-
-  /** Id and type of the events of a delivery that still exist, in log order. */
-  async events(endpointId: string, id: string): Promise<{ id: string; type: string; seq: number }[]> {
-    const { rows } = await this.pool.query<{ id: string; type: string; seq: number }>(
-      `select e.id, e.type, e.seq::float8 as seq from (
-         select seqs from webhook_deliveries where endpoint_id = $1 and id = $2
-         union all select seqs from webhook_planned_deliveries where endpoint_id = $1 and id = $2) d
-       cross join lateral unnest(d.seqs) as s (seq) join events e on e.seq = s.seq order by e.seq`,
-      [endpointId, id],
-    );
-    return rows;
   }
 
   /** Tries an open delivery now, or takes one up again that was given up. */

@@ -4,6 +4,8 @@ import { positionOf } from '../events/envelopes.js';
 import { PageEnd } from '../paging.js';
 import type { Head } from '../store/generations.js';
 import type { AttemptRecord } from '../delivery/request/attempt.js';
+import type { Payload } from './delivery-payload.js';
+import { type DeliveredEvent, EVENTS_SHOWN_MAX } from './delivery-search.js';
 import { DELIVERY_STATES, type DeliveryRow, type DeliveryState } from './delivery-store.js';
 import { FAILURE_CATEGORIES, type FailureCategory } from '../outbound/outcome.js';
 import { REPLAY_STATES, type Replay } from './replay-store.js';
@@ -50,6 +52,35 @@ export class AttemptList {
   data!: AttemptView[];
 }
 
+class DeliveredCreator {
+  @ApiProperty({ description: 'internal id' })
+  id!: string;
+  @ApiProperty({ description: 'handle at the time of the event; empty for what is about no creator' })
+  uniqueId!: string;
+}
+
+class DeliveredEventView {
+  @ApiProperty({ description: 'id of the event' })
+  id!: string;
+  @ApiProperty({ description: 'its type' })
+  type!: string;
+  @ApiProperty({ description: 'internal id of its creator, or the endpoint that it is about' })
+  creator!: string;
+  @ApiProperty({ description: 'its position' })
+  position!: string;
+}
+
+class PayloadView {
+  @ApiProperty()
+  contentType!: string;
+  @ApiProperty({ type: 'integer', description: 'of the body' })
+  bytes!: number;
+  @ApiProperty({ description: 'the body as it is sent and signed' })
+  body!: string;
+}
+
+const OF_THE_FIRST = `of its first ${EVENTS_SHOWN_MAX} events, as far as they still exist and the key may see them`;
+
 export class DeliveryView {
   @ApiProperty({ description: 'the `webhook-id` of all its attempts', example: 'dlv_01kapmz9x80000q3v7rw' })
   id!: string;
@@ -61,6 +92,16 @@ export class DeliveryView {
   replay!: string | null;
   @ApiProperty({ type: 'integer', description: 'how many events it holds' })
   events!: number;
+  @ApiProperty({ type: [String], description: `types ${OF_THE_FIRST}` })
+  types!: string[];
+  @ApiProperty({ type: [DeliveredCreator], description: `creators ${OF_THE_FIRST}` })
+  creators!: DeliveredCreator[];
+  @ApiProperty({
+    type: DeliveredEventView,
+    nullable: true,
+    description: 'its first event that still exists and that the key may see; null for a test',
+  })
+  firstEvent!: DeliveredEventView | null;
   @ApiProperty({ type: String, nullable: true, description: 'of its first event' })
   position!: string | null;
   @ApiProperty({ type: 'integer', description: 'attempts made since it was made, or taken up again' })
@@ -77,20 +118,17 @@ export class DeliveryView {
   lastCategory!: FailureCategory | null;
   @ApiProperty({ type: 'integer', nullable: true })
   lastLatencyMs!: number | null;
-}
-
-class DeliveredEvent {
-  @ApiProperty({ description: 'id of the event' })
-  id!: string;
-  @ApiProperty({ description: 'its type' })
-  type!: string;
-  @ApiProperty({ description: 'its position' })
-  position!: string;
+  @ApiPropertyOptional({
+    type: PayloadView,
+    nullable: true,
+    description: 'with `payload=true`; null for a test, where nothing of it exists any more, and where the key may not see all of it',
+  })
+  payload?: PayloadView | null;
 }
 
 export class DeliveryDetail extends DeliveryView {
-  @ApiProperty({ type: [DeliveredEvent], description: 'events that still exist' })
-  eventList!: DeliveredEvent[];
+  @ApiProperty({ type: [DeliveredEventView], description: 'events that still exist and that the key may see' })
+  eventList!: DeliveredEventView[];
 }
 
 export class DeliveryPage extends PageEnd {
@@ -143,14 +181,25 @@ export function attemptView({ at, ...same }: AttemptRecord): AttemptView {
   return { at: new Date(at), ...same };
 }
 
-export function deliveryView(row: DeliveryRow, { history }: Head): DeliveryView {
+/** An event of a delivery, as it is shown. */
+export function deliveredEventView({ id, type, creatorId, seq }: DeliveredEvent, { history }: Head): DeliveredEventView {
+  return { id, type, creator: creatorId, position: positionOf(seq, history) };
+}
+
+/** A delivery as it is shown. `events`: those of it that are known to exist; `payload`: where it was asked for. */
+export function deliveryView(row: DeliveryRow, head: Head, events: readonly DeliveredEvent[], payload?: Payload | null): DeliveryView {
+  const [first] = events;
+  const creators = new Map(events.map(({ creatorId, handle }) => [creatorId, handle]));
   return {
     id: row.id,
     state: row.state,
     kind: row.test ? 'test' : row.again ? 'retry' : row.replayId === null ? 'live' : 'replay',
     replay: row.replayId,
-    events: row.test ? 1 : row.events,
-    position: row.test ? null : positionOf(row.seq, history),
+    events: row.test ? 1 : row.seqs.length,
+    types: [...new Set(events.map(({ type }) => type))],
+    creators: [...creators].map(([id, uniqueId]) => ({ id, uniqueId })),
+    firstEvent: first ? deliveredEventView(first, head) : null,
+    position: row.test ? null : positionOf(row.seq, head.history),
     attempts: row.attempt,
     nextAttemptAt: row.state === 'open' ? row.nextAttemptAt : null,
     createdAt: row.createdAt,
@@ -158,6 +207,7 @@ export function deliveryView(row: DeliveryRow, { history }: Head): DeliveryView 
     lastStatus: row.lastStatus,
     lastCategory: row.lastCategory,
     lastLatencyMs: row.lastLatencyMs,
+    ...(payload === undefined ? {} : { payload }),
   };
 }
 

@@ -3,11 +3,7 @@ import type { SecretBox } from '@tributary/runtime';
 import type { Pool, PoolClient } from 'pg';
 import { newId } from '../ids.js';
 import { inTransaction } from '../projections/versions.js';
-import { selectEvents } from '../store/event-select.js';
-import type { EventFilter } from '../store/filter.js';
-import { LogRanges } from '../store/log-ranges.js';
 import type { Endpoint, EndpointSettings, EndpointState, SealedPart } from '../delivery/endpoint/endpoint.js';
-import { filterOf } from '../delivery/endpoint/endpoint.js';
 import { ENDPOINT_COLUMNS, type EndpointRow, settingColumns, toEndpoint } from '../delivery/endpoint/endpoint-row.js';
 import type { FailureCategory } from '../outbound/outcome.js';
 import { newSecretPair, type SecretPair } from '../delivery/request/signature.js';
@@ -18,13 +14,16 @@ export interface EndpointStatus extends Endpoint {
   failingSince: Date | null;
   succeededAt: Date | null;
   failedAt: Date | null;
+  /** Why that attempt failed, and the status where there was an answer; null where that was not recorded. */
+  failedCategory: FailureCategory | null;
+  failedStatus: number | null;
   throttledUntil: Date | null;
   /** Deliveries that are planned and not finished. */
   open: number;
   /** Those of them that have failed and wait for another attempt. */
   retrying: number;
-  /** When the oldest event that it has not got, or has not come to, was received; replays aside. */
-  oldestAt: Date | null;
+  /** When the oldest event of what is planned and not delivered was received; replays aside. */
+  oldestOpenAt: Date | null;
   /** The newest deliveries that had an attempt, tests aside: at most {@link RECENT_MAX}. */
   delivered: number;
   failed: number;
@@ -32,16 +31,6 @@ export interface EndpointStatus extends Endpoint {
   lastCategory: FailureCategory | null;
   /** Deliveries that were given up; {@link DEAD_COUNTED_MAX} stands for that many or more. */
   dead: number;
-}
-
-/** What an endpoint has not got yet. */
-export interface Backlog {
-  /** Matching events after its position; null when counting takes too long. */
-  events: number | null;
-  /** `events` is a lower bound. */
-  more: boolean;
-  /** When the oldest event that was not delivered was received. */
-  oldestAt: Date | null;
 }
 
 export type Created =
@@ -56,7 +45,7 @@ const STATUS_FROM = `webhook_endpoints e join webhook_cursors r on r.id = e.id
       from webhook_deliveries where endpoint_id = e.id and state = 'open') d,
     (select count(*) as n, min(seq) filter (where replay_id is null) as seq from webhook_planned_deliveries where endpoint_id = e.id) u) o
   cross join lateral (
-    select received_from_seq(least(o.seq, case when r.position < (select seq from log_head) then r.position + 1 end)) as at) l
+    select received_from_seq(o.seq) as at) l
   cross join lateral (
     with newest as (
       select id, state, attempt, attempts from webhook_deliveries
@@ -68,13 +57,10 @@ const STATUS_FROM = `webhook_endpoints e join webhook_cursors r on r.id = e.id
       (select count(*) from (select from webhook_deliveries where endpoint_id = e.id and state = 'dead' and not test limit ${DEAD_COUNTED_MAX}) x)::int
         as dead) c`;
 const STATUS_COLUMNS = `${ENDPOINT_COLUMNS}, r.position::float8 as position, r.failing_since as "failingSince",
-  r.succeeded_at as "succeededAt", r.failed_at as "failedAt", r.throttled_until as "throttledUntil", o.open, o.retrying,
-  l.at as "oldestAt", c.delivered, c.failed, c."lastCategory", c.dead`;
+  r.succeeded_at as "succeededAt", r.failed_at as "failedAt", r.failed_category as "failedCategory", r.failed_status as "failedStatus", r.throttled_until as "throttledUntil", o.open, o.retrying,
+  l.at as "oldestOpenAt", c.delivered, c.failed, c."lastCategory", c.dead`;
 /** The open deliveries of an endpoint, locked in the order in which results are written. */
 const LOCKED = `with locked as (select id from webhook_deliveries where endpoint_id = $1 and state = 'open' order by id for update)`;
-const COUNTED_MAX = 10_000;
-const COUNT_MS_MAX = 1_500;
-const QUERY_CANCELED = '57014';
 
 type StatusRow = EndpointRow & Omit<EndpointStatus, keyof Endpoint>;
 
@@ -245,31 +231,15 @@ export class EndpointStore {
     return rowCount === 1;
   }
 
-  /** What an endpoint has not got yet; bounded in what it counts and in time. */
-  async backlog(endpoint: EndpointStatus): Promise<Backlog> {
-    const client = await this.pool.connect();
-    let broken: Error | undefined;
-    try {
-      await client.query('begin');
-      await client.query(`set local statement_timeout = ${COUNT_MS_MAX}`);
-      const open = await client.query<{ at: Date | null }>(
-        `select received_at as at from events_by_seq(array[least(
-           (select min(seq) from webhook_deliveries where endpoint_id = $1 and state = 'open' and not test),
-           (select min(seq) from webhook_planned_deliveries where endpoint_id = $1))])`,
-        [endpoint.id],
-      );
-      const waiting = await countFrom(client, filterOf(endpoint), endpoint.position);
-      await client.query('commit');
-      const oldestAt = open.rows[0]?.at ?? waiting.at;
-      if (!waiting.complete) return { events: null, more: true, oldestAt };
-      return { events: Math.min(waiting.n, COUNTED_MAX), more: waiting.n > COUNTED_MAX, oldestAt };
-    } catch (error) {
-      await client.query('rollback').catch((rollbackError: Error) => (broken = rollbackError));
-      if ((error as { code?: string }).code !== QUERY_CANCELED) throw error;
-      return { events: null, more: true, oldestAt: null };
-    } finally {
-      client.release(broken);
-    }
+  /** When the oldest event of what is planned and not delivered was received; null where nothing is. */
+  async oldestOpen(id: string): Promise<Date | null> {
+    const { rows } = await this.pool.query<{ at: Date | null }>(
+      `select received_at as at from events_by_seq(array[least(
+         (select min(seq) from webhook_deliveries where endpoint_id = $1 and state = 'open' and not test),
+         (select min(seq) from webhook_planned_deliveries where endpoint_id = $1))])`,
+      [id],
+    );
+    return rows[0]?.at ?? null;
   }
 
   private async earlier(client: PoolClient, keyId: string, key: string): Promise<{ hash: string; endpoint?: Endpoint } | undefined> {
@@ -286,36 +256,12 @@ export class EndpointStore {
   }
 
   private toStatus(row: StatusRow): EndpointStatus {
-    const { position, failingSince, succeededAt, failedAt, throttledUntil, open, retrying, oldestAt, delivered, failed, ...rest } = row;
-    const { lastCategory, dead, ...endpoint } = rest;
-    const reader = { position, failingSince, succeededAt, failedAt, throttledUntil };
-    return { ...toEndpoint(endpoint, this.box), ...reader, open, retrying, oldestAt, delivered, failed, lastCategory, dead };
-  }
-}
-
-/** How many events after a position match, up to one more than {@link COUNTED_MAX}, and when the first of them was received. */
-async function countFrom(
-  client: PoolClient,
-  filter: EventFilter,
-  after: number,
-): Promise<{ n: number; at: Date | null; complete: boolean }> {
-  const deadline = performance.now() + COUNT_MS_MAX;
-  const ranges = new LogRanges(client);
-  const found: { n: number; at: Date | null } = { n: 0, at: null };
-  for (let from = after; ;) {
-    const { head, windows, reached } = await ranges.look({ from, until: Infinity, order: 'asc' });
-    for (const window of windows) {
-      const select = selectEvents('e.seq, e.received_at', filter, window, { order: 'asc', limit: COUNTED_MAX + 1 - found.n });
-      const { rows } = await client.query<{ n: number; at: Date | null }>(
-        `select count(*)::int as n, (array_agg(received_at order by seq))[1] as at from (${select.text}) as next`,
-        select.values,
-      );
-      found.n += rows[0]?.n ?? 0;
-      found.at ??= rows[0]?.at ?? null;
-      if (found.n > COUNTED_MAX) return { ...found, complete: true };
-      if (performance.now() > deadline) return { ...found, complete: false };
-    }
-    if (reached >= head.seq) return { ...found, complete: true };
-    from = reached;
+    const { position, failingSince, succeededAt, failedAt, failedCategory, failedStatus, throttledUntil, ...rest } = row;
+    const { open, retrying, oldestOpenAt, delivered, failed, lastCategory, dead, ...endpoint } = rest;
+    return {
+      ...toEndpoint(endpoint, this.box),
+      ...{ position, failingSince, succeededAt, failedAt, failedCategory, failedStatus, throttledUntil },
+      ...{ open, retrying, oldestOpenAt, delivered, failed, lastCategory, dead },
+    };
   }
 }

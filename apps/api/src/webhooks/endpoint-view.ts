@@ -4,7 +4,8 @@ import { Problem } from '@tributary/runtime';
 import { PageEnd } from '../paging.js';
 import { hiddenValues } from '../delivery/request/attempt.js';
 import type { Endpoint, EndpointState } from '../delivery/endpoint/endpoint.js';
-import { type Backlog, DEAD_COUNTED_MAX, type EndpointStatus, RECENT_MAX } from './endpoint-store.js';
+import { DEAD_COUNTED_MAX, type EndpointStatus, RECENT_MAX } from './endpoint-store.js';
+import { COUNT_FRESH_MS, LIST_COUNTED_MAX, type WaitingEvents } from './waiting-events.js';
 import { FAILURE_CATEGORIES, type FailureCategory } from '../outbound/outcome.js';
 import { publicKeyText, sharedSecretText, SIGNATURE_SCHEMES, type SignatureScheme } from '../delivery/request/signature.js';
 
@@ -27,9 +28,18 @@ class RecentView {
     type: String,
     enum: FAILURE_CATEGORIES,
     nullable: true,
-    description: 'why the last of them that failed at least once did',
+    description: 'why the last of these that failed at least once did; null where none of them has, whatever failed before them',
   })
   lastCategory!: FailureCategory | null;
+}
+
+class LastFailureView {
+  @ApiProperty({ ...instant, description: 'when that attempt ended' })
+  at!: Date;
+  @ApiProperty({ type: String, enum: FAILURE_CATEGORIES, nullable: true, description: 'why it failed; null where that was not recorded' })
+  category!: FailureCategory | null;
+  @ApiProperty({ type: 'integer', nullable: true, description: 'HTTP status; null when no answer came' })
+  status!: number | null;
 }
 
 class HealthView {
@@ -39,6 +49,8 @@ class HealthView {
   lastSuccessAt!: Date | null;
   @ApiProperty({ ...instant, nullable: true })
   lastFailureAt!: Date | null;
+  @ApiProperty({ type: LastFailureView, nullable: true, description: 'the last attempt that failed, tests aside; null where none has' })
+  lastFailure!: LastFailureView | null;
   @ApiProperty({ ...instant, nullable: true, description: 'nothing is sent before: the receiver asked for it' })
   throttledUntil!: Date | null;
   @ApiProperty({ description: `the newest deliveries that had an attempt, up to ${RECENT_MAX}, tests aside` })
@@ -48,13 +60,23 @@ class HealthView {
 }
 
 class LagView {
+  @ApiProperty({
+    type: 'integer',
+    nullable: true,
+    description:
+      `matching events that are not planned yet, counted up to ${LIST_COUNTED_MAX} in a list; up to ${COUNT_FRESH_MS / 1000} s old there. ` +
+      'null where they could not be counted in time',
+  })
+  events!: number | null;
+  @ApiProperty({ description: 'there are more than `events`, or may be' })
+  more!: boolean;
   @ApiProperty({ type: 'integer', description: 'events of the log that it has not come to, matching or not' })
   positions!: number;
   @ApiProperty({ type: 'integer', description: 'deliveries that are made and not finished' })
   open!: number;
   @ApiProperty({ type: 'integer', description: 'those of them that have failed and wait for another attempt' })
   retrying!: number;
-  @ApiProperty({ ...instant, nullable: true, description: 'when the oldest event that it has not got, or has not come to, was received' })
+  @ApiProperty({ ...instant, nullable: true, description: 'when the oldest matching event that it has not got was received' })
   oldestAt!: Date | null;
 }
 
@@ -157,7 +179,7 @@ export class RotatedView {
 }
 
 /** An endpoint as it is shown: no secret, no header value. */
-export function endpointView(endpoint: EndpointStatus, head: { generation: number; seq: number }): EndpointView {
+export function endpointView(endpoint: EndpointStatus, head: { generation: number; seq: number }, waiting: WaitingEvents): EndpointView {
   const { id, url, description, metadata, ordered, maxInFlight, timeoutMs, signatures, state, reason, stateSince, createdAt, updatedAt } =
     endpoint;
   const now = Date.now();
@@ -184,15 +206,18 @@ export function endpointView(endpoint: EndpointStatus, head: { generation: numbe
     updatedAt,
     position: encodeCursor({ generation: head.generation, seq: endpoint.position }),
     lag: {
+      events: waiting.events,
+      more: waiting.more,
       positions: Math.max(0, head.seq - endpoint.position),
       open: endpoint.open,
       retrying: endpoint.retrying,
-      oldestAt: endpoint.oldestAt,
+      oldestAt: earlier(endpoint.oldestOpenAt, waiting.oldestAt),
     },
     health: {
       failingSince: endpoint.failingSince,
       lastSuccessAt: endpoint.succeededAt,
       lastFailureAt: endpoint.failedAt,
+      lastFailure: endpoint.failedAt && { at: endpoint.failedAt, category: endpoint.failedCategory, status: endpoint.failedStatus },
       throttledUntil: endpoint.throttledUntil && endpoint.throttledUntil.getTime() > now ? endpoint.throttledUntil : null,
       recent: { delivered: endpoint.delivered, failed: endpoint.failed, lastCategory: endpoint.lastCategory },
       dead: endpoint.dead,
@@ -200,9 +225,20 @@ export function endpointView(endpoint: EndpointStatus, head: { generation: numbe
   };
 }
 
-export function backlogView(backlog: Backlog, retentionDays: number): BacklogView {
-  const { oldestAt } = backlog;
-  return { ...backlog, lostAt: oldestAt && retentionDays > 0 ? new Date(oldestAt.getTime() + retentionDays * 86_400_000) : null };
+/** What an endpoint has not got yet: what waits, and what is planned and not delivered since `oldestOpen`. */
+export function backlogView(waiting: WaitingEvents, oldestOpen: Date | null, retentionDays: number): BacklogView {
+  const { events, more } = waiting;
+  const oldestAt = oldestOpen ?? waiting.oldestAt;
+  return {
+    events,
+    more,
+    oldestAt,
+    lostAt: oldestAt && retentionDays > 0 ? new Date(oldestAt.getTime() + retentionDays * 86_400_000) : null,
+  };
+}
+
+function earlier(a: Date | null, b: Date | null): Date | null {
+  return a && b ? (a < b ? a : b) : (a ?? b);
 }
 
 /** 404, for an endpoint that there is not and for one of somebody else. */

@@ -20,10 +20,11 @@ import { Fails } from '../openapi/fails.js';
 import { decodePageCursor, encodePageCursor, PageQuery } from '../paging.js';
 import { EventStore } from '../store/event-store.js';
 import { AttemptView, attemptView } from './delivery-view.js';
-import { type EndpointState, isEntitled } from '../delivery/endpoint/endpoint.js';
+import { type EndpointState, filterOf, isEntitled } from '../delivery/endpoint/endpoint.js';
 import { EndpointPatchBody, NewEndpointBody, ResumeBody, RotateBody } from './endpoint-body.js';
 import { EndpointOwner, visibleTo } from './endpoint-owner.guard.js';
-import { EndpointStore } from './endpoint-store.js';
+import { EndpointStore, type EndpointStatus } from './endpoint-store.js';
+import { type Counted, WaitingEventsCounter } from './waiting-events.js';
 import {
   backlogView,
   ChangedEndpointView,
@@ -70,6 +71,7 @@ export class WebhooksController {
     @Inject(WebhooksService) private readonly service: WebhooksService,
     @Inject(EndpointStore) private readonly endpoints: EndpointStore,
     @Inject(EventStore) private readonly events: EventStore,
+    @Inject(WaitingEventsCounter) private readonly waiting: WaitingEventsCounter,
     @Inject(ChangeNotifier) private readonly notifier: ChangeNotifier,
     @Inject(Config) private readonly config: Config,
   ) {}
@@ -114,8 +116,7 @@ export class WebhooksController {
         break;
       case 'created':
     }
-    const status = (await this.endpoints.find(created.endpoint.id))!;
-    return { ...endpointView(status, await this.events.head()), secret: secretOf(created.endpoint) };
+    return { ...(await this.view(created.endpoint.id)), secret: secretOf(created.endpoint) };
   }
 
   @Get()
@@ -130,7 +131,9 @@ export class WebhooksController {
     const after = decodePageCursor(query.cursor, 1)?.[0] ?? '';
     const filter = { state: query.state, keyId: visibleTo(caller) };
     const [rows, head] = await Promise.all([this.endpoints.list(filter, after, query.limit + 1), this.events.head()]);
-    const data = rows.slice(0, query.limit).map((endpoint) => endpointView(endpoint, head));
+    const page = rows.slice(0, query.limit);
+    const waiting = await this.waiting.ofList(page.map(countedOf), head.seq);
+    const data = page.map((endpoint, i) => endpointView(endpoint, head, waiting[i]!));
     return { data, next: rows.length > data.length ? encodePageCursor([data.at(-1)!.id]) : null };
   }
 
@@ -143,8 +146,8 @@ export class WebhooksController {
   async get(@Param('id') id: string): Promise<EndpointDetail> {
     const [endpoint, head] = await Promise.all([this.endpoints.find(id), this.events.head()]);
     if (!endpoint) throw unknownEndpoint(id);
-    const backlog = await this.endpoints.backlog(endpoint);
-    return { ...endpointView(endpoint, head), backlog: backlogView(backlog, this.config.retentionDays) };
+    const [waiting, oldestOpen] = await Promise.all([this.waiting.ofOne(countedOf(endpoint)), this.endpoints.oldestOpen(id)]);
+    return { ...endpointView(endpoint, head, waiting), backlog: backlogView(waiting, oldestOpen, this.config.retentionDays) };
   }
 
   @Patch(':id')
@@ -237,6 +240,12 @@ export class WebhooksController {
   private async view(id: string): Promise<EndpointView> {
     const [endpoint, head] = await Promise.all([this.endpoints.find(id), this.events.head()]);
     if (!endpoint) throw unknownEndpoint(id);
-    return endpointView(endpoint, head);
+    const [waiting] = await this.waiting.ofList([countedOf(endpoint)], head.seq);
+    return endpointView(endpoint, head, waiting!);
   }
+}
+
+/** What is counted of an endpoint. */
+function countedOf(endpoint: EndpointStatus): Counted {
+  return { id: endpoint.id, filter: filterOf(endpoint), position: endpoint.position };
 }

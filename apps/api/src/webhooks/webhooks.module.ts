@@ -23,6 +23,8 @@ import { LOGGER, POOL, REDIS, WEBHOOK_POOL } from '../resources.js';
 import { Committer } from '../store/committer.js';
 import { DayPartitions } from '../store/days.js';
 import { DeliveriesController } from './deliveries.controller.js';
+import { OutboundEventReader } from '../delivery/request/outbound-events.js';
+import { DeliverySearch } from './delivery-search.js';
 import { DeliveryStore } from './delivery-store.js';
 import { EndpointStore } from './endpoint-store.js';
 import { GuardedHttp } from '../outbound/guarded-http.js';
@@ -32,6 +34,7 @@ import { ReplayStore } from './replay-store.js';
 import { disagreementOnSecretKey, webhookBox } from './secret-key.js';
 import { Sweeper } from '../delivery/upkeep/sweeper.js';
 import { WakeQueue } from '../delivery/upkeep/wake-queue.js';
+import { WaitingEventsCounter } from './waiting-events.js';
 import { WebhooksController } from './webhooks.controller.js';
 import { WebhooksService } from './webhooks-service.js';
 
@@ -109,7 +112,14 @@ export class WebhooksModule {
         useFactory: (pool: Pool) => new EndpointStore(pool, box, config.webhookEndpointsPerKeyMax),
         inject: [POOL],
       },
+      { provide: WaitingEventsCounter, useFactory: (pool: Pool) => new WaitingEventsCounter({ pool }), inject: [POOL] },
       { provide: DeliveryStore, useFactory: (pool: Pool) => new DeliveryStore(pool), inject: [POOL] },
+      {
+        provide: DeliverySearch,
+        useFactory: (pool: Pool, store: DeliveryStore) => new DeliverySearch(pool, store),
+        inject: [POOL, DeliveryStore],
+      },
+      { provide: OutboundEventReader, useFactory: (pool: Pool) => new OutboundEventReader(pool), inject: [POOL] },
       { provide: ReplayStore, useFactory: (pool: Pool) => new ReplayStore(pool), inject: [POOL] },
       {
         provide: ChangeNotifier,

@@ -86,6 +86,32 @@ describe('an endpoint', () => {
     expect(rows).toMatchObject([{ data: { reason: 'failing', endpoint: id } }]);
   });
 
+  it('keeps its last failure, with the reason, over successes and over the process that saw it', async () => {
+    receiver.answer(() => (receiver.hooks.length === 1 ? { status: 507 } : undefined));
+    const { id } = await fixture.endpoint({ url: receiver.url('/x') });
+    const first = await fixture.engine();
+    await fixture.claimAll(first);
+    await fixture.events(1);
+    await arrived('/x', 1);
+    await waitFor(async () => (await fixture.states(id)).delivered === 1, { what: 'the delivery' });
+    await first.stop();
+    const failure = async () =>
+      (
+        await fixture.pool.query<{ at: Date; category: string; status: number }>(
+          'select failed_at as at, failed_category as category, failed_status as status from webhook_cursors where id = $1',
+          [id],
+        )
+      ).rows[0];
+    const before = await failure();
+    expect(before).toEqual({ at: expect.any(Date), category: 'status', status: 507 });
+    const second = await fixture.engine();
+    await fixture.claimAll(second);
+    await fixture.events(3);
+    await arrived('/x', 4);
+    await second.stop();
+    expect(await failure()).toEqual(before);
+  });
+
   it('loses to retention only what it is told it lost', async () => {
     const { id } = await fixture.endpoint({ url: receiver.url('/x'), ordered: true }, 0);
     await fixture.events(20);

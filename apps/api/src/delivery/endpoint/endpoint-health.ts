@@ -6,6 +6,9 @@ export interface StoredHealth {
   failingSince?: number;
   succeededAt?: number;
   failedAt?: number;
+  /** Why that attempt failed, and the status where there was an answer. */
+  failedCategory?: FailureCategory;
+  failedStatus?: number;
   throttledUntil?: number;
 }
 
@@ -88,6 +91,8 @@ export class EndpointHealth {
       return;
     }
     stored.failedAt = now;
+    stored.failedCategory = outcome.category;
+    stored.failedStatus = outcome.status;
     stored.failingSince ??= now;
     // Several answers of one moment count once.
     if (now >= this.restUntil) this.throttles += 1;

@@ -3,6 +3,7 @@ import type { Pool } from 'pg';
 import type { Endpoint } from './endpoint.js';
 import { ENDPOINT_COLUMNS, type EndpointRow, toEndpoint } from './endpoint-row.js';
 import type { Delivery, PlannedBatch } from '../delivery.js';
+import type { FailureCategory } from '../../outbound/outcome.js';
 import type { StoredHealth } from './endpoint-health.js';
 import { removeRecordedBatches } from '../recorder.js';
 
@@ -34,7 +35,7 @@ export async function loadEndpoint(pool: Pool, box: SecretBox, id: string): Prom
     pool.query<EndpointRow>(`select ${ENDPOINT_COLUMNS} from webhook_endpoints e where e.id = $1 and e.deleted_at is null`, [id]),
     pool.query<CursorRow>(
       `select r.id, r.position::float8 as position, h.generation::float8 as generation, r.failing_since as failing,
-         r.succeeded_at as succeeded, r.failed_at as failed, r.throttled_until as throttled, p.to_seq::float8 as "to", p.rate_per_second as rate
+         r.succeeded_at as succeeded, r.failed_at as failed, r.failed_category as category, r.failed_status as status, r.throttled_until as throttled, p.to_seq::float8 as "to", p.rate_per_second as rate
        from webhook_cursors r cross join log_head h left join webhook_replays p on p.id = r.id and p.state = 'running'
        where r.endpoint_id = $1 and (r.id = $1 or p.id is not null)`,
       [id],
@@ -55,6 +56,8 @@ export async function loadEndpoint(pool: Pool, box: SecretBox, id: string): Prom
       failingSince: ms(own.failing),
       succeededAt: ms(own.succeeded),
       failedAt: ms(own.failed),
+      failedCategory: own.category ?? undefined,
+      failedStatus: own.status ?? undefined,
       throttledUntil: ms(own.throttled),
     },
     ...(replay ? { replay: { id: replay.id, position: replay.position, to: replay.to ?? 0, ratePerSecond: replay.rate ?? 1 } } : {}),
@@ -118,6 +121,8 @@ interface CursorRow {
   failing: Date | null;
   succeeded: Date | null;
   failed: Date | null;
+  category: FailureCategory | null;
+  status: number | null;
   throttled: Date | null;
   to: number | null;
   rate: number | null;

@@ -6,8 +6,9 @@ import type { StoredHealth } from './endpoint-health.js';
 const HEALTH = `
 update webhook_cursors r set
   failing_since = to_timestamp(w.failing / 1000), succeeded_at = to_timestamp(w.succeeded / 1000),
-  failed_at = to_timestamp(w.failed / 1000), throttled_until = to_timestamp(w.throttled / 1000)
-from jsonb_to_recordset($1::jsonb) as w (id text, failing float8, succeeded float8, failed float8, throttled float8)
+  failed_at = to_timestamp(w.failed / 1000), failed_category = w.category, failed_status = w.status,
+  throttled_until = to_timestamp(w.throttled / 1000)
+from jsonb_to_recordset($1::jsonb) as w (id text, failing float8, succeeded float8, failed float8, category text, status int, throttled float8)
 where r.id = w.id and r.claimed_by = $2`;
 
 /** What serving an endpoint changes in its rows, beyond positions and deliveries. */
@@ -24,6 +25,8 @@ export class EndpointStateStore {
       failing: one.failingSince,
       succeeded: one.succeededAt,
       failed: one.failedAt,
+      category: one.failedCategory,
+      status: one.failedStatus,
       throttled: one.throttledUntil,
     }));
     if (rows.length > 0) await this.pool.query(HEALTH, [JSON.stringify(rows), this.runner]);

@@ -1,4 +1,4 @@
-import { finish, machine, readOptions, table } from '@tributary/testing';
+import { finish, machine, ownNumber, readOptions, table } from '@tributary/testing';
 import { type Load, measure, median, type Side, ROUNDS } from './ingest/load.js';
 import { withSite } from './ingest/site.js';
 
@@ -20,21 +20,27 @@ const WHAT: Record<Side, string> = {
   bare: 'bare decode loop, nothing else',
 };
 
-const options = readOptions({ seconds: 120 }, { rooms: '', rate: '' });
-const own = { rooms: wholeNumber('rooms', 2_000), rate: wholeNumber('rate', 1_000) };
-const loads = own.rooms || own.rate ? [{ rooms: own.rooms ?? BUSY.rooms, rate: own.rate ?? BUSY.rate }] : [BUSY, MODERATE];
+const options = readOptions(
+  {
+    command: 'npm run bench -- ingest',
+    about: "messages per CPU-second from the socket to Redis' acknowledgement, beside the plain script of a user and a bare decode loop",
+    seconds: 120,
+    own: {
+      rooms: { default: '', about: `rooms on each side, instead of ${BUSY.rooms} busy and ${MODERATE.rooms} moderate ones` },
+      rate: { default: '', about: 'messages a second of each room' },
+    },
+  },
+  (given) => {
+    const number = (name: string, fallback: number, max: number) => (given.own[name] ? ownNumber(given, name, { min: 1, max }) : fallback);
+    const own = { rooms: number('rooms', BUSY.rooms, 2_000), rate: number('rate', BUSY.rate, 1_000) };
+    return { loads: given.own.rooms || given.own.rate ? [own] : [BUSY, MODERATE] };
+  },
+);
+const { loads } = options;
 const roundSeconds = Math.max(1, options.seconds / (3 * ROUNDS * loads.length));
 const say = (text: string) => {
   if (!options.json) process.stderr.write(`${text}\n`);
 };
-
-function wholeNumber(name: 'rooms' | 'rate', max: number): number | undefined {
-  const text = options.own[name];
-  if (!text) return undefined;
-  const value = Number(text);
-  if (!(Number.isInteger(value) && value >= 1 && value <= max)) throw new Error(`--${name}: expected a whole number from 1 to ${max}`);
-  return value;
-}
 
 async function run(load: Load) {
   const { rounds, kept, ours, plain, plainEvents } = await withSite(options.seed, (site) =>

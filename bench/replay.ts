@@ -51,19 +51,21 @@ function independentDiamonds(payloads: RecordedPayload[]): number {
   return [...highest.values()].reduce((sum, diamonds) => sum + diamonds, 0);
 }
 
-if (process.argv.includes('--help'))
-  process.stdout.write(
-    'npm run replay -- FILE...\n  puts recorded payloads through the whole pipeline, and prints what came in and went out by type\n',
-  );
-const options = readOptions({ seconds: 120 });
-const files = options.rest;
-const missing = files.filter((file) => !existsSync(file));
-if (files.length === 0 || missing.length > 0) {
-  process.stderr.write(
-    files.length === 0 ? 'usage: npm run replay -- FILE...\n' : `${missing.map((file) => `${file}: there is no such file`).join('\n')}\n`,
-  );
-  process.exit(1);
-}
+const options = readOptions(
+  {
+    command: 'npm run replay --',
+    about:
+      'puts recorded payload files through the simulator, the client library and the whole pipeline,\nand prints what came in and went out by type',
+    seconds: 120,
+    takes: 'FILE...',
+  },
+  ({ rest }) => {
+    const missing = rest.find((file) => !existsSync(file));
+    if (missing !== undefined) throw new Error(`${missing}: there is no such file`);
+    return { files: rest };
+  },
+);
+const { files } = options;
 
 const stack = await startStack({ env: { POLL_MS: '300' } });
 const pool = new pg.Pool({ connectionString: stack.postgres.url, max: 2 });

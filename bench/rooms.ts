@@ -43,14 +43,25 @@ const SETTLE_MS = 5_000;
 /** perf_hooks tells the whole interval between two of its timers. */
 const SAMPLED_EVERY_MS = 10;
 
-const options = readOptions({ seconds: 60 }, { rooms: '1000,2000', rate: '4' });
-const counts = numbers('rooms', options.own.rooms, ROOMS_MAX);
-const [rate = 4] = numbers('rate', options.own.rate, 1_000);
+const options = readOptions(
+  {
+    command: 'npm run bench -- rooms',
+    about: 'what many rooms in one worker cost: cores, delay of its event loop, memory, and whether every message arrived once',
+    seconds: 60,
+    secondsAbout: 'time of each number of rooms',
+    own: {
+      rooms: { default: '1000,2000', value: 'N,N', about: 'one run for each number' },
+      rate: { default: '4', about: 'messages a second of each room' },
+    },
+  },
+  ({ own }) => ({ counts: numbers('rooms', own.rooms, ROOMS_MAX), rate: numbers('rate', own.rate, 1_000)[0]! }),
+);
+const { counts, rate } = options;
 
 /** A list of numbers out of an option. @throws Error that names it */
 function numbers(name: string, text: string | undefined, max: number): number[] {
   const values = (text ?? '').split(',').map(Number);
-  if (values.some((value) => !(value > 0 && value <= max)))
+  if (values.some((value) => !(value >= 1 && value <= max)))
     throw new Error(`--${name}: expected numbers from 1 to ${max}, separated by commas`);
   return values;
 }

@@ -15,6 +15,11 @@ const PREFIX = 'check:';
  */
 export async function runChecks(names) {
   try {
+    if (names.includes('--help') || names.includes('-h')) {
+      const lines = allChecks().map(({ name, command }) => `  ${name.padEnd(10)} ${command}\n`);
+      process.stdout.write(`npm run check [-- NAME ...]    runs every check, or those that are named\n${lines.join('')}`);
+      return;
+    }
     const checks = chosen(names);
     // The documents are compared with what the built code says of itself.
     await bootstrap((text) => process.stdout.write(`${text}\n`), { build: checks.some(({ name }) => name === 'docs') });
@@ -26,13 +31,16 @@ export async function runChecks(names) {
   }
 }
 
-/** @param {string[]} names */
-function chosen(names) {
+/** The `check:*` scripts of package.json in their order. */
+function allChecks() {
   /** @type {Record<string, string>} */
   const scripts = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).scripts;
-  const all = Object.entries(scripts).flatMap(([key, command]) =>
-    key.startsWith(PREFIX) ? [{ name: key.slice(PREFIX.length), command }] : [],
-  );
+  return Object.entries(scripts).flatMap(([key, command]) => (key.startsWith(PREFIX) ? [{ name: key.slice(PREFIX.length), command }] : []));
+}
+
+/** @param {string[]} names */
+function chosen(names) {
+  const all = allChecks();
   const unknown = names.find((name) => !all.some((check) => check.name === name));
   if (unknown) throw new Fault(`there is no check "${unknown}"; there are ${all.map((check) => check.name).join(', ')}.`);
   return names.length > 0 ? all.filter((check) => names.includes(check.name)) : all;

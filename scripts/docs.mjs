@@ -2,7 +2,23 @@
 // catalog of docs/events.md, the codes of docs/problems.md); with --check it only says whether they are up to date. Needs a build.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { readArguments } from './servers/arguments.mjs';
 import { root } from './servers/project.mjs';
+import { printFailure } from './terminal.mjs';
+
+const check = readCheck();
+
+/** Whether documents are only compared. */
+function readCheck() {
+  try {
+    const { values } = readArguments({ options: { check: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } } });
+    if (!values.help) return values.check ?? false;
+  } catch (error) {
+    process.exit(printFailure(error));
+  }
+  process.stdout.write('npm run docs [-- --check]    writes what the documents take from the code; --check only compares\n');
+  process.exit(0);
+}
 
 /** @param {string} file */
 const built = (file) => import(join(root, 'dist', file));
@@ -40,9 +56,9 @@ for (const { file, name, text } of parts) {
   const after = `${before.slice(0, from)}${begin}\n\n${text}\n\n${before.slice(to)}`;
   if (after === before) continue;
   stale.push(file);
-  if (!process.argv.includes('--check')) writeFileSync(path, after);
+  if (!check) writeFileSync(path, after);
 }
-if (process.argv.includes('--check') && stale.length > 0) {
+if (check && stale.length > 0) {
   process.stderr.write(`${stale.join(', ')}: not what the code says; run "npm run docs"\n`);
   process.exitCode = 1;
 } else {

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { setTimeout as wait } from 'node:timers/promises';
-import { parseArgs } from 'node:util';
 import { readLock } from './lock.mjs';
+import { readArguments as parse } from './servers/arguments.mjs';
 import { Fault } from './servers/fault.mjs';
 import { stillRuns } from './servers/process-identity.mjs';
 import { Client, reason, Refused } from './stack/client.mjs';
@@ -21,24 +21,19 @@ const RETRY_MS = { first: 500, max: 10_000 };
 
 /**
  * @param {string[]} args
- * @throws Fault with the usage for an unknown option, or one without its value
+ * @throws Fault for an unknown option, or one without its value
  */
 function readArguments(args) {
-  try {
-    const { values, positionals } = parseArgs({
-      args,
-      allowPositionals: true,
-      options: { type: { type: 'string' }, json: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } },
-    });
-    if (values.help) {
-      process.stdout.write(USAGE);
-      process.exit(0);
-    }
-    if (values.type === '') throw new Error('--type needs event types');
-    return { names: positionals.map((name) => name.replace(/^@/, '')), type: values.type ?? '', json: values.json ?? false };
-  } catch (error) {
-    throw new Fault(`${/** @type {Error} */ (error).message}\n${USAGE}`);
+  const { values, positionals } = parse({
+    args,
+    allowPositionals: true,
+    options: { type: { type: 'string' }, json: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } },
+  });
+  if (values.help) {
+    process.stdout.write(USAGE);
+    process.exit(0);
   }
+  return { names: positionals.map((name) => name.replace(/^@/, '')), type: values.type ?? '', json: values.json ?? false };
 }
 
 function client() {

@@ -120,3 +120,10 @@ export function temporaryFolder(name: string): { path: string; remove(): void };
 
 /** How Node is told to run an app: `api`, `signer` or `ingest`. */
 export function nodeFlags(app: string): readonly string[];
+
+/** An expected failure: its message is one clear sentence. */
+export class Fault extends Error {}
+/** `parseArgs` of Node, whose errors are one sentence each. @throws Fault that names the option or argument */
+export function readArguments<T extends import('node:util').ParseArgsConfig>(
+  config: T,
+): ReturnType<typeof import('node:util').parseArgs<T>>;

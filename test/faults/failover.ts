@@ -3,7 +3,7 @@ import { FULL } from './failover/full.js';
 import { HELD_UP } from './failover/held-up.js';
 import type { Kind } from './failover/kind.js';
 import { MUTE } from './failover/mute.js';
-import { readFailoverOptions, usage } from './failover/options.js';
+import { readFailoverOptions } from './failover/options.js';
 import { REPLACED } from './failover/replaced.js';
 import { type Result, runKind } from './failover/run.js';
 import { runInTurn } from './parts/in-turn.js';
@@ -80,5 +80,4 @@ function details({ kind, how, accounting: a, webhooks: w, readers: r, failures, 
   ];
 }
 
-if (process.argv.includes('--help')) process.stdout.write(usage(KINDS));
-else await run();
+await run();

@@ -13,7 +13,12 @@ const SILENCE_MS = 10_000;
 const FAULTS_PER_MINUTE = { drop: 20, silence: 4, duplicate: 10 };
 const KILL_EVERY_MS = 20_000;
 
-const options = readOptions({ seconds: 600 });
+const options = readOptions({
+  command: 'npm run faults -- house',
+  about: 'everything at once: drops, silence, duplicates, then kill -9 of every process too, with an account of every message',
+  seconds: 600,
+  secondsAbout: 'time in which faults are injected, in each of two phases',
+});
 const say = (text: string) => {
   if (!options.json) process.stderr.write(`${text}\n`);
 };

@@ -1,6 +1,6 @@
 import { finish, machine, table } from '@tributary/testing';
 import { FAULTS, WORKERS } from './ingest/kinds.js';
-import { readIngestOptions, usage } from './ingest/options.js';
+import { readIngestOptions } from './ingest/options.js';
 import { type Result, runFault } from './ingest/run.js';
 import { runInTurn } from './parts/in-turn.js';
 import { SILENCE_MS } from './parts/scene.js';
@@ -58,5 +58,4 @@ function row({ fault, injections, seconds, accounting: a, absences: away, stream
   };
 }
 
-if (process.argv.includes('--help')) process.stdout.write(usage(FAULTS));
-else await run();
+await run();

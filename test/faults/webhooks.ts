@@ -29,7 +29,12 @@ const POSTGRES_AWAY_MS = 30_000;
 const LATENESS_TIMES_MAX = 1.5;
 const PAUSED = 5;
 
-const options = readOptions({ seconds: 600 });
+const options = readOptions({
+  command: 'npm run faults -- webhooks',
+  about: '200 endpoints, good and bad, under kills, wipes and outages, with an account of every delivery',
+  seconds: 600,
+  secondsAbout: 'time in which faults are injected',
+});
 const next = random(options.seed);
 const calmSeconds = Math.max(15, Math.round(options.seconds / 10));
 const say = (text: string) => {

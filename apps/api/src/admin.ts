@@ -16,13 +16,14 @@ async function run([command, ...rest]: string[], config: Config): Promise<object
   const logger = createLogger({ name: 'admin', level: 'silent', format: 'json' });
   switch (command) {
     case 'migrate':
-      if (rest.length > 0) throw new Refused(USAGE);
+      if (rest.length > 0) throw new Refused(`migrate takes nothing, not "${rest[0]}"; --help tells how it is called`);
       return { applied: await migrate(config.databaseUrl) };
     case 'create-key': {
       const [name = '', list = '', ...more] = rest;
       const scopes = list.split(',').filter(Boolean);
       const unknown = scopes.filter((scope) => !(SCOPES as readonly string[]).includes(scope));
-      if (more.length > 0 || name === '' || name.length > 100 || scopes.length === 0) throw new Refused(USAGE);
+      if (more.length > 0 || name === '' || name.length > 100 || scopes.length === 0)
+        throw new Refused('create-key needs a NAME of at most 100 characters and SCOPES; --help tells how it is called');
       if (unknown.length > 0) throw new Refused(`unknown scope ${unknown.join(', ')}; there are ${SCOPES.join(', ')}\n`);
       const pool = createPool(config.databaseUrl, logger, { name: 'admin', max: 1 });
       try {
@@ -34,7 +35,7 @@ async function run([command, ...rest]: string[], config: Config): Promise<object
       }
     }
     default:
-      throw new Refused(USAGE);
+      throw new Refused(`there is no command "${command ?? ''}", but migrate and create-key; --help tells how they are called`);
   }
 }
 
@@ -50,8 +51,9 @@ function explain(error: unknown): string {
 }
 
 try {
-  const answer = await run(process.argv.slice(2), loadConfig());
-  process.stdout.write(`${JSON.stringify(answer)}\n`);
+  const args = process.argv.slice(2);
+  const isHelp = args.includes('--help') || args.includes('-h');
+  process.stdout.write(isHelp ? USAGE : `${JSON.stringify(await run(args, loadConfig()))}\n`);
 } catch (error) {
   process.stderr.write(`admin: ${explain(error)}\n`);
   process.exitCode = 1;

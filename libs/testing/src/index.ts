@@ -13,7 +13,8 @@ export {
   startStack,
 } from './stack.js';
 export * from './simulator/index.js';
-export { finish, machine, random, readOptions, type RunOptions, table } from './report.js';
+export { finish, machine, random, table } from './report.js';
+export { type OwnOption, ownNames, ownNumber, readOptions, type RunOptions } from './run-options.js';
 export {
   protoOf,
   SAMPLE_MS,

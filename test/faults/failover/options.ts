@@ -1,4 +1,4 @@
-import { readOptions, type RunOptions } from '@tributary/testing';
+import { ownNames, ownNumber, readOptions, type RunOptions } from '@tributary/testing';
 import type { Kind } from './kind.js';
 
 /** What a run was asked for. */
@@ -17,47 +17,38 @@ const INJECTIONS = 5;
 /** Start and accounting of one kind. */
 const OVERHEAD_SECONDS = 60;
 
-/** The lines of `--help`. */
-export function usage(kinds: readonly Kind[]): string {
-  const width = Math.max(...kinds.map(({ name }) => name.length));
-  return `npm run faults -- failover [options]
-
-  --only NAMES      kinds to run, with commas between; all of them otherwise:
-${kinds.map(({ name, title }) => `                      ${name.padEnd(width)}  ${title}`).join('\n')}
-  --seconds N       time for the whole run, about (${SECONDS}): each kind is injected up to ${INJECTIONS} times, and at least once
-  --injections N    how often each kind is injected, whatever the time
-  --creators N      creators of each stack (24)
-  --rate N          messages a second of nine rooms in ten; the tenth gets four times as many (2)
-  --parallel N      kinds run at once, each on a stack of its own (2)
-  --seed N          of moments and victims (1)
-  --json            one document on standard output
-`;
-}
-
-/** Reads the command line. @throws Error that names the bad option */
+/** Reads the command line; what is wrong ends the process with one line. */
 export function readFailoverOptions(all: readonly Kind[]): FailoverOptions {
-  const options = readOptions({ seconds: SECONDS }, { only: '', creators: '24', injections: '0', rate: '2', parallel: '2' });
-  const number = (name: string, min: number, max: number, whole = true) => {
-    const value = Number(options.own[name]);
-    if (!(value >= min && value <= max) || (whole && !Number.isInteger(value)))
-      throw new Error(`--${name}: expected a ${whole ? 'whole ' : ''}number from ${min} to ${max}`);
-    return value;
-  };
-  const names = (options.own.only ?? '').split(',').filter(Boolean);
-  for (const name of names)
-    if (!all.some((kind) => kind.name === name))
-      throw new Error(`--only: there is no kind "${name}"; there are ${all.map((kind) => kind.name).join(', ')}`);
-  const kinds = names.length === 0 ? [...all] : all.filter(({ name }) => names.includes(name));
-  const parallel = number('parallel', 1, 8);
-  const given = number('injections', 0, 40);
-  return {
-    ...options,
-    kinds,
-    injections: given || affordable(kinds, options.seconds * parallel),
-    creators: number('creators', 16, 500),
-    rate: number('rate', 0.1, 50, false),
-    parallel,
-  };
+  const width = Math.max(...all.map(({ name }) => name.length));
+  return readOptions(
+    {
+      command: 'npm run faults -- failover',
+      about:
+        'PostgreSQL and Redis replaced by older copies, silent peers, full disks, frozen workers: an account of every message,\ndelivery and live reader',
+      seconds: SECONDS,
+      secondsAbout: `time for the whole run, about: each kind is injected up to ${INJECTIONS} times, and at least once`,
+      own: {
+        only: { default: '', value: 'NAMES', about: 'kinds to run, with commas between; all of them otherwise' },
+        injections: { default: '0', about: 'how often each kind is injected, whatever the time; 0: as the time allows' },
+        creators: { default: '24', about: 'creators of each stack' },
+        rate: { default: '2', about: 'messages a second of nine rooms in ten; the tenth gets four times as many' },
+        parallel: { default: '2', about: 'kinds run at once, each on a stack of its own' },
+      },
+      more: `kinds:\n${all.map(({ name, title }) => `  ${name.padEnd(width)}  ${title}`).join('\n')}`,
+    },
+    (options) => {
+      const kinds = ownNames(options, 'only', all);
+      const parallel = ownNumber(options, 'parallel', { min: 1, max: 8 });
+      const given = ownNumber(options, 'injections', { min: 0, max: 40 });
+      return {
+        kinds,
+        injections: given || affordable(kinds, options.seconds * parallel),
+        creators: ownNumber(options, 'creators', { min: 16, max: 500 }),
+        rate: ownNumber(options, 'rate', { min: 0.1, max: 50, whole: false }),
+        parallel,
+      };
+    },
+  );
 }
 
 function affordable(kinds: readonly Kind[], seconds: number): number {

@@ -1,6 +1,7 @@
 export { type ConnectorOptions, connectorOptions } from './connector.js';
 export { DEMO_CREATORS } from './content.js';
 export type { ConnectionInfo } from './connection.js';
+export { CONTROL_ROUTES } from './control-routes.js';
 export type { ActiveFault, FaultKind, FaultLogEntry, FaultSpec } from './faults.js';
 export type { LedgerEntry } from './ledger.js';
 export { readRecordedFile, type RecordedPayload } from './recorded.js';
@@ -9,4 +10,6 @@ export type { Broadcast, Room, RoomOptions } from './room.js';
 export type { SignedUrl } from './signature.js';
 export { Simulator } from './simulator.js';
 export type { SimulatorOptions, SimulatorStats } from './world.js';
+export { TIKTOK_PATHS } from './tiktok.js';
 export type { Totals } from './truth.js';
+export { PUSH_PATHS } from './upgrade.js';

@@ -127,27 +127,26 @@ function bundle(simulator: World, request: IncomingMessage, room: Room | undefin
   return { status: 200, type: 'application/x-protobuf', body };
 }
 
+/** Paths of TikTok that are served by any method, with what each is counted as. */
+const ROUTES: Record<string, string> = {
+  '/': 'home',
+  '/@:uniqueId': 'page',
+  '/@:uniqueId/live': 'page',
+  '/sdk/webmssdk.js': 'sdk',
+  '/sdk/live.js': 'sdk/live',
+  '/api-live/user/room': 'user/room',
+  '/webcast/room/info': 'room/info',
+  '/webcast/room/check_alive': 'room/check_alive',
+  '/webcast/gift/list': 'gift/list',
+  '/webcast/im/fetch': 'im/fetch',
+};
+
+/** What is served of TikTok: patterns of paths, in which `:uniqueId` stands for a handle. */
+export const TIKTOK_PATHS: readonly string[] = Object.keys(ROUTES);
+
 function routeOf(path: string): string {
-  if (path === '/') return 'home';
-  if (/^\/@[^/]+(\/live)?\/?$/.test(path)) return 'page';
-  switch (path.replace(/\/$/, '')) {
-    case '/sdk/webmssdk.js':
-      return 'sdk';
-    case '/sdk/live.js':
-      return 'sdk/live';
-    case '/api-live/user/room':
-      return 'user/room';
-    case '/webcast/room/info':
-      return 'room/info';
-    case '/webcast/room/check_alive':
-      return 'room/check_alive';
-    case '/webcast/gift/list':
-      return 'gift/list';
-    case '/webcast/im/fetch':
-      return 'im/fetch';
-    default:
-      return 'unknown';
-  }
+  const pattern = path.replace(/^\/@[^/]+/, '/@:uniqueId');
+  return ROUTES[pattern] ?? ROUTES[pattern.replace(/\/$/, '')] ?? 'unknown';
 }
 
 /** The creator a request is about, by its path or query; also used to aim faults. */

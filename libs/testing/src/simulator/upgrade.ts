@@ -6,7 +6,8 @@ import { parseCookies } from './signature.js';
 import type { World } from './world.js';
 import { aboutRoom } from './tiktok.js';
 
-const PUSH_PATHS = ['/webcast/im/ws_proxy/ws_reuse_supplement', '/webcast/im/push/v2'];
+/** Where WebSockets are taken. */
+export const PUSH_PATHS: readonly string[] = ['/webcast/im/ws_proxy/ws_reuse_supplement', '/webcast/im/push/v2'];
 /** Status lines of refusals, as reason phrases. */
 const PHRASES: Record<number, string> = {
   200: 'OK',

@@ -40,8 +40,14 @@ const BODY_BYTES_MAX = 1_048_576;
 /** What validates and converts a body calls itself for each level; nobody's request is as deep as this. */
 const BODY_DEPTH_MAX = 32;
 
+/** The HTTP server of a process, which knows its routes. */
+export interface HttpAdapter extends FastifyAdapter {
+  /** What it serves; complete once it listens. */
+  readonly routeTable: RouteTable;
+}
+
 /** The HTTP server of a process, with every bound on what a client may send and how long it may take. */
-export function createHttpAdapter(options: HttpOptions): FastifyAdapter {
+export function createHttpAdapter(options: HttpOptions): HttpAdapter {
   const requestMsMax = options.requestMsMax ?? REQUEST_MS_MAX;
   const silenceMsMax = options.silenceMsMax ?? SILENCE_MS_MAX;
   const adapter = new FastifyAdapter({
@@ -64,7 +70,7 @@ export function createHttpAdapter(options: HttpOptions): FastifyAdapter {
   cutSilent(instance.server, silenceMsMax);
   const hosts = options.hosts ?? new AllowedHosts();
   refuseUpgrades(instance.server, hosts);
-  const routes = new RouteTable();
+  const routes = new RouteTable(options.ignoreDuplicateSlashes);
   instance.addHook('onRoute', ({ method, url }) => routes.add(method, url));
   instance.addHook('onRequest', (request, reply, done) => {
     void reply.headers({ ...HEADERS, 'x-request-id': request.id });
@@ -73,7 +79,9 @@ export function createHttpAdapter(options: HttpOptions): FastifyAdapter {
   });
   // After every `onRequest` hook, so that what they set is on these answers too; before any body is read.
   instance.addHook('preParsing', (request, reply, _payload, done) => {
-    const methods = request.is404 ? routes.methodsOf(request.url) : [];
+    // A route for all that is not known is told from one for this path by its `*`.
+    const isOptions = request.method === 'OPTIONS' && request.routeOptions.url?.includes('*');
+    const methods = request.is404 || isOptions ? routes.methodsOf(request.url) : [];
     if (methods.length === 0) return done();
     const allow = [...methods, 'OPTIONS'].join(', ');
     if (request.method === 'OPTIONS') return void reply.status(204).header('allow', allow).send();
@@ -89,7 +97,7 @@ export function createHttpAdapter(options: HttpOptions): FastifyAdapter {
       done(error instanceof Error ? error : new Error(String(error)), undefined);
     }
   });
-  return adapter;
+  return Object.assign(adapter, { routeTable: routes });
 }
 
 /** Refuses WebSockets for other names, in front of whoever serves them: an upgrade passes by the router and its hooks. */

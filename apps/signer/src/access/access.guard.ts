@@ -121,7 +121,6 @@ export class AccessGuard implements CanActivate {
     const verdict = this.tokens.verify(text);
     if (!verdict.ok) throw new SignError(401, 'unauthorized', verdict.message);
     const { claims } = verdict;
-    if (needed !== 'sign') throw new SignError(403, 'forbidden', `a token may not do this; it needs a key with the scope "${needed}"`);
     if (claims.key === undefined && this.config.mode !== 'development') {
       throw new SignError(401, 'unauthorized', 'this token was made without a key, which counts in development only');
     }
@@ -130,6 +129,7 @@ export class AccessGuard implements CanActivate {
     if (record === 'unknown') throw cannotBeChecked();
     if (claims.key !== undefined && !mayMint(record))
       throw new SignError(401, 'unauthorized', 'the key that made this token was revoked, or has expired');
+    if (needed !== 'sign') throw new SignError(403, 'forbidden', `a token may not do this; it needs a key with the scope "${needed}"`);
     const counted = [
       { who: `token-${claims.jti}`, limits: claims.limits ?? NO_LIMITS },
       ...(claims.key === undefined ? [] : [{ who: claims.sub, limits: this.limitsOf(claims.sub) }]),

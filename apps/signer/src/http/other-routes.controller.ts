@@ -1,22 +1,16 @@
-import { All, Controller, Post, Req, Res, UseGuards } from '@nestjs/common';
+import { All, Controller, Inject, Post, Req, Res, UseGuards } from '@nestjs/common';
+import { HttpAdapterHost } from '@nestjs/core';
+import type { HttpAdapter } from '@tributary/runtime';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { AccessGuard } from '../access/access.guard.js';
 import { SignError } from './answer.js';
-
-/** Paths that are served, with their one method, for who asks by another. `sign_url` has two. */
-const METHODS: [path: RegExp, method: string][] = [
-  [/^\/webcast\/(?:fetch|room_id|room_info|gift_info|rate_limits)$/, 'GET'],
-  [/^\/webcast\/rooms\/[^/]+\/(?:connect|gifts)$/, 'GET'],
-  [/^\/webcast\/anchors\/[^/]+\/(?:room_id|room_info|user_id)$/, 'GET'],
-  [/^\/accounts\/me\/rate_limits$/, 'GET'],
-  [/^\/webcast\/sign_url$/, 'GET, POST'],
-  [/^\/(?:tiktok\/sign_url|webcast\/bulk_live_check|api\/eulerstream|accounts\/[^/]+\/jwt\/create)$/, 'POST'],
-];
 
 /** Routes of the hosted service that are not served here, answered so that clients can say why. */
 @Controller()
 @UseGuards(AccessGuard)
 export class OtherRoutesController {
+  constructor(@Inject(HttpAdapterHost) private readonly host: HttpAdapterHost<HttpAdapter>) {}
+
   /** 403 makes the clients raise their PremiumFeatureError. */
   @Post(['webcast/rooms/:room_id/chat', 'webcast/chat'])
   chat(): never {
@@ -26,10 +20,10 @@ export class OtherRoutesController {
   @All(['webcast/*', 'tiktok/*', 'accounts/*', 'api/*'])
   other(@Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply): never {
     const path = (request.url.split('?', 1)[0] ?? '').replace(/\/{2,}/g, '/').slice(0, 200);
-    const known = METHODS.find(([pattern]) => pattern.test(path));
-    if (known) {
-      void reply.header('allow', known[1]);
-      throw new SignError(405, 'bad-request', `${path} is asked for by ${known[1]}, not by ${request.method}`);
+    const methods = this.host.httpAdapter.routeTable.methodsOf(path);
+    if (methods.length > 0) {
+      void reply.header('allow', [...methods, 'OPTIONS'].join(', '));
+      throw new SignError(405, 'bad-request', `${path} is asked for by ${methods.join(', ')}, not by ${request.method}`);
     }
     throw new SignError(404, 'not-found', `${request.method} ${path} is not a route of this signer`);
   }

@@ -172,12 +172,14 @@ describe('routes of the signer', () => {
   });
 
   it.each([
-    ['POST', `/webcast/rooms/${ROOM}/connect`, 'GET'],
-    ['POST', '/webcast/fetch', 'GET'],
-    ['DELETE', '/webcast/sign_url', 'GET, POST'],
-    ['GET', '/tiktok/sign_url', 'POST'],
-    ['GET', '/webcast/bulk_live_check', 'POST'],
-    ['GET', '/api/eulerstream', 'POST'],
+    ['POST', `/webcast/rooms/${ROOM}/connect`, 'GET, HEAD, OPTIONS'],
+    ['POST', '/webcast/fetch', 'GET, HEAD, OPTIONS'],
+    ['POST', '//webcast//fetch', 'GET, HEAD, OPTIONS'],
+    ['DELETE', '/webcast/sign_url', 'GET, HEAD, POST, OPTIONS'],
+    ['GET', '/tiktok/sign_url', 'POST, OPTIONS'],
+    ['GET', '/webcast/bulk_live_check', 'POST, OPTIONS'],
+    ['GET', '/api/eulerstream', 'POST, OPTIONS'],
+    ['GET', '/webcast/chat', 'POST, OPTIONS'],
   ])('answers %s %s with the method that it takes', async (method, path, allowed) => {
     const response = await fetch(signer.url + path, { method });
     expect([response.status, response.headers.get('allow')]).toEqual([405, allowed]);

@@ -40,10 +40,11 @@ function client() {
   const { API_URL: url, API_KEY: given } = process.env;
   const owner = readLock(paths.lock);
   const own = owner && stillRuns(owner) ? String(owner.address) : undefined;
-  // The key of this folder goes to the system of this folder: on another port anybody may listen.
-  const key = given ?? readKey();
-  const address = url ?? own ?? (given ? `http://127.0.0.1:${process.env.API_PORT || 3000}` : undefined);
+  const address = url || own || (given ? `http://127.0.0.1:${process.env.API_PORT || 3000}` : undefined);
   if (!address) throw new Fault('nothing runs in this folder: start it with "npm start", or name another system with API_URL and API_KEY.');
+  // The key of this folder goes to the system of this folder: anywhere else anybody may listen.
+  if (address !== own && !given) throw new Fault(`API_KEY is not set: ${address} is not the system of this folder, and needs its own key.`);
+  const key = given ?? readKey();
   if (!key) throw new Fault('no API key: start the system with "npm start" first, or set API_KEY.');
   return new Client(address.replace(/\/$/, ''), key);
 }

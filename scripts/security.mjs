@@ -44,7 +44,8 @@ function rowsOf(page) {
  * @param {string} text
  */
 function titlesOf(text) {
-  const title = /(?:^|[\s)\]}])(?:it(?:\.each[^\n]*)?\(|\]\)\(|\)\()\s*(?:'((?:[^'\\\n]|\\.)*)'|"((?:[^"\\\n]|\\.)*)"|`([^`\n]*)`)/g;
+  const title =
+    /(?:^|[\s)\]}])(?:it(?:\.each[^\n]*)?\(|\]\)\(|\)\(|as const\)\()\s*(?:'((?:[^'\\\n]|\\.)*)'|"((?:[^"\\\n]|\\.)*)"|`([^`\n]*)`)/g;
   return [...text.matchAll(title)].map(([, single, double, template]) => (single ?? double ?? template ?? '').replace(/\\(.)/g, '$1'));
 }
 

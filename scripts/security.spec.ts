@@ -10,6 +10,20 @@ describe('the check of docs/security.md', () => {
     expect(faultsOf(page('`a/door.spec.ts` "stays shut"'), read)).toEqual([]);
   });
 
+  it('knows the title of a table of tests, however it is laid out', () => {
+    for (const table of [
+      "it.each([1])('%s holds'",
+      "it.each<[string]>([\n    ['a'],\n  ])('%s holds'",
+      "it.each([\n    ['a'],\n  ] as const)('%s holds'",
+    ])
+      expect(faultsOf(page('`a/door.spec.ts` "%s holds"'), () => `  ${table}, () => {});\n`)).toEqual([]);
+  });
+
+  it('takes no test that is skipped', () => {
+    for (const call of ['it.skip(', 'xit(', 'it.todo('])
+      expect(faultsOf(page('`a/door.spec.ts` "stays shut"'), () => `  ${call}'stays shut', () => {});\n`)).toHaveLength(1);
+  });
+
   it.each([
     ['a test that was renamed', '`a/door.spec.ts` "stays open"', 'has no test "stays open"'],
     ['a file that is gone', '`a/wall.spec.ts` "stays shut"', 'there is no a/wall.spec.ts'],

@@ -112,7 +112,7 @@ describe('what an endpoint is behind by', () => {
     expect(nothing.detail).toMatchObject({ lag: { events: 0, more: false, oldestAt: null }, backlog: { events: 0, oldestAt: null } });
 
     const [first] = await store({ type: 'tiktok.live.gift' }, {}, { type: 'monitor.gap', roomId: '', data: { reason: 'x' } });
-    // Counts in a list may be 30 s old; the page of the endpoint counts anew, and the list knows of that.
+    // The page of an endpoint counts anew, and the list knows of that.
     const { body: detail } = await api.call<Endpoint>('GET', `/v1/webhooks/${id}`);
     const { listed } = await both(id);
     const since = new Date(first!.receivedAt).toISOString();

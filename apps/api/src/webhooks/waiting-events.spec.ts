@@ -63,6 +63,23 @@ describe('counting what endpoints are behind by', () => {
     expect(counted).toHaveLength(3);
   });
 
+  it('is done again after 100 times what it took', async () => {
+    const { counter, counted, pass } = scene((creator) => (creator === 'quick' ? 4 : 200));
+    const both = [endpoint('quick'), endpoint('slow')];
+    await counter.ofList(both, HEAD);
+    pass(199);
+    await counter.ofList(both, HEAD);
+    expect(counted).toEqual(['quick', 'slow']);
+    pass(1);
+    await counter.ofList(both, HEAD);
+    expect(counted).toEqual(['quick', 'slow', 'quick']);
+    pass(19_000);
+    await counter.ofList([both[1]!], HEAD);
+    pass(1_000);
+    await counter.ofList([both[1]!], HEAD);
+    expect(counted).toEqual(['quick', 'slow', 'quick', 'slow']);
+  });
+
   it('holds three connections at most, and says that it does not know where there is none', async () => {
     const { counter, openMax } = scene(() => 1);
     const answers = await Promise.all(Array.from({ length: 8 }, (_, i) => counter.ofOne(endpoint(`cr_${i}`))));

@@ -32,8 +32,9 @@ export const LIST_COUNTED_MAX = 1_000;
 const ONE_COUNTED_MAX = 10_000;
 /** What counting may take, for a whole list or for one endpoint. */
 const COUNT_MS_MAX = 1_500;
-/** A count in a list may be this old. */
+/** A count in a list may be this old; one that was quick is soon made again: after so many times what it took. */
 export const COUNT_FRESH_MS = 30_000;
+const FRESH_TIMES = 100;
 const KNOWN_MAX = 10_000;
 /** Counts under way at a time, each on a connection of its own. */
 const RUNNING_MAX = 3;
@@ -46,7 +47,7 @@ const NOTHING: WaitingEvents = { events: 0, more: false, oldestAt: null };
  * counts at a time. In a list those that were counted longest ago come first, so that each has its turn.
  */
 export class WaitingEventsCounter {
-  private readonly known = new Map<string, { position: number; at: number; waiting: WaitingEvents }>();
+  private readonly known = new Map<string, { position: number; at: number; freshUntil: number; waiting: WaitingEvents }>();
   private readonly now: () => number;
   private running = 0;
 
@@ -59,7 +60,7 @@ export class WaitingEventsCounter {
     const now = this.now();
     const due = endpoints.filter(({ id, position }) => {
       const known = this.known.get(id);
-      return position < head && !(known && known.position === position && now - known.at < COUNT_FRESH_MS);
+      return position < head && !(known && known.position === position && now < known.freshUntil);
     });
     due.sort((a, b) => (this.known.get(a.id)?.at ?? 0) - (this.known.get(b.id)?.at ?? 0));
     await this.count(due, LIST_COUNTED_MAX);
@@ -87,9 +88,10 @@ export class WaitingEventsCounter {
       client = await this.options.pool.connect();
       const deadline = this.now() + COUNT_MS_MAX;
       for (const [i, endpoint] of endpoints.entries()) {
-        if (this.now() >= deadline) break;
+        const startedAt = this.now();
+        if (startedAt >= deadline) break;
         const waiting = await this.countWithin(client, endpoint, { most, deadline });
-        if (waiting.events !== null || i === 0) this.note(endpoint, waiting);
+        if (waiting.events !== null || i === 0) this.note(endpoint, waiting, startedAt);
       }
     } catch (error) {
       broken = error as Error;
@@ -100,9 +102,10 @@ export class WaitingEventsCounter {
     }
   }
 
-  private note({ id, position }: Counted, waiting: WaitingEvents): void {
+  private note({ id, position }: Counted, waiting: WaitingEvents, startedAt: number): void {
     if (this.known.size >= KNOWN_MAX) this.known.clear();
-    this.known.set(id, { position, at: this.now(), waiting });
+    const at = this.now();
+    this.known.set(id, { position, at, freshUntil: at + Math.min(COUNT_FRESH_MS, FRESH_TIMES * (at - startedAt)), waiting });
   }
 
   /** Counts one, in what is left of the time. */

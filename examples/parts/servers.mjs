@@ -35,7 +35,7 @@ export async function openServers({ name, simulated }) {
     await close();
     throw error;
   }
-  const { connectorOptions } = await import(new URL('libs/testing/src/simulator/connector.js', dist).href);
+  const { connectorOptions } = await import(new URL('libs/testing/src/simulator/client/connector.js', dist).href);
   return { signerUrl, apiKey: undefined, name: name ?? NAME, connectorOptions: connectorOptions(simulatorUrl), close };
 }
 

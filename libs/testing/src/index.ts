@@ -41,5 +41,5 @@ export {
   type WebhookReceiver,
   type WebhookReceiverOptions,
 } from './webhook-receiver.js';
-export { selfSignedCertificate } from './simulator/certificate.js';
+export { selfSignedCertificate } from './simulator/tiktok/certificate.js';
 export { ownedData } from './owners.js';

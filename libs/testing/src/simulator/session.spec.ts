@@ -3,7 +3,7 @@ import { get } from 'node:https';
 import { ProtoMessageFetchResult } from 'tiktok-live-proto/v3';
 import { waitFor } from '../wait-for.js';
 import { Simulator } from './simulator.js';
-import { control, Viewer, type Watcher, type WatchOptions } from './viewer.js';
+import { control, Viewer, type Watcher, type WatchOptions } from './client/viewer.js';
 
 describe('what only TikTok can make is believed from nobody else', () => {
   let simulator: Simulator;

@@ -1,13 +1,13 @@
 import type { AddressInfo, Server, Socket } from 'node:net';
-import { createListener } from './listener.js';
-import { World } from './world.js';
+import { createListener } from './tiktok/listener.js';
+import { SimulatorCore } from './simulator-core.js';
 
 /**
  * A TikTok on loopback: pages, room API, signed `im/fetch` and WebSocket push, on one port (plain and TLS), with rooms full
  * of invented people. Every message is numbered and accounted for; faults come on command. The same things can be done
  * through HTTP under `/sim/` (see control.ts), so that other processes share it.
  */
-export class Simulator extends World {
+export class Simulator extends SimulatorCore {
   private server: Server | undefined;
   private readonly sockets = new Set<Socket>();
 

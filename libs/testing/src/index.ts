@@ -1,6 +1,6 @@
-export { type FaultProxy, startProxy } from './fault-proxy.js';
-export { createDatabase, nodeFlags, type PrivateServer, startPostgres, startRedis, type SuiteServer, testServers } from './servers.js';
-export { startTunnelProxy, type TunnelProxy } from './tunnel-proxy.js';
+export { type FaultProxy, startProxy } from './network/fault-proxy.js';
+export { createDatabase, nodeFlags, type PrivateServer, startPostgres, startRedis, type SuiteServer, testServers } from './processes/servers.js';
+export { startTunnelProxy, type TunnelProxy } from './network/tunnel-proxy.js';
 export { waitFor } from './wait-for.js';
 export {
   callJson,
@@ -11,7 +11,7 @@ export {
   type StackOptions,
   type StackProcess,
   startStack,
-} from './stack.js';
+} from './processes/stack.js';
 export * from './simulator/index.js';
 export { finish, machine, random, table } from './report.js';
 export { type OwnOption, ownNames, ownNumber, readOptions, type RunOptions } from './run-options.js';
@@ -27,11 +27,11 @@ export {
   sampleMessage,
   sampleText,
   sampleUser,
-} from './samples.js';
-export { FakeDns } from './fake-dns.js';
-export { INSIDE_SPELLINGS, INSIDE_V4, INSIDE_V6, words } from './hostile-addresses.js';
-export { HOSTILE_TOKENS, hostileTexts, slowest } from './hostile-text.js';
-export { catalogProblems } from './catalog-check.js';
+} from './samples/wire-messages.js';
+export { FakeDns } from './network/fake-dns.js';
+export { INSIDE_SPELLINGS, INSIDE_V4, INSIDE_V6, words } from './samples/hostile-addresses.js';
+export { HOSTILE_TOKENS, hostileTexts, slowest } from './samples/hostile-text.js';
+export { catalogProblems } from './checks/catalog-check.js';
 export {
   type HookAnswer,
   hookEvents,
@@ -40,6 +40,6 @@ export {
   verifyHook,
   type WebhookReceiver,
   type WebhookReceiverOptions,
-} from './webhook-receiver.js';
+} from './network/webhook-receiver.js';
 export { selfSignedCertificate } from './simulator/tiktok/certificate.js';
-export { ownedData } from './owners.js';
+export { ownedData } from './checks/owned-data.js';

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 
-const DOCUMENT = new URL('../../../docs/architecture.md', import.meta.url);
+const DOCUMENT = new URL('../../../../docs/architecture.md', import.meta.url);
 const SECTION = '## What is stored, and what removes it';
 
 /** What docs/architecture.md names the owner of: tables of PostgreSQL, and patterns of Redis keys such as `<prefix>:{<partition>}:events`. */

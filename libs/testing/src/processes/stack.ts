@@ -3,10 +3,10 @@ import { createWriteStream, mkdirSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { guard, nodeFlags, processIdentity } from '../../../scripts/servers/index.mjs';
-import { type FaultProxy, startProxy } from './fault-proxy.js';
+import { guard, nodeFlags, processIdentity } from '../../../../scripts/servers/index.mjs';
+import { type FaultProxy, startProxy } from '../network/fault-proxy.js';
 import { startPostgres, startRedis, type SuiteServer } from './servers.js';
-import { waitFor } from './wait-for.js';
+import { waitFor } from '../wait-for.js';
 
 const run = promisify(execFile);
 /** A bound of hope on a busy machine: several stacks may start at once. */

@@ -10,11 +10,11 @@ import {
   startPostgres as startPostgresIn,
   startRedis as startRedisIn,
   temporaryFolder,
-} from '../../../scripts/servers/index.mjs';
+} from '../../../../scripts/servers/index.mjs';
 
 const run = promisify(execFile);
 
-export { nodeFlags, type PrivateServer } from '../../../scripts/servers/index.mjs';
+export { nodeFlags, type PrivateServer } from '../../../../scripts/servers/index.mjs';
 
 interface Place {
   /** Folder that it is put into and that stays, such as a small file system; a temporary one when missing. */

@@ -2,9 +2,9 @@ import { readFileSync } from 'node:fs';
 import { afterAll, describe, expect, it } from '@jest/globals';
 import { Redis } from 'ioredis';
 import pg from 'pg';
-import { startProxy } from './fault-proxy.js';
+import { startProxy } from '../network/fault-proxy.js';
 import { createDatabase, startPostgres, startRedis, type SuiteServer, testServers } from './servers.js';
-import { waitFor } from './wait-for.js';
+import { waitFor } from '../wait-for.js';
 
 const ends: (() => unknown)[] = [];
 afterAll(async () => {

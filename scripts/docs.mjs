@@ -23,7 +23,7 @@ function readCheck() {
 /** @param {string} file */
 const built = (file) => import(join(root, 'dist', file));
 const { describeSettings } = await built('libs/runtime/src/config.js');
-const { describeCatalog } = await built('libs/events/src/describe.js');
+const { describeCatalog } = await built('libs/events/src/catalog-docs.js');
 const { PROBLEM_TYPES } = await built('libs/runtime/src/problem-types.js');
 
 const settings = describeSettings().map(

@@ -10,7 +10,7 @@ import {
   type TypedEvent,
   unknownPatterns,
 } from './catalog.js';
-import { describeCatalog, jsonSchemas } from './describe.js';
+import { describeCatalog, jsonSchemas } from './catalog-docs.js';
 
 /** Paths of fields that say nothing about themselves. */
 function undescribed(schema: JsonSchema, path: string): string[] {

@@ -1,11 +1,11 @@
 import type { Static } from '@sinclair/typebox';
 import { Value } from '@sinclair/typebox/value';
-import { audience } from './audience.js';
+import { audience } from './types/audience.js';
 import type { EventDraft } from './envelope.js';
-import { matchesType } from './match.js';
-import { monitor } from './monitor.js';
-import { room } from './room.js';
-import { unknown, untyped } from './untyped.js';
+import { matchesType } from './type-pattern.js';
+import { monitor } from './types/monitor.js';
+import { room } from './types/room.js';
+import { unknown, untyped } from './types/generic.js';
 
 const CATALOG = { ...audience, ...room, ...untyped, ...unknown, ...monitor };
 

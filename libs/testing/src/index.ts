@@ -1,5 +1,13 @@
 export { type FaultProxy, startProxy } from './network/fault-proxy.js';
-export { createDatabase, nodeFlags, type PrivateServer, startPostgres, startRedis, type SuiteServer, testServers } from './processes/servers.js';
+export {
+  createDatabase,
+  nodeFlags,
+  type PrivateServer,
+  startPostgres,
+  startRedis,
+  type SuiteServer,
+  testServers,
+} from './processes/servers.js';
 export { startTunnelProxy, type TunnelProxy } from './network/tunnel-proxy.js';
 export { waitFor } from './wait-for.js';
 export {

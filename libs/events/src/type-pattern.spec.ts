@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { matchesType } from './match.js';
+import { matchesType } from './type-pattern.js';
 
 describe('matchesType', () => {
   it.each([

@@ -1,5 +1,5 @@
 import { type CatalogEntry, catalogEntries, type EventType, type JsonSchema } from './catalog.js';
-import { User } from './fields.js';
+import { User } from './types/fields.js';
 
 /** JSON Schema (2020-12) of each type's data, by type, as plain JSON: for OpenAPI, AsyncAPI and code generators. */
 export function jsonSchemas(): Record<EventType, JsonSchema> {

@@ -9,7 +9,7 @@ import { CreatorOptionsKeeper } from './creators/creator-options.js';
 import { CreatorRegistry } from './creators/creator-registry.js';
 import { CreatorViews } from './creators/creator-views.js';
 import { CreatorsController } from './creators/creators.controller.js';
-import { proxyGateProvider } from './creators/proxy-gate.js';
+import { proxyGuardProvider } from './creators/proxy-guard.js';
 import { StatusLearner } from './creators/status-learner.js';
 import { serveDashboard } from './dashboard.js';
 import { EventFilters } from './events/event-query.js';
@@ -57,7 +57,7 @@ const HTTP_PROVIDERS: Provider[] = [
   KeyRing,
   KeyStore,
   ProjectionKeeper,
-  proxyGateProvider,
+  proxyGuardProvider,
   CreatorOptionsKeeper,
   CreatorRegistry,
   CreatorViews,

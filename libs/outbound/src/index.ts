@@ -1,3 +1,3 @@
 export { AddressPolicy, type AddressPolicyOptions, type AddressVerdict } from './addresses.js';
-export { Gate, type Place, type Vetted } from './gate.js';
+export { SsrfGuard, type HostPort, type SsrfVerdict } from './ssrf-guard.js';
 export { NameResolver, type NameResolverOptions, type Resolution } from './names.js';

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { CreatorProjection, openSecrets } from '@tributary/creators';
-import { AddressPolicy, Gate, NameResolver } from '@tributary/outbound';
+import { AddressPolicy, SsrfGuard, NameResolver } from '@tributary/outbound';
 import { Config, SecretBox } from '@tributary/runtime';
 import { INSIDE_SPELLINGS, INSIDE_V4, INSIDE_V6, waitFor } from '@tributary/testing';
 import { CreatorOptionsKeeper } from './creator-options.js';
@@ -144,9 +144,9 @@ describe('an api without a key for secrets', () => {
       expect(answer.body.detail).toContain('CREATOR_SECRET_KEY');
       expect((await add({ raw: true })).status).toBe(201);
       await api.pool.query(`update creators set options = '{"sessionCookie": "c2VhbGVk"}'`);
-      const gate = new Gate(new AddressPolicy(), new NameResolver());
+      const guard = new SsrfGuard(new AddressPolicy(), new NameResolver());
       const start = (creatorSecretKey: string) =>
-        new CreatorOptionsKeeper(Object.assign(new Config(), { creatorSecretKey }), api.pool, gate).onApplicationBootstrap();
+        new CreatorOptionsKeeper(Object.assign(new Config(), { creatorSecretKey }), api.pool, guard).onApplicationBootstrap();
       await expect(start('')).rejects.toThrow('CREATOR_SECRET_KEY is not set');
       await expect(start(KEY)).rejects.toThrow('CREATOR_SECRET_KEY does not open');
     } finally {

@@ -1,14 +1,14 @@
 import { Inject, Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
 import { ApiPropertyOptional } from '@nestjs/swagger';
 import { type CreatorOptions, hasSecrets, openSecrets, sealSecret } from '@tributary/creators';
-import type { Gate } from '@tributary/outbound';
+import type { SsrfGuard } from '@tributary/outbound';
 import { Config, SecretBox } from '@tributary/runtime';
 import { HIDDEN, readProxy } from '@tributary/webcast';
 import { IsBoolean, IsString, MaxLength, ValidateIf } from 'class-validator';
 import type pg from 'pg';
 import { POOL } from '../resources.js';
 import { AreEventTypes } from '../validators.js';
-import { PROXY_GATE } from './proxy-gate.js';
+import { PROXY_GUARD } from './proxy-guard.js';
 
 /** Absent is fine, null is not. */
 export const Given = () => ValidateIf((_, value) => value !== undefined);
@@ -74,7 +74,7 @@ export class CreatorOptionsKeeper implements OnApplicationBootstrap, OnModuleDes
   constructor(
     @Inject(Config) config: Config,
     @Inject(POOL) private readonly pool: pg.Pool,
-    @Inject(PROXY_GATE) private readonly gate: Gate,
+    @Inject(PROXY_GUARD) private readonly guard: SsrfGuard,
   ) {
     this.box = config.creatorSecretKey === '' ? undefined : new SecretBox(config.creatorSecretKey, SETTING);
   }
@@ -89,7 +89,7 @@ export class CreatorOptionsKeeper implements OnApplicationBootstrap, OnModuleDes
   }
 
   onModuleDestroy(): void {
-    this.gate.close();
+    this.guard.close();
   }
 
   /**
@@ -100,8 +100,8 @@ export class CreatorOptionsKeeper implements OnApplicationBootstrap, OnModuleDes
     if ('field' in options || !options.secrets.proxy) return options;
     const url = new URL(options.secrets.proxy.url);
     const port = Number(url.port) || (url.protocol === 'https:' ? 443 : 80);
-    const vetted = await this.gate.vet({ hostname: url.hostname.replace(/^\[|\]$/g, ''), port });
-    if (vetted.kind === 'open' || vetted.category === 'dns') return options;
+    const verdict = await this.guard.check({ hostname: url.hostname.replace(/^\[|\]$/g, ''), port });
+    if (verdict.kind === 'open' || verdict.category === 'dns') return options;
     return problem('proxy', 'a proxy on a public address; the operator can open private networks with PROXY_ALLOW_CIDRS');
   }
 

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { EventDraft, StoredEvent } from '@tributary/events';
-import { AddressPolicy, Gate, NameResolver } from '@tributary/outbound';
+import { AddressPolicy, SsrfGuard, NameResolver } from '@tributary/outbound';
 import { createPool, Metrics } from '@tributary/runtime';
 import { createDatabase, waitFor } from '@tributary/testing';
 import type { Pool } from 'pg';
@@ -82,12 +82,12 @@ export class DeliveryFixture {
 
   /** The delivery engine of one process, started. */
   async engine(more: Partial<DeliveryEngineOptions> = {}): Promise<DeliveryEngine> {
-    const gate = new Gate(new AddressPolicy({ allowCidrs: ['127.0.0.0/8'] }), new NameResolver());
+    const guard = new SsrfGuard(new AddressPolicy({ allowCidrs: ['127.0.0.0/8'] }), new NameResolver());
     const engine = new DeliveryEngine({
       pool: this.pool,
       hub: this.hub,
       box,
-      http: new GuardedHttp({ gate }),
+      http: new GuardedHttp({ guard }),
       metrics: new DeliveryMetrics(new Metrics('spec')),
       logger: silent,
       sendsMax: 200,

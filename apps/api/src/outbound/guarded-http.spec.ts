@@ -1,6 +1,6 @@
 import { createServer as createTcpServer, type AddressInfo, type Server } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { AddressPolicy, Gate, NameResolver } from '@tributary/outbound';
+import { AddressPolicy, SsrfGuard, NameResolver } from '@tributary/outbound';
 import { startWebhookReceiver, type WebhookReceiver } from '@tributary/testing';
 import { GuardedHttp } from './guarded-http.js';
 import { readTarget, type Target } from './target.js';
@@ -21,7 +21,7 @@ const send = (url: string, timeoutMs = 2_000, headers: Record<string, string> = 
 beforeAll(async () => {
   receiver = await startWebhookReceiver();
   http = new GuardedHttp({
-    gate: new Gate(new AddressPolicy({ allowCidrs: ['127.0.0.0/8', '::1/128'] }), new NameResolver()),
+    guard: new SsrfGuard(new AddressPolicy({ allowCidrs: ['127.0.0.0/8', '::1/128'] }), new NameResolver()),
     connectMs: 1_000,
   });
   raw = createTcpServer((socket) => {
@@ -143,7 +143,7 @@ describe('a guarded request', () => {
   it('gives up a connection that is never answered', async () => {
     // 192.0.2.0/24 is documentation: nothing answers there, unless the machine says at once that there is no way.
     const lonely = new GuardedHttp({
-      gate: new Gate(new AddressPolicy({ allowCidrs: ['192.0.2.0/24'] }), new NameResolver()),
+      guard: new SsrfGuard(new AddressPolicy({ allowCidrs: ['192.0.2.0/24'] }), new NameResolver()),
       connectMs: 300,
     });
     const outcome = await lonely.send({ target: readTarget('http://192.0.2.1/') as Target, method: 'POST', headers: [], timeoutMs: 5_000 });

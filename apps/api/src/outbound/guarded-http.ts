@@ -1,12 +1,12 @@
 import type { Socket } from 'node:net';
-import type { Gate, Vetted } from '@tributary/outbound';
+import type { SsrfGuard, SsrfVerdict } from '@tributary/outbound';
 import { Agent, buildConnector, type Dispatcher } from 'undici';
 import { skipInterimAnswers } from './interim-answers.js';
 import { categoryOfStatus, type FailureCategory, type Outcome, printable, readRetryAfter, shownHeaders } from './outcome.js';
 import type { Target } from './target.js';
 
 export interface GuardedHttpOptions {
-  gate: Gate;
+  guard: SsrfGuard;
   /** Time for a connection, TLS included. */
   connectMs?: number;
   /** First bytes of an answer that are kept. */
@@ -66,7 +66,7 @@ export class GuardedHttp {
   /** Sends a request. Never throws: whatever happens is an outcome. */
   send(request: GuardedRequest): Promise<Outcome> {
     const started = performance.now();
-    const known = this.options.gate.known(request.target);
+    const known = this.options.guard.known(request.target);
     if (known?.kind === 'open') return this.exchange(request, started, request.timeoutMs);
     if (known) return Promise.resolve(failed(known.category, started));
     return this.vetAndSend(request, started);
@@ -74,7 +74,7 @@ export class GuardedHttp {
 
   /** Ends every request under way and every connection. */
   async close(): Promise<void> {
-    this.options.gate.close();
+    this.options.guard.close();
     await Promise.all([this.agent, ...this.retired].map((agent) => agent.destroy()));
   }
 
@@ -91,10 +91,10 @@ export class GuardedHttp {
   private async vetAndSend(request: GuardedRequest, started: number): Promise<Outcome> {
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<'late'>((resolve) => (timer = setTimeout(resolve, request.timeoutMs, 'late')));
-    const vetted = await Promise.race([this.options.gate.vet(request.target), late]);
+    const verdict = await Promise.race([this.options.guard.check(request.target), late]);
     clearTimeout(timer);
-    if (vetted === 'late') return failed('timeout', started);
-    if (vetted.kind === 'closed') return failed(vetted.category, started);
+    if (verdict === 'late') return failed('timeout', started);
+    if (verdict.kind === 'closed') return failed(verdict.category, started);
     return this.exchange(request, started, Math.max(1, request.timeoutMs - elapsed(started)));
   }
 
@@ -117,14 +117,14 @@ export class GuardedHttp {
 
   private async connect(to: buildConnector.Options, callback: buildConnector.Callback): Promise<void> {
     const port = Number(to.port) || (to.protocol === 'https:' ? 443 : 80);
-    let vetted: Vetted;
+    let verdict: SsrfVerdict;
     try {
-      vetted = await this.options.gate.vet({ hostname: to.hostname, port });
+      verdict = await this.options.guard.check({ hostname: to.hostname, port });
     } catch (error) {
       return callback(error as Error, null);
     }
-    if (vetted.kind === 'closed') return callback(new GuardError(vetted.category), null);
-    const addresses = vetted.addresses.slice(0, ADDRESSES_TRIED_MAX);
+    if (verdict.kind === 'closed') return callback(new GuardError(verdict.category), null);
+    const addresses = verdict.addresses.slice(0, ADDRESSES_TRIED_MAX);
     const connector = this.connectors[addresses.length - 1]!;
     const attempt = (index: number): void => {
       connector({ ...to, hostname: addresses[index]! }, (...[error, socket]: Parameters<buildConnector.Callback>) => {
@@ -138,7 +138,7 @@ export class GuardedHttp {
 
   /** A last look at where the connection ended, whatever made it. */
   private checkEnd(socket: Socket, port: number, callback: buildConnector.Callback): void {
-    if (this.options.gate.admits(socket.remoteAddress, port)) {
+    if (this.options.guard.allows(socket.remoteAddress, port)) {
       skipInterimAnswers(socket);
       return callback(null, socket);
     }

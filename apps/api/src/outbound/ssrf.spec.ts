@@ -2,7 +2,7 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { AddressPolicy, Gate, NameResolver } from '@tributary/outbound';
+import { AddressPolicy, SsrfGuard, NameResolver } from '@tributary/outbound';
 import { FakeDns, INSIDE_SPELLINGS, INSIDE_V4, INSIDE_V6 } from '@tributary/testing';
 import { GuardedHttp } from './guarded-http.js';
 import { readTarget } from './target.js';
@@ -16,7 +16,7 @@ let sockets = 0;
 const countSocket = () => void (sockets += 1);
 let names: NameResolver;
 let http: GuardedHttp;
-let gate: Gate;
+let guard: SsrfGuard;
 
 const attempt = async (text: string, through = http) => {
   const target = readTarget(text);
@@ -35,8 +35,8 @@ beforeAll(async () => {
   await new Promise<void>((resolve) => canary.listen(0, '::', resolve));
   port = (canary.address() as AddressInfo).port;
   names = new NameResolver({ servers: [server], hostsFile: '/nonexistent', budgetMs: 300, cacheMs: 0 });
-  gate = new Gate(new AddressPolicy(), names);
-  http = new GuardedHttp({ gate });
+  guard = new SsrfGuard(new AddressPolicy(), names);
+  http = new GuardedHttp({ guard });
   for (const name of ['example.com', 'hooks.many.test', 'xn--bcher-kva.test', 'a-b.c-d.test', 'a.test'])
     dns.records.set(name, () => ['93.184.216.34']);
   dns.records.set('v6.test', () => ['2606:4700:4700::1111']);
@@ -77,7 +77,7 @@ describe('the guard of webhook URLs', () => {
     const verdicts = await Promise.all(
       GOOD.map(async (url) => {
         const target = readTarget(url);
-        return [url, typeof target === 'string' ? target : (await gate.vet(target)).kind];
+        return [url, typeof target === 'string' ? target : (await guard.check(target)).kind];
       }),
     );
     expect(verdicts.filter(([, verdict]) => verdict !== 'open')).toEqual([]);
@@ -122,7 +122,7 @@ describe('the guard of webhook URLs', () => {
   });
 
   it('takes a redirect for an answer and follows it nowhere', async () => {
-    const opened = new GuardedHttp({ gate: new Gate(new AddressPolicy({ allowCidrs: ['127.0.0.0/8'] }), names) });
+    const opened = new GuardedHttp({ guard: new SsrfGuard(new AddressPolicy({ allowCidrs: ['127.0.0.0/8'] }), names) });
     const redirecting = createServer((_, response) => {
       response.writeHead(307, { location: `http://127.0.0.1:${port}/` }).end();
     });

@@ -1,4 +1,4 @@
-import type { Gate } from '@tributary/outbound';
+import type { SsrfGuard } from '@tributary/outbound';
 import type { KeyRecord, Problem as ProblemType } from '@tributary/runtime';
 import { allows, Problem } from '@tributary/runtime';
 import { isWithin, reachOf } from '../access/reach.js';
@@ -18,7 +18,7 @@ export interface WebhooksServiceOptions {
   endpoints: EndpointStore;
   deliveries: DeliveryStore;
   http: GuardedHttp;
-  gate: Gate;
+  guard: SsrfGuard;
   /** Internal ids of creators named by id or handle; with a reach, others than those in it are unknown. */
   resolveCreators(refs: readonly string[], reach: readonly string[] | undefined): Promise<{ ids: string[]; unknown: string[] }>;
   /** The record of the key with this id, where it is in force. */
@@ -58,7 +58,7 @@ export class WebhooksService {
     idempotencyKey: string | undefined,
   ): Promise<Created> {
     const settings = await this.settings({ ...DEFAULTS, url: body.url }, body, reachOf(caller));
-    await this.vet(settings, body.challenge ?? false);
+    await this.checkUrl(settings, body.challenge ?? false);
     const created = await this.options.endpoints.create(caller.id, ownerOf(caller), settings, {
       ...(position === undefined ? {} : { position }),
       ...(body.secret === undefined ? {} : { sharedSecret: readSharedSecret(body.secret)! }),
@@ -77,7 +77,7 @@ export class WebhooksService {
     if (!before) return undefined;
     const wanted = await this.settings(before, body, before.owner.reach);
     const keyId = body.owner === undefined ? before.owner.keyId : this.newOwner(body.owner, before.owner, caller);
-    if (body.url !== undefined || body.challenge) await this.vet(wanted, body.challenge ?? false);
+    if (body.url !== undefined || body.challenge) await this.checkUrl(wanted, body.challenge ?? false);
     let renewed = false;
     const endpoint = await this.options.endpoints.change(id, (current) => {
       renewed = originOf(current.url) !== originOf(wanted.url);
@@ -193,10 +193,10 @@ export class WebhooksService {
   }
 
   /** Refuses an address that no attempt could reach, and asks the receiver where that is wanted. */
-  private async vet(settings: EndpointSettings, challenge: boolean): Promise<void> {
+  private async checkUrl(settings: EndpointSettings, challenge: boolean): Promise<void> {
     const target = readTarget(settings.url) as Target;
-    const vetted = await this.options.gate.vet(target);
-    if (vetted.kind === 'closed' && vetted.category === 'blocked_address') {
+    const verdict = await this.options.guard.check(target);
+    if (verdict.kind === 'closed' && verdict.category === 'blocked_address') {
       throw Problem.badField('url', 'a host on the public internet, or in a network that the operator has opened (WEBHOOK_ALLOW_CIDRS)');
     }
     if (!challenge) return;

@@ -9,7 +9,7 @@ import {
   type Provider,
 } from '@nestjs/common';
 import { FeedWriter, LogKeys } from '@tributary/log';
-import { AddressPolicy, Gate, NameResolver } from '@tributary/outbound';
+import { AddressPolicy, SsrfGuard, NameResolver } from '@tributary/outbound';
 import { Config, createRedis, type Logger, Metrics, ownPorts, Readiness, type SecretBox } from '@tributary/runtime';
 import type { Redis } from 'ioredis';
 import type { Pool } from 'pg';
@@ -85,12 +85,12 @@ export class WebhooksModule {
     const http = config.apiRoles.includes('http');
     const runs = on && config.apiRoles.includes('webhooks');
     const policy = new AddressPolicy({ allowCidrs: config.webhookAllowCidrs, ownPorts: ownPorts(config) });
-    const gate = new Gate(policy, new NameResolver());
+    const guard = new SsrfGuard(policy, new NameResolver());
     // Without a configured key nothing is written or read with this one: the routes answer that webhooks are off.
     const box = webhookBox(on ? config.webhookSecretKey : randomBytes(32).toString('base64'));
     const shared: Provider[] = [
-      { provide: Gate, useValue: gate },
-      { provide: GuardedHttp, useFactory: () => new GuardedHttp({ gate }) },
+      { provide: SsrfGuard, useValue: guard },
+      { provide: GuardedHttp, useFactory: () => new GuardedHttp({ guard }) },
       {
         provide: WakeQueue,
         useFactory: (redis: Redis, logger: Logger) =>
@@ -140,7 +140,7 @@ export class WebhooksModule {
             endpoints,
             deliveries,
             http: guarded,
-            gate,
+            guard,
             origin: config.webhookOrigin,
             resolveCreators: (refs, reach) => creators.resolve(refs, reach),
             findKey: (id) => keys.get(id),

@@ -1,4 +1,4 @@
-import { AddressPolicy, Gate, NameResolver } from '@tributary/outbound';
+import { AddressPolicy, SsrfGuard, NameResolver } from '@tributary/outbound';
 import { type Config, type Logger, ownPorts } from '@tributary/runtime';
 import { type ProxyRoute, readProxy } from '@tributary/webcast';
 
@@ -10,7 +10,7 @@ const FAILURES_KEPT_MAX = 1_000;
  * connection. The cause of a failure goes to the log alone, because readers of creators see their errors.
  */
 export class ProxyRoutes {
-  private readonly gate: Gate;
+  private readonly guard: SsrfGuard;
   private readonly failures = new Map<string, string>();
 
   constructor(
@@ -18,16 +18,16 @@ export class ProxyRoutes {
     private readonly logger: Logger,
     names = new NameResolver(),
   ) {
-    this.gate = new Gate(new AddressPolicy({ allowCidrs: config.proxyAllowCidrs, ownPorts: ownPorts(config) }), names);
+    this.guard = new SsrfGuard(new AddressPolicy({ allowCidrs: config.proxyAllowCidrs, ownPorts: ownPorts(config) }), names);
   }
 
   /** @param url of a proxy, as `readProxy` gave it */
   to(url: string): ProxyRoute {
-    return { url, gate: this.gate, onFailure: (detail) => this.failed(url, detail) };
+    return { url, guard: this.guard, onFailure: (detail) => this.failed(url, detail) };
   }
 
   close(): void {
-    this.gate.close();
+    this.guard.close();
   }
 
   private failed(url: string, detail: string): void {

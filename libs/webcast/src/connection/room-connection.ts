@@ -4,7 +4,7 @@ import { planSocket, type SocketBundle, type SocketPlan } from './socket-plan.js
 import type { SocketLocale } from './browser-params.js';
 import { type FetchResult, type FrameLimits, readFrame } from '../frame/frame.js';
 import { type SocketFailure, type ConnectResult, type EndReason, refusalOf, type ConnectionEnd } from './connection-outcome.js';
-import type { ProxyRoute } from './proxy.js';
+import type { ProxyRoute } from '../proxy/proxy.js';
 import { openSocket, type RoomSocket } from './webcast-socket.js';
 import { UnreadableFrames } from './unreadable-frames.js';
 import type { WireMessage } from '../frame/wire-message.js';

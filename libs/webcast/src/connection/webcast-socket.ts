@@ -2,7 +2,7 @@ import type { Socket } from 'node:net';
 import { type WebcastWebSocketConfig, WebcastWebSocketClient } from 'tiktok-live-connector';
 import type { ClientOptions, WebSocket } from 'ws';
 import { ackMessage } from './ack-message.js';
-import { type ProxyRoute, TunnelAgent } from './proxy.js';
+import { type ProxyRoute, TunnelAgent } from '../proxy/proxy.js';
 
 /** Transport settings of one socket. */
 export interface SocketOptions {

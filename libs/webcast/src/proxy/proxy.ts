@@ -5,34 +5,34 @@ import type { Duplex } from 'node:stream';
 import { connect as tlsConnect, type ConnectionOptions } from 'node:tls';
 import { Agent as HttpAgent, buildConnector, type Dispatcher } from 'undici';
 
-/** A proxy as it was given, ready for use; `shown` has no user name and no password. */
+/** The address of a proxy, checked; `shown` is for logs and pages: it has no user name and no password. */
 export type ProxyResult = { ok: true; url: string; shown: string } | { ok: false; reason: string };
 
-/** Judges where a proxy may be. */
-export interface ProxyGate {
-  /** Addresses that a host leads to, each of them judged; or that it is closed. */
-  vet(place: { hostname: string; port: number }): Promise<{ kind: 'open'; addresses: string[] } | { kind: 'closed'; category: string }>;
-  /** Whether a connection that was made ends where it may. */
-  admits(address: string | undefined, port: number): boolean;
+/** Decides which addresses a proxy may have. */
+export interface ProxyGuard {
+  /** The addresses of a host where every one is allowed; otherwise why it is closed. */
+  check(place: { hostname: string; port: number }): Promise<{ kind: 'open'; addresses: string[] } | { kind: 'closed'; category: string }>;
+  /** Whether the address at the far end of an open connection is allowed. */
+  allows(address: string | undefined, port: number): boolean;
 }
 
 /** A way through a proxy. */
 export interface ProxyRoute {
   /** Its address, as {@link readProxy} gave it. */
   url: string;
-  /** Asked at every connection, for DNS may have changed. Without one the proxy may be anywhere: the operator chose it. */
-  gate?: ProxyGate;
-  /** Hears what went wrong, for the operator's log: errors tell whoever chose the proxy only that it cannot be reached. */
+  /** Checks every connection, since DNS may have changed. Without one every address is allowed: the operator chose the proxy. */
+  guard?: ProxyGuard;
+  /** Called with the cause of a failure, for the operator's log. The error itself tells the owner of the proxy only that it cannot be reached. */
   onFailure?(detail: string): void;
 }
 
 const LENGTH_MAX = 1_024;
-/** What the proxy may take to open a tunnel, from dialling on; and TLS inside it as long again. */
+/** Longest time to open a tunnel, counted from the dial. TLS inside the tunnel may take as long again. */
 const TUNNEL_MS_MAX = 5_000;
 /** In place of the user name and password of a proxy. */
 export const HIDDEN = '***';
 
-/** Reads the address of a proxy: `http://` or `https://`, with user and password where it wants them. SOCKS is not spoken. */
+/** Reads the address of a proxy: `http://` or `https://`, with user and password where the proxy needs them. SOCKS is not supported. */
 export function readProxy(text: string): ProxyResult {
   if (text.length > LENGTH_MAX) return { ok: false, reason: `longer than ${LENGTH_MAX} characters` };
   if (!URL.canParse(text)) return { ok: false, reason: 'expected an address such as http://user:password@host:8080' };
@@ -51,15 +51,15 @@ export function readProxy(text: string): ProxyResult {
 }
 
 /**
- * HTTP requests through a proxy, by tunnel, so that it sees no cookie and no answer. A tunnel that fails ends the request that
- * wanted it: undici's own ProxyAgent dials again and again, without pause or end, where a proxy accepts and closes. Each
- * request that finds no idle connection opens one, so the caller bounds how many run. Close it when it is no longer used.
+ * Sends HTTP requests through a tunnel, so that the proxy sees no cookie and no answer. A tunnel that fails ends its request:
+ * undici's own ProxyAgent dials again without pause or end when a proxy accepts and closes. A request that finds no idle
+ * connection opens one, so the caller bounds how many requests run. Close the dispatcher when it is no longer used.
  */
 export function proxyDispatcher(route: ProxyRoute): Dispatcher {
   const secure = buildConnector({ timeout: TUNNEL_MS_MAX });
   const connect: buildConnector.connector = (to, callback) => {
     const isSecure = to.protocol === 'https:';
-    // undici takes errors with certain codes for ones to dial again after.
+    // undici dials again after errors with certain codes; a TunnelError has none of them.
     const fail = (detail: string) => callback(new TunnelError(detail), null);
     openTunnel(route, authorityOf(to.hostname, to.port, isSecure), fail, (socket) => {
       if (!isSecure) return callback(null, socket);
@@ -75,9 +75,9 @@ export function proxyDispatcher(route: ProxyRoute): Dispatcher {
   return new HttpAgent({ connect, keepAliveTimeout: 4_000 });
 }
 
-/** WebSockets through a proxy: each connection is a tunnel of its own, made with CONNECT, and TLS inside it for `wss://`. */
+/** Opens WebSockets through a proxy: one CONNECT tunnel for each connection, with TLS inside it for `wss://`. */
 export class TunnelAgent extends Agent {
-  /** Node compares it with the scheme of the request. */
+  /** Node refuses a request whose scheme differs from this. */
   readonly protocol: string;
 
   constructor(
@@ -101,8 +101,8 @@ export class TunnelAgent extends Agent {
 }
 
 /**
- * The proxy opened no way to the server. The message is the same for every reason: it is shown to whoever chose the address,
- * and must not tell which ports of a network are open.
+ * The proxy opened no tunnel. The message is the same for every cause: whoever chose the address sees it,
+ * and must not learn which ports of a network are open.
  */
 class TunnelError extends Error {
   override name = 'TunnelError';
@@ -130,7 +130,7 @@ function openTunnel(route: ProxyRoute, authority: string, fail: (detail: string)
     route.onFailure?.(detail);
     fail(detail);
   };
-  // Of the whole attempt: a proxy that sends a byte now and then would never be idle.
+  // Bounds the whole attempt: an idle timeout would never fire for a proxy that sends a byte now and then.
   const timer = setTimeout(() => end(`no tunnel within ${TUNNEL_MS_MAX} ms`), TUNNEL_MS_MAX).unref();
   const dial = (addresses: string[] | undefined) => {
     if (isOver) return;
@@ -145,7 +145,7 @@ function openTunnel(route: ProxyRoute, authority: string, fail: (detail: string)
       if (head.length > 0) socket.unshift(head);
       open(socket);
     });
-    // A proxy that does not know CONNECT answers like any server.
+    // A proxy that does not support CONNECT answers with an ordinary response.
     request.once('response', (answer) => {
       answer.resume();
       end(`the proxy answered ${answer.statusCode}`);
@@ -154,18 +154,18 @@ function openTunnel(route: ProxyRoute, authority: string, fail: (detail: string)
     request.once('close', () => end('the proxy closed the connection'));
     request.end();
   };
-  if (!route.gate) return dial(undefined);
-  route.gate.vet(placeOf(new URL(route.url))).then(
-    (vetted) =>
-      vetted.kind === 'open'
-        ? dial(vetted.addresses)
-        : end(vetted.category === 'dns' ? 'no address of its name is known' : 'its address is closed'),
+  if (!route.guard) return dial(undefined);
+  route.guard.check(placeOf(new URL(route.url))).then(
+    (verdict) =>
+      verdict.kind === 'open'
+        ? dial(verdict.addresses)
+        : end(verdict.category === 'dns' ? 'no address of its name is known' : 'its address is closed'),
     (error: unknown) => end(error instanceof Error ? error.message : String(error)),
   );
 }
 
-/** The CONNECT request; its connection goes to one of `addresses` where they are given, and is looked at once more when it stands. */
-function connectRequest({ url: text, gate }: ProxyRoute, authority: string, addresses: string[] | undefined): ClientRequest {
+/** The CONNECT request. It connects to one of `addresses` when they are given; the guard checks the open connection once more. */
+function connectRequest({ url: text, guard }: ProxyRoute, authority: string, addresses: string[] | undefined): ClientRequest {
   const url = new URL(text);
   const credentials = credentialsOf(url);
   const { hostname, port } = placeOf(url);
@@ -175,17 +175,17 @@ function connectRequest({ url: text, gate }: ProxyRoute, authority: string, addr
     method: 'CONNECT',
     path: authority,
     agent: false,
-    // The name stays what TLS asks for; where it leads was decided by the gate.
+    // TLS still uses the name; the guard has resolved and checked its addresses.
     ...(addresses ? { lookup: lookupOf(addresses) } : {}),
     headers: {
       host: authority,
       ...(credentials === undefined ? {} : { 'proxy-authorization': `Basic ${Buffer.from(credentials).toString('base64')}` }),
     },
   });
-  if (gate)
+  if (guard)
     request.once('socket', (socket) =>
       socket.once('connect', () => {
-        if (!gate.admits(socket.remoteAddress, port)) request.destroy(new Error('the connection ended at an address that is closed'));
+        if (!guard.allows(socket.remoteAddress, port)) request.destroy(new Error('the connection ended at an address that is closed'));
       }),
     );
   return request;

@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type Server } from 'node:http';
 import { type AddressInfo, connect, type Socket } from 'node:net';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { AddressPolicy, Gate, NameResolver } from '@tributary/outbound';
+import { AddressPolicy, SsrfGuard, NameResolver } from '@tributary/outbound';
 import { FakeDns, INSIDE_SPELLINGS, INSIDE_V4, INSIDE_V6 } from '@tributary/testing';
 import { get } from '../rooms/http-get.js';
 import { proxyDispatcher, readProxy } from './proxy.js';
@@ -20,11 +20,11 @@ const listening = (server: Server, host: string) => new Promise<void>((resolve) 
 const portOf = (server: Server) => (server.address() as AddressInfo).port;
 
 /** What a poll through this proxy answers, and why in the operator's log. */
-async function through(url: string, gate: Gate) {
+async function through(url: string, guard: SsrfGuard) {
   const read = readProxy(url);
   if (!read.ok) return { answer: 'no proxy', details: [] };
   const details: string[] = [];
-  const dispatcher = proxyDispatcher({ url: read.url, gate, onFailure: (detail) => details.push(detail) });
+  const dispatcher = proxyDispatcher({ url: read.url, guard, onFailure: (detail) => details.push(detail) });
   const answer = await get(pageUrl, { headers: {}, timeoutMs: 5_000, bodyBytesMax: 100, dispatcher }, never);
   await dispatcher.destroy();
   return { answer: answer.ok ? answer.body : answer.message, details };
@@ -63,7 +63,7 @@ const CLOSED = 'the proxy cannot be reached';
 
 describe('the proxy of a creator', () => {
   it('is never dialled at an address inside, in any spelling, by any name', async () => {
-    const gate = new Gate(new AddressPolicy(), names);
+    const guard = new SsrfGuard(new AddressPolicy(), names);
     for (const [i, address] of [...INSIDE_V4, ...INSIDE_V6].entries()) dns.records.set(`inside-${i}.test`, () => [address]);
     for (const [i, address] of INSIDE_V4.entries()) dns.records.set(`mixed-${i}.test`, () => ['93.184.216.34', address]);
     const hosts = [
@@ -72,29 +72,29 @@ describe('the proxy of a creator', () => {
       ...[...INSIDE_V4, ...INSIDE_V6].map((_, i) => `inside-${i}.test`),
       ...INSIDE_V4.map((_, i) => `mixed-${i}.test`),
     ];
-    const results = await Promise.all(hosts.map(async (host) => ({ host, ...(await through(`http://${host}:${port}`, gate)) })));
+    const results = await Promise.all(hosts.map(async (host) => ({ host, ...(await through(`http://${host}:${port}`, guard)) })));
     const others = results.filter(({ answer }) => answer !== CLOSED && answer !== 'no proxy');
     expect(others).toEqual([]);
     expect(dials).toBe(0);
   });
 
   it('is judged at the connection: a name that turned inside after it was taken is not dialled', async () => {
-    const gate = new Gate(new AddressPolicy(), names);
+    const guard = new SsrfGuard(new AddressPolicy(), names);
     dns.records.set('rebind.test', (asked) => (asked === 0 ? ['93.184.216.34'] : ['127.0.0.1']));
-    expect((await gate.vet({ hostname: 'rebind.test', port })).kind).toBe('open');
-    expect(await through(`http://rebind.test:${port}`, gate)).toEqual({ answer: CLOSED, details: ['its address is closed'] });
+    expect((await guard.check({ hostname: 'rebind.test', port })).kind).toBe('open');
+    expect(await through(`http://rebind.test:${port}`, guard)).toEqual({ answer: CLOSED, details: ['its address is closed'] });
     expect(dials).toBe(0);
   });
 
   it('is dialled at the address that was judged: the name is not asked again between verdict and connection', async () => {
-    const gate = new Gate(new AddressPolicy({ allowCidrs: ['127.0.0.0/8'] }), names);
+    const guard = new SsrfGuard(new AddressPolicy({ allowCidrs: ['127.0.0.0/8'] }), names);
     // The second answer would lead nowhere: only the first can bring the page.
     dns.records.set('once.test', (asked) => (asked === 0 ? ['127.0.0.1'] : ['192.0.2.1']));
-    expect(await through(`http://once.test:${port}`, gate)).toEqual({ answer: 'page', details: [] });
+    expect(await through(`http://once.test:${port}`, guard)).toEqual({ answer: 'page', details: [] });
   });
 
   it('may be where the operator opens a network, its own ports aside', async () => {
-    const opened = (ownPorts: number[]) => new Gate(new AddressPolicy({ allowCidrs: ['127.0.0.0/8', '::1/128'], ownPorts }), names);
+    const opened = (ownPorts: number[]) => new SsrfGuard(new AddressPolicy({ allowCidrs: ['127.0.0.0/8', '::1/128'], ownPorts }), names);
     expect((await through(`http://127.0.0.1:${port}`, opened([]))).answer).toBe('page');
     expect((await through(`http://[::1]:${port}`, opened([]))).answer).toBe('page');
     const before = dials;
@@ -103,8 +103,8 @@ describe('the proxy of a creator', () => {
   });
 
   it('is let go when the connection ended elsewhere than at what was judged', async () => {
-    const lying = { vet: () => Promise.resolve({ kind: 'open' as const, addresses: ['127.0.0.1'] }), admits: () => false };
-    const { answer, details } = await through(`http://lying.test:${port}`, lying as unknown as Gate);
+    const lying = { check: () => Promise.resolve({ kind: 'open' as const, addresses: ['127.0.0.1'] }), allows: () => false };
+    const { answer, details } = await through(`http://lying.test:${port}`, lying as unknown as SsrfGuard);
     expect({ answer, details }).toEqual({ answer: CLOSED, details: ['the connection ended at an address that is closed'] });
     expect(dials).toBe(1);
   });

@@ -42,12 +42,12 @@ module.exports = {
     {
       name: 'domain-libs-on-events',
       comment:
-        'log, webcast, creators and signing know the contract, the pure backoff and wake signal, the Lua runner and reasons of errors, nothing else of ours.',
+        'log, webcast, creators and signing know the contract, the pure backoff, wake signal and Retry-After, the Lua runner and reasons of errors, nothing else of ours.',
       severity: 'error',
       from: { path: `^libs/(${DOMAIN})/`, pathNot: SPEC },
       to: {
         path: '^(libs|apps|bench|test|scripts)/',
-        pathNot: '^libs/($1|events)/|^libs/runtime/src/(backoff|lua-script|reason|wake-signal)\\.ts$',
+        pathNot: '^libs/($1|events)/|^libs/runtime/src/(backoff|lua-script|reason|retry-after|wake-signal)\\.ts$',
       },
     },
     {

@@ -19,7 +19,7 @@ export default {
   },
   transformIgnorePatterns: ['/node_modules/(?!(?:.*/node_modules/)?(?:content-disposition|cookie)/)'],
   moduleNameMapper: {
-    '^@tributary/runtime/(backoff|foreign-page|lua-script|reason|wake-signal)$': '<rootDir>/libs/runtime/src/$1.ts',
+    '^@tributary/runtime/(backoff|foreign-page|lua-script|reason|retry-after|wake-signal)$': '<rootDir>/libs/runtime/src/$1.ts',
     '^@tributary/([a-z]+)$': '<rootDir>/libs/$1/src/index.ts',
   },
   resolver: '<rootDir>/test/resolver.cjs',

@@ -27,6 +27,7 @@ export { createHttpAdapter, type HttpAdapter } from './http-adapter.js';
 export { codeOfStatus, PROBLEM_TYPES, type ProblemCode } from './problem-types.js';
 export { type ProcessOptions, runProcess, tellParent } from './process.js';
 export { reasonOf } from './reason.js';
+export { readRetryAfter } from './retry-after.js';
 export { createRedis, waitForRedis } from './redis.js';
 export type { Route } from './route-table.js';
 export { SecretBox } from './secret-box.js';

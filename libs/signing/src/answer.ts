@@ -1,4 +1,5 @@
 import { BinaryReader, WireType } from '@bufbuild/protobuf/wire';
+import { readRetryAfter, RETRY_AFTER_MS_MAX } from '@tributary/runtime/retry-after';
 import type { AnswerFault } from './signer.js';
 
 /** `<` and `{`: a page or JSON in place of protobuf. As protobuf both would be groups, which TikTok does not use, and would decode to nothing. */
@@ -7,10 +8,8 @@ const NOT_PROTOBUF = new Set([0x3c, 0x7b]);
 const CURSOR_FIELD = 2;
 /** Ten times the messages that a worker takes; two million empty ones would fit into the largest answer. */
 const FIELDS_MAX = 100_000;
-/** Of the headers that say when to come back; a date has 29 characters. */
+/** Bound of `x-ratelimit-reset`; a number of seconds has 10 characters. */
 const HEADER_LENGTH_MAX = 100;
-/** Nobody is kept away for longer by one answer. */
-const RETRY_AFTER_MS_MAX = 86_400_000;
 const COOKIE_ATTRIBUTES = new Set(['path', 'domain', 'expires', 'max-age', 'httponly', 'secure', 'samesite', 'partitioned', 'priority']);
 
 /**
@@ -60,8 +59,8 @@ function cursorOf(fetchResult: Uint8Array): string {
  * without either.
  */
 export function retryAfterMs(headers: { get(name: string): string | null }, now = Date.now()): number | undefined {
-  const after = headers.get('retry-after')?.slice(0, HEADER_LENGTH_MAX).trim();
-  if (after && /^\d+$/.test(after)) return Math.min(Number(after) * 1_000, RETRY_AFTER_MS_MAX);
-  const at = after ? Date.parse(after) : Number(headers.get('x-ratelimit-reset')?.slice(0, HEADER_LENGTH_MAX) ?? Number.NaN) * 1_000;
-  return Number.isFinite(at) && at > now ? Math.min(at - now, RETRY_AFTER_MS_MAX) : undefined;
+  const after = headers.get('retry-after');
+  if (after) return readRetryAfter(after, now);
+  const at = Number(headers.get('x-ratelimit-reset')?.slice(0, HEADER_LENGTH_MAX) ?? Number.NaN) * 1_000;
+  return at > now ? Math.min(at - now, RETRY_AFTER_MS_MAX) : undefined;
 }

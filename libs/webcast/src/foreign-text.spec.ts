@@ -2,7 +2,6 @@ import { describe, expect, it } from '@jest/globals';
 import { HOSTILE_TOKENS, hostileTexts, slowest } from '@tributary/testing';
 import { browserParams } from './connection/browser-params.js';
 import { readFetchResult, readFrame } from './frame/frame.js';
-import { retryAfterOf } from './connection/connection-outcome.js';
 import { readCheckAlive, readLivePage, readRoomApi, readRoomInfo } from './rooms/room-answers.js';
 import { readUniqueId } from './rooms/unique-id.js';
 
@@ -23,7 +22,6 @@ const readers: Record<string, { read: (text: string) => unknown; lengthMax: numb
   'room info': { read: (text) => readRoomInfo(text, ROOM), lengthMax: ANSWER_MAX, before: ['{"data":{"status":'] },
   'check alive': { read: (text) => readCheckAlive(text, [ROOM]), lengthMax: ANSWER_MAX, before: ['{"data":['] },
   'a user agent': { read: (text) => browserParams(text), lengthMax: HEADER_MAX, before: ['', 'Mozilla/5.0 ('] },
-  'Retry-After': { read: (text) => retryAfterOf(text), lengthMax: HEADER_MAX, before: ['', '1'] },
   'a pasted handle': { read: readUniqueId, lengthMax: HEADER_MAX, before: ['', '@', 'https://www.tiktok.com/'] },
   'a frame': { read: (text) => readFrame(Buffer.from(text, 'latin1'), LIMITS), lengthMax: ANSWER_MAX, before: ['', '\x3a\x03msg\x42'] },
   'a connect bundle': { read: bundle, lengthMax: ANSWER_MAX, before: [''] },

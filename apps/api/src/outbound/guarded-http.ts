@@ -1,8 +1,9 @@
 import type { Socket } from 'node:net';
 import type { SsrfGuard, SsrfVerdict } from '@tributary/outbound';
+import { readRetryAfter } from '@tributary/runtime';
 import { Agent, buildConnector, type Dispatcher } from 'undici';
 import { skipInterimAnswers } from './interim-answers.js';
-import { categoryOfStatus, type FailureCategory, type Outcome, printable, readRetryAfter, shownHeaders } from './outcome.js';
+import { categoryOfStatus, type FailureCategory, type Outcome, printable, shownHeaders } from './outcome.js';
 import type { Target } from './target.js';
 
 export interface GuardedHttpOptions {
@@ -206,8 +207,7 @@ class Exchange implements Dispatcher.DispatchHandler {
     const body = this.chunks.length === 0 ? '' : printable(Buffer.concat(this.chunks).toString('utf8'));
     const latencyMs = elapsed(this.started);
     if (category === undefined) return this.settle({ status, latencyMs, headers: shownHeaders(this.headers), body });
-    const retryAfter = this.headers['retry-after'];
-    const retryAfterMs = readRetryAfter(Array.isArray(retryAfter) ? retryAfter[0] : retryAfter);
+    const retryAfterMs = readRetryAfter(this.headers['retry-after']);
     this.settle({
       category,
       status,

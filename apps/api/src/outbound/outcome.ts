@@ -44,16 +44,6 @@ export function categoryOfStatus(status: number): FailureCategory | undefined {
   return status >= 300 && status < 400 ? 'redirect' : 'status';
 }
 
-/** Reads `Retry-After` (seconds, or a date) as ms from `now`; undefined when it is neither. */
-export function readRetryAfter(text: string | undefined, now = Date.now()): number | undefined {
-  if (text === undefined) return undefined;
-  if (/^\s*\d{1,9}\s*$/.test(text)) return Number(text) * 1_000;
-  // The three date forms of HTTP all begin with the name of a day; other texts would be taken for dates too easily.
-  if (!/^\s*(Mon|Tue|Wed|Thu|Fri|Sat|Sun)/i.test(text)) return undefined;
-  const at = Date.parse(text);
-  return Number.isNaN(at) ? undefined : Math.max(0, at - now);
-}
-
 /** The headers of an answer that are kept with the attempt, bounded. */
 export function shownHeaders(headers: Record<string, string | string[] | undefined>): Record<string, string> {
   const shown: Record<string, string> = {};

@@ -1,3 +1,4 @@
+import { readRetryAfter } from '@tributary/runtime/retry-after';
 import type { IncomingMessage } from 'node:http';
 
 /** Why the server refused the upgrade, from its status and `Handshake-Msg`. */
@@ -37,14 +38,12 @@ export interface ConnectionEnd {
 
 const MESSAGE_LENGTH_MAX = 200;
 /** A date has 29 characters. */
-const RETRY_AFTER_LENGTH_MAX = 100;
-const RETRY_AFTER_SECONDS_MAX = 86_400;
 
 /** What a refused upgrade says about itself. TikTok gives its reason in `Handshake-Msg`, often with status 200. */
 export function refusalOf(response: IncomingMessage): SocketFailure {
   const status = response.statusCode ?? 0;
   const said = String(response.headers['handshake-msg'] ?? '').slice(0, MESSAGE_LENGTH_MAX);
-  const retryAfterMs = retryAfterOf(response.headers['retry-after']);
+  const retryAfterMs = readRetryAfter(response.headers['retry-after']);
   return {
     ok: false,
     reason: 'refused',
@@ -53,14 +52,6 @@ export function refusalOf(response: IncomingMessage): SocketFailure {
     message: said === '' ? `the server answered ${status} instead of opening a WebSocket` : `the server refused: ${said}`,
     ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
   };
-}
-
-/** Reads `Retry-After` (seconds or a date) as ms from now, at most a day; undefined when there is none. */
-export function retryAfterOf(header: string | string[] | undefined, now = Date.now()): number | undefined {
-  const text = (Array.isArray(header) ? header[0] : header)?.slice(0, RETRY_AFTER_LENGTH_MAX);
-  if (text === undefined || text === '') return undefined;
-  const seconds = /^\d+$/.test(text) ? Number(text) : (Date.parse(text) - now) / 1_000;
-  return Number.isFinite(seconds) ? Math.round(Math.min(Math.max(seconds, 0), RETRY_AFTER_SECONDS_MAX) * 1_000) : undefined;
 }
 
 function kindOf(status: number, said: string): Refusal {

@@ -22,7 +22,7 @@ export interface ProxyRoute {
   url: string;
   /** Checks every connection, since DNS may have changed. Without one every address is allowed: the operator chose the proxy. */
   guard?: ProxyGuard;
-  /** Called with the cause of a failure, for the operator's log. The error itself tells the owner of the proxy only that it cannot be reached. */
+  /** Called with the cause of a failure, for the operator's log. Errors say only that the proxy cannot be reached. */
   onFailure?(detail: string): void;
 }
 

@@ -1,7 +1,7 @@
+import { readRetryAfter } from '@tributary/runtime/retry-after';
 import type { Dispatcher } from 'undici';
 import { browserParams } from '../connection/browser-params.js';
 import { get } from './http-get.js';
-import { retryAfterOf } from '../connection/connection-outcome.js';
 import { type RoomAnswer, type RoomInfoAnswer, readCheckAlive, readLivePage, readRoomApi, readRoomInfo } from './room-answers.js';
 
 /** The methods of finding a room, in the order in which they are tried. */
@@ -180,7 +180,7 @@ export class RoomResolver {
     );
     if (!answer.ok) return { kind: 'error', message: answer.message };
     if (answer.status === 403 || answer.status === 429) {
-      const retryAfterMs = retryAfterOf(answer.headers['retry-after']);
+      const retryAfterMs = readRetryAfter(answer.headers['retry-after']);
       return { kind: 'blocked', status: answer.status, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) };
     }
     if (answer.status >= 300 && answer.status < 400)

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import type { Outcome } from '../../outbound/outcome.js';
-import { categoryOfStatus, printable, readRetryAfter } from '../../outbound/outcome.js';
+import { categoryOfStatus, printable } from '../../outbound/outcome.js';
 import { nextStep, restMs, RETRY_POLICY } from './retry-policy.js';
 
 const failure = (more: Partial<Outcome> = {}): Outcome => ({
@@ -62,16 +62,6 @@ describe('answers', () => {
       'throttled',
       'status',
     ]);
-  });
-
-  it('say when to come back, in seconds or as a date', () => {
-    const now = Date.parse('2026-11-22T10:00:00Z');
-    expect(readRetryAfter('120', now)).toBe(120_000);
-    expect(readRetryAfter('Sun, 22 Nov 2026 10:01:00 GMT', now)).toBe(60_000);
-    expect(readRetryAfter('Sun, 22 Nov 2026 09:00:00 GMT', now)).toBe(0);
-    expect([undefined, '', 'soon', '-5', '1.5', '2026-11-22', '99999999999'].map((text) => readRetryAfter(text, now))).toEqual(
-      Array(7).fill(undefined),
-    );
   });
 
   it('are kept without the one character that the database refuses', () => {

@@ -1,4 +1,4 @@
-/** What a creator's monitoring may be told beyond its name. */
+/** Options of a creator's monitoring. */
 export interface CreatorOptions {
   /** Keep the raw protobuf of its messages. */
   raw?: boolean;
@@ -6,7 +6,7 @@ export interface CreatorOptions {
   types?: string[];
   /** Session cookies of an account, sealed (base64): sent to the signer for its connections, and to its socket. */
   sessionCookie?: string;
-  /** What its polls and its socket go through: the address sealed (base64), and as it may be shown, without its password. */
+  /** Proxy of its polls and its socket: the encrypted address (base64), and the address without its password, for display. */
   proxy?: { sealed: string; shown: string };
 }
 
@@ -20,11 +20,11 @@ export interface CreatorRecord {
   userId?: string;
   paused: boolean;
   options: CreatorOptions;
-  /** When somebody last added or changed it, ms since 1970: one that was just added is not polled as rarely as one that is long offline. */
+  /** When it was last added or changed, ms since 1970: a creator that was just added is polled more often than one that is long offline. */
   changedAt?: number;
 }
 
-/** What the store knows of a creator that was live when it last heard of it. */
+/** What the store knows of a creator that was live at its newest stored event. */
 export interface LastSeen {
   roomId: string;
   /** ms since 1970 when its newest stored event had arrived. */
@@ -32,13 +32,13 @@ export interface LastSeen {
 }
 
 /**
- * What is known of a creator. `unknown`: whether it is live is not known, because nobody has asked yet, nobody holds it, or every poll
- * has failed. `paused`: it is not watched, by intent. A worker says all of them but `paused`, which it says once, when it lets go.
+ * What is known of a creator. `unknown`: it is not known whether it is live, because no worker holds it or has asked yet, or every
+ * poll has failed. `paused`: it is not monitored, on request; a worker writes this state once, when it releases the creator.
  */
 export const CREATOR_STATES = ['offline', 'connecting', 'live', 'reconnecting', 'gated', 'blocked', 'error', 'paused', 'unknown'] as const;
 export type CreatorState = (typeof CREATOR_STATES)[number];
 
-/** Why a creator is not received, in the words of whoever refused. `at` and `retryAt` are ms since 1970. */
+/** Why a creator is not received, in the words of the side that refused. `at` and `retryAt` are ms since 1970. */
 export interface CreatorProblem {
   reason: string;
   message: string;
@@ -59,7 +59,7 @@ export interface CreatorCounters {
   gaps: number;
 }
 
-/** What the holder of a creator last said about it. */
+/** The status that the holder of a creator last wrote. */
 export interface CreatorStatus {
   state: CreatorState;
   /** ms since 1970 when this state began. */
@@ -77,7 +77,7 @@ export interface CreatorStatus {
   counters: CreatorCounters;
 }
 
-/** Where this worker's events are, since its start. */
+/** How far this worker's events have come, since its start. */
 export interface WorkerCounters {
   /** Messages that came out of sockets. */
   received: number;

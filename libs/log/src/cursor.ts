@@ -2,7 +2,7 @@
 export interface Position {
   generation: number;
   seq: number;
-  /** From a list in descending order: "before this". A live reader cannot go on from there and refuses it. */
+  /** From a list in descending order: "before this". A live reader cannot continue there and refuses it. */
   descending?: boolean;
 }
 
@@ -10,7 +10,7 @@ const VERSION = 1;
 /** Set in the version byte of a cursor of a descending list. */
 const DESCENDING = 0x80;
 const BYTES = 13;
-/** Every event on its way out has one made. */
+/** One buffer for all: a cursor is encoded for every event that leaves the process. */
 const scratch = Buffer.alloc(BYTES);
 
 /** Encodes a position as the one opaque cursor of REST, SSE, WebSocket and webhook replay (base64url, 18 characters). */

@@ -11,7 +11,7 @@ export interface FeedBatch {
   events: StoredEvent[];
 }
 
-/** What may be published before the feed is weighed again, as a share of its bound, and how long it may take, in ms. */
+/** The feed's size is measured again after this share of its bound was published, or after this many ms. */
 const GROWTH_SHARE = 1 / 8;
 const WEIGH_MS = 5_000;
 
@@ -41,7 +41,7 @@ export class FeedWriter {
 
   /**
    * Keeps the feed within an eighth of Redis's memory: batches differ in size a hundredfold, and their number alone bounds nothing.
-   * Cheap to call after each commit: it looks only when the feed may have grown by much.
+   * Cheap to call after each commit: it measures only when the feed may have grown by much.
    */
   async trim(): Promise<void> {
     const hasGrown = this.weighed.bytesMax > 0 && this.grownBytes > this.weighed.bytesMax * GROWTH_SHARE;
@@ -51,7 +51,7 @@ export class FeedWriter {
     this.grownBytes = 0;
     if (bytesMax === 0) return;
     for (;;) {
-      // Samples would miss by a multiple where sizes differ; the feed has a few thousand entries.
+      // SAMPLES 0 counts every entry: samples would be wrong by a multiple, since sizes differ. The feed has a few thousand entries.
       const bytes = Number((await this.redis.memory('USAGE', this.keys.feed, 'SAMPLES', 0)) ?? 0);
       const length = await this.redis.xlen(this.keys.feed);
       if (bytes <= bytesMax || length <= 1) return;

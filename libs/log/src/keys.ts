@@ -31,18 +31,18 @@ export class LogKeys {
   taker = (partition: number, run: string): string => this.of(partition, `taker:${run}`);
   /** Hash: producer run -> number up to which the store has committed. */
   stored = (partition: number): string => this.of(partition, 'stored');
-  /** String: random id of this life of the partition; gone, and so different, after a wipe. */
+  /** String: random id (epoch) of the partition. A wipe removes it, so the next one differs. */
   epoch = (partition: number): string => this.of(partition, 'epoch');
   /** String: entries and bytes ever appended, and the bytes before the oldest entry, as append last looked them up. */
   appended = (partition: number): string => this.of(partition, 'appended');
-  /** Hash: producer run -> number of its last event at one moment; under '' the id of the newest entry then. */
+  /** Hash: producer run -> number of its last event at the checkpoint; under '' the id of the newest entry at that moment. */
   checkpoint = (partition: number): string => this.of(partition, 'checkpoint');
-  /** Hash: creator id -> what its next holder must know (open gift streaks, totals), written with the event that changes it. */
+  /** Hash `carry`: creator id -> handover state for its next holder (open gift streaks, totals), written with the event that changes it. */
   handoverState = (partition: number): string => this.of(partition, 'carry');
   /** Hash: creator id -> ms of the last appended event's arrival: where a takeover's gap begins. */
   last = (partition: number): string => this.of(partition, 'last');
 
-  /** Channel on which append says that there is something to read. A lost message costs one idle poll. */
+  /** Channel on which append announces new entries. A lost message costs one idle poll. */
   get wake(): string {
     return `${this.prefix}:wake`;
   }

@@ -1,7 +1,7 @@
 import type { Redis } from 'ioredis';
 import type { LogKeys } from './keys.js';
 
-/** From this share of its memory on Redis is short of it: what need not be kept goes. */
+/** From this share of its maxmemory on Redis counts as short of memory, and stored entries are trimmed early. */
 const SHORT_SHARE = 0.9;
 
 /** Bytes the whole inbox may take: as configured, or half of Redis's maxmemory; 0 where neither sets a bound. */
@@ -9,7 +9,7 @@ export async function inboxBytes(redis: Redis, configured: number): Promise<numb
   return (await memoryOf(redis, configured)).inboxBytesMax;
 }
 
-/** What Redis's memory means for the log: the inbox's bound in bytes (0: none), and whether little is left. */
+/** Limits that Redis's memory sets: the inbox's bound in bytes (0: none), and whether little memory is left. */
 export async function memoryOf(redis: Redis, configured: number): Promise<{ inboxBytesMax: number; isShort: boolean }> {
   const info = await redis.info('memory');
   const field = (name: string) => Number(new RegExp(`^${name}:(\\d+)`, 'm').exec(info)?.[1] ?? 0);
@@ -23,7 +23,7 @@ export async function memoryOf(redis: Redis, configured: number): Promise<{ inbo
  * @returns one sentence when it differs, else undefined.
  */
 export async function disagreementOnPartitions(redis: Redis, keys: LogKeys): Promise<string | undefined> {
-  // Written only where it is missing: a Redis out of memory refuses the command, and the store that would free it must start.
+  // Written only where it is missing: a Redis out of memory refuses writes, and the store that frees memory must be able to start.
   const known = await redis.get(keys.partitionCount);
   if (known === null) await redis.setnx(keys.partitionCount, keys.partitions);
   const recorded = Number(known ?? (await redis.get(keys.partitionCount)));

@@ -17,7 +17,7 @@ export const FEED = 'tributary.feed';
 
 const IDLE_POLL_MS = 250;
 const RETRY = { firstMs: 50, maxMs: 2_000 };
-/** After another writer has moved the head: two writers must not read everything twice. */
+/** Pause after another writer has moved the head, so that two writers do not both read everything. */
 const SUPERSEDED = { firstMs: 100, maxMs: 200 };
 
 /** Where the positions of the inbox's reader are kept: in the store, with the events themselves. */
@@ -29,15 +29,15 @@ export interface LogTransportOptions {
   logger: LogLogger;
   inbox?: { reader: Pick<InboxReader, 'read'>; positions: PositionSource; keys: LogKeys; /** for the wake channel */ subscriber: Redis };
   feed?: { reader: Pick<FeedReader, 'read'> };
-  /** Called when the loops shall end: the place to close their connections, since a blocking read outlives a lost server. */
+  /** Called when the loops must end. It closes their connections, since a blocking read outlives a lost server. */
   onClosing?(): void;
 }
 
 type Handler = (batch: unknown) => Promise<BatchOutcome>;
 
 /**
- * Brings the log to Nest: a role consumes batches with `@EventPattern(INBOX)` and `@EventPattern(FEED)`. One batch at a
- * time, in order. A batch that failed is read again from the positions that the store has.
+ * Nest transport of the log: a role consumes batches with `@EventPattern(INBOX)` and `@EventPattern(FEED)`, one batch at a
+ * time and in order. A failed batch is read again from the positions that the store has.
  */
 export class LogTransport extends Server implements CustomTransportStrategy {
   private readonly stopping = new AbortController();

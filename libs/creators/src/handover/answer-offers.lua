@@ -1,4 +1,4 @@
--- A taker's word on offers: `ready` (it receives the room), `open` (somebody else may take it), `none` (it cannot be done).
+-- Records a receiver's answer to offers: `ready` (it receives the room), `open` (another worker may take it), `none` (it cannot be done).
 -- KEYS: 1 hash of offers
 -- ARGV: 1 worker, 2 word, 3 wake channel, then pairs: creator id, fence
 -- Returns per pair: 1 noted, 0 not: the offer was withdrawn, or is another.

@@ -11,14 +11,14 @@ export interface OfferedCreator {
   roomId: string;
 }
 
-/** An offer that this worker took, for as long as `standsMs` from now. */
+/** An offer that this worker took. It is valid for `standsMs` from now. */
 export interface TakenOffer extends OfferedCreator {
   /** Its holder stops; otherwise it only wants to hold less. */
   urgent: boolean;
   standsMs: number;
 }
 
-/** What became of an offer. `ready`: its taker receives the room. */
+/** The state of an offer. `ready`: the worker that took it receives the room. */
 export interface OfferState {
   fence: string;
   state: 'open' | 'taken' | 'ready';
@@ -26,12 +26,12 @@ export interface OfferState {
   taker?: string;
 }
 
-/** A lease to be given to the taker of its offer, once `proof` stands in the creator's carry. */
+/** A lease to transfer to the worker that took its offer, once the creator's handover state contains `proof`. */
 export interface Transfer {
   creatorId: string;
   fence: string;
   to: string;
-  /** Text that only the holder's last event puts into the carry. */
+  /** Text that only the holder's last event writes into the handover state. */
   proof: string;
 }
 
@@ -43,7 +43,7 @@ export interface HandoverOffersOptions {
   /** The name that leases are held under. */
   worker: string;
   leaseTtlMs: number;
-  /** Channel on which every change is said, so that nobody has to wait for its next look. */
+  /** Channel on which every change is announced, so that no worker waits for its next poll. */
   channel: string;
 }
 
@@ -56,9 +56,9 @@ const transferScript = new LuaScript(new URL('./transfer.lua', import.meta.url))
 const OFFER = /^(\d+) \S+ \d \d+ \S+ (open|taken|ready) (\S+)$/;
 
 /**
- * Where workers hand live creators to each other without a gap: the holder offers, another takes and joins the room, says
- * that it receives it, and gets the lease. Hash `<leases>:offers` of each partition. Nothing here decides who may append: that
- * is the lease's fence alone, so an offer may be lost at any time. Every method throws when Redis does not answer.
+ * Offers by which workers hand live creators over without a gap. The holder offers a creator; another worker takes the offer,
+ * joins the room, reports that it receives the room, and gets the lease. Hash `<leases>:offers` of each partition. Only the
+ * fence of the lease decides who may append, so an offer may be lost at any time. Every method throws when Redis does not answer.
  */
 export class HandoverOffers {
   constructor(private readonly options: HandoverOffersOptions) {}
@@ -92,7 +92,7 @@ export class HandoverOffers {
     return taken;
   }
 
-  /** What stands on the board for these creators; one without an offer is not in the answer. */
+  /** The offers of these creators; a creator without an offer is not in the answer. */
   async states(creatorIds: Iterable<string>): Promise<Map<string, OfferState>> {
     const states = new Map<string, OfferState>();
     const named = [...creatorIds].map((creatorId) => ({ creatorId }));
@@ -107,7 +107,7 @@ export class HandoverOffers {
     return states;
   }
 
-  /** The taker's word: `ready`, `open` (another may take it), `none` (it cannot be done). Offers of other fences are left alone. */
+  /** The receiver's answer: `ready`, `open` (another worker may take it), `none` (it cannot be done). Offers of other fences stay as they are. */
   async answer(offers: readonly Pick<OfferedCreator, 'creatorId' | 'fence'>[], word: 'ready' | 'open' | 'none'): Promise<void> {
     const { worker, channel } = this.options;
     await this.each(offers, async (partition, part) => {
@@ -122,7 +122,7 @@ export class HandoverOffers {
     });
   }
 
-  /** Gives leases to those who took their offers; `not-yet` where the last event is not in the inbox. */
+  /** Transfers leases to the workers that took their offers; `not-yet` where the last event is not in the inbox. */
   async transfer(transfers: readonly Transfer[]): Promise<Map<string, TransferResult>> {
     const { worker, leaseTtlMs, channel, keys } = this.options;
     const results = new Map<string, TransferResult>();
@@ -135,13 +135,13 @@ export class HandoverOffers {
     return results;
   }
 
-  /** Calls `onWake` at every change that anybody makes, while `subscriber` is connected. Returns what ends it. */
+  /** Calls `onWake` at every change by any worker, while `subscriber` is connected. Returns a function that ends it. */
   listen(subscriber: Redis, onWake: (what: 'offer' | 'state') => void): () => void {
     const { channel } = this.options;
     const onMessage = (from: string, what: string) => {
       if (from === channel) onWake(what === 'offer' ? 'offer' : 'state');
     };
-    // A subscription that fails is made again with the next connection; until then the workers' own rounds find every change.
+    // A subscription that fails is repeated with the next connection; until then each worker finds changes by polling.
     const subscribe = () => void subscriber.subscribe(channel).catch(() => undefined);
     subscriber.on('message', onMessage);
     subscriber.on('ready', subscribe);

@@ -1,4 +1,4 @@
--- Takes offers that nobody has taken, each for one worker alone. Offers that are over are removed on the way.
+-- Takes offers that nobody has taken, each for one worker alone. Removes offers that have expired.
 -- KEYS: 1 hash of leases, 2 hash of offers
 -- ARGV: 1 worker, 2 offers to take at most, 3 `1` when offers that are not urgent may be taken
 -- Returns per offer taken: creator id, fence, room id, urgent, ms that it still stands.
@@ -11,7 +11,7 @@ for i = 1, #offers, 2 do
   local creator = offers[i]
   local fence, room, urgent, until_ms, from, state = string.match(offers[i + 1], '^(%d+) (%S+) (%d) (%d+) (%S+) (%S+) ')
   local held = string.match(redis.call('HGET', KEYS[1], creator) or '', '^%d+')
-  -- None stands for two minutes: a later end is of a server whose clock was ahead of this one's.
+  -- No offer is valid for two minutes: a later end comes from a server whose clock was ahead of this one's.
   if not fence or fence ~= held or tonumber(until_ms) <= now or tonumber(until_ms) > now + 120000 then
     redis.call('HDEL', KEYS[2], creator)
   elseif left > 0 and state == 'open' and from ~= ARGV[1] and (urgent == '1' or ARGV[3] == '1') then

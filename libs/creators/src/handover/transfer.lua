@@ -1,6 +1,6 @@
--- Gives leases to those who took their offers and receive the room, once the last word of the old holder has been appended: the proof is text that
--- its last event has put into the carry. The fence rises, so that no renewal under way takes the lease back.
--- KEYS: 1 hash of leases, 2 hash of offers, 3 hash of carries
+-- Transfers leases to the workers that took their offers and receive the room, once the old holder's last event has been appended.
+-- The proof is text that this last event wrote into the handover state. The fence rises, so that no renewal under way takes the lease back.
+-- KEYS: 1 hash of leases, 2 hash of offers, 3 hash of handover states
 -- ARGV: 1 worker, 2 lease time in ms, 3 wake channel, then quadruples: creator id, fence, next holder, proof
 -- Returns per quadruple: 1 transferred, 0 not yet appended or not ready to be taken, -1 the lease is not the worker's.
 local time = redis.call('TIME')

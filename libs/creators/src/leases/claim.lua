@@ -1,9 +1,9 @@
 -- Takes the leases of creators that nobody holds, each under a new and higher fence.
--- KEYS: 1 hash of leases, 2 hash of carries, 3 hash of last arrivals, 4 string: ms of the first lease command since a wipe,
---       5 string: since when, and until when, anybody's renewals have worked here without a break (see renew.lua)
+-- KEYS: 1 hash of leases, 2 hash of handover states, 3 hash of last arrivals, 4 string: ms of the first lease command since a wipe,
+--       5 string: since when, and until when, renewals of any worker have succeeded here without a break (see renew.lua)
 -- ARGV: 1 worker, 2 lease time in ms, 3 ms that never-held creators must wait after KEYS[4] (their holders restore them first),
 --       4 leases to take at most, 5.. creator ids
--- Returns per lease taken: creator id, fence, `new` | `released` | `expired` | `own`, carry or nil, last arrival in ms or nil.
+-- Returns per lease taken: creator id, fence, `new` | `released` | `expired` | `own`, handover state or nil, last arrival in ms or nil.
 -- A lease reads `<fence> <worker> <expiresAtMs>`, `<fence> - <releasedAtMs>` once released. Fences are microseconds: doubles hold them
 -- exactly, and only `%.0f` prints them whole.
 local time = redis.call('TIME')
@@ -11,7 +11,7 @@ local micros = tonumber(time[1]) * 1000000 + tonumber(time[2])
 local now = math.floor(micros / 1000)
 redis.call('SET', KEYS[4], string.format('%.0f', now), 'NX')
 local first = tonumber(redis.call('GET', KEYS[4]))
--- A fail-over to a server whose clock is behind: times in the future are of another clock, and say nothing.
+-- After a fail-over to a server whose clock is behind, times in the future come from another clock and are ignored.
 if first > now then
   first = now
   redis.call('SET', KEYS[4], string.format('%.0f', now))
@@ -19,9 +19,9 @@ end
 local settled = now - first >= tonumber(ARGV[3])
 local since, last = string.match(redis.call('GET', KEYS[5]) or '', '^(%d+) (%d+)$')
 local ttl = tonumber(ARGV[2])
--- Leases that expired under another worker may be taken only when renewals have worked for a whole lease time.
+-- Another worker's expired lease may be taken only after renewals have succeeded for a full lease time.
 local may_take_over = since and now - tonumber(since) >= ttl and math.abs(now - tonumber(last)) <= ttl / 2
--- Whoever lives has renewed since, by this server's clock: no lease of a living holder ends as late as this.
+-- Every living holder has renewed since, by this server's clock: no lease of a living holder ends as late as this.
 local too_late = now + 3 * ttl
 local expires = string.format('%.0f', now + ttl)
 local left = tonumber(ARGV[4])

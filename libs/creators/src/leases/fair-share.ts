@@ -1,12 +1,12 @@
 /** A worker's part of the creators. */
 export interface Share {
-  /** It takes free creators until it holds this many. */
+  /** The worker takes free creators until it holds this many. */
   claimUpTo: number;
-  /** It gives none away until it holds more than this. */
+  /** The worker gives none away until it holds more than this. */
   keepUpTo: number;
 }
 
-/** Between taking and giving away lies this part of a share on either side, so that small changes move nothing. */
+/** Tolerance above and below the share, as a part of it, so that small changes move no creators. */
 const SLACK = 0.05;
 /** Part of its creators that a worker gives away in one interval: of those that are offline, and of those that are live. */
 const MOVE_QUIET = 0.25;
@@ -14,7 +14,7 @@ const MOVE_LIVE = 0.05;
 
 /**
  * The part of `creators` that a worker of this capacity should hold beside the other living workers. The shares of all
- * add up to no less than all creators, as far as capacity goes, so that none is left without a home.
+ * add up to no less than all creators, as far as capacity goes, so that every creator can be held.
  */
 export function fairShare(creators: number, capacity: number, otherCapacities: readonly number[]): Share {
   const all = otherCapacities.reduce((sum, other) => sum + other, capacity);

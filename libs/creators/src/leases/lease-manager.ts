@@ -12,18 +12,18 @@ export interface LeaseKeys {
   last(partition: number): string;
 }
 
-/** The right to append a creator's events under `fence`, and what its previous holder left behind. */
+/** The right to append a creator's events under `fence`, and the state that its previous holder left. */
 export interface Lease {
   creatorId: string;
   /** Decimal microseconds; higher for every new holder. */
   fence: string;
-  /** `new`: never held. `released`: given back. `expired`: its holder fell silent. `own`: this worker's, its answer was lost. */
+  /** `new`: never held. `released`: given back. `expired`: its holder stopped renewing. `own`: this worker's, the answer was lost. */
   from: 'new' | 'released' | 'expired' | 'own';
   /** What the previous holder wrote for the next one. */
   handoverState?: string;
   /** ms since 1970 when the last event that reached the inbox had arrived. */
   lastAt?: number;
-  /** Where Redis knows neither (a wipe): what the store knew. */
+  /** What the store knew, where Redis has lost both (a wipe). */
   seen?: LastSeen;
 }
 
@@ -33,21 +33,21 @@ export interface LeaseManagerOptions {
   /** Unique per process start: a lease under this name is this process' own. No spaces. */
   worker: string;
   ttlMs: number;
-  /** Every lease is renewed this often; a tenth of the lease time by default, so that a wipe is mended within about a second. */
+  /** Interval of renewals; a tenth of the lease time by default, so that leases are restored about a second after a wipe. */
   renewEveryMs?: number;
   logger: { info(fields: object, message: string): void; warn(fields: object, message: string): void };
-  /** Somebody else holds this creator now: stop at once, append nothing more under its fence. */
+  /** Another worker holds this creator now: stop at once, append nothing more under its fence. */
   onLost(lease: Lease): void;
   /** What the store knows of creators that Redis knows nothing of. A lease for which this fails is given back. */
   lastSeen?(creatorIds: readonly string[]): Promise<ReadonlyMap<string, LastSeen>>;
-  /** The lease was gone (wipe) and is back under its own fence; what Redis knew beside it is not. */
+  /** The lease was lost (wipe) and is restored under its own fence; the handover state beside it is not. */
   onRestored?(lease: Lease): void;
 }
 
 export interface LeaseStats {
   held: number;
   claimed: number;
-  /** Of these, from a worker that fell silent. */
+  /** Of these, from a worker that stopped renewing. */
   takenOver: number;
   lost: number;
   restored: number;
@@ -55,7 +55,7 @@ export interface LeaseStats {
   silentPartitions: number;
 }
 
-/** Reconnect delay of a Redis client at most (see createRedis): within this and one renewal every living holder has spoken again. */
+/** Longest reconnect delay of a Redis client (see createRedis): within this and one renewal every living holder has renewed again. */
 const RECONNECT_MS_MAX = 2_000;
 const LOST = 0;
 const RESTORED = 2;
@@ -70,19 +70,19 @@ interface Shard {
   held: Map<string, Lease>;
   /** Asked for by a claim under way: a second one would take the first one's lease under a newer fence. */
   claiming: Set<string>;
-  /** Given back, but Redis has not heard it: creator -> fence. */
+  /** Given back, but Redis has not confirmed it: creator -> fence. */
   unreleased: Map<string, string>;
   /** A renewal was answered, and no command has failed since. */
   isAnswering: boolean;
   lastOk: number;
-  /** After an outage the others get this long to say what they still hold. */
+  /** After an outage other workers get this long to renew what they still hold. */
   settledAt: number;
   failing: boolean;
 }
 
 /**
- * Holds the leases of one worker: takes free creators, renews what it holds (one timer, one command per partition) and
- * gives back. A Redis outage takes nothing away: what is held stays held until Redis itself names a newer holder.
+ * Holds the leases of one worker: claims free creators, renews what it holds (one timer, one command per partition) and
+ * releases. A Redis outage ends no lease here: a creator stays held until Redis names a newer holder.
  */
 export class LeaseManager {
   private readonly shards: Shard[];
@@ -142,9 +142,9 @@ export class LeaseManager {
   }
 
   /**
-   * Takes up to `max` of these creators: free ones at once; those whose holder fell silent only when renewals, anybody's,
-   * have worked for a whole lease time, so that nobody grabs what others still hold when Redis comes back.
-   * A partition that does not answer is left out; the next call tries again.
+   * Takes up to `max` of these creators. Free ones are taken at once. Another worker's expired lease is taken only after
+   * renewals have succeeded for a full lease time, so that no worker claims what others still hold when Redis comes back.
+   * A partition that does not answer is skipped; the next call tries again.
    */
   async claim(creatorIds: Iterable<string>, max: number): Promise<Lease[]> {
     const wanted = new Map<Shard, string[]>();
@@ -178,8 +178,8 @@ export class LeaseManager {
   }
 
   /**
-   * Gives these leases back; anybody may take them at once. They are no longer held when this returns, whatever Redis
-   * said: one that does not hear it now is told with the next renewal that works.
+   * Releases these leases, so that any worker may claim them at once. They are no longer held when this returns, even if
+   * Redis did not answer: the release is then sent again with the next renewal.
    */
   async release(creatorIds: Iterable<string>): Promise<void> {
     const concerned = new Set<Shard>();
@@ -202,7 +202,7 @@ export class LeaseManager {
     );
   }
 
-  /** Forgets a lease that was given to another worker: neither renewed nor lost. One that was taken again since is kept. */
+  /** Forgets a lease that was transferred to another worker: it is neither renewed nor lost. A lease claimed again since is kept. */
   transferred(creatorId: string, fence: string): void {
     const { held } = this.shardOf(creatorId);
     if (held.get(creatorId)?.fence === fence) held.delete(creatorId);
@@ -264,7 +264,7 @@ export class LeaseManager {
     return taken;
   }
 
-  /** With what the store knows of those that Redis knows nothing of: their events since then are missing, and nobody else would say so. */
+  /** Adds what the store knows about creators that Redis has lost. Without it nothing would report the gap since their last event. */
   private async remembered(leases: Lease[]): Promise<Lease[]> {
     const unknown = leases
       .filter(({ handoverState, lastAt }) => handoverState === undefined && lastAt === undefined)
@@ -281,7 +281,7 @@ export class LeaseManager {
       await this.release(unknown);
       this.options.logger.warn(
         { creators: unknown.length, reason: reasonOf(error) },
-        'what the store knows of them cannot be read; given back',
+        'the last events of these creators cannot be read from the store; their leases are released',
       );
       return leases.filter(({ creatorId }) => !unknown.includes(creatorId));
     }
@@ -314,7 +314,7 @@ export class LeaseManager {
     let lost = 0;
     let restored = 0;
     for (const [at, lease] of leases.entries()) {
-      // Given back, or given back and taken again, while the command was under way.
+      // Released, or released and claimed again, while the command was under way.
       if (shard.held.get(lease.creatorId) !== lease) continue;
       if (answers[at] === LOST) {
         shard.held.delete(lease.creatorId);
@@ -333,7 +333,7 @@ export class LeaseManager {
 
   private succeeded(shard: Shard): void {
     const now = performance.now();
-    // A renewal that came late (a stopped process, a server that hung) proves nothing about the time between.
+    // A late renewal (a stopped process, a server that hung) proves nothing about the time before it.
     if (shard.lastOk > 0 && (!shard.isAnswering || now - shard.lastOk > this.options.ttlMs / 2)) shard.settledAt = now + this.settleMs;
     shard.isAnswering = true;
     shard.lastOk = now;

@@ -1,5 +1,5 @@
--- Forgets creators that are no longer monitored and that nobody holds any more.
--- KEYS: 1 hash of leases, 2 hash of carries, 3 hash of last arrivals, 4 hash of offers
+-- Forgets creators that are no longer monitored and that no worker holds.
+-- KEYS: 1 hash of leases, 2 hash of handover states, 3 hash of last arrivals, 4 hash of offers
 -- ARGV: 1 ms since the release or the expiry after which a creator is forgotten, then creator ids
 -- Returns those that were forgotten. Fences are the time, so a creator that comes back later still gets a higher one.
 local time = redis.call('TIME')

@@ -1,8 +1,8 @@
--- Gives leases back: anybody may take them at once. The fence stays on record, so that the next one is higher and what
--- the old holder appended late is still accepted until then; so does the time, for those who forget removed creators.
+-- Releases leases, so that any worker may claim them at once. The fence stays, so that the next one is higher, and so that
+-- late appends of the old holder are accepted until then. The time stays too: purge-removed.lua needs it.
 -- KEYS: 1 hash of leases
 -- ARGV: pairs: creator id, fence
--- Returns how many were released; a lease under a newer fence is somebody else's and stays.
+-- Returns how many were released; a lease under a newer fence belongs to another worker and stays.
 local time = redis.call('TIME')
 local tail = ' - ' .. string.format('%.0f', tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000))
 local released = 0

@@ -4,7 +4,7 @@ import type { Redis } from 'ioredis';
 import type { CreatorRecord, LastSeen } from '../types.js';
 
 const FIELDS_PER_COMMAND = 500;
-/** What the store knew at a wipe says nothing of later times: by then holders have written what they leave behind. */
+/** How long the store's knowledge from the last wipe is used: later, holders have written handover states again. */
 const SEEN_S = 86_400;
 
 const beginScript = new LuaScript(new URL('./begin-copy.lua', import.meta.url));
@@ -19,7 +19,7 @@ export class CreatorProjection {
   private readonly hash: string;
   private readonly versionKey: string;
   private readonly seenKey: string;
-  /** In the slot of the version: the write under way. Redis that was wiped since does not know it. */
+  /** Marks the write under way, in the slot of the version. A wipe removes it. */
   private readonly writingKey: string;
 
   constructor({ redis, prefix }: { redis: Redis; prefix: string }) {

@@ -1,6 +1,6 @@
 import type { CreatorOptions, CreatorRecord } from '../types.js';
 
-/** What seals and opens: the runtime's SecretBox, or a test's. `owner` binds a secret to its place. */
+/** Encrypts and decrypts: the runtime's SecretBox, or a test's. `owner` binds a secret to its creator and field. */
 export interface Box {
   seal(text: string, owner: string): Buffer;
   open(sealed: Buffer, owner: string): string | undefined;

@@ -1,4 +1,4 @@
--- Puts a copy of the creators into force, if Redis still knows that it was begun: a wipe since has taken a part of it.
+-- Activates a copy of the creators if its begin mark is still there: a wipe since then would have removed a part of the copy.
 -- KEYS  1 version  2 mark of the write under way      (one slot)
 -- ARGV  1 this write  2 its version
 -- Returns 1, or 0 where nothing was changed.

@@ -1,7 +1,7 @@
 import type { Redis } from 'ioredis';
 import type { CreatorStatus } from '../types.js';
 
-/** Hash `<prefix>:status`: creator id -> what its holder last said. A projection: empty after a wipe until holders speak again. */
+/** Hash `<prefix>:status`: creator id -> status that its holder last wrote. A projection: empty after a wipe until holders write again. */
 export class StatusStore {
   private readonly redis: Redis;
   private readonly hash: string;
@@ -17,7 +17,7 @@ export class StatusStore {
     await this.redis.hset(this.hash, ...[...statuses].flatMap(([id, status]) => [id, JSON.stringify(status)]));
   }
 
-  /** Statuses in the order of `ids`; undefined for a creator that nobody has said anything about. */
+  /** Statuses in the order of `ids`; undefined for a creator without one. */
   async readMany(ids: readonly string[]): Promise<(CreatorStatus | undefined)[]> {
     if (ids.length === 0) return [];
     const texts = await this.redis.hmget(this.hash, ...ids);

@@ -2,7 +2,7 @@ import { LuaScript } from '@tributary/runtime/lua-script';
 import type { Redis } from 'ioredis';
 import type { WorkerRecord } from '../types.js';
 
-/** A worker as the board knows it: its record and how long ago it spoke, by Redis' clock. */
+/** A registered worker: its record and the age of its last heartbeat, by Redis' clock. */
 export interface ListedWorker extends WorkerRecord {
   beatAgeMs: number;
 }
@@ -10,8 +10,8 @@ export interface ListedWorker extends WorkerRecord {
 const heartbeat = new LuaScript(new URL('./heartbeat.lua', import.meta.url));
 
 /**
- * Hash `<prefix>:workers`: worker -> heartbeat. A worker silent for three lease times is dead and taken off. Its silence is
- * measured by the clock of whoever looks, from the moment it was first seen: Redis' clock is another one after a fail-over.
+ * Hash `<prefix>:workers`: worker -> heartbeat. A worker without a heartbeat for three lease times is dead and is removed. The
+ * reader measures that time by its own clock, from when it first saw the heartbeat: after a fail-over Redis' clock is another one.
  */
 export class WorkerRegistry {
   private readonly redis: Redis;
@@ -26,12 +26,12 @@ export class WorkerRegistry {
     this.deadAfterMs = 3 * leaseTtlMs;
   }
 
-  /** Says that this worker lives. Aged by Redis' clock, so that the clocks of two machines need not agree. */
+  /** Writes this worker's heartbeat. Its age is measured by Redis' clock, so that the clocks of two machines need not agree. */
   async heartbeat(record: WorkerRecord): Promise<void> {
     await heartbeat.run(this.redis, [this.hash], [record.worker, JSON.stringify(record)]);
   }
 
-  /** Living workers by name; the dead are removed on the way. */
+  /** Living workers by name. Removes dead ones. */
   async list(): Promise<ListedWorker[]> {
     const [[seconds, micros], fields] = await Promise.all([this.redis.time(), this.redis.hgetall(this.hash)]);
     const now = Number(seconds) * 1000 + Math.floor(Number(micros) / 1000);
@@ -46,7 +46,7 @@ export class WorkerRegistry {
     return workers.filter(({ beatAgeMs }) => beatAgeMs <= this.deadAfterMs).sort((a, b) => (a.worker < b.worker ? -1 : 1));
   }
 
-  /** How old a heartbeat is: one that is known already as old as then and the time since, a new one no older than that time. */
+  /** Age of a heartbeat. One seen before is as old as it was then plus the time since; a new one is at most as old as that time. */
   private ageMs(worker: string, stamp: string, now: number): number {
     const at = performance.now();
     const before = this.seen.get(worker);
@@ -56,7 +56,7 @@ export class WorkerRegistry {
     return ageMs;
   }
 
-  /** Takes a worker that stops off the board, so that the others share its creators at once. */
+  /** Removes a worker that stops, so that the others share its creators at once. */
   async leave(worker: string): Promise<void> {
     await this.redis.hdel(this.hash, worker);
   }

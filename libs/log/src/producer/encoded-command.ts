@@ -1,12 +1,12 @@
 import { Command, type Redis } from 'ioredis';
 
 const FIRST_BYTES = 65_536;
-/** After a huge batch its memory is given back. */
+/** A buffer larger than this is not kept after its batch. */
 const KEPT_BYTES_MAX = 4_194_304;
 
 let scratch = Buffer.allocUnsafeSlow(FIRST_BYTES);
 
-/** A command whose bytes are known: the client's own encoding makes five strings of each argument, and a list of them twice. */
+/** A command that is encoded already: the client's own encoding makes five strings of each argument, and lists them twice. */
 class EncodedCommand extends Command {
   constructor(
     name: string,
@@ -23,7 +23,7 @@ class EncodedCommand extends Command {
 /** Sends a command of many text arguments, given in parts, and resolves with its answer. */
 export function sendEncoded(redis: Redis, name: string, parts: readonly (readonly string[])[]): Promise<unknown> {
   const command = new EncodedCommand(name, encode(name, parts));
-  // What is sent is the command itself; the client's type of it leaves its subclasses out.
+  // The cast is needed because the client's type does not allow subclasses of its command.
   return redis.sendCommand(command) as Promise<unknown>;
 }
 

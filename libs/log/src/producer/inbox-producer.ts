@@ -11,13 +11,13 @@ import { Spool, type SpoolSettings, type SpoolStats } from '../spool/spool.js';
 const ITEM_OVERHEAD_BYTES = 300;
 /** How often an idle run asks whether the store has confirmed what it appended. */
 const PROBE_MS = 250;
-/** A creator whose lease nobody has written again for so long after a wipe holds the others of its partition up no more. */
+/** After a wipe a creator without a lease delays the others of its partition for at most this long. */
 const NOLEASE_MS_MAX = 120_000;
-/** Shares of the memory: on disk alone from here on, sockets wait from here on, and read again from here on. */
+/** Shares of the memory: events leave memory for the disk, sockets stop reading, sockets read again. */
 const EVICT_SHARE = 0.5;
 const HIGH_SHARE = 0.85;
 const LOW_SHARE = 0.65;
-/** What writing the last events to disk may take. */
+/** Longest time to write the last events to disk. */
 const STOP_MS = 2_500;
 
 export interface InboxProducerOptions {
@@ -30,19 +30,19 @@ export interface InboxProducerOptions {
   retainBytesMax: number;
   /** Bytes the whole inbox may take in Redis; 0: no bound. */
   inboxBytesMax: number;
-  /** Disk behind the memory; without it what memory holds ends with the process. */
+  /** Spool on disk; without it the events in memory are lost with the process. */
   spool?: SpoolSettings;
   logger: LogLogger;
   /**
-   * The event's fence is no longer its creator's: somebody else holds the creator, and its events come from there.
-   * `isUnreported`: it is in no gap that its new holder tells, because Redis was wiped or nobody holds it.
+   * Redis refused the event, since another worker holds its creator now and publishes its events.
+   * `isUnreported`: no gap of a new holder contains it, because Redis was wiped or no worker holds the creator.
    */
   onRefused(event: RefusedEvent, isUnreported: boolean): void;
   /** Spooled events that had arrived between these times (ms since 1970) are lost, of creators of this partition. */
   onLost?(partition: number, from: number, to: number): void;
-  /** Events in the spool of a run that ended cannot be read back; told for each creator that they may be of. */
+  /** Events in the spool of an ended run cannot be read back; called for each creator that they may belong to. */
   onReplayLost?(stretch: LostPeriod): void;
-  /** Memory fills up (true): take less in. There is room again (false). */
+  /** True: memory is nearly full, so take in less. False: there is room again. */
   onMemoryShort?(isHigh: boolean): void;
 }
 
@@ -67,8 +67,8 @@ export interface ProducerStats {
 
 /**
  * The idempotent producer of one worker run. It numbers events per partition, appends them in batches, and keeps each one
- * until the store has confirmed it, because Redis can lose what it acknowledged; what is lost is found by a hole in the
- * numbers and sent again. What Redis does not take, and what memory has no room for, is kept on disk.
+ * until the store has confirmed it, because Redis can lose what it acknowledged. A hole in the numbers shows such a loss, and
+ * the events are sent again. Events that Redis does not accept, or that memory has no room for, are kept on disk.
  */
 export class InboxProducer {
   private readonly queues: PartitionQueue[];
@@ -113,7 +113,7 @@ export class InboxProducer {
     });
   }
 
-  /** Begins to send, and to replay what dead processes left in the spool. */
+  /** Begins to send, and to replay the spools of dead processes. */
   start(): void {
     this.probeTimer ??= setInterval(() => this.probe(), PROBE_MS);
     this.spool?.start();
@@ -175,8 +175,8 @@ export class InboxProducer {
   }
 
   /**
-   * Ends, about 2.5 s later at most: what the store has not confirmed is in the spool then, where there is one, and comes
-   * with the next start. Drain first, so that as little as possible has to.
+   * Stops within about 2.5 s. Events that the store has not confirmed are in the spool then, and are sent after the next start.
+   * Drain first, so that these are few.
    */
   async stop(): Promise<void> {
     if (this.isStopped) return;
@@ -212,8 +212,8 @@ export class InboxProducer {
   }
 
   /**
-   * Another process has the spool of this run, and may append under it alone. What is in memory goes on as a new run, from
-   * the oldest event that is not stored: what both bring is known by its id. What is on disk alone comes from there.
+   * Another process has taken the spool of this run, and alone may append under it. Events in memory continue as a new run, from
+   * the oldest that is not stored; duplicates are found by their ids. That process sends the events that are on disk alone.
    */
   private startNewRun(): void {
     const { logger, run } = this.options;

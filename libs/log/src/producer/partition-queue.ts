@@ -1,7 +1,7 @@
-/** One event as append.lua takes it: creator, fence, carry, id, type, handle, room, ts, at, data, raw. */
+/** One event as append.lua takes it: creator, fence, handover state, id, type, handle, room, ts, at, data, raw. */
 export interface Item {
   args: string[];
-  /** What it takes in memory, roughly. */
+  /** Approximate size in memory. */
   bytes: number;
   /** ms since 1970. */
   takenAt: number;
@@ -14,7 +14,7 @@ const TYPE_ARG = 4;
 const HANDLE_ARG = 5;
 const ROOM_ARG = 6;
 const RECEIVED_ARG = 8;
-/** What append.lua reads in place of a fence once an event was judged. */
+/** What append.lua gets in place of a fence once the fence of an event was checked. */
 export const ACCEPTED = '';
 export const REFUSED = '!';
 
@@ -46,19 +46,19 @@ export function receivedAt(args: readonly string[]): number {
   return Number(args[RECEIVED_ARG]);
 }
 
-/** What the next holder of a run must know of one partition. */
+/** What the process that takes over a run must know of one partition. */
 export interface Verdicts {
   /** All up to this number is stored or refused. */
   confirmed: number;
-  /** All up to this number was judged by its fence. */
+  /** The fences of all events up to this number were checked. */
   judged: number;
   /** Of these, the ones refused. */
   refused: ReadonlySet<number>;
 }
 
 /**
- * The events of one run in one partition, from the oldest that is not stored to the newest, by number: those up to `base`
- * are on disk alone, later ones in memory. Up to `sent` they are in Redis.
+ * The events of one run in one partition, from the oldest that is not stored to the newest, by number. Events up to `base`
+ * are on disk alone, later ones in memory. Events up to `sent` are in Redis.
  */
 export class PartitionQueue implements Verdicts {
   readonly items: Item[] = [];
@@ -73,7 +73,7 @@ export class PartitionQueue implements Verdicts {
   /** Epoch of the partition at the last append, and the number of the newest event when it was seen to be another one: a wipe. */
   epoch = '';
   wipedUpTo = 0;
-  /** Differs once the numbers of its events have changed: an answer about the old ones says nothing about the new ones. */
+  /** Changes when events are renumbered, since an answer about old numbers does not hold for new ones. */
   generation = 0;
   /** Redis failed or was full at the last try. */
   isStuck = false;
@@ -118,7 +118,7 @@ export class PartitionQueue implements Verdicts {
     return batch;
   }
 
-  /** The fence with which an event is sent: what was judged once is not judged again, whoever holds its creator by then. */
+  /** The fence with which an event is sent. A fence is checked once, whoever holds the creator when the event is sent again. */
   fenceOf(n: number, fence: string): string {
     if (n > this.judged) return fence;
     return this.refused.has(n) ? REFUSED : ACCEPTED;
@@ -146,7 +146,7 @@ export class PartitionQueue implements Verdicts {
     return this.drop(upTo);
   }
 
-  /** Lets go of events up to `upTo`, which are stored or on disk; returns the bytes that became free. */
+  /** Drops events up to `upTo` from memory, which are stored or on disk; returns the bytes that became free. */
   drop(upTo: number): number {
     const count = Math.min(upTo - this.base, this.items.length);
     if (count <= 0) return 0;
@@ -164,8 +164,8 @@ export class PartitionQueue implements Verdicts {
   }
 
   /**
-   * Goes on as another run, which numbers what is in memory from 1 on; verdicts stay. What is on disk alone belongs to
-   * whoever has the old run now.
+   * Continues as another run, which numbers the events in memory from 1; their verdicts stay. Events that are on disk alone
+   * stay with the process that has taken the old run.
    * @returns how many those are: not yet judged, and not yet confirmed
    */
   renumber(): { unjudged: number; unconfirmed: number } {

@@ -23,9 +23,9 @@ const BATCH_EVENTS_MAX = 500;
 const BATCH_BYTES_MAX = 1_048_576;
 const NOLEASE_WAIT_MS = 200;
 const FULL_WAIT_MS = 500;
-/** Wait for the store to confirm what comes before events that are lost. */
+/** Delay between two looks whether the store has confirmed everything before lost events. */
 const SKIP_WAIT_MS = 250;
-/** For so long a fence that was given up is not asked for; then one question shows whether its lease is back. */
+/** A fence that was given up is not tried for this long; then one event shows whether its lease is back. */
 const ABANDONED_MS = 5_000;
 const TAKEN_WAIT_MS = 200;
 
@@ -35,7 +35,7 @@ export interface LogLogger {
   error(fields: object, message: string): void;
 }
 
-/** Events read back from disk: consecutive ones, the number of the next ones there are, or the word that another process has them. */
+/** Events read back from disk: consecutive ones, the number of the next readable one, or that another process has taken them. */
 export type ReadEvents = { events: { args: string[] }[] } | { next: number } | { isTaken: true };
 /** Reads a run's events back that are on disk alone, from number `n` on. */
 export type ReadBack = (partition: number, n: number, eventsMax: number) => Promise<ReadEvents>;
@@ -44,7 +44,7 @@ export interface RunAppenderOptions {
   redis: Redis;
   keys: LogKeys;
   run: string;
-  /** Of a run that ended: the process that replays it, to which alone its numbers belong. */
+  /** For an ended run: the process that replays it, and alone may use its numbers. */
   holder?: string;
   /** Bytes the whole inbox may take in Redis; 0: no bound. */
   inboxBytesMax: number;
@@ -55,15 +55,15 @@ export interface RunAppenderOptions {
   /** How long events wait for a lease of their creator that is not recorded at all, in ms; for ever when it is not given. */
   noLeaseMsMax?: number;
   /**
-   * `isUnreported`: no gap of a new holder includes it. Either nobody holds its creator, or Redis was wiped since: its new
-   * holder does not know when the last event before it came.
+   * `isUnreported`: no gap of a new holder contains it. Either no worker holds its creator, or Redis was wiped since, so that
+   * the new holder does not know when the last event arrived.
    */
   onRefused(event: RefusedEvent, isUnreported: boolean): void;
   /** Events of this partition are lost that had arrived between these times (ms since 1970). */
   onLost?(partition: number, from: number, to: number): void;
   /** Memory that became free, in bytes. */
   onFreed(bytes: number): void;
-  /** Redis failed or is full: what waits now waits longer. */
+  /** Redis failed or is full, so queued events wait longer. */
   onStuck?(): void;
   /** Another process has the run. */
   onTaken?(): void;
@@ -81,8 +81,8 @@ interface Answer {
 }
 
 /**
- * Brings the events of one run to the inbox: per partition one batch under way at a time, so that numbers arrive in order;
- * sent again from the oldest that is not stored when Redis says that it misses some.
+ * Appends the events of one run to the inbox. Each partition has one batch under way at a time, so that numbers arrive in order.
+ * When Redis reports a hole, it sends again from the oldest event that is not stored.
  */
 export class RunAppender {
   readonly counts = { appended: 0, confirmed: 0, refused: 0, resent: 0, lost: 0, abandoned: 0 };
@@ -93,14 +93,14 @@ export class RunAppender {
   /** Creators whose lease was waited for long enough: the fence that is given up, and until when, by the monotonic clock in ms. */
   private readonly abandoned = new Map<string, { fence: number; until: number }>();
   private readonly scriptKeys: string[][] = [];
-  /** By partition: when the newest event sent had arrived, and since when events are lost that nobody was told of. */
+  /** By partition: when the newest sent event had arrived, and since when there are lost events that were not reported yet. */
   private readonly lastAt: (number | undefined)[] = [];
   private readonly losing: (number | undefined)[] = [];
   private readonly epochs = randomBytes(6).toString('base64url');
   private calls = 0;
   private complaint: Status | 'error' | undefined;
   private run: string;
-  /** Runs that were left and that come to Redis first: until then nothing is sent. */
+  /** Abandoned runs whose events must reach Redis first: until then nothing is sent. */
   private holds = 0;
 
   constructor(private readonly options: RunAppenderOptions) {
@@ -108,7 +108,7 @@ export class RunAppender {
     this.bytesPerPartition = Math.floor(options.inboxBytesMax / options.keys.partitions);
   }
 
-  /** Sends what waits. The commands of all partitions leave in one write, so that their answers come in one read. */
+  /** Sends queued events. The commands of all partitions go out in one write, so that their answers come in one read. */
   flush(): void {
     const { stream } = this.options.redis;
     stream?.cork();
@@ -119,7 +119,7 @@ export class RunAppender {
     queueMicrotask(() => process.nextTick(() => stream?.uncork()));
   }
 
-  /** Asks what the store has confirmed, and sends what waits. */
+  /** Asks what the store has confirmed, and sends queued events. */
   probe(): void {
     this.options.queues.forEach((queue, partition) => {
       if (queue.unconfirmed > 0 && this.holds === 0) void this.pump(queue, partition, true);
@@ -131,8 +131,8 @@ export class RunAppender {
   }
 
   /**
-   * Goes on as another run, whose queues were renumbered just now, once whoever took the old one has brought it to Redis,
-   * so that a creator's events stay in order; or once that does not come nearer.
+   * Continues as another run, whose queues were renumbered just now. It first waits until the process that took the old run has
+   * appended it, so that a creator's events stay in order; it stops waiting when that process makes no progress.
    */
   async succeed(run: string, left: TakenOverRun): Promise<void> {
     this.run = run;
@@ -151,7 +151,7 @@ export class RunAppender {
     this.flush();
   }
 
-  /** Events on disk alone whose folder nobody has taken are gone with it: somebody deleted it. */
+  /** Reports events as lost whose folder was deleted: they were on disk alone, and no process has taken the folder. */
   private loseOnDisk({ run, onDiskAlone }: TakenOverRun, partition: number, inRedis: number): void {
     const lost = onDiskAlone[partition]! - Math.max(0, inRedis);
     if (lost <= 0 || this.stopped.signal.aborted) return;
@@ -161,7 +161,7 @@ export class RunAppender {
     if (this.options.queues[partition]!.unsent === 0) this.noted(partition, []);
   }
 
-  /** How far a run is in a partition; appends nothing. */
+  /** How far a run was appended in a partition; appends nothing. */
   private ask(run: string, partition: number): Promise<unknown> {
     return APPEND.run(this.options.redis, this.keysOf(partition, run), [run, '1', '0', '0', '', '', '0', '']);
   }
@@ -252,7 +252,7 @@ export class RunAppender {
       }
       // Redis takes a jump in the numbers only from a run all of whose earlier events are stored.
       if (queue.confirmed < queue.sent) return undefined;
-      // What is damaged on disk may still be in memory.
+      // An event that is damaged on disk may still be in memory.
       const next = Math.min(read.next, queue.base + 1);
       this.counts.lost += next - 1 - queue.sent;
       this.losing[partition] ??= this.lastAt[partition] ?? (queue.diskOldestAt || Date.now());
@@ -266,7 +266,7 @@ export class RunAppender {
     return this.noted(partition, queue.slice(queue.sent + 1, BATCH_EVENTS_MAX, BATCH_BYTES_MAX));
   }
 
-  /** Remembers when the events of a batch had arrived; those that were lost before it lie between it and the batch before. */
+  /** Remembers when the events of a batch had arrived: events lost before it arrived between it and the batch before. */
   private noted(partition: number, batch: Item[]): Item[] {
     const from = this.losing[partition];
     if (from !== undefined) {
@@ -300,7 +300,7 @@ export class RunAppender {
     }
   }
 
-  /** Whether an event is of a fence that was given up, at `now`. A later fence of its creator is judged anew, and in a while this one too. */
+  /** Whether the fence of an event is given up at `now`. A later fence of its creator is tried at once, this one again in a while. */
   private isAbandoned(args: readonly string[], now = performance.now()): boolean {
     const given = this.abandoned.get(args[CREATOR_ARG]!);
     return given !== undefined && now < given.until && args[FENCE_ARG] !== ACCEPTED && Number(args[FENCE_ARG]) <= given.fence;
@@ -375,7 +375,7 @@ export class RunAppender {
     }
   }
 
-  /** Says a trouble once, when it begins. */
+  /** Logs a problem once, when it begins. */
   private complain(what: Status | 'error', partition: number, reason?: string): void {
     if (this.complaint === what) return;
     this.complaint = what;

@@ -1,7 +1,7 @@
 import { pause } from '@tributary/runtime/backoff';
 import { reasonOf } from '@tributary/runtime/reason';
 
-/** A run that was left to whoever took its spool. */
+/** A run that was abandoned because another process took its spool. */
 export interface TakenOverRun {
   run: string;
   /** By partition: number of the last event on disk, and of the last that is not in memory too. */
@@ -10,12 +10,12 @@ export interface TakenOverRun {
 }
 
 const LOOK_MS = 200;
-/** A taker that brings no event of a run nearer for this long is not waited for: the order of a creator's events is worth no more. */
+/** Longest wait without progress for the process that took a run; after that the order of a creator's events is given up. */
 const PATIENCE_MS = 10_000;
 
 /**
- * Waits until events up to `upTo` of a left run are in Redis, by asking there (`ask`: status and number of the last one).
- * @returns the number up to which they are; Infinity where somebody has taken the run, and brings them all
+ * Waits until the events up to `upTo` of an abandoned run are in Redis, by polling (`ask`: status and number of the last one).
+ * @returns the number up to which they are; Infinity where another process has taken the run and appends all of them
  */
 export async function waitUntilInRedis(
   upTo: number,
@@ -31,7 +31,7 @@ export async function waitUntilInRedis(
       patienceMs = known > appended ? PATIENCE_MS : patienceMs - LOOK_MS;
       appended = known;
     } catch (error) {
-      // Nobody brings anything to a Redis that is away, so that this time does not count.
+      // While Redis is away no process can make progress, so this time does not count.
       onAway(reasonOf(error));
     }
     if (appended < upTo) await pause(LOOK_MS, signal);

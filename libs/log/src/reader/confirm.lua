@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
--- Tells producers up to which of their events the store has committed. Does nothing where the position is not known: then what was
--- stored is not what this partition holds.
+-- Records for each producer up to which event the store has committed. Does nothing where the position is unknown: the partition
+-- then holds other entries than those that were stored.
 -- KEYS  1 events  2 epoch  3 stored
 -- ARGV  1 to 3 position up to which all is stored (see position.lua), then pairs: run, number of its last event before that
 -- Returns 1 if it was confirmed

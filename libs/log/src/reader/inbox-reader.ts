@@ -10,15 +10,15 @@ const CONFIRM = script('confirm');
 const RECONFIRM = script('reconfirm');
 const LAG = script('lag');
 const TRIM = script('trim');
-/** A producer run that nobody confirmed for this long is over. */
+/** A producer run that was not confirmed for this long is forgotten. */
 const FORGET_RUN_MS = 7 * 86_400_000;
 /** Entries removed by one command, which others wait for, and commands of one call in each partition. */
 const TRIM_ENTRIES = 1_000;
 const TRIM_STEPS_MAX = 1_000;
 
 /**
- * Where a reader stands in one partition: at an entry that a certain append call wrote, in one life (epoch) of the partition. The
- * call tells it from another entry of that id, on a replica that was promoted without the newest entries.
+ * A reader's position in one partition: the entry's id, the append call that wrote it, and the epoch of the partition. The
+ * call tells the entry from another one of that id, on a replica that was promoted without the newest entries.
  */
 export interface PartitionPosition {
   epoch: string;
@@ -37,7 +37,7 @@ export interface InboxEntry {
   fields: Record<string, string>;
 }
 
-/** What was read: entries, in order within each partition, and the positions after them. */
+/** A batch: entries, in order within each partition, and the positions after them. */
 export interface InboxBatch {
   from: Positions;
   to: Positions;
@@ -57,7 +57,7 @@ export interface InboxReaderOptions {
   inboxBytesMax: number;
 }
 
-/** Reads the inbox for the store, and tells it back what became permanent. It keeps no position: PostgreSQL does. */
+/** Reads the inbox for the store, and confirms to producers what became permanent. It keeps no position: PostgreSQL does. */
 export class InboxReader {
   constructor(private readonly options: InboxReaderOptions) {}
 
@@ -85,7 +85,7 @@ export class InboxReader {
     return batch;
   }
 
-  /** Tells the producers that the entries of a batch are stored. */
+  /** Confirms to the producers that the entries of a batch are stored. */
   async confirm({ entries, to }: Pick<InboxBatch, 'entries' | 'to'>): Promise<void> {
     const { redis, keys } = this.options;
     const newest = new Map<number, Map<string, number>>();
@@ -104,8 +104,8 @@ export class InboxReader {
   }
 
   /**
-   * Confirms what is stored and was never confirmed: a writer died between the two, or Redis refused it. Call it again and again:
-   * what a call finds appended is confirmed by a later one, when `stored` has passed it, or by the same where nothing is unread.
+   * Confirms what is stored but was not confirmed, because a writer died in between or Redis refused it. Call it periodically: events
+   * that one call finds appended are confirmed by a later call, once `stored` has passed them, or by the same when nothing is unread.
    */
   async reconfirm(stored: Positions): Promise<void> {
     const { redis, keys } = this.options;

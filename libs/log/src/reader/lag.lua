@@ -1,8 +1,8 @@
--- How far the store lags behind, at the same cost whatever that is.
+-- How far the store lags behind, at a cost that does not grow with the lag.
 -- KEYS  1 events  2 epoch  3 appended
 -- ARGV  1 to 3 position (see position.lua)
--- Returns {entries after the position, age of the oldest of them in ms}; all there are where the position is not known, and at most as
--- many where a version before this one wrote the entry there.
+-- Returns {entries after the position, age of the oldest of them in ms}; all entries where the position is unknown, and at most as
+-- many where an older version wrote the entry there.
 local at = entryAt()
 local oldest = redis.call('XRANGE', KEYS[1], at and '(' .. ARGV[2] or '-', '+', 'COUNT', 1)[1]
 if not oldest then return { 0, 0 } end

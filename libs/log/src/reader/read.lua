@@ -1,4 +1,4 @@
--- Reads what comes after a position, and the life of the partition it was read in, in one step.
+-- Reads the entries after a position together with the partition's epoch, in one step.
 -- KEYS  1 events  2 epoch
 -- ARGV  1 to 3 position (see position.lua)  4 most entries
 -- Returns {epoch, 1 if the position is known here, entries}. Where it is not (the partition was wiped, or lost its newest entries),

@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
--- Confirms what was stored and not confirmed, of every run and however long ago, without reading entries. It goes in two steps: a
--- checkpoint records how far each run was appended; once the store has passed its entry, all of that is stored.
--- Forgets runs that nobody confirmed for long, too: such a run is accepted again from its oldest event that is not stored.
+-- Confirms stored events of every run that were never confirmed, without reading entries. A checkpoint records how far each run was
+-- appended; once the store has passed the checkpoint's entry, all of that is stored. Also forgets runs that were not confirmed
+-- for long: such a run is accepted again from its oldest event that is not stored.
 -- KEYS  1 events  2 epoch  3 stored  4 producers  5 checkpoint
 -- ARGV  1 to 3 position up to which all is stored (see position.lua)  4 forget runs not confirmed for this long (ms)
 -- Returns the number of runs confirmed

@@ -1,4 +1,4 @@
--- Trims a partition behind what is stored, by a bounded step. Nothing where the position is not known: entries with lower ids may be unread.
+-- Trims stored entries of a partition, in bounded steps. Trims nothing where the position is unknown: entries with lower ids may be unread.
 -- KEYS  1 events  2 epoch  3 appended
 -- ARGV  1 to 3 position up to which all is stored (see position.lua)  4 ms that stored entries are kept
 --       5 bytes the partition may take (0: no bound)  6 most entries of this step  7 1 if Redis is short of memory
@@ -14,7 +14,7 @@ local function usedBytes()
   if gone and appended then return tonumber(appended) - gone end
   return redis.call('MEMORY', 'USAGE', KEYS[1]) or 0
 end
--- Readers outside are never waited for: past four fifths of the bound only what is not stored stays.
+-- Outside readers never delay trimming: beyond four fifths of the bound only entries that are not stored stay.
 local bytesMax = tonumber(ARGV[5])
 local isShort = ARGV[7] == '1' or (bytesMax > 0 and usedBytes() > bytesMax * 0.8)
 local aged = tonumber(redis.call('TIME')[1]) * 1000 - tonumber(ARGV[4])

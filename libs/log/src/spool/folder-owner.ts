@@ -1,11 +1,11 @@
 import { readFileSync, readlinkSync } from 'node:fs';
 import { hostname } from 'node:os';
 
-/** Which process writes a spool. Texts are empty where the system does not tell them. */
+/** The process that writes a spool. Texts are empty where the system does not provide them. */
 export interface OwnerMark {
   host: string;
   pid: number;
-  /** In ticks since the machine's start. */
+  /** Start time of the process, in ticks since the machine's start. */
   startedAt: string;
   /** Id of the machine's start. */
   boot: string;
@@ -14,19 +14,19 @@ export interface OwnerMark {
 }
 
 /**
- * An owner that cannot be looked at counts as gone when its mark did not change for this long, in ms; a living one changes it each second.
- * Below the shortest usual lease, so that its events still come before its creators are taken over.
+ * An owner in another container counts as ended when its mark has not changed for this long, in ms; a living one changes it each second.
+ * Shorter than the shortest usual lease, so that its events are replayed before its creators are taken over.
  */
 export const OWNER_SILENCE_MS = 5_000;
 
 /**
- * For how long marks of owners have not changed, by this process' own clock. The time in a mark is another machine's: it is compared with
- * what it was before, and with nothing else.
+ * Measures how long marks of owners have not changed, by this process' own clock. The time in a mark comes from another machine: it is
+ * compared only with the earlier text of the same mark.
  */
 export class OwnerWatch {
   private readonly seen = new Map<string, { beat: string; at: number; silentMs: number }>();
 
-  /** `lookMs`: longest time between two looks that counts. A process that was stopped itself has watched nothing. */
+  /** `lookMs`: longest time between two looks that counts, since a process that was itself stopped has seen nothing. */
   constructor(private readonly lookMs: number) {}
 
   /** Notes what the mark of a folder is at `now` (monotonic, ms); returns for how long it is known to be the same. */
@@ -57,9 +57,9 @@ export function thisProcess(): OwnerMark {
 }
 
 /**
- * Whether the process behind a mark has ended. Where its process id means the same to both, the id and the start time
- * decide; elsewhere (another machine, another container) the time for which its mark did not change does. That may be wrong of a
- * process that was stopped: so nothing is replayed before the run is fenced in Redis.
+ * Whether the owner of a mark has ended. In the same process namespace its id and start time decide. Elsewhere (another machine,
+ * another container) the time without a change of its mark decides. That may be wrong for a process that was only stopped, so
+ * nothing is replayed before the run is fenced in Redis.
  */
 export function isGone(owner: OwnerMark, self: OwnerMark, silentMs: number): boolean {
   const isSilent = silentMs > OWNER_SILENCE_MS;
@@ -70,7 +70,7 @@ export function isGone(owner: OwnerMark, self: OwnerMark, silentMs: number): boo
   return !exists(owner.pid) || isSilent;
 }
 
-/** Start time of a process; undefined when there is none, only its remains, or no way to tell. */
+/** Start time of a process, `ended` for a zombie; undefined when there is no such process, or the system does not tell. */
 function startOf(pid: number): string | undefined {
   const stat = attempt(() => readFileSync(`/proc/${pid}/stat`, 'latin1'));
   // The name before the last bracket may hold anything.

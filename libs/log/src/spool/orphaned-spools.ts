@@ -43,7 +43,7 @@ export class OrphanedSpools {
     this.look();
   }
 
-  /** Ends; what is not replayed stays for the next one. */
+  /** Stops; spools that are not replayed stay for the next process. */
   async stop(): Promise<void> {
     this.isStopped = true;
     clearInterval(this.timer);
@@ -92,10 +92,10 @@ export class OrphanedSpools {
       const { mark, beat } = found;
       const silentMs = this.watch.look(name, beat);
       const path = join(dir, `${name.split('@')[0]}@${holder}`);
-      // Taken before, and its replay failed: it is tried again.
+      // Taken before, and its replay failed: replay it again.
       const isOurs = join(dir, name) === path;
       if (mark.run === this.options.livingRun() || this.paths.has(path)) continue;
-      // One that is only silent may be stopped. While Redis is away nothing is won by taking its folder.
+      // A silent owner may only be stopped. While Redis is away its folder cannot be replayed, so it is not taken.
       const isFree = isOurs || mark.isLeft || isGone(mark.owner, self, 0);
       if (!isFree && !(isGone(mark.owner, self, silentMs) && redis.status === 'ready')) continue;
       if (mark.prefix !== keys.prefix || mark.partitions !== keys.partitions) {
@@ -105,7 +105,7 @@ export class OrphanedSpools {
       try {
         await rename(join(dir, name), path);
       } catch (error) {
-        // Another process was first, or this one has the rest of that run already: its replay comes first.
+        // Another process was first, or this one already replays a part of that run, which must end first.
         if (['ENOENT', 'ENOTEMPTY', 'EEXIST'].includes((error as NodeJS.ErrnoException).code ?? '')) continue;
         throw error;
       }
@@ -138,7 +138,7 @@ export class OrphanedSpools {
     this.replays.set(replay, ended);
   }
 
-  /** A trouble of the disk, said when it begins. */
+  /** Logs a problem of the disk once, when it begins. */
   private complain(error: unknown): void {
     const reason = reasonOf(error);
     if (this.complaint !== reason) this.options.logger.error({ reason }, 'spools of runs that ended cannot be read; trying again');

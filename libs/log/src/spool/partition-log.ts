@@ -13,7 +13,7 @@ export interface SegmentFile {
 /** Opens a segment for writing, emptying what is there. */
 export type OpenSegment = (path: string) => Promise<SegmentFile>;
 
-/** A segment that ends within a record (`torn`), is not what was written (`corrupt`), or is gone. What lies behind is not used. */
+/** A segment that ends within a record (`torn`), has a wrong checksum (`corrupt`), or is gone. The rest of it is not used. */
 export interface SpoolDamage {
   kind: 'torn' | 'corrupt' | 'missing';
   file: string;
@@ -28,11 +28,11 @@ interface Segment {
   first: number;
   last: number;
   bytes: number;
-  /** What lies behind this many bytes cannot be used. */
+  /** Bytes from this offset on cannot be used. */
   readable: number;
 }
 
-/** A stretch of consecutive events, or, where they cannot be read, the number of the next one that may be. */
+/** Consecutive events; or, where they cannot be read, the number of the next one that may be readable. */
 export type Stretch = { events: SpooledEvent[] } | { next: number };
 
 export interface PartitionLogOptions {
@@ -41,7 +41,7 @@ export interface PartitionLogOptions {
   segmentBytesMax: number;
   openSegment: OpenSegment;
   onDamage(damage: SpoolDamage): void;
-  /** Throws when somebody else has the folder: then a write has not happened, and a missing file is not lost. */
+  /** Throws when another process has taken the folder: then a write has not happened, and a missing file is not lost. */
   verify?(): Promise<void>;
 }
 
@@ -78,7 +78,7 @@ export class PartitionLog {
     return this.segments.reduce((sum, { bytes }) => sum + bytes, 0);
   }
 
-  /** The segments of a run that ended, found again: names and sizes. Call {@link recover} before anything else. */
+  /** Takes the segments of an ended run: names and sizes. Call {@link recover} before anything else. */
   adopt(files: readonly { file: string; bytes: number }[]): void {
     const found = files.map(({ file, bytes }) => ({ file, bytes, readable: bytes, first: firstOf(file), last: 0 }));
     this.segments.push(...found.sort((one, other) => one.first - other.first));
@@ -118,10 +118,10 @@ export class PartitionLog {
         segment = { file, first, last: first - 1, bytes: SEGMENT_HEAD.length, readable: 0 };
       }
       await this.file!.write(records);
-      // A file of a folder that was taken can still be written to; whoever took it may have read it by then.
+      // An open file can still be written to after its folder was taken; the other process may have read it already.
       await this.options.verify?.();
     } catch (error) {
-      // What was written of it is a torn end, which the next segment makes good.
+      // The partly written record is a torn end; the next segment begins with the same event.
       await this.closeFile(false);
       throw error;
     }
@@ -161,12 +161,12 @@ export class PartitionLog {
     }
   }
 
-  /** Ends writing; what was written is then on the device, not only with the system. */
+  /** Closes the segment after a sync, so that its bytes are on the device. */
   close(): Promise<void> {
     return this.closeFile(true);
   }
 
-  /** Consecutive events of one chunk. What cannot be used is told, and ends the segment. */
+  /** Consecutive events of one chunk. Damage is reported, and ends the segment. */
   private async readAt(
     segment: Segment,
     offset: number,
@@ -230,7 +230,7 @@ export class PartitionLog {
   }
 }
 
-/** Opens a segment on this machine's disk, readable by this user alone: it holds people's words. */
+/** Opens a segment on this machine's disk, readable by this user alone: it contains comments of viewers. */
 export async function openSegmentFile(path: string): Promise<SegmentFile> {
   const handle = await open(path, 'w', 0o600);
   return {
@@ -254,7 +254,7 @@ async function readBytes(handle: FileHandle, offset: number, length: number): Pr
   return buffer.subarray(0, bytesRead);
 }
 
-/** Deletes a file, if somebody has not done so already. */
+/** Deletes a file; one that is gone already is no error. */
 async function remove(path: string): Promise<void> {
   try {
     await unlink(path);

@@ -34,15 +34,15 @@ interface Part {
 }
 
 /**
- * Tells what the spool of a run that ended has lost in its middle: its events behind that are accepted, so that no later
- * takeover would count what is missing. Which creators it was of is not known, so that each is told that can have been in it.
+ * Reports events that are missing in the middle of an ended run's spool. Later events of the run are accepted, so no takeover
+ * would report the loss. The creators of missing events are not known, so it is reported for each one that may be affected.
  */
 export class ReplayLosses {
   private readonly parts = new Map<number, Part>();
 
   constructor(private readonly options: ReplayLossesOptions) {}
 
-  /** Reads, and remembers what has to be known of a loss before anything behind it reaches Redis. */
+  /** Reads events, and remembers a loss before any event behind it reaches Redis. */
   readonly readBack: ReadBack = async (partition, n, eventsMax) => {
     const read = await this.options.read(partition, n, eventsMax);
     const part = this.partOf(partition);
@@ -51,7 +51,7 @@ export class ReplayLosses {
     return read;
   };
 
-  /** The loss of this partition ends: the next event that could be read had arrived at `to`, in ms since 1970. */
+  /** Ends the loss of this partition: the next readable event had arrived at `to`, in ms since 1970. */
   end(partition: number, to: number): void {
     const part = this.partOf(partition);
     if (!part.open) return;
@@ -75,11 +75,11 @@ export class ReplayLosses {
   private note(part: Part, args: string[]): void {
     const event = nameOf(args);
     part.lastAt = event.receivedAt;
-    // Told under no lease: what there is to know of its creator is known otherwise.
+    // Without a fence it belongs to no lease; nothing else is known of its creator.
     if (event.fence === '') return;
     const before = part.known.get(event.creatorId);
     part.known.set(event.creatorId, event);
-    // Nobody had its lease when the loss was told.
+    // No worker held its lease when the loss was reported.
     if (!before) for (const loss of part.past) if (loss.leases[event.creatorId] === undefined) this.tell(loss, event);
   }
 
@@ -97,7 +97,7 @@ export class ReplayLosses {
   }
 
   private tell({ from, lastAt, to }: Loss, { creatorId, fence, handle, roomId }: Omit<LostPeriod, 'from' | 'to'>): void {
-    // Nothing under a fence, which is in microseconds, is older than it.
+    // A fence is the time of its lease in microseconds; no event under it is older.
     const begins = from ?? Number(lastAt[creatorId] ?? Math.floor(Number(fence) / 1000));
     this.options.onLost({ creatorId, fence, handle, roomId, from: Math.min(begins, to), to });
   }

@@ -4,14 +4,14 @@ import type { Verdicts } from '../producer/partition-queue.js';
 import type { OwnerMark } from './folder-owner.js';
 import { type OpenSegment, PartitionLog, partitionOfFile, type SpoolDamage } from './partition-log.js';
 
-/** Whose events a folder holds, and which process writes or replays it. */
+/** The run whose events a folder contains, and the process that writes or replays it. */
 export interface RunMark {
   run: string;
   /** Prefix of the Redis keys and number of partitions: the log that these events belong to. */
   prefix: string;
   partitions: number;
   owner: OwnerMark;
-  /** The owner has left it for the next one. */
+  /** The owner has left the folder to the next process. */
   isLeft: boolean;
 }
 
@@ -25,16 +25,16 @@ export interface RunFolderOptions {
 
 const MARK = 'owner.json';
 const PROGRESS = 'progress.json';
-/** A process that cannot be looked at counts as ended when its mark does not change for some of these. */
+/** Interval of changes to the mark; another process counts this one as ended when several are missing. */
 const BEAT_MS = 1_000;
 const PROGRESS_MS = 250;
 const FULL = new Set(['ENOSPC', 'EDQUOT']);
 /** Version of both files: another one is left alone. */
 const VERSION = 1;
-/** More refused events in a row than any spool holds: the file is not what was written. */
+/** More refused events in a row than any spool holds: such a file is damaged. */
 const RANGE_MAX = 100_000_000;
 
-/** Somebody else has the folder: what is written into its open files may never be read. */
+/** Another process has taken the folder: bytes written to open files may never be read. */
 export class FolderTakenError extends Error {}
 
 /** The folder of one run: a segment log for each partition, its owner's mark, and what the next owner must know. */
@@ -76,7 +76,7 @@ export class RunFolder {
     this.isMade = true;
   }
 
-  /** Takes over a folder that was found: its segments, and what its last owner knew of each partition. */
+  /** Takes over a folder: its segments, and the progress that its last owner recorded for each partition. */
   async adopt(): Promise<Verdicts[]> {
     const { path } = this.options;
     await this.ifThereIsRoom(() => this.make());
@@ -100,8 +100,8 @@ export class RunFolder {
   }
 
   /**
-   * Deletes what is stored, says that the owner lives, and writes down how far it is. Call it at least once a second.
-   * @returns `gone` where nothing is left, and the folder with it; `taken` where somebody else has the folder
+   * Deletes stored events, changes the owner's mark, and records the progress. Call it at least once a second.
+   * @returns `gone` where no event is left and the folder was deleted; `taken` where another process has the folder
    */
   async tend(queues: readonly Verdicts[]): Promise<'kept' | 'gone' | 'taken'> {
     if (this.isTaken) return 'taken';
@@ -122,8 +122,8 @@ export class RunFolder {
   }
 
   /**
-   * Makes sure that what was written up to now will be found by whoever has the folder, now or later.
-   * @throws FolderTakenError when somebody else has it already
+   * Ensures that events written so far will be found by the next owner of the folder.
+   * @throws FolderTakenError when another process has it already
    */
   async verify(): Promise<void> {
     if (!this.isMade) return;
@@ -135,7 +135,7 @@ export class RunFolder {
     if (this.isTaken) throw new FolderTakenError('another process has this folder');
   }
 
-  /** Whether an error of the file system comes of a folder that somebody else has. */
+  /** Whether an error of the file system is due to a folder that another process has taken. */
   async isGone(error: unknown): Promise<boolean> {
     if (this.isTaken || error instanceof FolderTakenError) return true;
     if (!this.isMade || (error as NodeJS.ErrnoException).code !== 'ENOENT') return false;
@@ -147,24 +147,24 @@ export class RunFolder {
     return this.isTaken;
   }
 
-  /** Lets go of it for good: whoever has it, or finds it, brings what is in it to Redis. */
+  /** Closes the folder for good: its next owner appends what is in it to Redis. */
   async abandon(): Promise<void> {
     for (const log of this.logs) await log.close();
     if (this.isMade && !this.isTaken) await this.writeMark(true);
     this.isTaken = true;
   }
 
-  /** Says that the owner lives; needs no room on the disk. */
+  /** Changes the mark, to show that the owner lives; needs no room on the disk. */
   async beat(): Promise<void> {
     const now = performance.now();
     if (!this.isMade || now - this.beatAt < BEAT_MS) return;
-    // Others look for a change alone, and see one even where this clock was put back to where it stood.
+    // Others compare for a change only, and see one even where this clock was set back.
     this.beatTime = Math.max(Date.now(), this.beatTime + 1);
     await utimes(join(this.options.path, MARK), this.beatTime / 1000, this.beatTime / 1000);
     this.beatAt = now;
   }
 
-  /** Leaves everything to whoever finds it. */
+  /** Leaves the folder to the next process. */
   async leave(queues: readonly Verdicts[]): Promise<void> {
     if (!this.isMade) return;
     for (const log of this.logs) await log.close();
@@ -196,7 +196,7 @@ export class RunFolder {
     });
   }
 
-  /** Marks and progress only spare the next owner work: without them a replay still frees the disk that is full. */
+  /** Marks and progress only save the next owner work. They may fail on a full disk, since a replay frees that disk. */
   private async ifThereIsRoom(work: () => Promise<void>): Promise<void> {
     try {
       await work();
@@ -205,7 +205,7 @@ export class RunFolder {
     }
   }
 
-  /** What is unreadable is as good as missing: events are then judged again, and Redis knows what it has. */
+  /** Unreadable progress counts as missing: fences are then checked again, and Redis skips what it has. */
   private async readProgress(): Promise<Map<number, Verdicts>> {
     const value = await readJson(join(this.options.path, PROGRESS));
     const known = new Map<number, Verdicts>();
@@ -222,7 +222,7 @@ export class RunFolder {
     this.beatAt = performance.now();
   }
 
-  /** A file that is either the old one or the new one, whenever the process ends. */
+  /** Replaces a file atomically: it is the old one or the new one, whenever the process ends. */
   private async replace(name: string, text: string): Promise<void> {
     const path = join(this.options.path, name);
     await writeFile(`${path}.new`, text, { mode: 0o600 });
@@ -230,7 +230,7 @@ export class RunFolder {
   }
 }
 
-/** Reads the mark of a folder, and a text that differs whenever its owner has touched it; undefined when there is none that can be read. */
+/** Reads the mark of a folder, and a text that changes with each update by its owner; undefined when no mark can be read. */
 export async function readMark(path: string): Promise<{ mark: RunMark; beat: string } | undefined> {
   const file = join(path, MARK);
   const value = await readJson(file);

@@ -1,14 +1,14 @@
 import { crc32 } from 'node:zlib';
 
-/** One event as it is kept on disk: its number within the run, and what append.lua is told of it. */
+/** One event on disk: its number within the run, and its arguments of append.lua. */
 export interface SpooledEvent {
   n: number;
   args: string[];
 }
 
 /**
- * What a reader found at one place of a segment. `short`: this many bytes are needed to say. `torn`: the segment ends within
- * a record, as it does where a process was killed. `corrupt`: a record is not what was written.
+ * The record at one offset of a segment. `short`: this many bytes are needed to read it. `torn`: the segment ends within
+ * a record, as after a kill. `corrupt`: the checksum or the length is wrong.
  */
 export type ReadRecord =
   { kind: 'event'; event: SpooledEvent; bytes: number } | { kind: 'short'; bytes: number } | { kind: 'torn' } | { kind: 'corrupt' };

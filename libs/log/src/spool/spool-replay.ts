@@ -11,12 +11,12 @@ export interface ReplayOptions {
   folder: RunFolder;
   redis: Redis;
   keys: LogKeys;
-  /** This process, as others know it that take the folder. */
+  /** Name of this process in Redis, by which other processes tell that it replays the run. */
   holder: string;
   inboxBytesMax: number;
   /** How long events wait for a lease that is not recorded at all, in ms. */
   noLeaseMsMax: number;
-  /** Wraps reads, so that a slow disk holds one thread of the process at most. */
+  /** Wraps reads, so that a slow disk blocks one thread of the process at most. */
   reading<T>(read: () => Promise<T>): Promise<T>;
   logger: LogLogger;
   /** Events that cannot be read back, for each creator that they may be of. */
@@ -32,9 +32,9 @@ const PROBE_MS = 250;
 const TAKER_S = 604_800;
 
 /**
- * Brings the events of a run that ended to the inbox, under the run, numbers and fences they were recorded with, beside
- * everything that the living run does. What is in Redis already is skipped there; what has a new holder is refused. Before its
- * first event the run is fenced in Redis: its owner may live, and appends nothing more under it from then on.
+ * Appends the events of an ended run to the inbox, under the run, numbers and fences that they were recorded with, beside the
+ * living run. Redis skips events that it has, and refuses those whose creator has a new holder. Before the first event the run
+ * is fenced in Redis: its owner may still live, and can append nothing more under it.
  */
 export class Replay {
   private queues: PartitionQueue[] = [];
@@ -51,7 +51,7 @@ export class Replay {
     return this.options.folder.bytes;
   }
 
-  /** Events that are judged: in the inbox, or refused. `abandoned` ones are of creators without any lease. */
+  /** Events that are done: in the inbox, or refused. `abandoned` ones belong to creators without any lease. */
   get counts(): { replayed: number; refused: number; abandoned: number; lost: number; torn: number; corrupt: number; waiting: number } {
     const { appended = 0, refused = 0, lost = 0, abandoned = 0 } = this.appender?.counts ?? {};
     const waiting = this.queues.reduce((sum, { unsent }) => sum + unsent, 0);
@@ -86,7 +86,7 @@ export class Replay {
       onRefused: () => undefined,
       onLost: (partition, _from, to) => losses.end(partition, to),
       onFreed: () => undefined,
-      // Fenced by one who had the folder before, or by one who has it now: then it is not there any more.
+      // Fenced by an earlier owner of the folder, or by its present one; then the folder is gone.
       onTaken: () => (this.isFenced = false),
     });
     logger.info({ run: folder.mark.run, events: this.taken, bytes: folder.bytes }, 'replaying the spool of a run that ended');
@@ -114,7 +114,7 @@ export class Replay {
     this.appender?.stop();
   }
 
-  /** Makes the run this process' own in Redis. Only while it has the folder; tried again where Redis does not answer. */
+  /** Fences the run in Redis for this process, while it has the folder. Tries again where Redis does not answer. */
   private async fence(): Promise<void> {
     const { folder, redis, keys, holder } = this.options;
     try {
@@ -128,7 +128,7 @@ export class Replay {
     }
   }
 
-  /** Once, when nothing waits any more. */
+  /** Logs the result once, when no event is left. */
   private tell(startedAt: number): void {
     if (this.isTold || this.counts.waiting > 0) return;
     this.isTold = true;

@@ -16,7 +16,7 @@ export interface SpoolWriterOptions {
   patienceMs: number;
   logger: LogLogger;
   onEvicted(bytes: number): void;
-  /** Somebody else has the folder. The queues are another writer's from then on. */
+  /** Another process has taken the folder. From then on another writer uses the queues. */
   onTaken(): void;
 }
 
@@ -29,12 +29,12 @@ const ROUND_MS_PER_PARTITION = 2;
 /** Shorter than the silence after which another process takes the folder of a dead one. */
 const RETRY = { firstMs: 250, maxMs: 2_000 };
 
-/** Why events that should be on disk are not. */
+/** Why events could not be written to disk. */
 export type SpoolProblem = { kind: 'full' } | { kind: 'failing'; reason: string };
 
 /**
- * Writes the events of the living run to its folder while Redis does not take them or memory runs short, in number order
- * from the oldest that is not stored; one write under way at a time. It does nothing, and makes nothing, in good times.
+ * Writes the events of the living run to its folder while Redis does not accept them or memory is short, in number order from
+ * the oldest that is not stored, one write at a time. While Redis accepts everything it writes nothing and makes no folder.
  */
 export class SpoolWriter {
   problem: SpoolProblem | undefined;
@@ -50,19 +50,19 @@ export class SpoolWriter {
     this.roundMs = Math.max(ROUND_MS_MIN, options.queues.length * ROUND_MS_PER_PARTITION);
   }
 
-  /** Looks whether anything has to be written, and does so until nothing has. Cheap. */
+  /** Writes what has to be written, until nothing is left. Cheap when there is nothing. */
   wake(): void {
     if (this.loop || this.stopped.signal.aborted || !this.isNeeded) return;
     this.loop = this.run().finally(() => (this.loop = undefined));
   }
 
-  /** From now on everything that the store has not confirmed is written, in good times too. */
+  /** From now on writes every event that the store has not confirmed, whatever Redis accepts. */
   secure(): void {
     this.isFlushing = true;
     this.wake();
   }
 
-  /** Ends at once, with what a write under way may still do to files that are somebody else's. */
+  /** Stops at once. A write under way may still reach files that another process has taken. */
   async abandon(): Promise<void> {
     this.isAbandoned = true;
     this.stopped.abort();
@@ -70,7 +70,7 @@ export class SpoolWriter {
   }
 
   /**
-   * Ends; with whatever the store has not confirmed on disk.
+   * Stops after every event that the store has not confirmed is on disk.
    * @returns events that are neither on disk nor in Redis, when the disk is full or `signal` aborts first
    */
   async stop(signal: AbortSignal): Promise<number> {
@@ -158,7 +158,7 @@ export class SpoolWriter {
     return this.options.queues.reduce((sum, { taken }, partition) => sum + Math.max(0, taken - this.nextOf(partition) + 1), 0);
   }
 
-  /** Lets go of events in memory that are on disk, until enough is free. */
+  /** Drops events from memory that are on disk, until enough is free. */
   private evict(): void {
     const { options } = this;
     if (this.isAbandoned) return;
@@ -168,7 +168,7 @@ export class SpoolWriter {
     }
   }
 
-  /** Undefined when it failed: said once, and tried again later. */
+  /** Undefined when it failed: the failure is logged once, and the write is tried again later. */
   private async guarded<T>(work: () => Promise<T>): Promise<T | undefined> {
     try {
       return await work();
@@ -180,7 +180,7 @@ export class SpoolWriter {
       }
       this.failures += 1;
       this.fail({ kind: 'failing', reason: reasonOf(error) });
-      // A disk that takes nothing does not mean that the owner is dead. A folder that was taken is found by the next round.
+      // A full disk must not make this owner look dead. The next round finds out whether the folder was taken.
       await this.options.folder.beat().catch(() => undefined);
       return undefined;
     }

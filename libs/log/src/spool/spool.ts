@@ -13,7 +13,7 @@ import { type OpenSegment, openSegmentFile } from './partition-log.js';
 import { FolderTakenError, RunFolder } from './run-folder.js';
 import { aborted, type SpoolProblem, SpoolWriter } from './spool-writer.js';
 
-/** Where events go that Redis does not take, and how much. */
+/** Where events are kept that Redis does not accept, and how many. */
 export interface SpoolSettings {
   /** A folder that several workers may share; each run has its own below it. */
   dir: string;
@@ -42,14 +42,14 @@ export interface SpoolOptions extends SpoolSettings {
   onTaken(): void;
 }
 
-/** What is on disk and what became of it. Events unless it says bytes. */
+/** Counts of events on disk and of their outcome; bytes where the name says so. */
 export interface SpoolStats {
   bytes: number;
   /** Written since the start. */
   written: number;
   /** Runs of dead processes that were found. */
   runs: number;
-  /** Events of such runs: brought to the inbox, refused for their fence, given up for want of any lease, unreadable, still to come. */
+  /** Events of such runs: appended to the inbox, refused for their fence, given up without any lease, unreadable, still to do. */
   replayed: number;
   refused: number;
   abandoned: number;
@@ -66,8 +66,8 @@ const NOLEASE_MS_MAX = 15_000;
 const PATIENCE_MS = 1_000;
 
 /**
- * The disk behind the memory of a producer: what Redis does not take is written here, evicted from memory when that runs
- * short, and outlives the process; what dead processes left is replayed.
+ * The disk of a producer. Events that Redis does not accept are written here, leave memory when it is short, and outlive the
+ * process. The spools of dead processes are replayed.
  */
 export class Spool {
   readonly readBack: ReadBack;
@@ -80,7 +80,7 @@ export class Spool {
   private readonly damage = { torn: 0, corrupt: 0, missing: 0 };
   private readonly self = thisProcess();
   private unusable: string | undefined;
-  /** One read at a time: a disk that hangs holds one thread of the process, not all of them. */
+  /** One read at a time, so that a disk that hangs blocks one thread of the process, not all of them. */
   private lastRead: Promise<unknown> = Promise.resolve();
 
   constructor(private readonly options: SpoolOptions) {
@@ -111,7 +111,7 @@ export class Spool {
     };
   }
 
-  /** Begins to look for what dead processes left. Says so when the folder cannot be used. */
+  /** Begins to look for spools of dead processes. Logs an error when the folder cannot be used. */
   start(): void {
     mkdir(this.options.dir, { recursive: true, mode: 0o700 }).then(
       () => this.orphans.start(),
@@ -134,8 +134,8 @@ export class Spool {
   }
 
   /**
-   * Leaves everything on disk to whoever has taken it, and goes on under another run, in a folder of its own; the queues
-   * are renumbered in the same turn.
+   * Leaves the events on disk to the process that has taken them, and continues under another run in a folder of its own; the
+   * queues are renumbered in the same turn.
    */
   succeed(run: string): TakenOverRun {
     const { folder, writer } = this;
@@ -181,7 +181,7 @@ export class Spool {
     return problem.kind === 'full' ? `the spool is full (${this.bytes} bytes)` : `the spool cannot be used: ${problem.reason}`;
   }
 
-  /** Where its folder is taken from it in this very moment, another writer goes on. */
+  /** When the folder is taken at this moment, the writer of the next run continues. */
   private async stopWriter(signal: AbortSignal): Promise<number> {
     for (;;) {
       const { writer } = this;

@@ -68,7 +68,7 @@ export class ProducerProcess {
     return JSON.parse(String(value)) as ProducerStats;
   }
 
-  /** Stops it in the middle of whatever it does, or lets it go on. */
+  /** Freezes it (SIGSTOP), or lets it continue. */
   freeze(): void {
     this.child.kill('SIGSTOP');
   }

@@ -20,7 +20,7 @@ export const FENCE = '1000';
 /** Creators over both partitions. */
 export const CREATORS = ['cr_1', 'cr_2', 'cr_3', 'cr_4'] as const;
 
-/** A Redis that can be taken away, a spool folder, and producers inside this process and outside. */
+/** A Redis that can be stopped, a spool folder, and producers inside this process and outside. */
 export class SpoolScene {
   keys = new LogKeys('t', 2);
   dir = '';
@@ -118,7 +118,7 @@ export class SpoolScene {
     }
   }
 
-  /** Makes the owner of a spool one that cannot be looked at, as a process of another container is. */
+  /** Makes the owner of a spool a process of another container, whose process id means nothing here. */
   moveAway(folder: string): void {
     const path = join(this.dir, folder, 'owner.json');
     const mark = JSON.parse(readFileSync(path, 'utf8')) as { owner: object };
@@ -132,7 +132,7 @@ export class SpoolScene {
     return names.filter((name) => name.endsWith('.seg')).sort();
   }
 
-  /** What was logged of replays that are through. */
+  /** Log lines of finished replays. */
   replays(): Record<string, unknown>[] {
     return this.said.filter(({ message }) => message.startsWith('the spool of a run that ended is replayed'));
   }

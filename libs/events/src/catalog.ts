@@ -34,7 +34,7 @@ export interface JsonSchema {
   maxLength?: number;
 }
 
-/** What the catalog says of one type. `shape` is `typed` where the fields are ours, `generic` where they are the protobuf's. */
+/** The catalog's entry of one type. `shape` is `typed` where we define the fields, `generic` where they are the protobuf's. */
 export interface CatalogEntry {
   type: EventType;
   about: string;
@@ -72,7 +72,7 @@ export function catalogEntries(): CatalogEntry[] {
 }
 
 /**
- * Refuses a producer that would say something the catalog does not know. Call it at start, with every type it can emit.
+ * Refuses a producer that can emit a type without an entry in the catalog. Call it at start, with every type it can emit.
  * @throws Error that names each type without an entry.
  */
 export function assertCatalogComplete(mappedTypes: Iterable<string>): void {
@@ -85,8 +85,7 @@ export function assertCatalogComplete(mappedTypes: Iterable<string>): void {
 }
 
 /**
- * Which patterns of a filter name no type at all: a caller answers these as errors, since such a filter would be silent
- * for ever.
+ * The patterns of a filter that match no type. A caller answers them as errors, since such a filter would never match an event.
  */
 export function unknownPatterns(patterns: readonly string[]): string[] {
   return patterns.filter((pattern) => !EVENT_TYPES.some((type) => matchesType(pattern, type)));

@@ -43,10 +43,10 @@ export interface Envelope {
   raw?: string;
 }
 
-/** What an event comes from, as a URI reference: a room, a creator without one, or an endpoint that the system speaks of. */
+/** The event's source as a URI reference: a room, a creator without a room, or a webhook endpoint. */
 function sourceOf({ type, creatorId, handle, roomId }: Pick<StoredEvent, 'type' | 'creatorId' | 'handle' | 'roomId'>): string {
   if (type === 'monitor.webhook') return `/tributary/webhooks/${creatorId}`;
-  // Of a creator that is not monitored any more nobody knows the handle.
+  // The handle of a creator that is no longer monitored is not known.
   const creator = `/tiktok/creators/${handle === '' ? creatorId : handle}`;
   return roomId === '' ? creator : `${creator}/rooms/${roomId}`;
 }
@@ -70,7 +70,7 @@ export function toEnvelope(event: StoredEvent, position: string): Envelope {
   };
 }
 
-/** Writes the JSON of {@link toEnvelope} for data that is JSON already: what events of one type and room share is made once. */
+/** Writes the JSON of {@link toEnvelope} for data that is JSON already. The part that events of one type and room share is encoded once. */
 export class EnvelopeWriter {
   private last: Pick<StoredEvent, 'type' | 'creatorId' | 'handle' | 'roomId'> = { type: '', creatorId: '', handle: '', roomId: '' };
   private beforeTime = '';

@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
 
-/** First day that a TikTok message can be of; older seconds in an id are not a date. */
+/** First possible day of a TikTok message; earlier seconds in an id are not a date. */
 const EARLIEST_MS = Date.UTC(2016, 0, 1);
-/** Fixed, like the first: a bound that moved with a clock would give one id two days. */
+/** A fixed bound, like the first: with one that moved with a clock, one id would have two days. */
 const END_MS = Date.UTC(2100, 0, 1);
 
-/** The day of events whose id carries no believable time: one partition of the store, outside every real day. */
+/** The day of events whose id contains no plausible time: one partition of the store, outside every real day. */
 export const UNDATED = '0001-01-01';
 
 /** ms since 1970 held in the upper 32 bits of a TikTok snowflake id (room or message); undefined when there are none. */
@@ -24,14 +24,14 @@ export function messageEventId(roomId: string, msgId: string, method: string, pa
   return `${roomId}-h${createHash('sha256').update(method).update(payload).digest('hex').slice(0, 16)}`;
 }
 
-/** Id of the n-th monitor event that a holder with this fence (microseconds) says about a creator. */
+/** Id of the n-th monitor event about a creator by the holder with this fence (microseconds). */
 export function monitorEventId(creatorId: string, fence: string, n: number): string {
   return `${creatorId}-${fence}-${n}`;
 }
 
 /**
- * The day (UTC, `YYYY-MM-DD`) under which an event is stored, found from its id alone, so that a late duplicate always
- * meets its original. {@link UNDATED} for ids outside 2016 to 2099.
+ * The day (UTC, `YYYY-MM-DD`) under which an event is stored. It depends on the id alone, so that a late duplicate is stored
+ * under the day of its original. {@link UNDATED} for ids outside 2016 to 2099.
  */
 export function dayOfEvent(id: string): string {
   const [first = '', second = ''] = id.split('-');

@@ -1,7 +1,7 @@
 import { BlockList, isIP } from 'node:net';
 import { networkInterfaces } from 'node:os';
 
-/** Whether a connection that a caller asked for may go to an address. */
+/** Whether a connection to an address that a caller chose is allowed. */
 export type AddressVerdict = 'allowed' | 'denied';
 
 export interface AddressPolicyOptions {
@@ -13,7 +13,7 @@ export interface AddressPolicyOptions {
   ownAddresses?: () => readonly string[];
 }
 
-/** What is not on the public internet, from the IANA special-purpose registries. */
+/** Networks outside the public internet, from the IANA special-purpose registries. */
 const DENIED = [
   ...['0.0.0.0/8', '10.0.0.0/8', '100.64.0.0/10', '127.0.0.0/8', '169.254.0.0/16', '172.16.0.0/12', '192.0.0.0/24', '192.0.2.0/24'],
   ...['192.88.99.0/24', '192.168.0.0/16', '198.18.0.0/15', '198.51.100.0/24', '203.0.113.0/24', '224.0.0.0/4', '240.0.0.0/4'],
@@ -52,12 +52,12 @@ const metadata = new Networks(METADATA);
 
 const VERDICTS_MAX = 10_000;
 
-/** Judges the addresses that callers may reach by webhooks and proxies: public ones, and what the operator has opened. */
+/** Decides which addresses webhooks and proxies may reach: public ones, and networks that the operator has opened. */
 export class AddressPolicy {
   private readonly opened: Networks;
   private readonly ownPorts: ReadonlySet<number>;
   private readonly ownAddresses: () => readonly string[];
-  /** Verdicts by address and port: they do not change, and every connection asks. */
+  /** Verdicts by address and port. They never change, and every connection needs one. */
   private readonly verdicts = new Map<string, AddressVerdict>();
 
   /** @throws Error naming a CIDR that is none. */

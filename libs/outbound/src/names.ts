@@ -11,7 +11,7 @@ export interface NameResolverOptions {
   hostsFile?: string;
   /** Time one name may take. */
   budgetMs?: number;
-  /** How long an answer serves; short, so that every connection is judged by what DNS says about then. */
+  /** How long an answer is cached; short, so that every connection is checked against a current answer of DNS. */
   cacheMs?: number;
   cacheNamesMax?: number;
 }
@@ -19,8 +19,8 @@ export interface NameResolverOptions {
 const HOSTS_MS = 30_000;
 
 /**
- * Resolves the names of hosts that callers choose, with DNS and the hosts file. Not with getaddrinfo: that runs in a pool of
- * four threads, where a few names that hang would delay everybody.
+ * Resolves the names of hosts that callers choose, with DNS and the hosts file. It does not use getaddrinfo, which runs in a pool
+ * of four threads, where a few names that hang would delay all others.
  */
 export class NameResolver {
   private readonly resolver: Resolver;
@@ -35,7 +35,7 @@ export class NameResolver {
     if (servers) this.resolver.setServers(servers);
   }
 
-  /** An answer that still serves, without waiting. */
+  /** A cached answer, without waiting. */
   known(hostname: string): Resolution | undefined {
     const answer = this.answers.get(hostname);
     return answer && performance.now() - answer.at < this.options.cacheMs ? answer.resolution : undefined;
@@ -54,7 +54,7 @@ export class NameResolver {
     return asked;
   }
 
-  /** Gives up every question under way. */
+  /** Cancels every query under way. */
   close(): void {
     this.resolver.cancel();
   }

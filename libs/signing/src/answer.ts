@@ -41,7 +41,7 @@ export function bundleFault(fetchResult: Uint8Array, cookies: string): AnswerFau
   return cookies === '' ? 'missing-cookie' : undefined;
 }
 
-/** The cursor of a fetch result, whose messages are passed over. @throws Error when it is none, or has more fields than any */
+/** The cursor of a fetch result; its messages are skipped. @throws Error when the bytes are not one, or have too many fields */
 function cursorOf(fetchResult: Uint8Array): string {
   const reader = new BinaryReader(fetchResult);
   let cursor = '';

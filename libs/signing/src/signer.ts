@@ -1,4 +1,4 @@
-/** What a connection to a room is opened with. The user agent, the cookies and the parameters inside `fetchResult` belong together. */
+/** The data that opens a connection to a room. The user agent, the cookies and the parameters inside `fetchResult` belong together. */
 export interface ConnectBundle {
   /** Encoded `ProtoMessageFetchResult`: cursor, internalExt, pushServer, routeParams and the first messages. */
   fetchResult: Uint8Array;
@@ -12,7 +12,7 @@ export interface ConnectBundle {
   provider: string;
 }
 
-/** Why a bundle could not be had. `offline` is an answer about the creator; all others are about the signer. */
+/** Why there is no bundle. `offline` is an answer about the creator; all other reasons are about the signer. */
 export type SignFailureReason = 'offline' | 'rate-limited' | 'blocked' | 'premium' | 'unavailable' | 'timeout' | 'bad-answer';
 
 /** What exactly was wrong with an answer whose status was 200. */
@@ -46,7 +46,7 @@ export interface BundleQuery {
   cookies?: string;
   /** The user agent the bundle is to be made for; the signer's own choice without one. */
   userAgent?: string;
-  /** Asks for a bundle that nobody else was given, of a new visitor: the last one was refused by TikTok's socket. */
+  /** Asks for a fresh bundle of a new visitor, because TikTok's socket refused the last one. */
   fresh?: boolean;
 }
 

@@ -11,8 +11,8 @@ export interface LocalSignerOptions {
 }
 
 /**
- * Points tiktok-live-connector at a signer of one's own: one line before the first connection is made. Connections that
- * exist already keep their signer.
+ * Points tiktok-live-connector at your own signer: one line before the first connection is made. Connections that exist
+ * already keep their signer.
  * @returns a function that puts the former settings back.
  */
 export function useLocalSigner(url: string, { apiKey, signConfig = SignConfig }: LocalSignerOptions = {}): () => void {

@@ -1,8 +1,8 @@
 import { setMaxListeners } from 'node:events';
 
 /**
- * Calls `listener` once when `signal` aborts; the returned function takes that back. Thousands of connects may wait on
- * one shutdown signal, which Node would otherwise report on the console as a leak.
+ * Calls `listener` once when `signal` aborts; the returned function removes it. Thousands of connects may wait on one
+ * shutdown signal, which Node would otherwise report on the console as a leak.
  */
 export function onAbort(signal: AbortSignal, listener: () => void): () => void {
   setMaxListeners(0, signal);
@@ -11,8 +11,8 @@ export function onAbort(signal: AbortSignal, listener: () => void): () => void {
 }
 
 /**
- * What `work` gives, but never later than `signal` aborts, which throws its reason: an HTTP client may hold back an abort
- * until it has a connection, and an unanswered dial is none.
+ * Resolves as `work` does, and rejects as soon as `signal` aborts. An HTTP client may delay an abort until it is connected,
+ * and a dial that nobody answers never connects.
  */
 export async function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   let ignoreAbort: () => void = () => undefined;

@@ -41,7 +41,7 @@ export interface LiveDetectorOptions {
   creator: CreatorContext;
   poller: LivenessPoller;
   clock: Clock;
-  /** Between two polls of an offline creator, in ms, on average. See {@connection pollFactor}. */
+  /** Between two polls of an offline creator, in ms, on average. See {@link pollFactor}. */
   pollMs: number;
 }
 

@@ -14,7 +14,7 @@ export class LiveHours {
   private week = 0;
   private last: number | undefined;
 
-  /** Reads what {@connection encode} wrote; an unreadable text is an empty history. */
+  /** Reads what {@link encode} wrote; an unreadable text is an empty history. */
   static decode(text: string | undefined): LiveHours {
     const hours = new LiveHours();
     const [, last, week, scores] = /^([0-9a-z]{1,9})\.([0-9a-z]{1,5})\.([\w-]{56})$/.exec(text ?? '') ?? [];

@@ -62,7 +62,7 @@ export class LivenessPoller {
     return this.byProxy.get(OWN_ADDRESS)?.cooldownUntil ?? 0;
   }
 
-  /** Whether a poll of this creator would wait for {@connection CROWDED_S} seconds or more. */
+  /** Whether a poll of this creator would wait for {@link CROWDED_S} seconds or more. */
   isCrowded(creator: PolledCreator): boolean {
     const opened = this.options.secrets(creator);
     return opened.ok && this.address(opened.secrets.proxy).queue.waiting >= CROWDED_S * this.options.perSecondMax;

@@ -28,7 +28,7 @@ export interface InCooldown extends Block {
   retryAfterMs: number;
 }
 
-/** One caller of {@connection PollAddress.isAlive}. */
+/** One caller of {@link PollAddress.isAlive}. */
 interface AliveQuestion {
   settle: (alive: boolean | undefined) => void;
   urgent: boolean;

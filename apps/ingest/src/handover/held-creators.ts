@@ -82,7 +82,7 @@ export class HeldCreators {
     await Promise.all(this.releases);
   }
 
-  /** These sessions end elsewhere; their leases stay held until {@connection release} or {@connection transferred}. */
+  /** These sessions end elsewhere; their leases stay held until {@link release} or {@link transferred}. */
   markEnding(creatorIds: readonly string[]): Map<string, CreatorSession> {
     const marked = new Map<string, CreatorSession>();
     for (const id of creatorIds) {

@@ -65,7 +65,7 @@ export class StandbyConnection {
     return this.options.offer;
   }
 
-  /** What its connection was signed with. @throws Error before {@connection open} has succeeded. */
+  /** What its connection was signed with. @throws Error before {@link open} has succeeded. */
   get bundle(): RoomBundle {
     if (!this.signed) throw new Error('this standby connection was never signed');
     return this.signed;

@@ -13,7 +13,7 @@ export interface RateLimitedQueueOptions {
 export interface Ticket {
   /** True when the entry may start, false when its signal aborted or it was cancelled first. */
   readonly started: Promise<boolean>;
-  /** Place in the queue: 1 is next, 0 once it has started. As of the last {@connection RateLimitedQueue.renumber}. */
+  /** Place in the queue: 1 is next, 0 once it has started. As of the last {@link RateLimitedQueue.renumber}. */
   place(): number;
   /** Estimated wait in ms, by the rate alone. */
   waitMs(): number;
@@ -68,7 +68,7 @@ export class RateLimitedQueue {
     this.heldUntil = Math.max(this.heldUntil, at);
   }
 
-  /** Until {@connection resume}, starts one entry at a time, and none before `probeAt` (ms since 1970): the server does not answer. */
+  /** Until {@link resume}, starts one entry at a time, and none before `probeAt` (ms since 1970): the server does not answer. */
   probeOnly(probeAt: number): void {
     this.probeAt = probeAt;
   }

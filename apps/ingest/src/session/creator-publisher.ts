@@ -67,7 +67,7 @@ export class CreatorPublisher {
     this.isStateDue = true;
   }
 
-  /** Publishes an event made of a message. Does nothing after {@connection close}. */
+  /** Publishes an event made of a message. Does nothing after {@link close}. */
   publish(draft: EventDraft): void {
     if (this.isClosed) return;
     if (this.hasPending && !this.flushPending()) this.recordLoss(draft);

@@ -89,7 +89,7 @@ export class CreatorSession {
     return this.creator.status.state;
   }
 
-  /** Starts; the session runs until {@connection stop}. */
+  /** Starts; the session runs until {@link stop}. */
   start(): void {
     this.running ??= this.run(this.stopping.signal);
   }

@@ -18,7 +18,7 @@ export interface Normaliser {
 export interface NormaliserOptions {
   record: CreatorRecord;
   roomId: string;
-  /** What {@connection Normaliser.takeSavedState} of an earlier normaliser gave. */
+  /** What {@link Normaliser.takeSavedState} of an earlier normaliser gave. */
   savedState?: string;
   recentIds?: readonly string[];
 }

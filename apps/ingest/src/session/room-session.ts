@@ -100,7 +100,7 @@ export class RoomSession {
     await this.connection?.close();
   }
 
-  /** Ends as {@connection stop} does, for a standby connection that receives the room too: it does not wait for the socket to close. */
+  /** Ends as {@link stop} does, for a standby connection that receives the room too: it does not wait for the socket to close. */
   handOver(reason: StopReason, target: HandoverTarget): void {
     this.stopReason = reason;
     this.handoverTarget = target;

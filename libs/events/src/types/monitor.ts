@@ -5,17 +5,17 @@ import { count, id, instant, text, word } from './fields.js';
 export const GAP_REASONS = ['disconnect', 'silence', 'takeover', 'blocked', 'buffer-full', 'paused', 'shutdown'] as const;
 export type GapReason = (typeof GAP_REASONS)[number];
 
-/** Why a room is no longer watched, though nobody has seen its end. */
+/** Why a room is no longer watched, although its end was not seen. */
 export const UNWATCHED_REASONS = ['paused', 'removed', 'no-worker', 'not-received', 'end-missed'] as const;
 export type UnwatchedReason = (typeof UNWATCHED_REASONS)[number];
 
-/** Why a webhook endpoint is spoken of. */
+/** What a `monitor.webhook` event reports about an endpoint. */
 export const WEBHOOK_REASONS = ['gone', 'failing', 'owner', 'expired'] as const;
 
 const roomId = id('room of the stream');
 const userId = Type.Optional(id("the creator's TikTok user id"));
 
-/** What the system itself says about a creator's connection. */
+/** Events about a creator's connection, made by the system itself. */
 export const monitor = {
   'monitor.live': {
     about: 'The creator went live.',

@@ -1,7 +1,7 @@
 import { randomFillSync } from 'node:crypto';
 import { WebcastPushFrame } from 'tiktok-live-proto/v3';
 
-/** First byte of a whole binary WebSocket message, and the bit that says that it is masked. */
+/** First byte of a whole binary WebSocket message, and the bit that marks it as masked. */
 const FINAL_BINARY = 0x82;
 const MASKED = 0x80;
 const MASK_BYTES = 4;
@@ -9,7 +9,7 @@ const HEADER_BYTES_MAX = 10 + MASK_BYTES;
 const LOG_ID_TAG = 16;
 const PAYLOAD_TAG = 66;
 const VARINT_BYTES_MAX = 10;
-/** All of an acknowledgement between its logId and its payload. */
+/** The constant part of an acknowledgement, between its logId and its payload. */
 const MIDDLE = Buffer.from(
   WebcastPushFrame.encode({
     seqId: '0',
@@ -28,8 +28,8 @@ const masks = Buffer.alloc(8_192);
 let nextMask = masks.length;
 
 /**
- * The acknowledgement of a push frame as a whole masked WebSocket message. Every frame wants one: encoding it with the schema and
- * sending it through the library took a fifth of a worker, as two writes and four copies.
+ * The acknowledgement of a push frame as a whole masked WebSocket message. Every frame needs one. Encoding it with the schema and
+ * sending it through the library took a fifth of a worker's CPU time, with two writes and four copies.
  */
 export function ackMessage(logId: string, internalExt: string): Buffer {
   const textBytes = Buffer.byteLength(internalExt);

@@ -1,4 +1,4 @@
-/** What the socket claims of the viewer's browser beyond its user agent. */
+/** Properties of the viewer's browser that the socket sends besides the user agent. */
 export interface SocketLocale {
   /** BCP 47 with region, such as `en-DE`. */
   languageTag: string;
@@ -7,7 +7,7 @@ export interface SocketLocale {
   screenHeightPx: number;
 }
 
-/** The client library's own preset: what TikTok sees from it every day. */
+/** The client library's own preset, which TikTok sees every day. */
 export const DEFAULT_LOCALE: Readonly<SocketLocale> = Object.freeze({
   languageTag: 'en-DE',
   timeZone: 'Europe/Berlin',

@@ -39,7 +39,7 @@ export interface ConnectionEnd {
 const MESSAGE_LENGTH_MAX = 200;
 /** A date has 29 characters. */
 
-/** What a refused upgrade says about itself. TikTok gives its reason in `Handshake-Msg`, often with status 200. */
+/** The failure that a refused upgrade describes. TikTok gives its reason in `Handshake-Msg`, often with status 200. */
 export function refusalOf(response: IncomingMessage): SocketFailure {
   const status = response.statusCode ?? 0;
   const said = String(response.headers['handshake-msg'] ?? '').slice(0, MESSAGE_LENGTH_MAX);

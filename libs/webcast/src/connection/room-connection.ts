@@ -20,11 +20,11 @@ export interface ConnectionLimits extends FrameLimits {
   connectTimeoutMs: number;
   /** How long a closing handshake may take before the socket is destroyed. */
   closeTimeoutMs: number;
-  /** The library's and the web page's own beat. */
+  /** The interval of the client library and of TikTok's web page. */
   heartbeatMs: number;
   /** Bytes of one frame on the wire. Measured on TikTok: 60 KB for a bundle, 50 KB for a payload at most. */
   frameBytesMax: number;
-  /** Frames in a row that cannot be read, at which the connection is given up; more where others are between them. */
+  /** Unreadable frames in a row at which the connection is closed; more when readable ones are between them. */
   unreadableFramesMax: number;
   /** Answers the server has not read, in bytes; beyond it the connection is dead in that direction. */
   unsentBytesMax: number;
@@ -45,11 +45,11 @@ export const CONNECTION_LIMITS: Readonly<ConnectionLimits> = Object.freeze({
 /** Counts of one connection, live. Times are ms since 1970; 0 means never. */
 export interface ConnectionStats {
   openedAt: number;
-  /** When the server last said anything: an old one means a dead socket. */
+  /** Time of the last frame: an old one means a dead socket. */
   lastFrameAt: number;
-  /** When the room last said anything: an old one beside a young `lastFrameAt` means a quiet room. */
+  /** Time of the last message: an old one beside a recent `lastFrameAt` means a quiet room. */
   lastMessageAt: number;
-  /** Since when it is read from, the last time: its opening, or the end of a pause. Infinity while it is paused. */
+  /** Since when the socket is read: its opening, or the end of the last pause. Infinity while it is paused. */
   listeningSince: number;
   frames: number;
   /** As they came over the wire. */
@@ -60,7 +60,7 @@ export interface ConnectionStats {
   /** Frames without messages: answers to room entry and heartbeats. */
   otherFrames: number;
   acks: number;
-  /** Frames that wanted an answer and held nothing to answer with. */
+  /** Frames that needed an acknowledgement, but had no data for one. */
   acksSkipped: number;
   /** The server has confirmed the room entry. */
   entered: boolean;
@@ -73,21 +73,21 @@ export interface RoomConnectionOptions {
   logger: ConnectionLogger;
   /** Messages of one frame, in order; the bundle's own come first. Synchronous. What it throws is a bug and is logged. */
   onMessages(messages: WireMessage[], receivedAt: number): void;
-  /** Called once and last, for a connection that was open. */
+  /** Called once, as the last callback of a connection that was open. */
   onClose(end: ConnectionEnd): void;
   /** Called when the socket is open, before the first message. */
   onOpen?(): void;
   /** Hosts besides TikTok's that a bundle may point to, as `host` or `host:port`, also by plain `ws://`. */
   allowedHosts?: readonly string[];
-  /** The way through a proxy, where it has one. */
+  /** The proxy to connect through, if any. */
   proxy?: ProxyRoute;
   locale?: SocketLocale;
   limits?: Readonly<ConnectionLimits>;
 }
 
 /**
- * One connection to one room, for one life: made, connected once, closed. Frames are read synchronously and delivered
- * in the order of their arrival. It never reconnects, because every connect needs a bundle of its own.
+ * One connection to one room. It connects once and never reconnects, because every connect needs a bundle of its own. Frames
+ * are read synchronously and delivered in the order of their arrival.
  */
 export class RoomConnection {
   readonly stats: ConnectionStats = {
@@ -110,7 +110,7 @@ export class RoomConnection {
   private readonly roomId: string;
   private state: 'new' | 'connecting' | 'open' | 'closing' | 'ended' = 'new';
   private paused = false;
-  /** Up to 60 KB with its messages: each is let go as soon as it has been used. */
+  /** Up to 60 KB with its messages; dropped as soon as it was used. */
   private bundle: SocketBundle | undefined;
   private plan: SocketPlan | undefined;
   private socket: RoomSocket | undefined;
@@ -128,7 +128,7 @@ export class RoomConnection {
   }
 
   /**
-   * Connects. `signal` and the connect time-out end the attempt; once it has resolved, `signal` means nothing more.
+   * Connects. `signal` and the connect time-out end the attempt; `signal` has no effect after it has resolved.
    * @throws Error when it is called a second time.
    */
   async connect(signal: AbortSignal): Promise<ConnectResult> {
@@ -172,7 +172,7 @@ export class RoomConnection {
     if (this.state === 'open') this.socket?.pause();
   }
 
-  /** Reads on. */
+  /** Reads again after {@link pause}. */
   resume(): void {
     if (this.paused) this.stats.listeningSince = Date.now();
     this.paused = false;
@@ -223,7 +223,7 @@ export class RoomConnection {
     });
   }
 
-  /** Ends an attempt: its `close` event resolves the connect. The first reason stands. */
+  /** Ends an attempt: its `close` event resolves the connect. The first reason is kept. */
   private giveUp(failure: SocketFailure): void {
     this.failure ??= failure;
     this.socket?.terminate();

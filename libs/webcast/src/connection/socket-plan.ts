@@ -4,7 +4,7 @@ import { type FetchResult, readFetchResult } from '../frame/frame.js';
 import { isTikTokHost } from './tiktok-hosts.js';
 import type { WireMessage } from '../frame/wire-message.js';
 
-/** What a signer hands out for one connection. It is good for one connect within about 30 s. */
+/** A signer's answer for one connection. It is valid for one connect within about 30 s. */
 export interface SocketBundle {
   /** `ProtoMessageFetchResult` bytes. */
   fetchResult: Uint8Array;
@@ -16,7 +16,7 @@ export interface SocketBundle {
   provider: string;
 }
 
-/** A bundle that was read and found usable. */
+/** A bundle that was read and checked. */
 export interface SocketPlan {
   config: WebcastWebSocketConfig;
   roomId: string;

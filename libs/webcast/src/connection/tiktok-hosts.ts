@@ -1,4 +1,4 @@
-/** Domains that TikTok serves its site, its APIs and its sockets from. Nothing else is ever asked for anything in its name. */
+/** Domains of TikTok's site, APIs and sockets. Requests meant for TikTok go to no other host. */
 const DOMAINS = ['tiktok.com', 'tiktokv.com', 'tiktokv.us', 'tiktokv.eu', 'tiktokw.us', 'tiktokw.eu'];
 
 /** Whether a host name, without port, is TikTok's own. */

@@ -1,9 +1,9 @@
-/** Frames that were read and make up for one that was not. */
+/** Readable frames that compensate for one unreadable frame. */
 const READ_PER_UNREAD = 8;
 
 /**
- * Weighs the frames of a connection that could not be read against those that could: some in a row are too many, and so is
- * every second one for a while, but not one here and there.
+ * Decides when a connection has too many unreadable frames: several in a row, or every second one for a while. A single one now
+ * and then is accepted.
  */
 export class UnreadableFrames {
   private debt = 0;
@@ -12,7 +12,7 @@ export class UnreadableFrames {
   /** @param inARowMax frames in a row, with none that was read, at which a connection is of no use */
   constructor(private readonly inARowMax: number) {}
 
-  /** ms since 1970 of the last message before the frames that are not made up for; undefined where there are none. */
+  /** ms since 1970 of the last message before the unreadable frames that are not compensated; undefined where there are none. */
   get since(): number | undefined {
     return this.debt === 0 ? undefined : this.from;
   }

@@ -10,7 +10,7 @@ export interface SocketOptions {
   frameBytesMax: number;
   /** How long a closing handshake may take before the socket is destroyed, in ms. */
   closeTimeoutMs: number;
-  /** The way through a proxy, where it has one. */
+  /** The proxy to connect through, if any. */
   proxy?: ProxyRoute;
 }
 
@@ -21,7 +21,7 @@ const NOTHING = Promise.resolve();
  * turn in which it arrived. Room entry, heartbeats and their bytes are the library's own.
  */
 class WebcastSocket extends WebcastWebSocketClient {
-  /** What lies under the WebSocket; compression is off, so that messages are written to it whole and at once. */
+  /** The TCP or TLS socket below. Compression is off, so whole messages are written to it directly. */
   private wire: Socket | undefined;
 
   constructor(
@@ -43,7 +43,7 @@ class WebcastSocket extends WebcastWebSocketClient {
     (this as unknown as WebSocket).once('upgrade', ({ socket }) => (this.wire = socket));
   }
 
-  /** Answers a frame that wants it, as the library does, without its line on the console. False when it could not be sent. */
+  /** Acknowledges a frame as the library does, without its line on the console. False when it could not be sent. */
   acknowledge(logId: string, internalExt: string): boolean {
     if (logId === '' || internalExt === '' || !this.wire || !this.open) return false;
     this.wire.write(ackMessage(logId, internalExt));

@@ -7,7 +7,7 @@ const EXACT_BYTES_MAX = 7;
 const GROUPS_MAX = 100;
 
 /**
- * Reads the fields of protobuf messages as the schema's own reader does, for code that passes over most of them: that one
+ * Reads the fields of protobuf messages as the schema's own reader does, for code that skips most of them. The schema's reader
  * makes a view of everything it skips, and a BigInt of every 64-bit number, which is half of what decoding costs.
  */
 export class FieldReader {

@@ -3,7 +3,7 @@ import { reasonOf } from '@tributary/runtime/reason';
 import { FieldReader } from './field-reader.js';
 import type { WireMessage } from './wire-message.js';
 
-/** Bounds of what one frame may unfold into. */
+/** Bounds of one unpacked frame. */
 export interface FrameLimits {
   /** Bytes of a payload once it is unpacked. */
   inflatedBytesMax: number;
@@ -28,7 +28,7 @@ export type Frame =
   | { kind: 'other'; payloadType: string }
   | { kind: 'bad'; problem: string };
 
-/** Payload types that answer our own frames and savedState no messages. */
+/** Payload types of answers to our own frames, which contain no messages. */
 const ANSWERS = new Set(['hb', 'ack', 'im_enter_room_resp', 'close']);
 /** Names of messages; one of 61 is no `Webcast..`. */
 const MESSAGE_NAME = /^(?:Webcast|Room)\w+$/;
@@ -118,7 +118,7 @@ function readPushFrame(bytes: Uint8Array, { inflatedBytesMax, messagesPerFrameMa
     if (result instanceof Error) throw result;
     return { kind: 'result', payloadType, logId, result };
   }
-  // A payload type nobody has described may hold messages: it counts as such only when it reads as nothing else.
+  // An undocumented payload type may contain messages; it counts as such only when it cannot be read as anything else.
   const isMessages = !(result instanceof Error) && result.messages.length > 0 && hasWebcastNames(result);
   if (isMessages) return { kind: 'result', payloadType, logId, result };
   if (payloadType === '') throw new Error('neither a payload type nor messages');
@@ -126,8 +126,8 @@ function readPushFrame(bytes: Uint8Array, { inflatedBytesMax, messagesPerFrameMa
 }
 
 /**
- * Reads a payload by its own bytes: what the frame says of its encoding is at times missing or wrong. Brotli has no mark, so it
- * is tried last.
+ * Unpacks a payload by its own first bytes, since the encoding that the frame names is at times missing or wrong. Brotli has no
+ * such mark, so it is tried last.
  */
 function openPayload(payload: Uint8Array, { inflatedBytesMax, messagesPerFrameMax }: FrameLimits): FetchResult | Error {
   const read = (unpack: () => Uint8Array): FetchResult | Error => {

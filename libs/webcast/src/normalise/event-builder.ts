@@ -7,7 +7,7 @@ import { LikeTotals } from './counts/like-totals.js';
 
 const DAY_MS = 86_400_000;
 
-/** Whose room it is; the same on every event. */
+/** The creator of the room; the same on every event. */
 export interface RoomOwner {
   creatorId: string;
   handle: string;
@@ -16,7 +16,7 @@ export interface RoomOwner {
   userId?: string;
 }
 
-/** What the latest messages say of the room. */
+/** State of the room according to its latest messages. */
 export interface RoomState {
   viewers?: number;
   paused?: boolean;
@@ -24,7 +24,7 @@ export interface RoomState {
   ended?: 'ended' | 'suspended';
 }
 
-/** The room as the shaping functions see it: its state, and where events go. One message at a time. */
+/** Builds the events of one message at a time, and holds the state of the room that the shaping functions use. */
 export class EventBuilder {
   readonly trim = new FieldLimiter();
   readonly gifts = new GiftRuns();
@@ -43,7 +43,7 @@ export class EventBuilder {
     readonly prices = new GiftPrices(),
   ) {}
 
-  /** Whether this is the room's own host, as far as it is known who that is. */
+  /** Whether this is the room's host; false while the host is not known. */
   isHost(id: string, uniqueId?: string): boolean {
     return id === this.owner.userId || uniqueId?.toLowerCase() === this.owner.handle;
   }
@@ -89,7 +89,7 @@ export class EventBuilder {
     });
   }
 
-  /** Forgets what the message at hand emitted, since it turned out to be broken; its date is then that of its id. */
+  /** Drops the events of the current message, because it is malformed; its date is then that of its id. */
   restart(): void {
     this.drafts = [];
     this.trim.reset();

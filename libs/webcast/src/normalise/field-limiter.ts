@@ -7,7 +7,7 @@ export const LIST_LENGTH_MAX = 100;
 
 /** Bounds the strings and lists of one message, and remembers whether anything was cut. */
 export class FieldLimiter {
-  /** Set by a cut since {@link reset}; a field that its event carries as `truncated`. */
+  /** Whether anything was cut since {@link reset}; the event's field `truncated`. */
   cut = false;
 
   reset(): void {

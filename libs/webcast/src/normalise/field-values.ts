@@ -9,7 +9,7 @@ const ID_LENGTH_MAX = 64;
 const EARLIEST_MS = Date.UTC(2016, 0, 1);
 const LATEST_MS = Date.UTC(2100, 0, 1);
 
-/** Text without what no store takes. */
+/** Text without the characters that PostgreSQL or UTF-8 refuse. */
 export function storable(value: string): string {
   return UNSTORABLE.test(value) ? value.replace(NULS, '').replace(LONE_SURROGATES, '\ufffd') : value;
 }

@@ -10,19 +10,19 @@ import { EventBuilder, type RoomOwner, type RoomState } from './event-builder.js
 /** A reconnect replays about 6 messages and a hand-over a few seconds; this is eight minutes of a moderate room. */
 const RECENT_IDS_MAX = 2_048;
 const METHOD_LENGTH_MAX = 128;
-/** Tells that the stream is paused, resumed or over. */
+/** The message that pauses, resumes or ends the stream. */
 const STATE_METHOD = 'WebcastControlMessage';
 
 export interface RoomNormaliserOptions extends RoomOwner {
-  /** What {@link RoomNormaliser.takeSavedState} gave the last holder. One of another room or version is not used. */
+  /** State from {@link RoomNormaliser.takeSavedState} of the last holder. State of another room or version is not used. */
   savedState?: string;
-  /** What the process has learnt of gifts, for those that come without their price; one for all rooms. */
+  /** Prices of gifts seen by this process, for gifts that come without one; shared by all rooms. */
   prices?: GiftPrices;
   /** Adds the protobuf of each message to its first event. */
   keepRaw?: boolean;
   /** Message ids remembered for telling duplicates. */
   recentIdsMax?: number;
-  /** What {@link RoomNormaliser.recentIds} gave the last holder. */
+  /** Ids from {@link RoomNormaliser.recentIds} of the last holder. */
   recentIds?: readonly string[];
   /** Patterns of the event types wanted; the rest is counted, and not decoded. Absent or empty: all. */
   types?: readonly string[];
@@ -49,7 +49,7 @@ assertCatalogComplete(MAPPED_TYPES);
  */
 export class RoomNormaliser {
   readonly counters: NormaliserCounters = { messages: 0, duplicates: 0, unknown: 0, decodeErrors: 0, filtered: 0, events: 0 };
-  /** Whether the savedState that was given is in use. */
+  /** Whether the given `savedState` is in use. */
   readonly isRestored: boolean;
   private readonly roomId: string;
   private readonly builder: EventBuilder;
@@ -68,7 +68,7 @@ export class RoomNormaliser {
     this.isRestored = savedState !== undefined && this.restore(savedState);
   }
 
-  /** What the latest messages say of the room. Pause and end are known even where their events are filtered; viewers are not. */
+  /** State of the room. Pause and end are known even where their events are filtered; viewers are not. */
   get state(): Readonly<RoomState> {
     return this.builder.state;
   }
@@ -88,7 +88,7 @@ export class RoomNormaliser {
     const eventId = messageEventId(this.roomId, msgId, method, payload);
     const isNew = this.recent.add(eventId.slice(this.roomId.length + 1));
     if (!isNew) this.counters.duplicates++;
-    // What a holder before this one has said of the stream's end and pauses, this one must still know.
+    // The end and pauses of the stream may have been published by an earlier holder.
     if (!isNew && method !== STATE_METHOD) return [];
     this.builder.begin(eventId, msgId, receivedAt);
     this.read(WIRE_RULES.get(method), method, payload);
@@ -101,7 +101,7 @@ export class RoomNormaliser {
     return drafts;
   }
 
-  /** Closes gift runs that were silent for 60 s; call about once a second. Their gifts are counted already, so no event comes of it. */
+  /** Closes gift runs without a message for 60 s; call about once a second. Their gifts are counted already, so it makes no event. */
   sweep(now: number): EventDraft[] {
     this.builder.gifts.sweep(now);
     return [];
@@ -129,7 +129,7 @@ export class RoomNormaliser {
       try {
         rule.read(payload, this.builder);
       } catch {
-        // Every byte of it is TikTok's or the network's: it is counted, kept as an event, and shown by its counter.
+        // A broken payload comes from TikTok or the network, so it is no bug: it is counted, and kept as an `unknown` event.
         this.counters.decodeErrors++;
         this.unknown(method, payload, 'undecodable');
       }

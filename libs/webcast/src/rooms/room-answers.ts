@@ -1,7 +1,7 @@
 /**
- * What TikTok's page or room API says of a creator. `unclear`: the answer cannot be used, and why; `isMissing` where it is in
- * order, and has nothing of this creator. `isOpen`: the room is
- * neither on air nor ended, but prepared or paused, and may be on air at any moment under this very id.
+ * The answer of TikTok's page or room API about a creator. `unclear`: the answer cannot be used, with the reason; `isMissing` when
+ * it is well-formed but has nothing about this creator. `isOpen`: the room is neither live nor ended, but prepared or paused, and
+ * may go live at any moment under this id.
  */
 export type RoomAnswer =
   | { kind: 'live'; roomId: string; userId?: string; uniqueId?: string; title?: string }
@@ -9,7 +9,7 @@ export type RoomAnswer =
   | { kind: 'not-found' }
   | { kind: 'unclear'; problem: string; isMissing?: true };
 
-/** What room info says. */
+/** The answer of room info. */
 export type RoomInfoAnswer =
   | {
       kind: 'info';

@@ -11,11 +11,11 @@ export type ResolveMethod = 'live page' | 'room API' | 'sign server';
 export interface Block {
   /** 403 or 429. */
   status: number;
-  /** How long, where it said so. */
+  /** How long, if TikTok said so. */
   retryAfterMs?: number;
 }
 
-/** How an answer came about: the method that decided, what each said that did not, and whether TikTok refused on the way. */
+/** How an answer was found: the method that decided, the answers of the others, and whether TikTok refused a request. */
 interface Found {
   source?: ResolveMethod;
   errors?: string[];
@@ -34,14 +34,14 @@ export type ResolveResult =
 export type RoomInfoResult =
   Exclude<RoomInfoAnswer, { kind: 'unclear' }> | ({ kind: 'blocked' } & Block) | { kind: 'failed'; errors: string[] };
 
-/** Liveness of many rooms. A room that TikTok says nothing of is absent. */
+/** Liveness of many rooms. A room missing in TikTok's answer is absent. */
 export type CheckAliveResult =
   { kind: 'ok'; alive: Map<string, boolean> } | ({ kind: 'blocked' } & Block) | { kind: 'failed'; errors: string[] };
 
 /** A creator's room as a sign server knows it: what `Signer.roomId` answers. */
 export type SignedRoom = { ok: true; live: boolean; roomId?: string } | { ok: false; reason: string; message: string };
 
-/** Who asks. Cookies and proxy belong to one creator and are used for that call alone. */
+/** Identity of a request. Cookies and proxy belong to one creator and are used for that call alone. */
 export interface RequestIdentity {
   /** A Cookie header value. */
   cookies?: string;
@@ -70,7 +70,7 @@ const BODY_BYTES_MAX = 4_194_304;
 
 type Fetched = { kind: 'body'; body: string } | ({ kind: 'blocked' } & Block) | { kind: 'error'; message: string };
 
-/** Finds rooms and their state. Keeps nothing between calls; pace, retries and caching are the caller's. */
+/** Finds rooms and their state. Keeps nothing between calls; the caller decides pace, retries and caching. */
 export class RoomResolver {
   private readonly webUrl: string;
   private readonly webcastUrl: string;
@@ -82,9 +82,9 @@ export class RoomResolver {
   }
 
   /**
-   * Finds out whether `uniqueId` (a handle, lower case) is live, by three methods until one decides: live page, room API,
-   * sign server. A 429 ends the first two at once: the next request from the same address would make it worse. The room API
-   * has called live creators unknown, so its word is taken only beside a page that does not have them either.
+   * Finds out whether `uniqueId` (a handle, lower case) is live. Three methods are tried until one decides: live page, room API,
+   * sign server. After a 429 the first two are skipped, since another request from this address would make the block worse. The
+   * room API has reported live creators as unknown, so that answer counts only when the page does not have the creator either.
    */
   async resolve(uniqueId: string, signal: AbortSignal, identity: RequestIdentity = {}): Promise<ResolveResult> {
     const errors: string[] = [];
@@ -217,7 +217,7 @@ function longerBlock<B extends { retryAfterMs?: number }>(first: B | undefined, 
   return first !== undefined && (first.retryAfterMs ?? 0) >= (second.retryAfterMs ?? 0) ? first : second;
 }
 
-/** Where a redirect leads, without its query: login and captcha pages savedState tokens there. */
+/** Where a redirect leads, without its query: login and captcha pages have tokens there. */
 function redirectTarget(location: string | string[] | undefined): string {
   const text = Array.isArray(location) ? location[0] : location;
   return `to ${(text ?? 'nowhere').split('?', 1)[0]?.slice(0, 100)}`;

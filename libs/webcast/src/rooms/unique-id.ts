@@ -1,8 +1,8 @@
-/** A creator's handle as read from what somebody pasted, or one sentence on why it is none. */
+/** A creator's handle read from pasted text, or one sentence on why it is not one. */
 export type UniqueIdResult = { ok: true; uniqueId: string } | { ok: false; reason: string };
 
 const TEXT_LENGTH_MAX = 2_048;
-/** Zero-width and direction characters that come along when a name is copied from a page or a phone. */
+/** Zero-width and direction characters that are copied together with a name from a page or a phone. */
 const INVISIBLE = /\p{Default_Ignorable_Code_Point}/gu;
 /** The look-behind keeps it linear: a run of these is tried from its first character only. */
 const WRAPPERS = /^["'<([{«“‘`]+|(?<!["'>)\]}»”’`,;])["'>)\]}»”’`,;]+$/gu;
@@ -14,7 +14,7 @@ const refuse = (reason: string): UniqueIdResult => ({ ok: false, reason });
 /**
  * Reads a creator's handle from any form people paste: `name`, `@name`, `@name/live`, `tiktok.com/@name`,
  * `https://www.tiktok.com/@name/live?..`, `m.tiktok.com/@name`, with stray spaces, quotes, invisible or full-width characters.
- * Short links (`vm.tiktok.com/..`) name nobody by themselves and are refused.
+ * Short links (`vm.tiktok.com/..`) contain no handle and are refused.
  */
 export function readUniqueId(text: string): UniqueIdResult {
   if (text.length > TEXT_LENGTH_MAX) return refuse(`longer than ${TEXT_LENGTH_MAX} characters`);

@@ -1,4 +1,4 @@
-/** A worker meets some hundred gifts a day. */
+/** A worker sees some hundred different gifts a day. */
 const ENTRIES_MAX = 4_096;
 
 /**

@@ -15,7 +15,7 @@ export interface GiftStep {
   receiverId?: string;
   /** `0` or empty where TikTok names no run. */
   groupId: string;
-  /** Gifts of the run so far, as the message says. */
+  /** Gifts of the run so far, according to the message. */
   repeatCount: number;
   repeatEnd: boolean;
 }
@@ -42,23 +42,23 @@ export type SavedRun = [string, number, number, 0 | 1];
 
 /** Runs for the next holder. */
 export interface SavedRuns {
-  /** Without receivers, as former versions read them: runs to several guests that differ in nothing else are one here. */
+  /** Without receivers, as former versions read them: runs that differ only in the guest are merged here. */
   runs: SavedRun[];
   /** What {@link runs} shows merged, each with its streak id without the receiver. A former version writes none. */
   byReceiver?: [...SavedRun, base: string][];
 }
 
 /**
- * Counts streaks of one room: every gift once, whatever is lost, late, repeated or carried to another worker.
- * A run is (group, user, gift, receiver); TikTok gives each run a group of its own, so a run that speaks again after its end or its
- * silence goes on from where it was. Only runs without a group start anew then.
+ * Counts the streaks of one room: every gift once, even when messages are lost, late or repeated, or another worker takes over.
+ * A run is (group, user, gift, receiver). TikTok gives each run its own group, so a message after the run's end or silence continues
+ * the run. Only runs without a group start again then.
  */
 export class GiftRuns {
   /** In order of their last message: the oldest are at the front. */
   private readonly open = new Map<string, Run>();
   /** Runs with a group, in order of their closing. */
   private readonly closed = new Map<string, Run>();
-  /** Runs that a former version carried: it named them without their receivers. */
+  /** Runs from the handover state of a former version, which named them without their receivers. */
   private readonly unnamed = new Set<string>();
   private latestAt = 0;
   /** True since a change that the next holder must know of; cleared by its reader. */
@@ -105,8 +105,8 @@ export class GiftRuns {
   }
 
   /**
-   * Runs that a message on its way could still belong to, for the next holder. One that only fell silent may have spoken
-   * while nobody received it: it is remembered as long as here.
+   * Runs that a late message could still belong to, for the next holder. A silent run may have had messages while no worker
+   * received the room, so it is remembered for as long as here.
    */
   save(): Required<SavedRuns> {
     const late = [...this.closed, ...this.open].filter(
@@ -119,7 +119,7 @@ export class GiftRuns {
       const { counted, lastAt, ended, base = id } = run;
       const saved: SavedRun = [id, counted, lastAt, ended ? 1 : 0];
       if (guests.has(base)) byReceiver.push([...saved, base]);
-      // The highest count: a version that knows no receivers then counts too little rather than twice.
+      // The highest count, so that a version without receivers counts too little rather than twice.
       const [, countedBefore, lastBefore, endedBefore] = runs.get(base) ?? saved;
       runs.set(base, [base, Math.max(counted, countedBefore), Math.max(lastAt, lastBefore), ended ? endedBefore : 0]);
     }
@@ -137,7 +137,7 @@ export class GiftRuns {
     }
   }
 
-  /** Counts on, under its name with the receiver, a run that a former version carried without. */
+  /** Continues a run from the state of a former version, under its name with the receiver. */
   private rename(base: string, streakId: string): void {
     for (const runs of [this.open, this.closed]) {
       const run = runs.get(base);

@@ -17,7 +17,7 @@ export function gift(message: LeanGift, room: EventBuilder): void {
   const toUser = receiverOf(message, room);
   const name = trim.text(details?.name ?? '');
   const imageUrl = trim.image(details?.image, details?.icon);
-  // Counting changes the room's state, so it comes after everything that a strange payload could break.
+  // Counting changes the room's state, so it comes after all steps that a malformed payload could make throw.
   const counted = isStreak(message) ? streak(message, giftId, toUser?.id, room) : single(message, room);
   room.emit('tiktok.live.gift', {
     user,
@@ -36,7 +36,7 @@ export function gift(message: LeanGift, room: EventBuilder): void {
   });
 }
 
-/** The price in the message, else the one that the same gift had before. No gift is for nothing: 0 stands for a price that is not there. */
+/** The price in the message, else the last known price of this gift. No gift is free: 0 means that the price is missing. */
 function priceOf(message: LeanGift, giftId: string, room: EventBuilder): { diamonds?: number; isLearnt?: boolean } {
   const diamonds = countIfAny(message.gift?.diamondCount);
   if (giftId === '0') return { diamonds };

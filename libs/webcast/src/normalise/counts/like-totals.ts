@@ -1,6 +1,6 @@
 /**
- * Likes of one room. TikTok samples like messages and feeds their totals from several counters, so totals run backwards
- * and counts sum to a tenth of them: the room's number is the highest total, or the sum where no total reaches it.
+ * Likes of one room. TikTok sends a sample of like messages, with totals from several counters. So totals may decrease, and counts
+ * sum to a tenth of them. The room's number is the highest total, or the sum of counts where that is higher.
  */
 export class LikeTotals {
   private highest = 0;
@@ -8,7 +8,7 @@ export class LikeTotals {
   /** True since a change that the next holder must know of; cleared by its reader. */
   changed = false;
 
-  /** Takes one message; answers the likes of the room, which never decrease. */
+  /** Adds one message; returns the likes of the room, which never decrease. */
   add(count: number, total: number): number {
     if (count > 0) {
       this.sum += count;

@@ -7,7 +7,7 @@ const LOW_TAGS = 1_024;
 /** Reads one field of a message. */
 type Read<T> = (message: T, reader: FieldReader) => void;
 
-/** A decoder that reads the fields it is told and skips the rest. */
+/** A decoder that reads some fields and skips the rest. */
 export interface LeanCodec<T> {
   decode(input: Uint8Array | FieldReader, bytes?: number): T;
 }

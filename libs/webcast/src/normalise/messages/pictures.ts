@@ -7,7 +7,7 @@ const SMALL_MIN = 80;
 const SMALL_MAX = 200;
 /** The size in an address: `~c5_100x100.webp`, `shrink:72:72.webp`. */
 const SIZE = /[_:](\d{2,4})[x:](\d{2,4})(?!\d)/;
-/** The rank of an address than which there is none better. */
+/** The highest rank of an address. */
 export const BEST_RANK = 3;
 
 /** The addresses under which a picture can be had. */
@@ -15,16 +15,16 @@ export interface Picture {
   urlList: string[];
 }
 
-/** How well an address shows a small picture: 3 in about 100x100, 2 in another size, 1 shrunk to blur; 0 for what is no address. */
+/** Rank of an address for a small picture: 3 for about 100x100, 2 for another size, 1 for a blurred one, 0 when it is no address. */
 export function addressRank(address: string): number {
-  // An address that is cut leads nowhere.
+  // A truncated address does not work.
   if (address.length > TEXT_LENGTH_MAX || !(address.startsWith('https://') || address.startsWith('http://'))) return 0;
   if (address.includes('shrink')) return 1;
   const [, width, height] = SIZE.exec(address) ?? [];
   return isSmall(Number(width)) && isSmall(Number(height)) ? BEST_RANK : 2;
 }
 
-/** Whether the picture has an address than which there is none better. */
+/** Whether the picture has an address of the highest rank. */
 export function hasBest(picture: Picture | undefined): boolean {
   const last = picture?.urlList.at(-1);
   return last !== undefined && addressRank(last) === BEST_RANK;

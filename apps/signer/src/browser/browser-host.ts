@@ -12,17 +12,17 @@ export interface BrowserHostOptions {
   logger: Pick<Logger, 'info' | 'warn'>;
 }
 
-/** One process of Chromium, as it says itself. */
+/** One process of Chromium, as it reports itself. */
 export interface BrowserProcess {
   type: string;
   pid: number;
 }
 
 const LAUNCH_MS_MAX = 20_000;
-/** A Chromium that answers nothing for this long hangs. */
+/** A Chromium that does not answer for this long counts as hanging. */
 const CHECK_MS_MAX = 5_000;
 const RELAUNCH = { firstMs: 500, maxMs: 60_000 };
-/** Quiet, small, and without whatever Chromium does for people who sit before it. */
+/** Switches that turn off sound, background work and everything meant for a person at the screen. */
 const ARGS = [
   '--disable-gpu',
   '--disable-background-networking',
@@ -33,12 +33,12 @@ const ARGS = [
   '--disable-dev-shm-usage',
   '--no-first-run',
   '--mute-audio',
-  // A room is heard, not watched: its pictures and its video are most of what a page costs.
+  // Pictures and video are most of a page's cost, and no provider needs them.
   '--blink-settings=imagesEnabled=false',
   '--autoplay-policy=user-gesture-required',
 ];
 
-/** The one Chromium of this process: started when it is needed, started anew when it died, never twice at once. */
+/** The one Chromium of this process. It is started when it is needed, restarted after a crash, and never runs twice at once. */
 export class BrowserHost {
   private running: Browser | undefined;
   private starting: Promise<Outcome<Browser>> | undefined;
@@ -56,7 +56,7 @@ export class BrowserHost {
     this.goneListeners.add(listener);
   }
 
-  /** The browser, started if need be; a failure while it cannot be. */
+  /** The browser, started if needed; a failure while it cannot be started. */
   async get(): Promise<Outcome<Browser>> {
     if (this.running) return { ok: true, value: this.running };
     if (this.closed) return gone('the signer is stopping');
@@ -66,7 +66,7 @@ export class BrowserHost {
     return this.starting;
   }
 
-  /** Makes sure that what {@link get} gives next is alive: after a failure, its end may not have been noticed yet. */
+  /** Checks that the browser lives, so that {@link get} returns a living one: after a failure its end may not be noticed yet. */
   async check(): Promise<void> {
     const browser = this.running;
     if (!browser) return;
@@ -100,7 +100,7 @@ export class BrowserHost {
     await this.running?.close();
   }
 
-  /** Ends a Chromium that no longer listens. One that died by itself is not touched: its number may be somebody else's by now. */
+  /** Kills a Chromium that does not respond. One that has ended is not touched, since its process id may be used again. */
   private kill(): void {
     if (this.pid === undefined) return;
     try {
@@ -127,7 +127,7 @@ export class BrowserHost {
         handleSIGHUP: false,
       });
       this.running = browser;
-      // One that was launched and then answers nothing must not keep everybody waiting.
+      // A Chromium that was launched and does not answer must not keep all requests waiting.
       const processes = await untilAborted(this.processes(), AbortSignal.timeout(CHECK_MS_MAX)).catch((error: unknown) => {
         this.running = undefined;
         browser.close().catch(() => undefined);

@@ -1,4 +1,4 @@
-/** Something that ends once, such as a tab or a run of Chromium. Who no longer waits for it leaves nothing behind. */
+/** Something that ends once, such as a tab or a run of Chromium. A caller that stops waiting leaves no listener behind. */
 export class Ending {
   private readonly listeners = new Set<() => void>();
   private over = false;
@@ -10,7 +10,7 @@ export class Ending {
     this.listeners.clear();
   }
 
-  /** What `work` gives, or `instead` when this ends first: what runs in a browser that died may wait for ever. */
+  /** The result of `work`, or `instead` when this ends first: work in a dead browser may wait for ever. */
   async orElse<T>(work: Promise<T>, instead: () => T): Promise<T> {
     let listener: () => void = () => undefined;
     const ended = new Promise<T>((resolve) => {
@@ -26,7 +26,7 @@ export class Ending {
   }
 }
 
-/** The same for an abort. */
+/** The same for an abort signal. */
 export async function orAborted<T>(work: Promise<T>, signal: AbortSignal, instead: () => T): Promise<T> {
   const ending = new Ending();
   const end = () => ending.end();

@@ -30,7 +30,7 @@ interface Holder {
   tabs: Set<Tab>;
   /** Tabs that are being opened in it. */
   opening: number;
-  /** Its tabs are closed when they come back: it is a client's, or not trusted any more. */
+  /** Its tabs are closed when they are returned: it is a client's session, or no longer trusted. */
   once: boolean;
 }
 
@@ -47,7 +47,7 @@ type Work<T> = (lease: TabLease) => Promise<Outcome<T>>;
 
 const SWEEP_MS = 1_000;
 
-/** Browser tabs: never more than so many, each with a purpose (one room, or signing), kept warm for a while and used again. */
+/** A bounded pool of browser tabs. Each tab has a purpose (one room, or signing), stays open for a while and is used again. */
 export class TabPool {
   private readonly holders = new Map<string, Holder>();
   private readonly tabs = new Set<Tab>();
@@ -69,8 +69,8 @@ export class TabPool {
   }
 
   /**
-   * Does something in a tab. Gives up when the signal aborts, wherever it is; when Chromium died under it, it is done once
-   * more in a new one. A tab whose work failed is closed.
+   * Runs work in a tab, until the signal aborts. When Chromium dies meanwhile, the work runs once more in a new one. A tab whose
+   * work failed is closed.
    */
   async use<T>(purpose: string, identity: Identity, signal: AbortSignal, work: Work<T>): Promise<Outcome<T>> {
     const outcome = await this.tryIn(purpose, identity, signal, work);
@@ -79,7 +79,7 @@ export class TabPool {
     return this.tryIn(purpose, identity, signal, work);
   }
 
-  /** Drops a visitor that is not trusted any more: its tabs as they come back, its cookies now. True if it was an old one. */
+  /** Drops a visitor that TikTok no longer trusts: its cookies now, its tabs when they are returned. True if it was an old one. */
   async forget(identity: Identity): Promise<boolean> {
     if (identity.cookies !== '') return false;
     const key = this.keyOf(identity);
@@ -116,17 +116,17 @@ export class TabPool {
       late,
     );
     this.release(tab, outcome.ok);
-    // A page that does not answer is nothing new; a Chromium that does not must go.
+    // A page that does not answer is common; a Chromium that does not answer must be restarted.
     if (signal.aborted) void this.o.host.check();
     return outcome;
   }
 
-  /** A tab for a purpose, warm if there is one. Waits for its turn while all tabs are busy, until the signal aborts. */
+  /** A tab for a purpose, an open one if there is one. Waits while all tabs are busy, until the signal aborts. */
   private async acquire(purpose: string, identity: Identity, signal: AbortSignal): Promise<Outcome<{ tab: Tab; warm: boolean }>> {
     const key = this.keyOf(identity);
     for (let waited = false; ; waited = true) {
       if (signal.aborted) return { ok: false, reason: 'timeout', message: 'no tab was free in time' };
-      // Who has waited goes first.
+      // Waiting requests go first.
       if (waited || this.waiting.length === 0) {
         const warm = [...this.tabs].find((tab) => !tab.busy && tab.purpose === purpose && tab.holder.visit.key === key);
         if (warm) {
@@ -162,7 +162,7 @@ export class TabPool {
     this.opening -= 1;
     holder.opening -= 1;
     if (opened.ok) return { ok: true, value: { tab: opened.value, warm: false } };
-    // Half a tab may be in a context that nobody should use again.
+    // A tab that was not opened completely may be in a context that must not be used again.
     holder.once = true;
     this.endIfEmpty(holder);
     this.waiting.shift()?.();
@@ -220,7 +220,7 @@ export class TabPool {
     for (const tab of this.tabs) if (!tab.busy && tab.usedAt <= before) this.shut(tab);
   }
 
-  /** Closes a tab. Chromium may be gone already, which is no news then. */
+  /** Closes a tab. It is no error when Chromium has ended already. */
   private shut(tab: Tab): void {
     this.drop(tab);
     tab.page.close().catch(() => undefined);

@@ -1,4 +1,4 @@
-/** What Chromium says about itself beside its user agent, made to agree with it. */
+/** Client hints of Chromium that agree with its user agent. */
 export interface AgentOverride {
   userAgent: string;
   acceptLanguage: string;
@@ -15,8 +15,8 @@ export interface AgentOverride {
 }
 
 /**
- * Override for a tab that stands for a client of this user agent: a page that says Chrome 129 on Windows in one header and
- * something else in another gets nothing. Agents other than Chrome have no such metadata, as in life.
+ * Override for a tab that is used for a client with this user agent. TikTok answers nothing when two headers disagree about
+ * browser or system. User agents other than Chrome get no such metadata, since those browsers send none.
  */
 export function agentOverride(userAgent: string, languageTag: string, platform: string): AgentOverride {
   const acceptLanguage = `${languageTag},${languageTag.split('-', 1)[0]};q=0.9`;

@@ -7,7 +7,7 @@ import type { Failure, Outcome } from '../providers/provider.js';
 import { type BrowserHost, gone } from './browser-host.js';
 import { agentOverride } from './user-agent.js';
 
-/** Who looks at a page. Two identities share no cookies. */
+/** The identity under which a page is opened. Two identities share no cookies. */
 export interface Identity {
   /** Provider whose visitor it is. */
   name: string;
@@ -18,25 +18,25 @@ export interface Identity {
 }
 
 const SESSION_MS = 7 * 86_400_000;
-/** A visitor that is not trusted at this age will not be replaced by a better one. */
+/** A visitor younger than this is not replaced when TikTok does not trust it: a new one would not be trusted either. */
 const NEW_MS = 10_000;
-/** Of what Chromium says of an error, in characters. */
+/** Bound of Chromium's error messages, in characters. */
 const REASON_LENGTH_MAX = 1_000;
-/** Streams, which nobody watches here. */
+/** Video streams and fonts, which no provider needs. */
 const BLOCKED = ['*.flv*', '*.m3u8*', '*.mp4*', '*.ts?*', '*.m4s*', '*.webm*', '*.woff2*'];
 
 const sessionKind: CacheKind<Cookie[]> = { name: 'page-session', freshMs: () => SESSION_MS, staleMs: 0, entriesMax: 200 };
 
 /**
- * One visitor's browser context. Its cookies are remembered, so that a restart or a death of Chromium makes no new visitor;
- * those of a client's session never are.
+ * One visitor's browser context. Its cookies are kept, so that a restart or a crash of Chromium makes no new visitor. Cookies of a
+ * client's session are never kept.
  */
 export class Visit {
   private readonly context: Promise<Outcome<BrowserContext>>;
   private readonly madeAt = Date.now();
-  /** It has the cookies of an earlier life. */
+  /** It was opened with cookies from before a restart of Chromium. */
   private restored = false;
-  /** What was last remembered. */
+  /** Cookies that were last kept. */
   private saved = '';
 
   constructor(
@@ -49,17 +49,17 @@ export class Visit {
     this.context = this.open(host);
   }
 
-  /** Drops what is remembered of a visitor. */
+  /** Drops the kept cookies of a visitor. */
   static forget(cache: Cache, key: string): Promise<void> {
     return cache.forget(sessionKind, key);
   }
 
-  /** Whether another visitor might be trusted where this one is not. */
+  /** Whether TikTok might trust a new visitor where it does not trust this one. */
   get old(): boolean {
     return this.restored || Date.now() - this.madeAt > NEW_MS;
   }
 
-  /** A tab that looks like the client it stands for. Throws what Chromium throws. */
+  /** Opens a tab with the properties of the client's browser. Throws Chromium's errors. */
   async newPage(): Promise<Outcome<Page>> {
     const context = await this.context;
     if (!context.ok) return context;
@@ -83,7 +83,7 @@ export class Visit {
     return cookiePairs(...own.map(({ name, value }) => `${name}=${value}`));
   }
 
-  /** Ends it, with its tabs. Chromium may be gone already, which is no news then. */
+  /** Closes it with its tabs. It is no error when Chromium has ended already. */
   close(): void {
     this.context.then((context) => (context.ok ? context.value.close() : undefined)).catch(() => undefined);
   }
@@ -118,9 +118,9 @@ export class Visit {
   }
 }
 
-/** What a call to Chromium failed for. */
+/** The failure behind an error of Chromium. */
 export function failureOf(error: unknown): Failure {
-  // What Chromium says may quote the page, at any length.
+  // Chromium's message may quote the page, at any length.
   const [reason = ''] = (error as Error).message.slice(0, REASON_LENGTH_MAX).split('\n', 1);
   const net = /net::(ERR_[A-Z_]+)/.exec(reason)?.[1];
   if (net !== undefined) return { ok: false, reason: 'connect', message: `the page cannot be opened: ${net}` };
@@ -128,7 +128,7 @@ export function failureOf(error: unknown): Failure {
   return gone(`Chromium failed: ${reason.replace(/https?:\/\/\S+/g, '(address)').slice(0, 200)}`);
 }
 
-/** Makes a tab say the same in every place that says who it is, and keeps streams out of it. */
+/** Gives a tab one identity in all headers and scripts, and blocks streams in it. */
 async function dress(page: Page, userAgent: string): Promise<void> {
   const session = await page.context().newCDPSession(page);
   const { browser_platform: platform } = browserParams(userAgent);

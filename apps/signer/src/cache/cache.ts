@@ -3,10 +3,10 @@ import type { CacheKind, Entry } from './kinds.js';
 import { MemoryLevel } from './memory.js';
 import type { SharedLevel } from './shared.js';
 
-/** What a load gives. A failure is not kept; where an older value is still good enough, that is served in its place. */
+/** Result of a load. A failure is not cached; an older value is served in its place while it is still usable. */
 export type Loaded<T, F> = { ok: true; value: T } | { ok: false; failure: F };
 
-/** Where a value came from. `shared`: an equal request was under way. `stale`: loading it anew failed. */
+/** Where a value came from. `shared`: an equal request was under way. `stale`: loading a new one failed. */
 export type CacheOrigin = 'memory' | 'redis' | 'loaded' | 'shared' | 'stale';
 
 export type Cached<T, F> = { ok: true; value: T; from: CacheOrigin } | { ok: false; failure: F; from: 'failed' | 'shared' };
@@ -31,12 +31,12 @@ interface Flight {
 const ENTRY_BYTES = 500;
 /** While an old value is served because loading fails, loading is tried this often. */
 const RETRY_MS = 1_000;
-/** How often one asks whether another signer has loaded what both need. */
+/** Interval of polls for a value that another signer is loading. */
 const ASK_MS = 25;
 
 /**
- * Values by kind and key, in this process and in Redis. Equal requests at the same time make one load, in this process and
- * over all signers. A value that cannot be loaded anew is served a while longer.
+ * Caches values by kind and key, in this process and in Redis. Equal requests at the same time cause one load, over all signers.
+ * A value that cannot be reloaded is served for a while longer.
  */
 export class Cache {
   private readonly memory: MemoryLevel;
@@ -48,7 +48,7 @@ export class Cache {
     this.now = options.now ?? Date.now;
   }
 
-  /** A new value that this process has already, without waiting for anything. */
+  /** A fresh value from this process' memory, without waiting. */
   peek<T>(kind: CacheKind<T>, key: string): T | undefined {
     const entry = this.memory.get(`${kind.name} ${key}`);
     if (!entry || entry.freshUntil <= this.now()) return undefined;
@@ -57,8 +57,8 @@ export class Cache {
   }
 
   /**
-   * The value, by `load` where nobody has it. `load` keeps its own time; its signal aborts when everybody who waits for it
-   * has left (`signal`).
+   * The cached value, else the result of `load`. `load` bounds its own time; its signal aborts when no caller waits for it any
+   * more (`signal`).
    */
   async get<T, F>(
     kind: CacheKind<T>,
@@ -75,7 +75,7 @@ export class Cache {
       flight.waiting -= 1;
       if (flight.waiting > 0) return;
       flight.gone.abort();
-      // Whoever comes now must not be given the end of an abandoned load.
+      // A new caller must not get the result of an abandoned load.
       if (this.flights.get(name) === flight) this.flights.delete(name);
     };
     flight.waiting += 1;
@@ -88,13 +88,13 @@ export class Cache {
     return answer;
   }
 
-  /** Takes a value back that turned out to be bad. */
+  /** Removes a value that turned out to be bad. */
   async forget<T>(kind: CacheKind<T>, key: string): Promise<void> {
     this.memory.delete(`${kind.name} ${key}`);
     if (!kind.local) await this.options.shared.delete(kind, key);
   }
 
-  /** Keeps a value that came by another way than {@link get}. */
+  /** Stores a value that was not loaded by {@link get}. */
   async keep<T>(kind: CacheKind<T>, key: string, value: T): Promise<void> {
     const freshMs = kind.freshMs(value);
     if (freshMs <= 0) return;

@@ -1,4 +1,4 @@
-/** How values of one kind are kept. The value goes to Redis as JSON, or as `encode` writes it. */
+/** Rules for the values of one kind. They are stored in Redis as JSON, or as `encode` writes them. */
 export interface CacheKind<T> {
   name: string;
   /** How long a value counts as new. 0: equal loads at the same time are still one, but the value is not kept. */

@@ -14,7 +14,7 @@ redis.call('ZADD', KEYS[2], ARGV[4], ARGV[1])
 forget(redis.call('ZRANGE', KEYS[2], '-inf', ARGV[3], 'BYSCORE', 'LIMIT', 0, 100))
 local over = redis.call('ZCARD', KEYS[2]) - tonumber(ARGV[5])
 if over > 0 then forget(redis.call('ZRANGE', KEYS[2], 0, math.min(over, 100) - 1)) end
--- A kind that nobody writes any more leaves nothing behind.
+-- Keys of a kind that is no longer written expire.
 local last = redis.call('ZRANGE', KEYS[2], -1, -1, 'WITHSCORES')
 if last[2] then
   redis.call('PEXPIREAT', KEYS[1], last[2])

@@ -32,8 +32,8 @@ export class SharedLevel {
   }
 
   /**
-   * Takes the right to load a value for all signers: the function that gives it back, or undefined while another has it.
-   * Without Redis each signer loads for itself.
+   * Locks a value for loading: returns the function that unlocks it, or undefined while another signer has the lock. Without Redis
+   * each signer loads for itself.
    */
   async lock<T>(kind: CacheKind<T>, key: string, ttlMs: number): Promise<(() => Promise<void>) | undefined> {
     const name = `${this.prefix}:sign:lock:${kind.name}:${key}`;

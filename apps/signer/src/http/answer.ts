@@ -39,12 +39,12 @@ export class SignError extends Error {
 
 /** Client 2.5.0 throws RangeError while it draws a frame around a message of fewer than 19 characters. */
 const MESSAGE_LENGTH_MIN = 20;
-/** What a 429 without a known wait tells the client to wait, in ms. */
+/** Wait in ms that a 429 without a known wait gives to the client. */
 const RETRY_DEFAULT_MS = 30_000;
 
 /**
  * Answers errors of `/v1` as problem+json, and of every other route as `{code, message}`, as clients of Euler Stream
- * read them. A bug is logged once and leaves no trace in the answer.
+ * read them. A bug is logged once, and the answer has no detail of it.
  */
 @Catch()
 export class SignFilter extends ProblemFilter {
@@ -99,7 +99,7 @@ function reasonOf(status: number): AnswerReason {
   return status === 404 ? 'not-found' : 'bad-request';
 }
 
-/** Members that clients read from an error of this route without looking whether they are there. */
+/** Members that clients read from an error of this route without checking that they exist. */
 function shapeOf(request: FastifyRequest, message: string): Record<string, unknown> {
   const route = request.routeOptions.url ?? '';
   if (route.endsWith('/sign_url') && request.method === 'POST') return { response: {} };

@@ -31,7 +31,7 @@ export function failureOf(attempts: Attempt[]): SignError {
   if (!kind) return new SignError(503, 'unavailable', 'no provider could be asked within the time for one request');
   const said = attempts.map(({ provider, reason, message }) => `${provider}: ${message === '' ? reason : message}`).join('; ');
   const waits = attempts.flatMap(({ retryAfterMs }) => (retryAfterMs === undefined ? [] : [retryAfterMs]));
-  // Worth asking again as soon as the first of them may be asked; one that never rested may be asked at once.
+  // The client may ask again as soon as the first provider may be tried; one without a wait may be tried at once.
   const retryAfterMs = waits.length === attempts.length || kind.status === 429 ? Math.min(...waits) : undefined;
   return new SignError(
     kind.status,

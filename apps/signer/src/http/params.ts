@@ -11,14 +11,14 @@ const PRINTABLE = /^[\x20-\x7e]*$/;
 export type Query = Record<string, unknown>;
 
 /**
- * One query parameter by any of its names; empty counts as absent. Given twice, by two names with two values, or too long, it is
- * refused: it must be the same for whoever judges it and whoever uses it.
+ * One query parameter by any of its names; empty counts as absent. It is refused when it is given twice, by two names with two
+ * values, or too long: the access check and the handler must read the same value.
  */
 export function textOf(query: Query, names: string[], lengthMax: number): string | undefined {
   let found: { name: string; value: string } | undefined;
   for (const name of names) {
     const value = query[name];
-    // Client 2.1 sends null for what it has not.
+    // Client 2.1 sends null for absent values.
     if (value === undefined || value === null || value === '') continue;
     if (typeof value !== 'string') throw SignError.badParameter(name, 'one value');
     if (value.length > lengthMax) throw SignError.badParameter(name, `at most ${lengthMax} characters`);

@@ -16,7 +16,7 @@ interface RoomIdAnswer {
   ok: true;
   is_live: boolean;
   room_id?: string;
-  /** What said it: `live page`, `room API`, `sign server`; with `(cached)` when an earlier request had asked. */
+  /** The source: `live page`, `room API`, `sign server`; with `(cached)` when an earlier request had asked. */
   source?: string;
   routes_attempted: string[];
 }
@@ -45,7 +45,7 @@ interface RoomInfoAnswer {
 
 const USER_IDS_MAX = 50;
 
-/** What a creator's handle leads to, and what a room has to say. */
+/** The room of a handle, and the details of a room. */
 @Controller()
 @UseGuards(AccessGuard)
 export class RoomsController {
@@ -195,7 +195,7 @@ export class RoomsController {
   }
 }
 
-/** Names of the methods that did not decide, from what each said. */
+/** Names of the methods that did not decide, from their messages. */
 function attempted(errors: string[] = []): string[] {
   return errors.map((text) => text.split(':', 1)[0] ?? text);
 }

@@ -16,7 +16,7 @@ import { noteAttempts, notesOf } from './wide-log.js';
 const URL_LENGTH_MAX = 8_192;
 const PAYLOAD_LENGTH_MAX = 65_536;
 const METHODS = ['GET', 'POST', 'OPTIONS', 'PUT', 'DELETE', 'PATCH', 'HEAD'];
-/** What a former signature left in a URL. */
+/** Parameters of a former signature in a URL. */
 const TOKENS = new Set(['X-Bogus', 'X-Gnarly', 'msToken', '_signature', 'signature']);
 
 /** Signatures of single URLs. */
@@ -51,7 +51,7 @@ export class SigningController {
     };
   }
 
-  /** How client 1.x asks: one flat object. */
+  /** Request form of client 1.x: one flat object. */
   @Get('webcast/sign_url')
   async signUrlFlat(@FromQuery() query: Query, @Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply) {
     const { signedUrl, userAgent, tokens } = await this.sign(textOf(query, ['url'], URL_LENGTH_MAX), request, reply, {

@@ -4,7 +4,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { Attempt } from '../providers/provider-operation.js';
 import type { SignMetrics } from '../providers/metrics.js';
 
-/** What is said about one request, in one line, when it has been answered. Never a query, a cookie or a key. */
+/** The fields of the one log line of a request, written when it was answered. Never a query, a cookie or a key. */
 export interface Notes {
   requestId: string;
   startedAt: number;
@@ -13,12 +13,12 @@ export interface Notes {
   room?: string;
   creator?: string;
   provider?: string;
-  /** Where a bundle came from that was not made for this request alone. */
+  /** Source of a bundle that was not made for this request alone. */
   shared?: string;
   attempts?: Pick<Attempt, 'provider' | 'reason' | 'durationMs' | 'skipped'>[];
 }
 
-/** A property, because a WeakMap of every request is work for the garbage collector. */
+/** A property, because a WeakMap of all requests costs garbage collection. */
 const NOTES = Symbol('notes');
 
 /** The notes of a request, to be added to. */
@@ -27,7 +27,7 @@ export function notesOf({ raw }: FastifyRequest): Notes {
   return (holder[NOTES] ??= { requestId: randomUUID(), startedAt: performance.now() });
 }
 
-/** Notes how the providers fared. */
+/** Notes the attempts of the providers. */
 export function noteAttempts(request: FastifyRequest, attempts: Attempt[]): void {
   const said = notesOf(request);
   said.provider = attempts.find(({ reason }) => reason === 'ok')?.provider;
@@ -48,7 +48,7 @@ export function addWideLog(fastify: FastifyInstance, logger: Logger, metrics: Si
     const durationMs = performance.now() - said.startedAt;
     metrics.answered(route, reply.statusCode, durationMs);
     const level = levelOf(route, reply.statusCode, said);
-    // Where nobody reads it, a line is not worth being made.
+    // A line that the level hides is not built.
     if (level === 'debug' && !debugs) return done();
     const { startedAt: _, ...rest } = said;
     const line = { method: request.method, route, status: reply.statusCode, durationMs: Math.round(durationMs * 10) / 10, ...rest };
@@ -60,6 +60,6 @@ export function addWideLog(fastify: FastifyInstance, logger: Logger, metrics: Si
 function levelOf(route: string, status: number, { shared }: Notes): 'debug' | 'info' | 'warn' {
   if (route === '/healthz' || route === '/readyz' || route === '/metrics') return 'debug';
   if (status >= 500) return 'warn';
-  // The bundle's own line is in the log; one more for each who shares it would cost as much as the answer.
+  // The bundle's own line is in the log; one more for each request that shares it would cost as much as the answer.
   return shared === 'memory' ? 'debug' : 'info';
 }

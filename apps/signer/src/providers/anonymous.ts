@@ -6,7 +6,7 @@ import type { ConnectRequest, Outcome, SignProvider } from './provider.js';
 
 export interface AnonymousProviderOptions {
   visitors: Visitors;
-  /** The socket that takes a viewer in without a signature. */
+  /** The socket that accepts a viewer without a signature. */
   socketUrl: string;
 }
 

@@ -4,7 +4,7 @@ import type { FailureReason } from './provider.js';
 export interface BreakerOptions {
   /** Failures in a row after which it opens. */
   failuresMax: number;
-  /** How long it stays open, growing with each opening that no success came between. */
+  /** How long it stays open; grows with each opening until a call succeeds. */
   open: BackoffBounds;
   now?: () => number;
 }
@@ -16,7 +16,7 @@ export interface Permit {
   probe: boolean;
   succeeded(): void;
   failed(reason: FailureReason, retryAfterMs?: number): void;
-  /** The call says nothing about the provider: the client left, or the creator is offline. */
+  /** The call counts neither way: the client left, or the creator is offline. */
   abandoned(): void;
 }
 
@@ -54,7 +54,7 @@ export class Breaker {
     return this.openUntil === 0 && this.failuresInRow === 0;
   }
 
-  /** Asks for a call; undefined while it is open, or half-open with a probe under way. */
+  /** Permission for a call; undefined while it is open, or half-open with a probe under way. */
   acquire(): Permit | undefined {
     const state = this.state;
     if (state === 'open' || (state === 'half-open' && this.probing)) return undefined;
@@ -74,7 +74,7 @@ export class Breaker {
     };
   }
 
-  /** Closes it and forgets what was. */
+  /** Closes it and forgets all failures. */
   reset(): void {
     this.epoch += 1;
     this.probing = false;
@@ -93,7 +93,7 @@ export class Breaker {
     if (!probe && this.openUntil > 0) return;
     if (!probe && retryAfterMs === undefined && this.failuresInRow < this.options.failuresMax) return;
     this.lastReason = reason;
-    // A wait that was asked for is kept, within the longest that this breaker stays open by itself twice over.
+    // A wait that the other side asked for is kept, up to twice the longest time that this breaker stays open by itself.
     const asked = Math.min(retryAfterMs ?? 0, 2 * this.options.open.maxMs);
     this.openUntil = this.now() + Math.max(asked, backoffMs(this.openings, this.options.open));
     this.openings += 1;

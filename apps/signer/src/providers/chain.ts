@@ -16,7 +16,7 @@ import type { Shadow, ShadowReport } from './shadow.js';
 export type { Attempt } from './provider-operation.js';
 
 export interface ChainOptions {
-  /** In the order they are tried; a provider has a candidate for each operation it knows. */
+  /** In the order in which they are tried; a provider has one for each operation that it supports. */
   operations: ProviderOperation[];
   /** Time for one request over all providers. */
   budgetMs: number;
@@ -25,7 +25,7 @@ export interface ChainOptions {
   shadow?: Shadow;
 }
 
-/** `value` is missing where no provider gave one; `attempts` then says why. Empty attempts: no provider does this at all. */
+/** `value` is missing when no provider gave one; `attempts` has the reasons. Empty attempts: no provider supports the operation. */
 export interface ChainResult<T> {
   value?: T;
   attempts: Attempt[];
@@ -45,7 +45,7 @@ const ATTEMPT_MS_MIN = 50;
 export class ProviderChain {
   constructor(private readonly options: ChainOptions) {}
 
-  /** A bundle that a client can connect with, or why there is none. `spentMs` of the budget is gone already. */
+  /** A bundle that a client can connect with, or why there is none. `spentMs` of the budget is used already. */
   async connect(asked: Asked<ConnectRequest>, signal: AbortSignal, spentMs = 0): Promise<ChainResult<ConnectBundle>> {
     const tellShadow = this.options.shadow?.begin(asked);
     const startedAt = performance.now();
@@ -90,7 +90,7 @@ export class ProviderChain {
     return `every provider is resting after failures: ${operations.map(({ provider, breaker }) => `${provider.name} (${breaker.lastReason})`).join(', ')}`;
   }
 
-  /** Ends the shadow and whatever the providers hold open. */
+  /** Stops the shadow and closes what the providers hold open. */
   async close(): Promise<void> {
     await this.options.shadow?.close();
     await Promise.all([...new Set(this.options.operations.map(({ provider }) => provider))].map(async (provider) => provider.close?.()));

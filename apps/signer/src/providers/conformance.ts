@@ -19,7 +19,7 @@ const USER_AGENT = 'Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/
 const REQUEST: ConnectRequest = { roomId: '7540589352666090247', cursor: '', userAgent: USER_AGENT, cookies: '' };
 const ABORT_MS_MAX = 500;
 
-/** What every provider must do, whatever it does it with. */
+/** The conformance suite of all providers. */
 export function providerConformance(name: string, { make, faultPath, faults, end }: ProviderUnderTest): void {
   describe(`provider ${name}`, () => {
     let upstream: ScriptedUpstream;

@@ -29,7 +29,7 @@ interface Signature {
 }
 
 const TOKENS = ['X-Bogus', 'X-Gnarly', 'msToken', '_signature', 'signature'];
-/** How often a page is asked again whose SDK has not woken up yet. */
+/** Interval between two tries while the page's SDK is not ready. */
 const WAKE_MS = 100;
 
 /**
@@ -105,7 +105,7 @@ export class PageSignProvider implements SignProvider {
   }
 }
 
-/** Lets the page issue a request, and takes it away from it: the address as the page's SDK left it. */
+/** Lets the page issue a request and intercepts it: returns the URL that the page's SDK signed. */
 async function intercept(page: Page, address: string, method: string, body: string | undefined): Promise<URL> {
   const { pathname } = new URL(address);
   let take: (url: URL) => void = () => undefined;
@@ -113,7 +113,7 @@ async function intercept(page: Page, address: string, method: string, body: stri
   const handler = async (route: Route) => {
     const url = new URL(route.request().url());
     if (url.pathname === pathname) take(url);
-    // Nothing that this page asks for now goes out: it is here to sign.
+    // No request of this page is sent from now on: it only signs.
     await route.abort();
   };
   await page.route('**/*', handler);

@@ -18,15 +18,15 @@ export interface PageProviderOptions {
   tabs: TabPool;
   webUrl: string;
   proxy?: string;
-  /** The creator whose room it is: a live page is opened by name. */
+  /** The creator of the room: a live page is opened by name. */
   ownerOf: (roomId: string, signal: AbortSignal) => Promise<string | undefined>;
 }
 
 const IM_FETCH = '/webcast/im/fetch';
 
 /**
- * Views the live page in a real Chromium: the bundle is what the page itself asked for and received, in its own session. One
- * tab per creator stays open for a while; the next bundle of the room comes from its reload.
+ * Opens the live page in a real Chromium. The bundle is the one that the page itself received in its own session. One tab per
+ * creator stays open for a while; the next bundle of the room comes from its reload.
  */
 export class PageProvider implements SignProvider {
   readonly name = 'page';
@@ -34,7 +34,7 @@ export class PageProvider implements SignProvider {
   constructor(private readonly options: PageProviderOptions) {}
 
   async connect(request: ConnectRequest, signal: AbortSignal): Promise<Outcome<ConnectBundle>> {
-    // The name that came with a room id proves nothing; what the room says of itself does.
+    // The name that came with a room id is not trusted; the owner in the room's own data is.
     const uniqueId = (await this.options.ownerOf(request.roomId, signal)) ?? request.uniqueId;
     if (uniqueId === undefined) {
       return { ok: false, reason: 'unsupported', message: 'whose room it is could not be found out, and a live page is opened by name' };
@@ -74,7 +74,7 @@ export class PageProvider implements SignProvider {
   }
 }
 
-/** Opens the page and waits for the bundle that it receives, or for whatever shows that it will receive none. */
+/** Opens the page and waits for the bundle that it receives, or for a sign that it will receive none. */
 function receive(page: Page, open: () => Promise<Response | null>, roomId: string, signal: AbortSignal): Promise<Outcome<Uint8Array>> {
   return new Promise((resolve) => {
     const end = (outcome: Outcome<Uint8Array>) => {
@@ -107,7 +107,7 @@ function receive(page: Page, open: () => Promise<Response | null>, roomId: strin
   });
 }
 
-/** What the page itself says against a bundle: its status, or that the creator is not live in this room. */
+/** Why the page will receive no bundle: its status, or the creator is not live in this room. */
 async function judgePage(page: Page, document: Response | null, roomId: string): Promise<Failure | undefined> {
   const status = document?.status() ?? 200;
   if (status !== 200) return withRetry(status, `the live page answered status ${status}`, document);

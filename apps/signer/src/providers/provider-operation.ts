@@ -38,10 +38,10 @@ export interface ProviderOperationOptions {
 
 type Call<T> = (signal: AbortSignal) => Promise<Outcome<T>>;
 
-/** How long a client should wait when everybody else waits too, in ms. */
+/** Wait for clients while the provider's queue is full, in ms. */
 const BUSY_RETRY_MS = 1_000;
 
-/** One provider in one operation: its breakers, its places, its figures. */
+/** One provider in one operation, with its breakers, concurrency limit and figures. */
 export class ProviderOperation {
   readonly breaker: Breaker;
   private readonly rooms: RoomBreakers;
@@ -78,7 +78,7 @@ export class ProviderOperation {
     this.rooms.reset();
   }
 
-  /** Asks the provider once, unless a breaker or its queue forbids it. The room is what a failure may be about, besides the provider. */
+  /** Calls the provider once, unless a breaker or its queue forbids it. A failure counts against the provider or against the room. */
   async attempt<T>(
     room: string | undefined,
     timeoutMs: number,
@@ -133,7 +133,7 @@ export class ProviderOperation {
       const aboutRoom = mayBeTheRoom(outcome.reason);
       if (aboutRoom) room?.failed(outcome.reason);
       else room?.abandoned();
-      // A room that is known to fail must not use up the patience with the provider.
+      // Failures of a room that is known to fail do not count against the provider.
       if (aboutRoom && roomSuspect) candidate.abandoned();
       else candidate.failed(outcome.reason, retryAfterMs);
     }
@@ -144,7 +144,7 @@ export class ProviderOperation {
     return { provider: this.provider.name, reason, durationMs: 0, message, skipped: true, retryAfterMs };
   }
 
-  /** Runs one call against the clock, its place in the queue included. Who ignores its signal is left behind; who throws has a bug. */
+  /** Runs one call within a time limit that includes its wait in the queue. A provider that ignores its signal is not waited for. */
   private async timed<T>(timeoutMs: number, signal: AbortSignal, call: Call<T>): Promise<{ outcome: Outcome<T>; durationMs: number }> {
     const startedAt = performance.now();
     const durationMs = () => Math.round(performance.now() - startedAt);

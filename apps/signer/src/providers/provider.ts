@@ -4,7 +4,7 @@ import { bundleFault, type ConnectBundle, type SignedUrl } from '@tributary/sign
 export const PROVIDER_NAMES = ['page', 'page-sign', 'anonymous', 'remote', 'simulator'] as const;
 export type ProviderName = (typeof PROVIDER_NAMES)[number];
 
-/** What a provider can be asked for. Each has its own breaker and its own figures. */
+/** Operations of a provider. Each has its own breaker and figures. */
 export type Operation = 'connect' | 'sign';
 
 /**
@@ -38,7 +38,7 @@ export interface Failure {
   reason: FailureReason;
   /** One sentence for people. It carries no query, cookie or key. */
   message: string;
-  /** How long the other side asked to be left alone. */
+  /** Wait that the other side asked for, in ms. */
   retryAfterMs?: number;
 }
 
@@ -58,7 +58,7 @@ export interface ConnectRequest {
   fresh?: boolean;
 }
 
-/** What a client asks for: it need not name a user agent. */
+/** A client's request, in which the user agent is optional. */
 export type Asked<T extends { userAgent: string }> = Omit<T, 'userAgent'> & { userAgent?: string };
 
 /** A TikTok URL to be signed, already cleared of former signatures. */
@@ -78,17 +78,17 @@ export interface SignRequest {
 export interface SignProvider {
   readonly name: ProviderName;
   connect(request: ConnectRequest, signal: AbortSignal): Promise<Outcome<ConnectBundle>>;
-  /** Absent where this way of connecting knows no signatures. */
+  /** Absent where this way of connecting needs no signatures. */
   sign?(request: SignRequest, signal: AbortSignal): Promise<Outcome<SignedUrl>>;
   /**
-   * Told when what it gave for a room cannot be connected with. True when it has dropped an old session for that, so that
-   * another try would be made with a new one.
+   * Called when a client could not connect with this provider's bundle of a room. True when the provider has dropped an old
+   * session for it, so that another try uses a new one.
    */
   failed?(request: ConnectRequest, reason: FailureReason): Promise<boolean>;
   close?(): Promise<void>;
 }
 
-/** What is said of the request (its creator is offline, its parameters are refused) does not speak against the provider. */
+/** Whether a failure counts against the provider. Failures of the request (creator offline, parameters refused) do not. */
 const NOT_ITS_FAULT: ReadonlySet<FailureReason> = new Set<FailureReason>(['offline', 'unsupported', 'http-4xx', 'busy']);
 /** Failures that may be about one room only: an age gate, for one, looks like a refused session. */
 const MAYBE_THE_ROOM: ReadonlySet<FailureReason> = new Set<FailureReason>([

@@ -1,8 +1,8 @@
 import { Breaker, type BreakerOptions, type Permit } from './breaker.js';
 
 /**
- * A breaker for each room that a provider fails for, so that one room nobody can open (gated, or watched by TikTok) is
- * left alone and neither uses up the provider nor speaks against it. Rooms that work take no memory.
+ * A breaker for each room that a provider fails for. A room that cannot be opened (gated, or watched by TikTok) is then skipped; it
+ * neither takes the provider's time nor counts against it. Rooms that work take no memory.
  */
 export class RoomBreakers {
   private readonly rooms = new Map<string, Breaker>();
@@ -20,7 +20,7 @@ export class RoomBreakers {
     return breaker;
   }
 
-  /** Forgets a room that has nothing against it. */
+  /** Forgets a room without failures. */
   settle(room: string): void {
     if (this.rooms.get(room)?.spotless) this.rooms.delete(room);
   }
@@ -29,7 +29,7 @@ export class RoomBreakers {
     this.rooms.clear();
   }
 
-  /** Rooms that failed at last, and those of them that rest. */
+  /** Rooms whose last call failed, and those of them whose breaker is open. */
   get state(): { failing: number; resting: number } {
     let resting = 0;
     for (const breaker of this.rooms.values()) if (breaker.state === 'open') resting += 1;

@@ -10,17 +10,17 @@ export interface ShadowOptions {
   share: number;
   /** At once; requests beyond are left out. */
   runningMax: number;
-  /** What the candidate's provider is told the client's user agent is, where it named none. */
+  /** User agent for requests that name none. */
   userAgent: string;
   metrics: SignMetrics;
   random?: () => number;
 }
 
-/** How the shadow fared beside what was served. Latencies are of the requests that both answered or tried. */
+/** Comparison of the shadow with the serving chain. Latencies are of requests that both have tried. */
 export interface ShadowReport {
   provider: ProviderName;
   share: number;
-  /** Requests that it should have had and had not, because too many were running. */
+  /** Requests that were not shadowed, because too many were running. */
   leftOut: number;
   /** Requests by who gave a bundle. */
   compared: { both: number; onlyServed: number; onlyShadow: number; neither: number };
@@ -29,8 +29,8 @@ export interface ShadowReport {
 }
 
 /**
- * Runs a second provider beside the serving one for a share of requests, compares, and throws its bundle away: a way to
- * learn whether it could serve, before it does. It is never given a client's own cookies.
+ * Runs a second provider beside the serving one for a share of requests, compares the outcomes, and drops its bundle. So an
+ * operator learns whether the provider could serve. It never gets a client's own cookies.
  */
 export class Shadow {
   private readonly served = new Tally();
@@ -42,7 +42,7 @@ export class Shadow {
 
   constructor(private readonly o: ShadowOptions) {}
 
-  /** Begins the shadow's attempt if this request is among its share; the function takes what was served. */
+  /** Begins the shadow's attempt if this request is in its share; call the returned function with the served attempt. */
   begin(request: Asked<ConnectRequest>): ((served: Attempt | undefined) => void) | undefined {
     if (request.cookies !== '' || this.closing.signal.aborted || (this.o.random ?? Math.random)() >= this.o.share) return undefined;
     if (this.running.size >= this.o.runningMax) {

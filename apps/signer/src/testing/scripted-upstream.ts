@@ -19,7 +19,7 @@ const PAGE_SDK = `const plain = window.fetch.bind(window);
 window.fetch = (to, init) => plain(to + (String(to).includes('?') ? '&' : '?') + 'X-Bogus=bogus&msToken=token', init);`;
 
 /**
- * Everything that providers ask, in one server with answers made by hand: front page, signature, connect bundle, and the
+ * All routes that providers use, in one server with scripted answers: front page, signature, connect bundle, and the
  * routes of a remote sign server. A fault strikes the last request of a connect, where providers must notice it.
  */
 export class ScriptedUpstream {

@@ -7,7 +7,7 @@ export function isTikTok(url: URL): boolean {
   return url.port === '' && isTikTokHost(url.hostname);
 }
 
-/** The only hosts that are ever asked for anything: TikTok's, and the ones in the configuration (the simulator). */
+/** The only hosts that requests go to: TikTok's, and those of the configuration (the simulator). */
 export class Hosts {
   private readonly configured: Set<string>;
 

@@ -32,7 +32,7 @@ export function imFetchUrl(webcastUrl: string, { roomId, cursor, userAgent }: Co
   return url;
 }
 
-/** Asks for the bundle by a signed URL. An empty body is left to the chain, which judges every bundle. */
+/** Requests the bundle by a signed URL. An empty body is returned as it is: the chain checks every bundle. */
 export async function fetchBundleBytes(
   upstream: Upstream,
   signedUrl: string,
@@ -46,7 +46,7 @@ export async function fetchBundleBytes(
   return failure ?? { ok: true, value: { bytes: answer.body, setCookies: answer.setCookies } };
 }
 
-/** What TikTok says in JSON where protobuf was asked for: that the room has ended, or a code. */
+/** TikTok's answer in JSON instead of protobuf: the room has ended, or an error code. */
 export function saidInJson(body: Buffer): Failure | undefined {
   if (body[0] !== 0x7b) return undefined;
   const code = /"status_code":\s*(\d{1,9})/.exec(body.toString('utf8', 0, 2_000))?.[1];

@@ -40,14 +40,14 @@ const UNPACKERS: Record<string, Unpack | undefined> = {
   br: promisify(brotliDecompress),
 };
 
-/** Connections to the outside, straight or by way of a proxy: then as many as there are requests at once, which lanes bound. */
+/** Connections to the outside, direct or through a proxy. A proxy gets one for each request under way, which the semaphores bound. */
 export function makeDispatcher(connections: number, proxy: string | undefined): Dispatcher {
   return proxy === undefined
     ? new Agent({ connections, keepAliveTimeout: 10_000, connect: { timeout: 5_000 } })
     : proxyDispatcher({ url: proxy });
 }
 
-/** HTTP to TikTok and the simulator, and to nobody else: every address is checked, redirects too, and every answer is bounded. */
+/** HTTP to TikTok and the simulator only. Every address is checked, redirects too, and every answer is bounded. */
 export class Upstream {
   private readonly dispatcher: Dispatcher;
 
@@ -58,7 +58,7 @@ export class Upstream {
     this.dispatcher = makeDispatcher(options.connectionsMax, options.proxy);
   }
 
-  /** Sends one request. Whatever status comes is an answer; failures are of the network, of the bounds, of the rules. */
+  /** Sends one request. Every status is an answer; failures come from the network, the bounds or the rules. */
   async ask(address: URL, request: UpstreamRequest): Promise<UpstreamAnswer | Failure> {
     const setCookies: string[] = [];
     let url = address;
@@ -87,7 +87,7 @@ export class Upstream {
       return await untilAborted(this.exchange(url, request), signal);
     } catch (error) {
       if (signal.aborted) return { ok: false, reason: 'timeout', message: `${url.host} did not answer in time` };
-      // Of a proxy the operator's own sentence is better than a code: nobody else chose it.
+      // The detail of a proxy's failure may be shown: the operator chose this proxy.
       const { code, message, detail } = error as NodeJS.ErrnoException & { detail?: string };
       return { ok: false, reason: 'connect', message: `${url.host} cannot be reached: ${detail ?? code ?? message}` };
     }

@@ -6,16 +6,16 @@ import type { CacheKind } from '../cache/kinds.js';
 import { type Failure, type FailureReason, isDistrust, type Outcome } from '../providers/provider.js';
 import { statusFailure, type Upstream } from './upstream.js';
 
-/** Whose cookies are needed: a browser of this user agent, with the client's own cookies if it sent any. */
+/** The identity whose cookies are needed: the user agent, and the client's own cookies if it sent any. */
 interface Visit {
   userAgent: string;
   cookies: string;
-  /** Takes a new visitor, who is then the one of all. */
+  /** Takes a new visitor, which all later requests use. */
   fresh?: boolean;
 }
 
 export interface VisitorsOptions {
-  /** Visitors of one provider are not those of another: their addresses may differ. */
+  /** Providers do not share visitors, since their IP addresses may differ. */
   name: string;
   upstream: Upstream;
   webUrl: string;
@@ -24,10 +24,10 @@ export interface VisitorsOptions {
   keepMs: number;
 }
 
-/** A visitor is good for a year; past this, one that TikTok no longer likes is not worth serving. */
+/** An expired visitor is served for this long while no new one can be made. */
 const STALE_MS = 3_600_000;
 const VISITORS_MAX = 1_000;
-/** A visitor that is not trusted at this age will not be replaced by a better one. */
+/** A visitor younger than this is not replaced when TikTok does not trust it: a new one would not be trusted either. */
 const NEW_MS = 10_000;
 
 interface Visitor {
@@ -45,7 +45,7 @@ export function browserHeaders(userAgent: string, cookies: string): Record<strin
   };
 }
 
-/** Sessions of nobody in particular: the `ttwid` that TikTok's front page gives, kept and used for many rooms. */
+/** Anonymous sessions: the `ttwid` cookie that TikTok's front page sets, kept and used for many rooms. */
 export class Visitors {
   private readonly kind: CacheKind<Visitor>;
   /** When an old visitor was dropped, by key. */
@@ -62,8 +62,8 @@ export class Visitors {
   }
 
   /**
-   * The cookies of a visitor, `ttwid` first. A client's own cookies are used for this request alone: with a `ttwid` among
-   * them nothing is asked, and whatever the front page answers to them is not kept.
+   * The cookies of a visitor, `ttwid` first. A client's own cookies are used for this request alone. When they contain a `ttwid`,
+   * the front page is not requested; otherwise its answer is not kept.
    */
   async cookies({ userAgent, cookies, fresh }: Visit, signal: AbortSignal): Promise<Outcome<string>> {
     if (/(?:^|;\s*)ttwid=[^;]/.test(cookies)) return { ok: true, value: cookiePairs(cookies) };
@@ -82,8 +82,8 @@ export class Visitors {
   }
 
   /**
-   * Drops the visitor of this user agent if the way a bundle failed says that TikTok does not trust it. True if another
-   * try may do better: the visitor was an old one, or one that a request beside this has just replaced.
+   * Drops the visitor of this user agent if a bundle failed because TikTok does not trust it. True if another try may succeed:
+   * the visitor was an old one, or a parallel request has just replaced it.
    */
   async judge({ userAgent, cookies }: Visit, reason: FailureReason): Promise<boolean> {
     if (cookies !== '' || !isDistrust(reason)) return false;

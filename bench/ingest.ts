@@ -3,14 +3,14 @@ import { type Load, measure, median, type Side, ROUNDS } from './ingest/load.js'
 import { withSite } from './ingest/site.js';
 
 /**
- * From the socket to Redis' acknowledgement: messages per CPU-second of our worker, beside the script a user would write with
- * tiktok-live-connector, and beside a loop that only decodes the same frames. Each is a process of its own; they take turns, in an
- * order that the seed decides, and each is charged with all of its CPU time from the first message to the last acknowledgement.
+ * From the socket to Redis' acknowledgement: messages per CPU-second of our worker, of a script that a user would write with
+ * tiktok-live-connector, and of a loop that only decodes the same frames. Each is its own process. They take turns in an order
+ * that the seed decides. All CPU time from the first message to the last acknowledgement counts.
  */
 const TIMES_PLAIN_MIN = 3;
 /**
- * Busy rooms show what a message costs, and that is what the bar is for. In moderate ones most of the cost is that of frames: a read,
- * an inflation and an acknowledgement for every three messages, which no side can do without.
+ * The bar is for busy rooms, which show the cost of a message. In moderate rooms frames are most of the cost: a read, an inflation
+ * and an acknowledgement for every three messages, which both sides need.
  */
 const BUSY: Load = { rooms: 200, rate: 100 };
 const MODERATE: Load = { rooms: 1_000, rate: 4 };

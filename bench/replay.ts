@@ -17,8 +17,8 @@ import { WebcastGiftMessage } from 'tiktok-live-proto/v3';
 import { settled } from '../test/faults/parts/accounting.js';
 
 /**
- * Puts recorded payload files through real frames, the client library and the whole pipeline, and compares what came out with
- * what went in. Prints counts only: the payloads hold real people's words.
+ * Sends recorded payload files through real frames, the client library and the whole pipeline, and compares the stored events with
+ * the payloads. Prints counts only, since the payloads contain comments of real people.
  */
 interface Result {
   file: string;

@@ -35,7 +35,7 @@ const ROOMS_MAX = 5_000;
 /** The bars: more than one core cannot be used, and a tenth of a second is late for a live event. */
 const CORES_MAX = 1;
 const P99_MS_MAX = 100;
-/** A run of minutes is judged by its memory; a shorter one still warms up. */
+/** Memory is judged in runs of minutes only; a shorter run is still warming up. */
 const JUDGED_SECONDS_MIN = 300;
 const SLOPE_MIB_PER_MINUTE_MAX = 2;
 const SAMPLES = 300;

@@ -108,7 +108,7 @@ try {
   for (const server of [bare, open]) await load({ url: server.url, ...same, seconds: 1 });
   await load({ url: keyed.url, headers: { 'x-api-key': key }, ...same, seconds: 1 });
   const runs: Record<string, Row[]> = { bare: [], cached: [], keyed: [] };
-  // One after another in each round, in an order that the seed decides, so that what else the machine does strikes all alike.
+  // One after another in each round, in an order that the seed decides, so that other load of the machine affects all alike.
   for (let round = 0; round < ROUNDS; round++) {
     for (const name of Object.keys(kinds).sort(() => draw() - 0.5)) runs[name]?.push(await (kinds[name] as () => Promise<Row>)());
   }

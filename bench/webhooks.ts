@@ -62,7 +62,7 @@ async function timed(what: 'requests' | 'events'): Promise<number> {
   return ((to[what] - from[what]) * 1_000) / (to.at - from.at);
 }
 
-/** What a burst of so many events at once sets off beside deliveries is over: a log that grew at its own pace has none of it. */
+/** Wait until work that a burst of events causes beside deliveries is over: a log that grows slowly has no such work. */
 async function atRest(): Promise<void> {
   await pool.query('vacuum (analyze) events');
   await pool.query('checkpoint');

@@ -20,8 +20,8 @@ export interface ConfirmerAnswers {
 }
 
 /**
- * Stands in for the store: reads the inbox, checks what it reads, and confirms it, so that the worker's memory is freed as in
- * production, without the CPU that PostgreSQL would take from what is measured.
+ * Replaces the store: reads the inbox, checks and confirms it, so that the worker's memory is freed as in production, without the
+ * CPU time of PostgreSQL.
  */
 const POLL_MS = 25;
 const TRIM_EVERY = 40;
@@ -45,7 +45,7 @@ function take({ id = '', creator = '', type = '', data = '{}' }: Record<string, 
     read.gaps[reason] = (read.gaps[reason] ?? 0) + 1;
   }
   const [, message, more] = id.split('-');
-  // A message has one event under its own id, and others under ids that go on after it.
+  // A message has one event under its own id; further ones add a suffix to it.
   if (type.startsWith('monitor.') || message === undefined || more !== undefined) return;
   const ids = idsOf.get(creator) ?? new RecentIds(IDS_MAX);
   idsOf.set(creator, ids);

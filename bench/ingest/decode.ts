@@ -4,8 +4,8 @@ import { WebSocket } from 'ws';
 import { answer, setupOf } from './part.js';
 
 /**
- * The bare decode limit: the frames of some rooms, kept as they came over the wire, decoded in a loop by the published schema
- * and by nothing else: push frame, gunzip, fetch result, and each message's own payload.
+ * The limit of decoding: recorded frames of some rooms are decoded in a loop with the published schema and nothing else: push frame,
+ * gunzip, fetch result, and each message's payload.
  */
 export interface Decoded {
   messages: number;

@@ -14,7 +14,7 @@ export interface Round {
   perCpuSecond: number;
 }
 
-/** Measured; one more goes before, in which code is compiled and memory grows. */
+/** Measured rounds; one more goes before, in which code is compiled and memory grows. */
 export const ROUNDS = 5;
 const OURS = 'ours';
 const PLAIN = 'plain';
@@ -25,7 +25,7 @@ const DECODED_MS = 4_000;
 const ACKNOWLEDGED_MS_MAX = 30_000;
 /** Events that the client library emits in addition to the one of the message. */
 const EXTRA_EVENTS = ['superFan', 'superFanJoin', 'superFanBox', 'streamEnd'];
-/** Wire names it has an event for beside those of its map. */
+/** Wire names that have an event besides those of its map. */
 const OTHER_METHODS = ['WebcastGiftMessage', 'WebcastControlMessage'];
 
 /** Equal rooms, so many on each side. */
@@ -50,7 +50,7 @@ export function median(values: number[]): number {
   return sorted[Math.floor(sorted.length / 2)] ?? 0;
 }
 
-/** Lets the rooms of one side speak for a round, and waits until everything they said is acknowledged. */
+/** Starts the traffic of one side's rooms for a round, and waits until every message is acknowledged. */
 async function listen(
   site: Site,
   prefix: string,
@@ -70,7 +70,7 @@ async function listen(
   return roundOf(sent - sentBefore, cpuSeconds() - cpuBefore);
 }
 
-/** What the ledgers of the script's rooms say it must have got: all messages that the library has an event for. */
+/** Messages that the script must have received by the ledgers of its rooms: all that the library has an event for. */
 async function expectedOf(site: Site): Promise<{ events: number; without: number }> {
   const known = new Set([...Object.keys(WebcastEventMap), ...OTHER_METHODS]);
   let events = 0;
@@ -95,7 +95,7 @@ export async function measure(site: Site, options: LoadOptions) {
     site.openRooms(DECODED, DECODED_ROOMS, 0),
   ]);
   const confirmer = await site.startConfirmer();
-  // Rooms are silent between rounds: that is no dead socket.
+  // Rooms are silent between rounds, which must not count as a dead socket.
   const worker = await site.startWorker(
     ourRooms.map(({ uniqueId }) => uniqueId),
     { SILENCE_MS: '3600000' },

@@ -52,7 +52,7 @@ export class Part<Answers> {
     return cpuSecondsOf(this.pid);
   }
 
-  /** The answer to one of its questions. @throws Error when it fails or ends */
+  /** Sends one request and returns its answer. @throws Error when it fails or ends */
   ask<K extends keyof Answers & string>(what: K, input?: unknown): Promise<Answers[K]> {
     const n = ++this.asked;
     return new Promise((resolve, reject) => {

@@ -5,7 +5,7 @@ import { answer, setupOf } from './part.js';
 
 /**
  * The script that a user of tiktok-live-connector would write: one connection per room as its README shows, a handler for every
- * event, each event as JSON, one `xadd` each. Only what points it at the simulator, and the counts, are for the measurement.
+ * event, each event as JSON, one `xadd` each. Only the simulator's address and the counts are added for the measurement.
  */
 export interface PlainCounts {
   connected: number;

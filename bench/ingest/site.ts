@@ -27,7 +27,7 @@ const PREFIX = 'bench';
 const PARTITIONS = 8;
 const quiet = { trace() {}, debug() {}, info() {}, warn() {}, error() {} } as unknown as Logger;
 
-/** What an ingest worker needs around it: Redis, a simulated TikTok and a signer, each a process of its own. */
+/** The environment of an ingest worker: Redis, a simulated TikTok and a signer, each its own process. */
 export class Site {
   private ending: Promise<void> | undefined;
 
@@ -127,7 +127,7 @@ export class Site {
       TIKTOK_WEB_URL: this.tiktokUrl,
       TIKTOK_WEBCAST_URL: this.tiktokUrl,
       TIKTOK_SOCKET_URL: `${this.tiktokUrl.replace('http', 'ws')}/webcast/im/ws_proxy/ws_reuse_supplement/`,
-      // The paces that protect TikTok and a rented signer would only make the start longer.
+      // The rate limits that protect TikTok and a rented signer would only delay the start.
       SIGN_PER_MINUTE: '100000',
       POLLS_PER_SECOND: '10000',
       ...env,
@@ -147,7 +147,7 @@ export class Site {
 
   /** Ends every process. The logs go with them when `isDone`. */
   async stop(isDone: boolean): Promise<void> {
-    // Whoever asks again waits for the same end: a signal makes the work fail, which asks too.
+    // A second caller waits for the same end: after a signal the failed work calls it too.
     await (this.ending ??= unwind(this.undo));
     if (isDone) await rm(this.logDir, { recursive: true, force: true });
   }

@@ -1,7 +1,7 @@
 import { Simulator } from '@tributary/testing';
 import { answer, setupOf } from './part.js';
 
-/** The simulated TikTok of the ingest benchmarks: rooms that nobody watches are silent, so that every message is somebody's to receive. */
+/** The simulated TikTok of the ingest benchmarks. Rooms without viewers are silent, so that every message has a receiver. */
 export interface TikTokAnswers {
   url: string;
 }

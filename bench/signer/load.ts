@@ -1,6 +1,6 @@
 import { connect, type Socket } from 'node:net';
 
-/** What a run of requests gave. Latencies in ms. */
+/** Result of a run of requests. Latencies in ms. */
 export interface LoadResult {
   requests: number;
   seconds: number;

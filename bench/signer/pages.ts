@@ -3,7 +3,7 @@ import { Config } from '@tributary/runtime';
 import { freePorts, Simulator } from '@tributary/testing';
 import { Measured } from './process.js';
 
-/** What Chromium costs. Memory in bytes, each page of it counted once over all processes. */
+/** Cost of Chromium. Memory in bytes; a page shared by several processes counts once. */
 export interface PagesResult {
   provider: string;
   tabs: number;

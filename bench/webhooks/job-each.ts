@@ -1,6 +1,6 @@
 import { Queue, Worker } from 'bullmq';
 
-/** Baseline (b): one BullMQ job and one fetch per event, as webhook senders are commonly built. Only the working off is timed. */
+/** Baseline (b): one BullMQ job and one fetch per event, as webhook senders are commonly built. Only the processing is timed. */
 const [url = '', redisUrl = '', concurrency = '', seconds = '', body = ''] = process.argv.slice(2);
 const { hostname, port } = new URL(redisUrl);
 const connection = { host: hostname, port: Number(port), maxRetriesPerRequest: null };

@@ -9,8 +9,8 @@ import { type Result, runKind } from './failover/run.js';
 import { runInTurn } from './parts/in-turn.js';
 
 /**
- * Fail-overs, restores, silent peers and full disks on stacks of real processes, at random moments, with an account of every
- * message, every delivery of a webhook, and everything that live readers were given.
+ * Fail-overs, restores, silent peers and full disks on stacks of real processes, at random moments. Every message, every webhook
+ * delivery and every event of live readers is accounted for.
  */
 const KINDS: readonly Kind[] = [...REPLACED, ...MUTE, ...HELD_UP, ...FULL];
 

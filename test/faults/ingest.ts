@@ -7,7 +7,7 @@ import { SILENCE_MS } from './parts/scene.js';
 
 /**
  * The fault table of ingest: each fault on a stack of real processes (simulator, signer, api, three workers, Redis with its
- * append-only file, PostgreSQL), injected again and again at random moments. Every message is followed from the simulator's
+ * append-only file, PostgreSQL), injected repeatedly at random moments. Every message is traced from the simulator's
  * ledger to the store.
  */
 async function run(): Promise<void> {

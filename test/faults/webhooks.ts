@@ -157,7 +157,7 @@ async function faults(seconds: number): Promise<Record<string, number>> {
   return done;
 }
 
-/** Lets every endpoint work, hurries what waits for another attempt, and waits until nothing is missing any more. */
+/** Makes every endpoint work, retries waiting deliveries at once, and waits until no event is missing. */
 function drain(among: readonly Subject[]): Promise<Tally> {
   return drainEndpoints({ stack, ledger, among, tally: () => ledger.tally(pool, among) });
 }

@@ -21,7 +21,7 @@ async function main(): Promise<void> {
     process.stderr.write(`simulator: ${error.message}\n`);
     process.exit(1);
   }
-  // Its control API takes orders from whoever reaches it, and it signs whatever it is given.
+  // The control API has no keys: every client that reaches it controls the simulator and gets signatures.
   if (config.mode === 'production') {
     process.stderr.write('simulator: NODE_ENV is production, where no simulator runs; it is for development, tests and benchmarks\n');
     process.exit(1);

@@ -1,8 +1,8 @@
 import { setTimeout as wait } from 'node:timers/promises';
 
 /**
- * Waits until `condition` gives something true, asking every 20 ms, and gives that. Without `timeoutMs` it is patient: a busy machine
- * is no failure. A test that promises a time gives its own.
+ * Polls `condition` every 20 ms until it returns something true, and returns that. The default time-out is long, because a busy
+ * machine is no failure. A test that guarantees a time gives its own `timeoutMs`.
  * @throws when `timeoutMs` have passed, saying `what` was waited for and the last error the condition threw
  */
 export async function waitFor<T>(

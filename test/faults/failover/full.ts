@@ -51,7 +51,7 @@ async function fullFor(scene: FailoverScene, fill: () => Promise<unknown>, free:
   }
 }
 
-/** Faults of full disks. Without the right to mount, the nearest thing is done, and the row says what. */
+/** Faults of full disks. Without the right to mount, the closest alternative is used, and the row names it. */
 export const FULL: readonly Kind[] = [
   {
     name: 'disk-full-redis',
@@ -110,7 +110,7 @@ export const FULL: readonly Kind[] = [
       const { disk } = ofPostgres;
       if (!disk) return refusedInserts(scene);
       await fullFor(scene, disk.fill, disk.free);
-      // A server that could not write its log ends itself, and whoever keeps it starts it again.
+      // A server that cannot write its log exits, and a supervisor starts it again.
       if (scene.postgres.pid === 0) await scene.postgres.start();
     },
   },

@@ -15,7 +15,7 @@ const INJECTIONS_MAX = 40;
 const READ_MS = [15_000, 25_000] as const;
 const DROPPED_MS_MAX = 90_000;
 
-/** Faults in which one part is held up while the others go on. */
+/** Faults in which one part is stopped while the others continue. */
 export const HELD_UP: readonly Kind[] = [
   {
     name: 'worker-frozen',

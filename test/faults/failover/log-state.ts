@@ -76,8 +76,8 @@ export function readInbox(redis: SuiteServer): Promise<InboxState> {
 }
 
 /**
- * What is gone with databases that were replaced by older ones and nobody can bring back: it was stored, its producer was told
- * so, and the inbox has it no longer.
+ * Events that were lost with a replaced database and cannot be recovered: they were stored, confirmed to their producer, and are no
+ * longer in the inbox.
  */
 export class LostByBackup {
   private readonly ids = new Set<string>();

@@ -4,7 +4,7 @@ import type { FailoverScene } from './scene.js';
 
 /** New connections stay mute this long, in ms. */
 const MUTE_MS = [6_000, 14_000] as const;
-/** A silent connection is looked at with more patience before its cadence is known, which takes a minute. */
+/** Until the interval of a room's messages is known, which takes a minute, its silent connection is kept for longer. */
 const KNOWN_MS = 65_000;
 /** Creators with a proxy of their own: one in so many. */
 const PROXIED_EVERY = 2;
@@ -12,8 +12,8 @@ const PROXIED_EVERY = 2;
 const proxies = new WeakMap<FailoverScene, FaultProxy>();
 
 /**
- * A peer that vanishes without a word: the connections of the moment are never heard of again. The first time, and then every
- * second one, new connections work at once; the other times they are accepted and stay mute for a while too.
+ * A peer that vanishes: the present connections never get a byte again. At the first injection, and then at every second one, new
+ * connections work at once; at the others new connections are accepted and stay silent for a while too.
  */
 async function mute(scene: FailoverScene, line: FaultProxy, n: number, meanwhile?: () => Promise<void>): Promise<void> {
   line.strand();
@@ -40,7 +40,7 @@ function networkOf(scene: FailoverScene): FaultProxy {
 
 const network = { prepare: () => Promise.resolve({ stack: { network: true } }) };
 
-/** Faults in which a peer swallows what it is sent, and closes nothing. */
+/** Faults in which a peer accepts bytes, answers nothing and closes nothing. */
 export const MUTE: readonly Kind[] = [
   {
     name: 'mute-postgres',

@@ -2,22 +2,22 @@ import type { Position } from '@tributary/log';
 import type { LiveReader } from '../parts/live-reader.js';
 import type { LogState } from './log-state.js';
 
-/** What live readers were given, against what the log of the moment held for them. */
+/** Comparison of the events of live readers with the log at that time. */
 export interface ReaderAccount {
   readers: number;
   visits: number;
   events: number;
-  /** Stored for a reader between two positions that it was given, and not given to it: must be 0. */
+  /** Events of a reader between two of its positions that it did not get: must be 0. */
   missing: number;
-  /** Given, and not what the log holds there or not what was asked for: must be 0. */
+  /** Events that differ from the log at their position, or that the reader did not ask for: must be 0. */
   foreign: number;
-  /** Given twice within one generation: must be 0. */
+  /** Events that it got twice within one generation: must be 0. */
   twice: number;
-  /** Times a position was honoured behind which the log is another, or that was not gone on from: must be 0. */
+  /** Times a position was honoured although the log before it differs, or the stream did not continue from it: must be 0. */
   untold: number;
   /** Times a position of the same generation was not honoured: must be 0. */
   needless: number;
-  /** Times a position was rightly not honoured, and the reader told so. */
+  /** Times a position was rightly not honoured, and the reader was informed. */
   told: number;
   examples: string[];
 }
@@ -43,7 +43,7 @@ export function accountReaders(readers: readonly LiveReader[], states: readonly 
     told: 0,
     examples: [],
   };
-  // A generation that went on in a younger database has there all that it had.
+  // A generation that continued in a newer database has all its events there.
   const logs = new Map(states.map((state) => [state.generation, state]));
   for (const reader of readers) accountReader(reader, states, logs, total);
   return total;
@@ -68,7 +68,7 @@ function accountReader(reader: LiveReader, states: readonly LogState[], logs: Ma
         );
       } else if (!recovered) {
         total.told += 1;
-        // It begins anew, and may get again what it had.
+        // The reader starts again, and may get events again.
         given.clear();
       }
     }
@@ -99,7 +99,7 @@ function accountReader(reader: LiveReader, states: readonly LogState[], logs: Ma
     example(`the last ${left} events were not given; it stands at ${upTo.generation}/${upTo.seq} of ${present.generation}/${present.seq}`);
 }
 
-/** Up to which number the log of the moment had the same as that of a position's generation: further on it was lost. */
+/** The number up to which the present log equals that of a position's generation; later events were lost. */
 function reach({ generation }: Position, at: number, states: readonly LogState[]): number {
   const last = states.findLastIndex((state) => state.generation === generation);
   if (last === -1) return 0;

@@ -15,7 +15,7 @@ end`;
 
 const emptyRedis = () => startRedis({ appendonly: 'everysec', maxmemory: '1gb' });
 
-/** Faults that put another server in the place of one, under the same address. */
+/** Faults that replace a server by another one under the same address. */
 export const REPLACED: readonly Kind[] = [
   {
     name: 'postgres-replica',
@@ -104,7 +104,7 @@ export const REPLACED: readonly Kind[] = [
       scene.atEnd(() => follower.remove());
       await scene.pause(1_000, 3_000);
       follower.link.freeze();
-      // Ids of entries are the time: those of the old server run ahead from here on, and its replica does not hear of it.
+      // Ids of entries are times: those of the old server run ahead from here on, and its replica does not get them.
       await onRedis(scene.redis, async (redis) => {
         for (let partition = 0; partition < KEYS.partitions; partition++) await redis.eval(SET_AHEAD, 1, KEYS.inbox(partition), AHEAD_MS);
       });

@@ -14,7 +14,7 @@ import type { FailoverOptions } from './options.js';
 import { accountReaders, type ReaderAccount } from './readers.js';
 import { FailoverScene } from './scene.js';
 
-/** What came of one kind. */
+/** Result of one kind. */
 export interface Result {
   kind: string;
   title: string;
@@ -44,10 +44,10 @@ const SETTLED_MS = 5_000;
 const SETTLED_MS_MAX = 90_000;
 /** Readers that were cut off at the end come back within this. */
 const READERS_MS = 6_000;
-/** Of what was sent, the part that gaps may excuse: more is no longer a test of anything. */
+/** Largest part of the sent messages that may lie in gaps; with more the run would prove nothing. */
 const EXCUSED_MAX = 0.5;
 
-/** Runs one kind on a stack of its own, and judges it. Never throws: what went wrong is a failure of the result. */
+/** Runs one kind on its own stack and checks its bars. Never throws: an error becomes a failure of the result. */
 export async function runKind({ kind, options, say, signal }: KindRun): Promise<Result> {
   const result: Result = { kind: kind.name, title: kind.title, injections: 0, seconds: 0, recoveredMsMax: 0, failures: [] };
   const logDir = mkdtempSync(join(tmpdir(), `tributary-faults-${kind.name}-`));
@@ -79,7 +79,7 @@ export async function runKind({ kind, options, say, signal }: KindRun): Promise<
     say(`${kind.name}: ${options.creators} creators are live`);
     await inject({ kind, options, say, signal }, scene, result);
     say(`${kind.name}: counting`);
-    // What the last injection set off must have come to its end: what is told after the end of the traffic does not count.
+    // The effects of the last injection must be over, since gaps that are published after the end of the traffic do not count.
     await scene.sleep(SILENCE_MS);
     await scene.hush();
     const window = { from, to: Date.now() };
@@ -127,7 +127,7 @@ async function addReaders(scene: FailoverScene): Promise<void> {
   scene.addReader('gifts', { type: 'tiktok.live.gift' });
 }
 
-/** Injects until it is enough. A system that does not recover ends it: what follows would say nothing. */
+/** Injects the wanted number of times. It stops when the system does not recover, since later injections would prove nothing. */
 async function inject({ kind, options, say, signal }: KindRun, scene: FailoverScene, result: Result): Promise<void> {
   try {
     while (result.injections < options.injections) {

@@ -13,7 +13,7 @@ import { baseBackup } from './servers.js';
 const CUT_MS = 300;
 const FLOWING_MS_MAX = 120_000;
 
-/** A stack behind lines that can be cut, frozen and led to other servers, with live readers at its end. */
+/** A stack behind proxies that can be cut, frozen and pointed at other servers, with live readers. */
 export class FailoverScene extends Scene {
   postgres: SuiteServer;
   redis: SuiteServer;
@@ -43,7 +43,7 @@ export class FailoverScene extends Scene {
     return lines;
   }
 
-  /** Does this when the scene is closed, the last first. */
+  /** Registers work for the close of the scene; the last registered runs first. */
   atEnd(step: () => Promise<unknown>): void {
     this.undo.push(step);
   }
@@ -106,7 +106,7 @@ export class FailoverScene extends Scene {
     this.awayMsMax = Math.max(this.awayMsMax, Date.now() - cutAt);
   }
 
-  /** Waits until what every creator says from now on is stored. */
+  /** Waits until a later message of every creator is stored. */
   async flowing(): Promise<void> {
     const since = Date.now();
     const ids = (await this.creators()).map(({ id }) => id);
@@ -121,14 +121,14 @@ export class FailoverScene extends Scene {
     );
   }
 
-  /** Ends what looks on: it comes before the stack's own end. */
+  /** Stops readers and watchers; call it before the stack is stopped. */
   async leave(): Promise<void> {
     await Promise.all(this.readers.map((reader) => reader.stop()));
     await this.watch.stop();
     await this.pool.end();
   }
 
-  /** Removes what stood in the place of the stack's servers, after its end. */
+  /** Removes the servers that replaced the stack's own, after its end. */
   async close(): Promise<void> {
     for (const step of this.undo.splice(0).reverse()) await step().catch(() => undefined);
     rmSync(this.folder, { recursive: true, force: true });

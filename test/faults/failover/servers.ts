@@ -9,13 +9,13 @@ import pg from 'pg';
 const run = promisify(execFile);
 const SYNCED_MS_MAX = 30_000;
 
-/** A server that follows another over a line that can be cut, until it takes its place. */
+/** A replica that follows its primary through a proxy that can be cut, until it is promoted. */
 export interface Follower {
   readonly server: SuiteServer;
   readonly link: FaultProxy;
-  /** Ends following: it answers writes from now on. */
+  /** Promotes it: it accepts writes from now on. */
   promote(): Promise<SuiteServer>;
-  /** Removes the server and the line to it: a line that is left frozen would keep this process alive. */
+  /** Removes the server and its proxy: a proxy that stays frozen would keep this process alive. */
   remove(): Promise<void>;
 }
 

@@ -30,7 +30,7 @@ export interface Fault {
   measure?: Measure;
   /** Bar of that time, in ms. */
   msMax?: number;
-  /** Patience with a silent connection, in ms, where it is not the suite's. */
+  /** Silence after which a connection is replaced, in ms, where it differs from the suite's. */
   silenceMs?: number;
   /** Time that the rooms are received before the first injection, in ms. */
   warmUpMs?: number;
@@ -43,8 +43,8 @@ export interface Fault {
   /** Redis loses what it had taken: what is sent again may then stand behind what a next holder said. */
   losesRedis?: boolean;
   /**
-   * Live connections bring nothing for a while, new ones neither: what was never written to any socket cannot be told from a
-   * quiet room, and need not be. A room that was silent before has more patience, and may not be connected to anew.
+   * Live connections deliver nothing for a while, nor do new ones. Messages that were never written to a socket look like a quiet
+   * room, and need no gap. A room that was quiet before is waited for longer, and may not be reconnected.
    */
   isSilent?: boolean;
   /** Injects it for the `n`-th time (from 0), ends it, and waits until the concerned creators are connected to again. */
@@ -81,7 +81,7 @@ export const FAULTS: readonly Fault[] = [
     seconds: 42,
     measure: 'crash',
     msMax: CRASH_MS_MAX,
-    // It wakes up with 30 s of messages in its sockets, and must not throw them away as those of dead connections.
+    // It wakes up with 30 s of messages in its sockets, and must not drop them as those of dead connections.
     silenceMs: 2 * FROZEN_MS,
     inject: async (scene) => {
       const { victim, concerned } = await scene.victim();
@@ -183,7 +183,7 @@ export const FAULTS: readonly Fault[] = [
     title: 'half-open sockets: all that are open go dead without a word, new ones too for up to 15 s',
     seconds: 42,
     network: true,
-    // Connections that go silent within 10 s of their opening are taken for those of a quiet room, and waited for longer.
+    // A connection that goes silent within 10 s of its opening counts as one of a quiet room, and is waited for longer.
     calmMs: [12_000, 18_000],
     // A paused room whose cadence is not known yet is given minutes: the worker learns it in its first minute.
     warmUpMs: 75_000,

@@ -11,7 +11,7 @@ import type { IngestRunOptions } from './options.js';
 import { Scene, SILENCE_MS } from '../parts/scene.js';
 import { StreamWatch } from './stream-watch.js';
 
-/** What one fault did. */
+/** Result of one fault. */
 export interface Result {
   fault: string;
   title: string;
@@ -33,15 +33,15 @@ export interface FaultRun {
   signal: AbortSignal;
 }
 
-/** What an event takes from its socket to the store at most, when everything works. */
+/** Longest time of an event from its socket to the store when everything works. */
 const SETTLED_MS = 5_000;
 const SETTLED_MS_MAX = 60_000;
 /** Every injection comes at a random moment, this long after everything was received again. */
 const CALM_MS = [2_000, 6_000] as const;
-/** Of what was sent, the part that gaps may excuse: more is no longer a test of anything. */
+/** Largest part of the sent messages that may lie in gaps; with more the run would prove nothing. */
 const EXCUSED_MAX = 0.5;
 
-/** Runs one fault on a stack of its own, and judges it. Never throws: what went wrong is a failure of the result. */
+/** Runs one fault on its own stack and checks its bars. Never throws: an error becomes a failure of the result. */
 export async function runFault({ fault, options, say, signal }: FaultRun): Promise<Result> {
   const result: Result = { fault: fault.name, title: fault.title, injections: 0, seconds: 0, failures: [] };
   const logDir = mkdtempSync(join(tmpdir(), `tributary-faults-${fault.name}-`));
@@ -69,7 +69,7 @@ export async function runFault({ fault, options, say, signal }: FaultRun): Promi
     await scene.sleep(fault.warmUpMs ?? 0);
     const injections = await inject({ fault, options, say, signal }, scene, result);
     say(`${fault.name}: counting`);
-    // What the last injection set off must have come to its end: what is told after the end of the traffic does not count.
+    // The effects of the last injection must be over, since gaps that are published after the end of the traffic do not count.
     await scene.sleep(SILENCE_MS);
     await scene.allReceived();
     await scene.hush();
@@ -93,7 +93,7 @@ export async function runFault({ fault, options, say, signal }: FaultRun): Promi
   return result;
 }
 
-/** Injects until it is enough or time is up. A system that does not recover ends it: what follows would say nothing. */
+/** Injects the wanted number of times, or until time is up. It stops when the system does not recover. */
 async function inject({ fault, options, say, signal }: FaultRun, scene: Scene, result: Result): Promise<Injection[]> {
   const injections: Injection[] = [];
   const end = Date.now() + options.seconds * 1_000;

@@ -21,7 +21,7 @@ export interface Gap {
   reason: string;
 }
 
-/** What became of every numbered message of some rooms. */
+/** The outcome of every numbered message of some rooms. */
 export interface Accounting {
   rooms: number;
   /** Messages the simulator made. */
@@ -32,7 +32,7 @@ export interface Accounting {
   stored: number;
   /** Sent, not stored, and inside a recorded gap of their creator. */
   missingInGaps: number;
-  /** Sent, not stored, and legitimately gone with a database that was replaced: see {@link Extras.lost}. */
+  /** Sent, not stored, and lost with a replaced database: see {@link Extras.lost}. */
   lostByBackup: number;
   /** Sent, not stored, and outside every recorded gap: must be 0. */
   missing: number;
@@ -41,11 +41,11 @@ export interface Accounting {
   /** Stored messages of a creator that come after one which was sent later, with one holder: must be 0. */
   orderFaults: number;
   /**
-   * The same over a takeover: what its former holder sent again after Redis had lost it stands behind what the new holder
-   * said meanwhile. Order holds from a takeover's gap on.
+   * The same over a takeover: events that the former holder sent again after Redis had lost them come after events of the new
+   * holder. Order holds from the gap of a takeover on.
    */
   lateOverTakeover: number;
-  /** Events that a holder said of itself and that stand behind those of a holder with a higher fence. */
+  /** Monitor events of a holder that come after those of a holder with a higher fence. */
   oldFences: number;
   gaps: number;
   gapsByReason: Record<string, number>;
@@ -79,7 +79,7 @@ export interface Window {
   to: number;
 }
 
-/** What an accounting takes into account beyond the simulator and the store. */
+/** Further input of an accounting, besides the simulator and the store. */
 export interface Extras {
   window?: Window;
   /** What was stored, confirmed and no longer in Redis when its database was replaced by an older one. */
@@ -189,7 +189,7 @@ async function accountOne(simulatorUrl: string, pool: Pool, uniqueId: string, to
       example('missing', `message ${entry.msgId}, sent on ${entry.connections.join(' ')}, is not stored`, entry.at);
     }
   }
-  // What one connection did not get may come as the history of the next, after what the first did get.
+  // A message that one connection missed may come in the history of the next one, after later messages.
   stored.sort((a, b) => a.sent.wire - b.sent.wire);
   let latest = stored[0];
   for (const one of stored.slice(1)) {
@@ -224,7 +224,7 @@ async function oldFences(pool: Pool, uniqueId: string): Promise<number> {
   return count;
 }
 
-/** What the gifts of some messages come to: of each run the highest count that was told, whatever order or holder it came by. */
+/** Diamonds of some gift messages: the highest count of each run, whatever order or holder it came from. */
 class GiftTruth {
   diamonds = 0;
   private readonly counts = new Map<string, number>();

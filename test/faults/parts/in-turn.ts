@@ -5,7 +5,7 @@ interface Named {
   seconds: number;
 }
 
-/** What one of them gets from the run: a line for the person who waits, with the time since the start, and its end. */
+/** What each run gets: `say` prints a progress line with the time since the start, `signal` aborts when the run is ended. */
 export interface TurnContext {
   say: (text: string) => void;
   signal: AbortSignal;

@@ -13,13 +13,13 @@ export interface ReaderFilter {
   type?: string;
 }
 
-/** What one connection brought. */
+/** Record of one connection. */
 export interface Visit {
   /** When it was opened, ms since 1970. */
   at: number;
   /** The cursor that it was asked to go on from. */
   cursor?: Position;
-  /** Where it began by its own word, and whether the cursor was honoured. */
+  /** The position in its `hello`, and whether the cursor was honoured. */
   hello: Position;
   recovered: boolean;
   events: { id: string; seq: number; generation: number }[];
@@ -27,7 +27,7 @@ export interface Visit {
   upTo: Position;
 }
 
-/** Follows the live stream as a program of a user would: by server-sent events, from its last id after every end. */
+/** Follows the live stream as a user's program would: by server-sent events, resuming from its last id. */
 export class LiveReader {
   readonly visits: Visit[] = [];
   /** Frames that could not be understood. */
@@ -96,7 +96,7 @@ export class LiveReader {
     }
   }
 
-  /** A stream that goes on in another generation says so by its positions: it is judged as if it had been opened anew there. */
+  /** Begins another record where the positions of the stream change to another generation. */
   private noticeGeneration({ generation }: Position): void {
     const before = this.upTo;
     if (!before || before.generation === generation) return;

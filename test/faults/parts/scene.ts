@@ -1,13 +1,13 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { callJson, type Stack, type StackProcess, waitFor } from '@tributary/testing';
 
-/** Patience with a silent connection, in ms; the default of a minute would make each injection last minutes. */
+/** Silence after which a connection is replaced, in ms; with the default of a minute each injection would last minutes. */
 export const SILENCE_MS = 10_000;
-/** Of every ten rooms one is busy: what a quiet room misses it often gets back as history. */
+/** One room in ten is busy: a quiet room often gets missed messages back as history. */
 const BUSY_EVERY = 10;
 const BUSY_TIMES = 4;
 const READY_MS_MAX = 90_000;
-/** A stream that said it pauses may be silent 16 times as long as others before its socket is replaced. */
+/** A paused stream may be silent 16 times as long as others before its socket is replaced. */
 const RECOVERED_MS_MAX = 16 * SILENCE_MS + 80_000;
 
 interface RoomSummary {
@@ -32,7 +32,7 @@ export interface SceneOptions {
   signal: AbortSignal;
 }
 
-/** One stack with its creators, and what faults need to know and do about them. */
+/** One stack with its creators, and helpers for faults. */
 export class Scene {
   readonly stack: Stack;
   readonly random: () => number;
@@ -73,7 +73,7 @@ export class Scene {
     return callJson<T>(method, `${this.stack.urls.simulator}/sim${path}`, body);
   }
 
-  /** Handles of the creators that a worker holds, by its own word. */
+  /** Handles of the creators that a worker reports to hold. */
   async heldBy(worker: StackProcess): Promise<string[]> {
     const creators = await this.creators();
     return creators.filter((creator) => creator.worker === worker.name).map(({ uniqueId }) => uniqueId);

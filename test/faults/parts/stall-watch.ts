@@ -4,7 +4,7 @@ import type { Pool } from 'pg';
 const EVERY_MS = 200;
 const ROWS_MAX = 20_000;
 
-/** Looks into the store again and again, and remembers when each event was first seen there. */
+/** Polls the store, and records when each event was first seen there. */
 export class StallWatch {
   private readonly seen = new Map<string, number>();
   private readonly newest = new Map<string, number>();
@@ -25,7 +25,7 @@ export class StallWatch {
     return this.newest.get(creatorId) ?? 0;
   }
 
-  /** Begins anew: the database was replaced by another. */
+  /** Starts again after the database was replaced. */
   rewind(): void {
     this.after = 0;
   }

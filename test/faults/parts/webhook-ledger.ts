@@ -3,13 +3,13 @@ import { decodeCursor } from '@tributary/log';
 import { type HookAnswer, hookEvents, type ReceivedHook, type Stack } from '@tributary/testing';
 import type { Pool } from 'pg';
 
-/** A flaky endpoint thinks this long about every tenth request, and refuses it. */
+/** A flaky endpoint delays every tenth request for this long, and refuses it. */
 const FLAKY_EVERY = 10;
 const FLAKY_MS = 1_500;
 const EXAMPLES = 3;
 const DRAIN_MS_MAX = 180_000;
 
-/** What an endpoint does with what it gets, until it is healed. */
+/** How an endpoint answers, until it is healed. */
 export type Temper = 'good' | 'failing' | 'hanging' | 'throttling' | 'flaky';
 
 /** An endpoint of the suite. */
@@ -24,7 +24,7 @@ export interface Subject {
   after: number;
 }
 
-/** What came of the events of some endpoints. */
+/** The outcome of the events of some endpoints. */
 export interface Tally {
   endpoints: number;
   matching: number;
@@ -56,7 +56,7 @@ interface HookEvent {
   receivedat: string;
 }
 
-/** Keeps what each endpoint acknowledged, and how late it was. */
+/** Records which events each endpoint acknowledged, and how late. */
 export class Ledger {
   private readonly arrivals = new Map<number, Map<string, Arrival>>();
   private readonly duplicates = new Map<number, { all: number; otherId: number }>();
@@ -101,7 +101,7 @@ export class Ledger {
   }
 
   /**
-   * Compares what endpoints acknowledged with what the log holds for them.
+   * Compares the acknowledged events of endpoints with the matching events of the log.
    * @param wasStored tells of an event that a former state of the log held: its endpoints may have got it
    */
   async tally(pool: Pool, subjects: readonly Subject[], wasStored: (id: string) => boolean = () => false): Promise<Tally> {
@@ -175,7 +175,7 @@ export class Ledger {
   }
 }
 
-/** Lets endpoints work, hurries what waits for another attempt, and waits until nothing is missing any more, at most three minutes. */
+/** Makes all endpoints work, retries waiting deliveries at once, and waits until no event is missing, at most three minutes. */
 export async function drainEndpoints(options: {
   stack: Stack;
   ledger: Ledger;
@@ -197,7 +197,7 @@ export async function drainEndpoints(options: {
     const before = tally.missing;
     await delay(1_000);
     tally = await options.tally();
-    // What failed once more meanwhile waits for minutes: it is hurried again.
+    // A delivery that failed again waits for minutes: it is retried at once.
     if (tally.missing === before) await resume();
     else movedAt = Date.now();
   }

@@ -1,8 +1,8 @@
 import { dataProblems, dataSchema, isEventType, type JsonSchema } from '@tributary/events';
 
 /**
- * How an event differs from what the catalog promises, as JSON consumers see it: an unknown type, fields of another
- * shape, and fields that the catalog does not name. Empty when it is as promised. Values are never quoted.
+ * How an event, as JSON, differs from its entry in the catalog: an unknown type, fields of another shape, and fields that the
+ * catalog does not name. Empty when it agrees. Values are never quoted.
  */
 export function catalogProblems({ type, data }: { type: string; data: object }): string[] {
   if (!isEventType(type)) return [`${type} is not in the catalog`];

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 const DOCUMENT = new URL('../../../../docs/architecture.md', import.meta.url);
 const SECTION = '## What is stored, and what removes it';
 
-/** What docs/architecture.md names the owner of: tables of PostgreSQL, and patterns of Redis keys such as `<prefix>:{<partition>}:events`. */
+/** Data whose owner docs/architecture.md names: PostgreSQL tables, and patterns of Redis keys such as `<prefix>:{<partition>}:events`. */
 export function ownedData(): { tables: ReadonlySet<string>; isOwnedKey(key: string, prefix: string): boolean } {
   const section = readFileSync(DOCUMENT, 'utf8').split(SECTION)[1]?.split('\n## ')[0] ?? '';
   const cells = [...section.matchAll(/^\| (`[^|]+`) +\| [^|]*\S[^|]* \|$/gm)].map(([, names = '']) => names);

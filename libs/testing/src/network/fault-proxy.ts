@@ -11,9 +11,9 @@ export interface FaultProxy {
   connections(): number;
   /** Destroys every open connection; new ones go through. */
   cut(): void;
-  /** Half-open: connections stay, new ones are accepted, and nothing passes in either direction. */
+  /** Half-open: connections stay, new ones are accepted, and no byte passes in either direction. */
   freeze(): void;
-  /** The connections of this moment stay half-open for good: neither side hears anything of the other again, not even its end. */
+  /** The present connections stay half-open for good: neither side gets a byte of the other again, not even its end. */
   strand(): void;
   /** Lets at most this many bytes a second through each connection and direction. */
   slow(bytesPerSecond: number): void;
@@ -81,7 +81,7 @@ function addressOf(target: string): { host: string; port: number } {
   return { host: hostname, port: number };
 }
 
-/** The two sockets of one proxied connection. An end or error of either ends both, unless the line is frozen. */
+/** The two sockets of one proxied connection. An end or error of either ends both, unless the proxy is frozen. */
 class Pair {
   private readonly endings: (() => void)[] = [];
   private destroyed = false;
@@ -110,7 +110,7 @@ class Pair {
 
   strand(): void {
     this.stranded = true;
-    // Read on and thrown away, so that each side's end is noticed here, and only here.
+    // Bytes are read and dropped, so that the end of each side is noticed here, and only here.
     for (const socket of [this.client, this.goal]) socket.unpipe().resume();
   }
 
@@ -128,7 +128,7 @@ class Pair {
       if (this.client.destroyed && this.goal.destroyed) this.destroy();
       return;
     }
-    // On a dead line the other side would not hear of it either.
+    // On a dead network the other side would not see the end either.
     if (this.mode().kind === 'freeze') setTimeout(() => this.closed(), TICK_MS).unref();
     else this.destroy();
   }

@@ -1,7 +1,7 @@
 import { createServer } from 'node:http';
 import { type AddressInfo, connect, type Socket } from 'node:net';
 
-/** An HTTP proxy on 127.0.0.1 that knows CONNECT alone, as creators may have one of their own. */
+/** An HTTP proxy on 127.0.0.1 that supports CONNECT only, as a creator may have. */
 export interface TunnelProxy {
   readonly url: string;
   /** Tunnels that were asked for so far. */

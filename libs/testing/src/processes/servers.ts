@@ -17,7 +17,7 @@ const run = promisify(execFile);
 export { nodeFlags, type PrivateServer } from '../../../../scripts/servers/index.mjs';
 
 interface Place {
-  /** Folder that it is put into and that stays, such as a small file system; a temporary one when missing. */
+  /** Existing folder for its data, which is kept, such as a small file system; a temporary one when missing. */
   within?: string;
 }
 

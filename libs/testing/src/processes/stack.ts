@@ -9,10 +9,10 @@ import { startPostgres, startRedis, type SuiteServer } from './servers.js';
 import { waitFor } from '../wait-for.js';
 
 const run = promisify(execFile);
-/** A bound of hope on a busy machine: several stacks may start at once. */
+/** Generous, because several stacks may start at once on a busy machine. */
 const START_MS_MAX = 90_000;
 const STOP_MS_MAX = 10_000;
-/** Should this process die, the stack's go before its databases. */
+/** If this process dies, the stack's processes end before its databases. */
 const STAGE = 1;
 
 export interface StackOptions {
@@ -30,9 +30,9 @@ export interface StackOptions {
   logDir?: string;
   /** `everysec` unless told otherwise. */
   appendonly?: 'no' | 'everysec' | 'always';
-  /** Puts a fault proxy between the simulator and everybody else: pages, API and WebSockets. */
+  /** Puts a fault proxy before the simulator, for its pages, API and WebSockets. */
   network?: boolean;
-  /** Puts fault proxies between the processes and Redis, PostgreSQL and the signer: their addresses stay when what is behind is replaced. */
+  /** Puts fault proxies before Redis, PostgreSQL and the signer, so that their addresses stay when a server is replaced. */
   lines?: boolean;
   /** Folders in which Redis, PostgreSQL and the spools are kept, such as small file systems. */
   folders?: { redis?: string; postgres?: string; spool?: string };
@@ -54,7 +54,7 @@ export interface StackProcess {
   readonly name: string;
   readonly pid: number;
   start(): Promise<void>;
-  /** SIGTERM, and waits for the end; SIGKILL after 10 s, which is told by `false`. */
+  /** Sends SIGTERM and waits for the end. After 10 s it sends SIGKILL and returns `false`. */
   stop(): Promise<boolean>;
   kill9(): Promise<void>;
   signal(signal: NodeJS.Signals): void;
@@ -68,9 +68,9 @@ export interface Stack {
   readonly signer: StackProcess;
   readonly api: StackProcess;
   readonly workers: StackProcess[];
-  /** What all traffic to the simulator passes, where it was asked for; `urls.simulator` leads past it. */
+  /** The fault proxy before the simulator, where it was asked for; `urls.simulator` bypasses it. */
   readonly network?: FaultProxy;
-  /** Where they were asked for; `redis.url`, `postgres.url` and `urls.signer` lead past them. */
+  /** Where they were asked for; `redis.url`, `postgres.url` and `urls.signer` bypass them. */
   readonly lines?: StackLines;
   readonly urls: { api: string; simulator: string; signer: string; workers: string[] };
   readonly key: string;
@@ -127,7 +127,7 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
     const { key } = JSON.parse(created.stdout) as { key: string };
 
     const processes: Process[] = [];
-    // All at once: nobody is left to hand anything over to.
+    // All at once, since no worker is left that could take creators over.
     undo.push(() => Promise.all(processes.map((one) => one.stop())));
     const make = (name: string, app: string, health: string, more: Record<string, string> = {}, host?: string) => {
       const node = [process.execPath, ...nodeFlags(app), '--enable-source-maps', join(dist, `apps/${app}/src/main.js`)];
@@ -189,7 +189,7 @@ export async function callJson<T>(method: string, url: string, body?: unknown, h
   return (text === '' ? undefined : JSON.parse(text)) as T;
 }
 
-/** Ports that nobody listens on at this moment. */
+/** Ports that are free at this moment. */
 export async function freePorts(count: number): Promise<number[]> {
   const servers = await Promise.all(
     Array.from({ length: count }, async () => {
@@ -208,7 +208,7 @@ async function startLines(redisUrl: string, postgresUrl: string, signerUrl: stri
   return { redis, postgres, signer };
 }
 
-/** Runs a program under another host name: the process keeps its id and hears its signals. */
+/** Runs a program under another host name. The process keeps its id and gets its signals. */
 const HOST_NAMED = ['unshare', '--uts', 'sh', '-c', 'hostname "$0" && exec "$@"'];
 
 /** Whether this system lets a process have a host name of its own (Linux, as root). */
@@ -238,7 +238,7 @@ class Process implements StackProcess {
 
   async start(): Promise<void> {
     const log = createWriteStream(this.logFile, { flags: 'a' });
-    // A group of its own: the terminal's Ctrl-C is for the suite, which stops everything in order.
+    // Its own process group: the terminal's Ctrl-C reaches the suite only, which stops everything in order.
     const [program = '', ...args] = this.command;
     const child = spawn(program, args, {
       env: this.env,
@@ -286,7 +286,7 @@ class Process implements StackProcess {
     if (!child || child.exitCode !== null || child.signalCode !== null) return true;
     const ended = new Promise<boolean>((resolve) => child.once('exit', () => resolve(true)));
     child.kill(signal);
-    // One that was frozen hears nothing else.
+    // A frozen process handles no other signal.
     child.kill('SIGCONT');
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<boolean>((resolve) => {

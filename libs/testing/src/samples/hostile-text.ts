@@ -1,4 +1,4 @@
-/** What a hostile or broken page may consist of; each is repeated to the largest text that its reader takes. */
+/** Parts of a hostile or broken page; each is repeated up to the largest text that a reader accepts. */
 export const HOSTILE_TOKENS: readonly string[] = [
   '<script',
   '<script ',

@@ -10,14 +10,14 @@ import { Room, type RoomContext, type RoomOptions } from './room/room.js';
 import { Secrets } from './tiktok/signature.js';
 import { TimerWheel } from './room/timer-wheel.js';
 
-/** Everything a simulated TikTok can be told at its start; each has a default. */
+/** Options of a simulated TikTok; each has a default. */
 export interface SimulatorOptions {
   host?: string;
   /** 0 takes a free one. */
   port?: number;
   /** The same seed makes the same users, comments, gifts and faults. */
   seed?: string;
-  /** Sessions given out under the same key stay good over a restart; a random one when missing or empty. */
+  /** Sessions issued under the same key stay valid over a restart; a random key when missing or empty. */
   key?: string;
   rooms?: RoomOptions[];
   /** Accept `ws_direct=1` sockets that have a ttwid and a room id but no bundle. */
@@ -30,13 +30,13 @@ export interface SimulatorOptions {
   historyCount?: number;
   /** Messages of each creator that the ledger keeps. */
   ledgerMax?: number;
-  /** Make traffic in rooms that nobody watches. */
+  /** Make traffic in rooms without viewers. */
   idleTraffic?: boolean;
   signatureTtlMs?: number;
   bundleTtlMs?: number;
-  /** A viewer that is not heard for this long is cut; 0 never. Clients send a heartbeat every 10 s. */
+  /** A viewer that sends nothing for this long is disconnected; 0 never. Clients send a heartbeat every 10 s. */
   heartbeatTimeoutMs?: number;
-  /** Bytes waiting for one viewer before it is cut as too slow. */
+  /** Bytes queued for one viewer before it is disconnected as too slow. */
   bufferBytesMax?: number;
   /** Whether a `Host` header names it; every name does when missing. */
   allowsHost?: (host: string | undefined) => boolean;
@@ -80,7 +80,7 @@ const TICK_MS = 10;
 const SLOTS = 512;
 const SLOW_TICKS = 10;
 
-/** What a simulated TikTok consists of: its rooms, its viewers' connections, its faults and its accounts. It listens to nobody by itself. */
+/** The rooms, connections, faults and counts of a simulated TikTok, without a server. */
 export class SimulatorCore {
   readonly options: typeof DEFAULTS;
   readonly secrets: Secrets;
@@ -93,12 +93,12 @@ export class SimulatorCore {
   private readonly byName = new Map<string, Room>();
   private readonly byRoomId = new Map<string, Room>();
   private readonly connections = new Set<Connection>();
-  /** Rooms that hold a frame back under the fault `order`. */
+  /** Rooms that delay a frame under the fault `order`. */
   private readonly holding = new Set<Room>();
   private readonly random: Random;
   private wheel = new TimerWheel<Room>(TICK_MS, SLOTS, Date.now());
   private timer: NodeJS.Timeout | undefined;
-  /** Where it can be reached, once something listens. */
+  /** The address, once a server listens. */
   protected address: AddressInfo | undefined;
   private connectionsTotal = 0;
   private bundlesTotal = 0;
@@ -134,7 +134,7 @@ export class SimulatorCore {
     return `http://${this.authority}`;
   }
 
-  /** Where the WebSocket of an anonymous connection is. */
+  /** URL of the WebSocket for anonymous connections. */
   get socketUrl(): string {
     return `ws://${this.authority}/webcast/im/ws_proxy/ws_reuse_supplement/`;
   }
@@ -188,7 +188,7 @@ export class SimulatorCore {
     this.wheel.cancel(room);
   }
 
-  /** Takes a room away, with its connections and its ledger. */
+  /** Removes a room, with its connections and its ledger. */
   removeRoom(room: Room): void {
     this.goOffline(room, false);
     this.replays.stop(room);
@@ -198,7 +198,7 @@ export class SimulatorCore {
     this.messagesRemoved += room.ledger.head;
   }
 
-  /** Puts a fault in force. */
+  /** Activates a fault. */
   fault(spec: FaultSpec): ActiveFault {
     return this.faults.add(spec, [...this.rooms()], Date.now());
   }

@@ -3,9 +3,9 @@ import { createListener } from './tiktok/listener.js';
 import { SimulatorCore } from './simulator-core.js';
 
 /**
- * A TikTok on loopback: pages, room API, signed `im/fetch` and WebSocket push, on one port (plain and TLS), with rooms full
- * of invented people. Every message is numbered and accounted for; faults come on command. The same things can be done
- * through HTTP under `/sim/` (see control.ts), so that other processes share it.
+ * A simulated TikTok on loopback: pages, room API, signed `im/fetch` and WebSocket push, on one port (plain and TLS), with invented
+ * viewers. Every message is numbered and recorded in a ledger; faults are injected on request. Other processes control it by HTTP
+ * under `/sim/` (see control/control.ts).
  */
 export class Simulator extends SimulatorCore {
   private server: Server | undefined;
@@ -27,7 +27,7 @@ export class Simulator extends SimulatorCore {
     return this;
   }
 
-  /** Cuts every connection and frees the port. May be called again. */
+  /** Destroys every connection and frees the port. May be called again. */
   async stop(): Promise<void> {
     this.halt();
     const { server } = this;

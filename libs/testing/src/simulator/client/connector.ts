@@ -4,9 +4,9 @@ import type { TikTokLiveConnection } from 'tiktok-live-connector';
 export type ConnectorOptions = Pick<ConstructorParameters<typeof TikTokLiveConnection>[1], 'webConfigOverrides' | 'webClientOptions'>;
 
 /**
- * Options that make the unmodified `TikTokLiveConnection` take the simulator for TikTok. Its hosts are overridden, and because
- * it asks loopback by https, a `got` hook puts its requests back to http; both are documented options. Signing is separate: give
- * `eulerApiInstance`, or `SIGN_API_URL`, the address of the signer.
+ * Options with which the unmodified `TikTokLiveConnection` uses the simulator as TikTok. They override its hosts, and a `got` hook
+ * changes its https requests to loopback into http; both are documented options. Signing is separate: give `eulerApiInstance`, or
+ * `SIGN_API_URL`, the address of the signer.
  */
 export function connectorOptions(simulatorUrl: string): ConnectorOptions {
   const { host } = new URL(simulatorUrl);
@@ -17,7 +17,7 @@ export function connectorOptions(simulatorUrl: string): ConnectorOptions {
     url.protocol = 'http:';
     options.url = url;
   };
-  // The type asks for a cookie jar too, but the library always puts its own in its place.
+  // The type requires a cookie jar too, but the library always replaces it with its own.
   const webClientOptions = { hooks: { beforeRequest: [toHttp] } } as unknown as ConnectorOptions['webClientOptions'];
   return { webConfigOverrides: { TIKTOK_HOST_WEB: host, TIKTOK_HOST_WEBCAST: host }, webClientOptions };
 }

@@ -3,7 +3,7 @@ import { HeartBeatMessage, ProtoMessageFetchResult, WebcastImEnterRoomMessage, W
 import { WebSocket } from 'ws';
 import type { Simulator } from '../simulator.js';
 
-/** A browser as the simulator's tests play it: a session cookie, and requests signed by the page's SDK. */
+/** A browser for the simulator's tests: a session cookie, and requests signed by the page's SDK. */
 export class Viewer {
   private constructor(
     readonly url: string,

@@ -2,9 +2,9 @@ import { Random } from '../traffic/random.js';
 
 /** Faults that happen at a moment, to the open connections of a room. */
 export const INSTANT = ['drop', 'garbage', 'truncated', 'duplicate', 'huge', 'offlineWithoutEnd'] as const;
-/** Faults that last, and bend what a room writes. */
+/** Faults that last, and change what a room writes. */
 export const ROOM_LASTING = ['silence', 'slow', 'order'] as const;
-/** Faults that last, and bend what requests and upgrades are answered. */
+/** Faults that last, and change the answers to requests and upgrades. */
 export const REQUEST_LASTING = [
   'hang',
   'http403',
@@ -29,7 +29,7 @@ export type FaultKind = (typeof FAULT_KINDS)[number];
  *   `ratePerMinute` at random times for each room, until `durationMs` is over or it is removed.
  * - Lasting: for `durationMs`, or until removed; request faults end after `count` hits, and hit once when neither is given.
  *   With `ratePerMinute` episodes of `durationMs` begin at random times until it is removed. `alwaysAlive`: the batched check
- *   calls every room alive; `userNotFound`: the room API knows nobody. They meet their own route only.
+ *   calls every room alive; `userNotFound`: the room API knows nobody. They affect their own route only.
  */
 export interface FaultSpec {
   kind: FaultKind;
@@ -52,11 +52,11 @@ export interface ActiveFault extends FaultSpec {
   createdAt: number;
   /** When it ends by itself, ms since 1970. */
   until?: number;
-  /** How often it struck. */
+  /** How often it took effect. */
   fired: number;
 }
 
-/** One strike, as `GET /sim/faults/log` lists it. */
+/** One effect of a fault, as `GET /sim/faults/log` lists it. */
 export interface FaultLogEntry {
   at: number;
   fault: number;
@@ -69,14 +69,14 @@ export interface FaultLogEntry {
   connections?: string[];
 }
 
-/** How the faults in force bend what a room writes. */
+/** The combined effect of the active faults on what a room writes. */
 export interface RoomFaults {
   silent: boolean;
   shuffled: boolean;
   bytesPerSecond?: number;
 }
 
-/** Faults that meet one kind of request only. */
+/** Faults that affect one kind of request only. */
 const OWN_ROUTES: { [kind in RequestKind]?: RegExp } = {
   deviceBlocked: /\/ws_reuse_supplement\/|\/im\/push\//,
   alwaysAlive: /^\/webcast\/room\/check_alive\b/,
@@ -95,7 +95,7 @@ export interface FaultyRoom {
 
 type Strike<R> = (fault: ActiveFault, kind: InstantKind, room: R) => string[];
 
-/** The faults in force, their schedule (seeded), and the list of what they did. */
+/** The active faults, their seeded schedule, and the log of their effects. */
 export class Faults<R extends FaultyRoom> {
   private active: ActiveFault[] = [];
   /** Episodes of faults with a rate: `id uniqueId` -> ms at which it ends. */
@@ -120,7 +120,7 @@ export class Faults<R extends FaultyRoom> {
     return this.entries;
   }
 
-  /** Puts a fault in force; one that happens at a moment and has no rate strikes `rooms` before this returns. */
+  /** Activates a fault. One that happens at a moment and has no rate takes effect on `rooms` before this returns. */
   add(spec: FaultSpec, rooms: Iterable<R>, now: number): ActiveFault {
     if (this.active.length >= FAULTS_MAX) throw new RangeError(`no more than ${FAULTS_MAX} faults at once`);
     const fault: ActiveFault = { ...spec, id: this.nextId++, createdAt: now, fired: 0 };
@@ -149,7 +149,7 @@ export class Faults<R extends FaultyRoom> {
     return id === undefined || this.active.length < before;
   }
 
-  /** Begins what its rate makes begin now, ends what is over. */
+  /** Begins the episodes that are due, and ends those that are over. */
   tick(allRooms: () => Iterable<R>, now: number): void {
     const elapsedMs = Math.min(1_000, this.lastTickAt === 0 ? 0 : now - this.lastTickAt);
     this.lastTickAt = now;
@@ -167,7 +167,7 @@ export class Faults<R extends FaultyRoom> {
     }
   }
 
-  /** How the faults bend what `room` writes at this moment. */
+  /** The combined effect of the faults on `room` at this moment. */
   ofRoom(room: Pick<FaultyRoom, 'uniqueId'>, now: number): RoomFaults {
     if (this.active.length === 0) return NO_FAULTS;
     let faults = NO_FAULTS;
@@ -182,7 +182,7 @@ export class Faults<R extends FaultyRoom> {
     return faults;
   }
 
-  /** The fault that meets a request or upgrade of `path` about `uniqueId`, counted and listed. */
+  /** The fault that affects a request or upgrade of `path` about `uniqueId`; it is counted and logged. */
   request(path: string, uniqueId: string | undefined, now: number): { kind: RequestKind; bytesPerSecond: number } | undefined {
     for (const fault of this.active) {
       const { kind } = fault;

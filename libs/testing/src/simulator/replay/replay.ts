@@ -25,7 +25,7 @@ export interface ReplayProgress {
   /** Of those, the ones some viewer acknowledged. */
   acked: number;
   done: boolean;
-  /** Why it does not go on at the moment. */
+  /** What it waits for at the moment. */
   waitingFor?: 'viewer' | 'ack';
   stopped?: true;
 }
@@ -54,7 +54,7 @@ const UNACKED_FRAMES_MAX = 4;
 const ACK_PATIENCE_MS = 1_000;
 const JOBS_KEPT = 100;
 
-/** Sends given payloads through real frames of their rooms, in order. Nothing of their content is ever shown. */
+/** Sends recorded payloads through real frames of their rooms, in order. Their content is never shown. */
 export class Replay {
   private readonly jobs = new Map<number, Job>();
   private readonly random = new Random('replay');

@@ -40,7 +40,7 @@ export class Connection {
   private readonly unacked = new Map<string, { room: ConnectionRoom; first: number; last: number }>();
   private lastHeard: number;
   private trickle: { queue: Buffer[]; offset: number; timer: NodeJS.Timeout } | undefined;
-  /** Bytes that wait in the trickle. */
+  /** Bytes that are queued under the fault `slow`. */
   private trickledBytes = 0;
   private endReason: string | undefined;
 
@@ -75,7 +75,7 @@ export class Connection {
     socket.on('ping', (data: Buffer) => {
       if (!this.trickle) socket.pong(data);
     });
-    // A reset by the peer is an ordinary end; `close` follows and says so.
+    // A reset by the peer is an ordinary end; the event `close` follows.
     socket.on('error', (error) => (this.endReason ??= error.message));
     socket.on('close', (code) => {
       if (this.trickle) clearInterval(this.trickle.timer);
@@ -94,7 +94,7 @@ export class Connection {
     return this.unacked.size;
   }
 
-  /** Milliseconds since the client was last heard. */
+  /** Milliseconds since the client last sent anything. */
   silentMs(now: number): number {
     return now - this.lastHeard;
   }
@@ -107,7 +107,7 @@ export class Connection {
       return false;
     }
     const bytes = withSeqId(frame, ++this.seqId);
-    // Past the library, in one piece: its sender would write header and payload as two.
+    // Written directly to the socket in one piece: the library would write header and payload separately.
     if (this.trickle || bytesPerSecond !== undefined) this.queueTrickle(bytes);
     else this.wire.write(bytes);
     this.info.frames++;
@@ -159,7 +159,7 @@ export class Connection {
     }
   }
 
-  /** Past the fault frames still queue behind what trickles, so that the stream stays whole. */
+  /** After the fault, frames still queue behind the slow bytes, so that the stream stays in order. */
   private queueTrickle(bytes: Buffer): void {
     this.trickledBytes += bytes.length;
     if (this.trickle) this.trickle.queue.push(bytes);

@@ -13,7 +13,7 @@ const ENTRIES_MAX = 64;
 /** A larger message is not repeated, nor is anything before it. */
 const BYTES_MAX = 262_144;
 
-/** The newest messages of a broadcast: what is repeated to whoever connects, and whether anybody got them. */
+/** The newest messages of a broadcast, which are repeated to new viewers, and whether any viewer received them. */
 export class History {
   private entries: Entry[] = [];
 
@@ -50,7 +50,7 @@ export class History {
     return this.entries.slice(from + 1) as { n: number; bytes: Buffer }[];
   }
 
-  /** Notes that the messages from `first` to `last` reached somebody; `deliver` is called for each on its first time. */
+  /** Records that a viewer received the messages from `first` to `last`; calls `deliver` for each at its first delivery. */
   reached(first: number, last: number, deliver: (effect: Effect | undefined) => void): void {
     for (let i = this.entries.length - 1; i >= 0; i--) {
       const entry = this.entries[i] as Entry;

@@ -40,7 +40,7 @@ export interface RoomContext {
   faultsOf(room: Room): RoomFaults;
   /** Called when a room's next traffic is due at another time than before. */
   schedule(room: Room, at: number): void;
-  /** Called when a room holds a frame back; it is to be released soon, whatever comes. */
+  /** Called when a room delays a frame, which must be released soon. */
   holding(room: Room): void;
 }
 
@@ -70,7 +70,7 @@ export interface Broadcast {
 const PER_FRAME = 3.1;
 const INTERVAL_MS_MIN = 50;
 const INTERVAL_MS_MAX = 2_000;
-/** A stalled process does not pour out minutes of traffic at once. */
+/** Bound of messages that are due after a stall of the process. */
 const OWED_MAX = 10_000;
 const BROADCASTS_MAX = 100;
 const CONNECTIONS_MAX = 500;
@@ -78,7 +78,7 @@ const LIVE_INTRO = methodOf('WebcastLiveIntroMessage');
 const WELCOME = methodOf('WebcastRoomMessage');
 const GOODY_BAG = methodOf('WebcastGoodyBagMessage');
 
-/** A creator: on air or not, with viewers, traffic and the account of every message. */
+/** A creator, live or not, with its viewers, traffic and ledger of messages. */
 export class Room {
   readonly uniqueId: string;
   readonly userId: string;
@@ -98,7 +98,7 @@ export class Room {
   private readonly stale = new Set<Connection>();
   readonly pastConnections: ConnectionInfo[] = [];
   nextAt = 0;
-  /** The frame that the fault `order` holds back to send it after the next. */
+  /** The frame that the fault `order` delays until after the next one. */
   private held: Frame | undefined;
   private readonly random: Random;
   private readonly traffic: Traffic;
@@ -162,7 +162,7 @@ export class Room {
     this.reschedule(now);
   }
 
-  /** Ends the broadcast; viewers are told by a control message unless `end` is false, and stay connected either way. */
+  /** Ends the broadcast, with a control message unless `end` is false. Viewers stay connected either way. */
   goOffline(now: number, end: boolean): void {
     if (!this.live) return;
     if (end) {
@@ -176,7 +176,7 @@ export class Room {
     if (broadcast) broadcast.endedAt = now;
   }
 
-  /** Sends what has become due, and plans the next time. */
+  /** Sends messages that are due, and schedules the next time. */
   flush(now: number): void {
     this.owed = Math.min(OWED_MAX, this.owed + ((now - this.lastFlushAt) * this.rate) / 1_000);
     this.lastFlushAt = now;
@@ -278,7 +278,7 @@ export class Room {
     return this.context.position(this.roomId, now, this.ledger.head);
   }
 
-  /** A viewer came: the history is repeated to them. `seen` is the ordinal up to which they got a connect bundle. */
+  /** Adds a viewer and repeats the history to it. `seen` is the ordinal that its connect bundle reached. */
   enter(connection: Connection, now: number, seen: number | undefined): void {
     this.connections.add(connection);
     if (seen !== undefined) this.reached(seen - this.context.historyCount + 1, seen);
@@ -301,7 +301,7 @@ export class Room {
     this.ledger.markAcked(first, last, connection.id);
   }
 
-  /** Sends the frame that the fault `order` may have held back. */
+  /** Sends the frame that the fault `order` may have delayed. */
   releaseHeld(faults = this.context.faultsOf(this)): void {
     if (!this.held) return;
     const frame = this.held;
@@ -309,7 +309,7 @@ export class Room {
     this.write(frame, this.connections, faults);
   }
 
-  /** Numbers, accounts and sends `count` messages as one frame. */
+  /** Numbers, records and sends `count` messages as one frame. */
   private emit(
     now: number,
     count: number,
@@ -367,7 +367,7 @@ export class Room {
     this.history.reached(first, last, (effect) => this.delivered.add(effect));
   }
 
-  /** What a broadcast begins with, repeated in each connect bundle: the creator's text, a welcome, 40 KB of goods. */
+  /** The first messages of a broadcast, repeated in each connect bundle: the creator's text, a welcome, 40 KB of goods. */
   private makeIntro(now: number): void {
     const parts: [Method, (writer: WireWriter) => void][] = [
       [WELCOME, (writer) => writer.str(2, 'Welcome to the LIVE! Be kind to each other.').int(7, 1)],

@@ -1,4 +1,4 @@
-/** What stands in a page of the simulator that has an SDK: its id, bound to the visitor's cookie. */
+/** Data of a page with an SDK: its id is bound to the visitor's cookie. */
 export interface PageSdk {
   pageId: string;
   /** The page's key, masked so that only a browser with this user agent and this page unmasks it. */
@@ -12,8 +12,8 @@ export function sdkTags(pageId: string, live: boolean): string {
 }
 
 /**
- * The SDK of a page, as TikTok's: it wraps `fetch` and signs what goes to `/webcast/`, with a key that nothing outside of its
- * closure can read. A key unmasks only where `navigator.userAgent` is what the server saw.
+ * The SDK of a page. Like TikTok's it wraps `fetch` and signs requests to `/webcast/`, with a key that only its closure can read. The
+ * key is unmasked only where `navigator.userAgent` equals the header that the server saw.
  */
 export function sdkScript({ pageId, maskedKeyHex }: PageSdk): string {
   return `(() => {

@@ -95,7 +95,7 @@ function answerFor(
   }
 }
 
-/** What an unsigned or unknown visitor gets, or undefined. TikTok gives no reason; `GET /sim/stats` does. */
+/** The refusal of an unsigned or unknown visitor, or undefined. TikTok gives no reason; `GET /sim/stats` does. */
 function refusal(simulator: SimulatorCore, request: IncomingMessage, now: number): Answer | undefined {
   const cookies = parseCookies(request.headers.cookie);
   const reason = simulator.secrets.refusal(request.url ?? '/', request.headers['user-agent'] ?? '', cookies, now);
@@ -149,9 +149,9 @@ function routeOf(path: string): string {
   return ROUTES[pattern] ?? ROUTES[pattern.replace(/\/$/, '')] ?? 'unknown';
 }
 
-/** The creator a request is about, by its path or query; also used to aim faults. */
+/** The creator of a request, by its path or query; also used to select faults. */
 export function aboutRoom(simulator: SimulatorCore, path: string, query: URLSearchParams): Room | undefined {
-  // Clients carry an old room_id along in requests that are about a name.
+  // Clients may send an old room_id together with a name; the name decides.
   const uniqueId = path.startsWith('/@') ? nameIn(path) : query.get('uniqueId');
   if (uniqueId) return simulator.room(uniqueId);
   const roomId = query.get('room_id');

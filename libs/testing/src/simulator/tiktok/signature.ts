@@ -1,13 +1,13 @@
 import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 
-/** What a signed URL carries beyond the one that was signed. */
+/** A signed URL and its tokens. */
 export interface SignedUrl {
   signedUrl: string;
   userAgent: string;
   tokens: { 'X-Bogus': string; 'X-Gnarly': string; msToken: string };
 }
 
-/** Why a request is refused; said in the log and in stats only, as TikTok says nothing. */
+/** Why a request is refused. Only the log and the stats show it, since TikTok answers no reason. */
 export type Refusal =
   | 'no signature'
   | 'signature expired'
@@ -24,7 +24,7 @@ export interface SecretsOptions {
   bundleTtlMs: number;
   /** Only what the page's own SDK signed counts. */
   pageOnly?: boolean;
-  /** What everything is derived from, so that sessions outlive a restart; random when missing or empty. */
+  /** Key that all secrets are derived from, so that sessions outlive a restart; random when missing or empty. */
   key?: string;
 }
 
@@ -37,8 +37,8 @@ const TTWID_TTL_MS = 365 * 86_400_000;
 const EXT_BUCKET_MS = 10_000;
 
 /**
- * Everything that only TikTok can make: URL signatures, session cookies, cursors. Stateless: each carries its own HMAC with
- * a key that never leaves this object, so a million of them cost no memory and none can be invented outside.
+ * Everything that only TikTok can make: URL signatures, session cookies, cursors. It keeps no state: each value contains its own
+ * HMAC, whose key never leaves this object. So a million values cost no memory, and nobody else can make one.
  */
 export class Secrets {
   private readonly key: Buffer;
@@ -78,7 +78,7 @@ export class Secrets {
     };
   }
 
-  /** Why this request's signature or session does not count, or undefined when both do. */
+  /** Why this request's signature or session is refused; undefined when both are valid. */
   refusal(url: string, userAgent: string, cookies: ReadonlyMap<string, string>, now: number): Refusal | undefined {
     const query = parse(url).searchParams;
     const msToken = query.get('msToken');

@@ -7,13 +7,13 @@ import type { SimulatedUser } from './users.js';
 import type { Effect } from '../room/totals.js';
 import { decimal, encode, type WireWriter } from '../wire/protobuf.js';
 
-/** What rare messages take from the traffic of their room. */
+/** What rare messages need of the traffic of their room. */
 export interface RareContext {
   readonly shared: SharedParts;
   readonly random: Random;
   readonly salt: number;
   readonly anchorId: string;
-  /** The message that deletions, pins and the like speak of. */
+  /** The message that deletions and pins refer to. */
   readonly lastChat: { high: number; low: number; user: SimulatedUser; text: string } | undefined;
   user(): SimulatedUser;
 }

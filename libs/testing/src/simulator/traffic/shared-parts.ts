@@ -13,7 +13,7 @@ export interface EncodedGift extends GiftKind {
   displayText: Buffer;
 }
 
-/** What all rooms of one simulator share and nobody changes: encoded once, copied into messages. */
+/** Immutable parts that all rooms of one simulator share: encoded once, copied into messages. */
 export interface SharedParts {
   users: SimulatedUser[];
   gifts: EncodedGift[];
@@ -22,7 +22,7 @@ export interface SharedParts {
   icon: Packed;
   /** Opaque bytes of types that no client decodes, by wire name. */
   opaque: { method: string; body: Buffer }[];
-  /** About 40 KB: what a connect bundle carries besides its newest messages. */
+  /** About 40 KB that a connect bundle contains besides its newest messages. */
   goodyBag: Buffer;
 }
 

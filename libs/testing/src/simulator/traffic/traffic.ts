@@ -18,7 +18,7 @@ export interface WrittenMessage {
 
 type Kind = 'join' | 'chat' | 'like' | 'gift' | 'follow' | 'share' | 'social' | RareKind;
 
-/** Shares of what is not a join, out of 1,000; measured in moderate rooms, the rare kinds raised so that an hour shows each. */
+/** Shares of all messages that are no joins, out of 1,000. Measured in moderate rooms; rare kinds are raised so that an hour has each. */
 const WEIGHTS: Record<Exclude<Kind, 'join'>, number> = {
   chat: 385,
   like: 280,
@@ -29,10 +29,10 @@ const WEIGHTS: Record<Exclude<Kind, 'join'>, number> = {
   ...RARE_WEIGHTS,
 };
 const TABLE_SIZE = 4_096;
-/** A moderate room tells its viewers every 2 s. */
+/** A moderate room sends its number of viewers every 2 s. */
 const VIEWERS_EVERY_S = 2;
 const STREAKS_OPEN_MAX = 3;
-/** Who pauses longer than this begins a new streak: a run that is silent for a minute is over. */
+/** A gift after a longer pause begins a new streak: a run without a message for a minute is over. */
 const STREAK_PAUSE_MS_MAX = 45_000;
 
 interface Streak {
@@ -64,7 +64,7 @@ const METHOD = {
 export class Traffic {
   readonly random: Random;
   readonly salt: number;
-  /** The message that ImDelete, pins and the like speak of. */
+  /** The message that deletions and pins refer to. */
   lastChat: { high: number; low: number; user: SimulatedUser; text: string } | undefined;
   private readonly table: Uint8Array;
   private readonly streaks: Streak[] = [];
@@ -187,7 +187,7 @@ export class Traffic {
     return this.done(METHOD.chat, identity, { kind: 'chat' });
   }
 
-  /** Likes are sampled (the total rises by far more than the counts sum to), and two shards tell different totals. */
+  /** Likes are sampled (the total rises by far more than the sum of counts), and two shards send different totals. */
   private like(writer: WireWriter, identity: MessageIdentity): WrittenMessage {
     const count = this.random.int(1, 15);
     this.likeTotal += count * this.random.int(1, 14);

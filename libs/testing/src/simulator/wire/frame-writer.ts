@@ -34,7 +34,7 @@ const GZIP_HEADER = encode((writer) =>
 const GZIP = { level: 1, memLevel: 4, windowBits: 12, chunkSize: 8_192 };
 
 const FIRST_BYTES = 262_144;
-/** After a huge frame its memory is given back. */
+/** A larger buffer is not kept after its frame. */
 const KEPT_BYTES_MAX = 4_194_304;
 
 let logIds = BigInt(`0x${randomBytes(4).toString('hex')}`) << 28n;

@@ -1,8 +1,8 @@
 import type { Packed, PackedAt } from './packed-gzip.js';
 
 /**
- * Protobuf by hand into one reused buffer: the simulator writes tens of thousands of messages a second beside what it
- * is there to measure, so it copies pre-encoded parts (users, gifts, comments) and writes only what changes.
+ * Writes protobuf into one reused buffer. The simulator shares a machine with the system that it measures, at tens of thousands of
+ * messages a second. So it copies pre-encoded parts (users, gifts, comments) and writes only what changes.
  */
 export class WireWriter {
   private buffer: Buffer;

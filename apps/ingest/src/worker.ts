@@ -17,7 +17,7 @@ import type { Redis } from 'ioredis';
 import { LivenessPoller, type LivenessPollerOptions } from './discovery/liveness-poller.js';
 import { Supervisor } from './handover/supervisor.js';
 import { systemClock as clock } from './pacing/clock.js';
-import { BackPressure } from './session/back-pressure.js';
+import { BackPressure } from './pacing/back-pressure.js';
 import { CreatorSession, type SessionServices } from './session/creator-session.js';
 import { WebcastRooms } from './session/webcast-rooms.js';
 import { ProxyRoutes } from './signing/proxy-routes.js';

@@ -28,11 +28,11 @@ interface Reception {
 }
 
 export interface ReceiverStats {
-  /** StandbyConnection connections now. */
+  /** Standby connections now. */
   standby: number;
   /** Offers taken. */
   taken: number;
-  /** StandbyConnection connections that became the session of this worker. */
+  /** Standby connections that became the session of this worker. */
   adopted: number;
   /** Given up, because the room could not be received, or the connection was not needed. */
   dropped: number;

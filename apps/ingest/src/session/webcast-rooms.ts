@@ -1,7 +1,7 @@
 import type { Logger } from '@tributary/runtime';
 import { GiftPrices, RoomConnection, RoomNormaliser } from '@tributary/webcast';
 import type { ProxyRoutes } from '../signing/proxy-routes.js';
-import type { BackPressure } from './back-pressure.js';
+import type { BackPressure } from '../pacing/back-pressure.js';
 import type { Normaliser, NormaliserOptions } from './message-pipeline.js';
 import type { Connection, ConnectionOptions, RoomFactory } from './room-services.js';
 

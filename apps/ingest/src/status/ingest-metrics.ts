@@ -5,7 +5,7 @@ import type { Metrics } from '@tributary/runtime';
 import { Counter, Gauge, Histogram } from 'prom-client';
 import type { LivenessPoller } from '../discovery/liveness-poller.js';
 import type { Supervisor } from '../handover/supervisor.js';
-import type { BackPressure } from '../session/back-pressure.js';
+import type { BackPressure } from '../pacing/back-pressure.js';
 import type { ConnectionReport, MessageTotals } from '../session/message-pipeline.js';
 import type { SessionMetrics } from '../session/room-services.js';
 import type { SignScheduler } from '../signing/sign-scheduler.js';

@@ -2,11 +2,12 @@ import type { Connection, ConnectionInfo } from './connection.js';
 import type { RoomFaults } from '../control/faults.js';
 import type { Frame, FrameWriter, Position } from '../wire/frame-writer.js';
 import { History } from './history.js';
+import { introMessages, type RepeatableMessage } from './intro.js';
 import { Ledger } from './ledger.js';
 import { type Method, methodOf } from '../wire/methods.js';
 import type { SharedParts } from '../traffic/shared-parts.js';
 import { Random } from '../traffic/random.js';
-import { CONTROL, writeControl, writeLiveIntro } from '../traffic/rare-messages.js';
+import { CONTROL, writeControl } from '../traffic/rare-messages.js';
 import { messageId, snowflake, type MessageIdentity, writeCommon } from '../wire/message-identity.js';
 import { Traffic } from '../traffic/traffic.js';
 import { type Effect, Tally, type Totals } from './totals.js';
@@ -74,9 +75,6 @@ const INTERVAL_MS_MAX = 2_000;
 const OWED_MAX = 10_000;
 const BROADCASTS_MAX = 100;
 const CONNECTIONS_MAX = 500;
-const LIVE_INTRO = methodOf('WebcastLiveIntroMessage');
-const WELCOME = methodOf('WebcastRoomMessage');
-const GOODY_BAG = methodOf('WebcastGoodyBagMessage');
 
 /** A creator, live or not, with its viewers, traffic and ledger of messages. */
 export class Room {
@@ -105,12 +103,7 @@ export class Room {
   private sent = new Tally();
   private delivered = new Tally();
   private readonly history: History;
-  private intro: {
-    identity: MessageIdentity;
-    n: number;
-    method: Method;
-    write: (writer: WireWriter, identity: MessageIdentity) => void;
-  }[] = [];
+  private intro: (RepeatableMessage & { identity: MessageIdentity; n: number })[] = [];
   private owed = 0;
   private lastFlushAt = 0;
 
@@ -367,27 +360,14 @@ export class Room {
     this.history.reached(first, last, (effect) => this.delivered.add(effect));
   }
 
-  /** The first messages of a broadcast, repeated in each connect bundle: the creator's text, a welcome, 40 KB of goods. */
   private makeIntro(now: number): void {
-    const parts: [Method, (writer: WireWriter) => void][] = [
-      [WELCOME, (writer) => writer.str(2, 'Welcome to the LIVE! Be kind to each other.').int(7, 1)],
-      [GOODY_BAG, (writer) => writer.bytes(9, this.context.shared.goodyBag)],
-    ];
-    this.intro = [];
-    const add = (method: Method, write: (writer: WireWriter, identity: MessageIdentity) => void) => {
+    this.intro = introMessages(this.traffic, () => this.title).map((message) => {
       const n = this.ledger.head + 1;
       const identity: MessageIdentity = { ...this.traffic.identity(n, now), ...messageId(n, this.traffic.salt, now) };
-      this.ledger.append(this.roomId, method.index, identity.high, identity.low, now);
+      this.ledger.append(this.roomId, message.method.index, identity.high, identity.low, now);
       this.sent.add(undefined);
-      this.intro.push({ identity, n, method, write });
-    };
-    add(LIVE_INTRO, (writer, identity) => writeLiveIntro(writer, identity, this.traffic, this.title));
-    for (const [method, body] of parts) {
-      add(method, (writer, identity) => {
-        writeCommon(writer, method, identity);
-        body(writer);
-      });
-    }
+      return { ...message, identity, n };
+    });
     const broadcast = this.broadcasts.at(-1);
     if (broadcast) broadcast.last = this.ledger.head;
   }

@@ -1,52 +1,33 @@
+import { LRUCache } from 'lru-cache';
 import type { Entry } from './kinds.js';
 
-interface Held {
+interface SizedEntry {
   entry: Entry<unknown>;
   bytes: number;
 }
 
-/** Entries in this process: the least recently used go when there are too many, or they take too many bytes. */
+/** Entries in this process. The least recently used go when there are too many, or when they take too many bytes. */
 export class MemoryLevel {
-  private readonly held = new Map<string, Held>();
-  private bytesHeld = 0;
-  private newest: string | undefined;
+  private readonly entries: LRUCache<string, SizedEntry>;
 
-  constructor(private readonly bounds: { entriesMax: number; bytesMax: number }) {}
-
-  get(key: string): Entry<unknown> | undefined {
-    const found = this.held.get(key);
-    if (!found) return undefined;
-    // What is asked for again and again is the newest already.
-    if (key !== this.newest) {
-      this.held.delete(key);
-      this.held.set(key, found);
-      this.newest = key;
-    }
-    return found.entry;
+  constructor({ entriesMax, bytesMax }: { entriesMax: number; bytesMax: number }) {
+    this.entries = new LRUCache({ max: entriesMax, maxSize: bytesMax, sizeCalculation: ({ bytes }) => Math.max(1, bytes) });
   }
 
+  get(key: string): Entry<unknown> | undefined {
+    return this.entries.get(key)?.entry;
+  }
+
+  /** An entry larger than the whole level is not kept, and neither is an older one of its key. */
   set(key: string, entry: Entry<unknown>, bytes: number): void {
-    this.delete(key);
-    if (bytes > this.bounds.bytesMax) return;
-    this.held.set(key, { entry, bytes });
-    this.newest = key;
-    this.bytesHeld += bytes;
-    while (this.held.size > this.bounds.entriesMax || this.bytesHeld > this.bounds.bytesMax) {
-      const oldest = this.held.keys().next();
-      if (oldest.done) return;
-      this.delete(oldest.value);
-    }
+    this.entries.set(key, { entry, bytes });
   }
 
   delete(key: string): void {
-    const found = this.held.get(key);
-    if (!found) return;
-    this.bytesHeld -= found.bytes;
-    this.held.delete(key);
-    if (key === this.newest) this.newest = undefined;
+    this.entries.delete(key);
   }
 
   get size(): { entries: number; bytes: number } {
-    return { entries: this.held.size, bytes: this.bytesHeld };
+    return { entries: this.entries.size, bytes: this.entries.calculatedSize };
   }
 }

@@ -50,7 +50,7 @@ export class Breaker {
   }
 
   /** Closed, with no failure since the last success. */
-  get spotless(): boolean {
+  get hasNoFailures(): boolean {
     return this.openUntil === 0 && this.failuresInRow === 0;
   }
 

@@ -1,6 +1,6 @@
 import type { ConnectBundle, SignedUrl } from '@tributary/signing';
 import type { Attempt, ProviderOperation } from './provider-operation.js';
-import type { ProviderOperationReport } from './tally.js';
+import type { ProviderOperationReport } from './attempt-statistics.js';
 import {
   type Asked,
   connectBy,

@@ -12,7 +12,7 @@ import {
   type SignProvider,
 } from './provider.js';
 import { admit, RoomBreakers } from './room-breakers.js';
-import { type ProviderOperationReport, Tally } from './tally.js';
+import { type ProviderOperationReport, AttemptStatistics } from './attempt-statistics.js';
 
 /** One provider's part in a request. `skipped`: it was not asked, and `reason` says why. */
 export interface Attempt {
@@ -45,7 +45,7 @@ const BUSY_RETRY_MS = 1_000;
 export class ProviderOperation {
   readonly breaker: Breaker;
   private readonly rooms: RoomBreakers;
-  private readonly tally = new Tally();
+  private readonly statistics = new AttemptStatistics();
 
   constructor(private readonly o: ProviderOperationOptions) {
     this.breaker = new Breaker(o.breaker);
@@ -69,7 +69,7 @@ export class ProviderOperation {
     return {
       breaker: { state: breaker.state, openForMs: breaker.openForMs, reason: breaker.lastReason ?? null },
       rooms: this.rooms.state,
-      ...this.tally.report(),
+      ...this.statistics.report(),
     };
   }
 
@@ -95,7 +95,7 @@ export class ProviderOperation {
       const { outcome, durationMs } = await this.timed(timeoutMs, signal, call);
       return this.settle(outcome, durationMs, signal, admission.provider, admission.room, admission.roomSuspect);
     } finally {
-      if (room !== undefined) this.rooms.settle(room);
+      if (room !== undefined) this.rooms.forgetIfHealthy(room);
     }
   }
 
@@ -120,7 +120,7 @@ export class ProviderOperation {
       abandon();
       return { attempt };
     }
-    this.tally.add({ at: Date.now(), durationMs, reason }, message);
+    this.statistics.add({ at: Date.now(), durationMs, reason }, message);
     this.o.metrics.attempted(name, this.operation, reason, durationMs);
     if (outcome.ok) {
       candidate.succeeded();
@@ -151,8 +151,8 @@ export class ProviderOperation {
     const ended = new AbortController();
     const end = () => ended.abort();
     const late = new Promise<Outcome<T>>((resolve) => {
-      const say = () => resolve({ ok: false, reason: 'timeout', message: `no answer within ${Math.round(timeoutMs)} ms` });
-      ended.signal.addEventListener('abort', say, { once: true });
+      const giveUp = () => resolve({ ok: false, reason: 'timeout', message: `no answer within ${Math.round(timeoutMs)} ms` });
+      ended.signal.addEventListener('abort', giveUp, { once: true });
     });
     const timer = setTimeout(end, timeoutMs);
     signal.addEventListener('abort', end, { once: true });
@@ -164,7 +164,7 @@ export class ProviderOperation {
         const message =
           permit === 'full'
             ? 'too many requests wait for this provider'
-            : `no permit among its requests within ${Math.round(timeoutMs)} ms`;
+            : `all requests of this provider stayed busy for ${Math.round(timeoutMs)} ms`;
         return { outcome: { ok: false, reason: 'busy', message, retryAfterMs: BUSY_RETRY_MS }, durationMs: durationMs() };
       }
       release = permit;

@@ -9,7 +9,7 @@ export class RoomBreakers {
 
   constructor(private readonly options: BreakerOptions & { roomsMax: number }) {}
 
-  /** The breaker of a room. Give it back by {@link settle} once a call with it has ended. */
+  /** The breaker of a room. Give it back by {@link forgetIfHealthy} once a call with it has ended. */
   of(room: string): Breaker {
     let breaker = this.rooms.get(room);
     if (!breaker) {
@@ -21,8 +21,8 @@ export class RoomBreakers {
   }
 
   /** Forgets a room without failures. */
-  settle(room: string): void {
-    if (this.rooms.get(room)?.spotless) this.rooms.delete(room);
+  forgetIfHealthy(room: string): void {
+    if (this.rooms.get(room)?.hasNoFailures) this.rooms.delete(room);
   }
 
   reset(): void {

@@ -2,7 +2,7 @@ import type { ConnectBundle } from '@tributary/signing';
 import type { Attempt, ProviderOperation } from './provider-operation.js';
 import type { SignMetrics } from './metrics.js';
 import { type Asked, connectBy, type ConnectRequest, type ProviderName } from './provider.js';
-import { Tally, type TallyReport } from './tally.js';
+import { AttemptStatistics, type AttemptReport } from './attempt-statistics.js';
 
 export interface ShadowOptions {
   candidate: ProviderOperation;
@@ -24,8 +24,8 @@ export interface ShadowReport {
   leftOut: number;
   /** Requests by who gave a bundle. */
   compared: { both: number; onlyServed: number; onlyShadow: number; neither: number };
-  served: Pick<TallyReport, 'failures' | 'recent'>;
-  shadow: Pick<TallyReport, 'failures' | 'recent'>;
+  served: Pick<AttemptReport, 'failures' | 'recent'>;
+  shadow: Pick<AttemptReport, 'failures' | 'recent'>;
 }
 
 /**
@@ -33,8 +33,8 @@ export interface ShadowReport {
  * operator learns whether the provider could serve. It never gets a client's own cookies.
  */
 export class Shadow {
-  private readonly served = new Tally();
-  private readonly own = new Tally();
+  private readonly served = new AttemptStatistics();
+  private readonly own = new AttemptStatistics();
   private readonly compared = { both: 0, onlyServed: 0, onlyShadow: 0, neither: 0 };
   private readonly running = new Set<Promise<void>>();
   private readonly closing = new AbortController();
@@ -54,13 +54,13 @@ export class Shadow {
     const attempt = candidate.attempt<ConnectBundle>(request.roomId, candidate.options.timeoutMs, this.closing.signal, (signal) =>
       connectBy(candidate.provider, full, signal),
     );
-    let tell: (served: Attempt | undefined) => void = () => undefined;
-    const told = new Promise<Attempt | undefined>((resolve) => (tell = resolve));
-    const run = Promise.all([attempt, told])
+    let end: (served: Attempt | undefined) => void = () => undefined;
+    const serving = new Promise<Attempt | undefined>((resolve) => (end = resolve));
+    const run = Promise.all([attempt, serving])
       .then(([shadow, served]) => this.compare(served, shadow.attempt))
       .finally(() => this.running.delete(run));
     this.running.add(run);
-    return tell;
+    return end;
   }
 
   report(): ShadowReport {

@@ -10,7 +10,7 @@ import { Random } from '../traffic/random.js';
 import { CONTROL, writeControl } from '../traffic/rare-messages.js';
 import { messageId, snowflake, type MessageIdentity, writeCommon } from '../wire/message-identity.js';
 import { Traffic } from '../traffic/traffic.js';
-import { type Effect, Tally, type Totals } from './totals.js';
+import { type Effect, TotalsCounter, type Totals } from './totals.js';
 import type { WireWriter } from '../wire/protobuf.js';
 
 /** What a room is opened with. */
@@ -100,8 +100,8 @@ export class Room {
   private held: Frame | undefined;
   private readonly random: Random;
   private readonly traffic: Traffic;
-  private sent = new Tally();
-  private delivered = new Tally();
+  private sent = new TotalsCounter();
+  private delivered = new TotalsCounter();
   private readonly history: History;
   private intro: (RepeatableMessage & { identity: MessageIdentity; n: number })[] = [];
   private owed = 0;
@@ -135,8 +135,8 @@ export class Room {
     this.roomId = snowflake(now, this.random.next32());
     this.startedAt = now;
     this.traffic.enterRoom(this.roomId);
-    this.sent = new Tally();
-    this.delivered = new Tally();
+    this.sent = new TotalsCounter();
+    this.delivered = new TotalsCounter();
     this.history.clear();
     for (const connection of this.connections) this.stale.add(connection);
     this.connections.clear();

@@ -26,7 +26,7 @@ export interface Totals {
 const STREAKS_MAX = 10_000;
 
 /** Adds up the messages of one room. */
-export class Tally {
+export class TotalsCounter {
   readonly totals: Totals = {
     messages: 0,
     chats: 0,

@@ -48,21 +48,22 @@ export function handleUpgrade(
       return refuse(socket, 200, 'DEVICE_BLOCKED', 415);
     default:
   }
-  const turnAway = (reason: string, message: string) => {
+  const countAndRefuse = (reason: string, message: string) => {
     simulator.count(simulator.refused, reason);
     refuse(socket, 200, message, 415);
   };
   if (!simulator.secrets.knowsTtwid(parseCookies(request.headers.cookie).get('ttwid'), now))
-    return turnAway('socket: session cookie unknown', 'illegal secret key');
+    return countAndRefuse('socket: session cookie unknown', 'illegal secret key');
   const roomId = query.get('room_id') ?? '';
-  if (!room || !room.live || room.roomId !== roomId) return turnAway('socket: room not live', 'room has finished');
+  if (!room || !room.live || room.roomId !== roomId) return countAndRefuse('socket: room not live', 'room has finished');
   const internalExt = query.get('internal_ext') ?? '';
   let seen: number | undefined;
   if (internalExt === '') {
-    if (!simulator.options.anonymousAllowed || query.get('ws_direct') !== '1') return turnAway('socket: no bundle', 'illegal secret key');
+    if (!simulator.options.anonymousAllowed || query.get('ws_direct') !== '1')
+      return countAndRefuse('socket: no bundle', 'illegal secret key');
   } else {
     if (!simulator.secrets.knowsPosition(roomId, query.get('cursor') ?? '', internalExt, now))
-      return turnAway('socket: bundle unknown', 'illegal secret key');
+      return countAndRefuse('socket: bundle unknown', 'illegal secret key');
     seen = Number(/\|seq:(\d+)\|/.exec(internalExt)?.[1] ?? 0);
   }
   webSockets.handleUpgrade(request, socket, head, (webSocket) => {

@@ -2,7 +2,7 @@ import { beforeAll, describe, expect, it } from '@jest/globals';
 import * as schema from 'tiktok-live-proto/v3';
 import { sharedParts } from './shared-parts.js';
 import { Traffic } from './traffic.js';
-import { Tally } from '../room/totals.js';
+import { TotalsCounter } from '../room/totals.js';
 import { decimal, WireWriter } from '../wire/protobuf.js';
 
 interface Decoder {
@@ -15,7 +15,7 @@ const MESSAGES = 20_000;
 
 describe('simulated traffic', () => {
   let messages: { method: string; msgId: string; payload: Buffer }[];
-  const tally = new Tally();
+  const tally = new TotalsCounter();
 
   const make = (seed: string, count: number, room = 'luna') => {
     const traffic = new Traffic(sharedParts(seed), `${seed}/${room}`, ROOM_ID, '6900000000000000001');

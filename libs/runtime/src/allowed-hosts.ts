@@ -8,14 +8,14 @@ const AUTHORITY = /^(\[[0-9a-f:.]+\]|[^:[\]]*)(?::\d{0,5})?$/;
 export interface AllowedHostsOptions {
   /** Further names, in lower case: `name`, `.domain` for all names below it, `*` for every name. */
   names?: readonly string[];
-  /** Takes names without a dot, as containers call each other; nobody can register one on the internet. */
+  /** Accepts names without a dot, by which containers reach each other; nobody can register one on the internet. */
   plainNames?: boolean;
 }
 
 /**
- * Names by which a process may be called. A page on the internet can point a name of its own at an address of this machine or
- * network (DNS rebinding); its requests then pass for ones of the same origin. They carry that name in `Host`, so that a process
- * takes IP addresses, `localhost` and configured names alone.
+ * The names that a process accepts in `Host`. A page on the internet can point its own name at an address of this machine or
+ * network (DNS rebinding), and its requests then count as same-origin. So only IP addresses, `localhost` and configured names
+ * are accepted.
  */
 export class AllowedHosts {
   private readonly names: ReadonlySet<string>;

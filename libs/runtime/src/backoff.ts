@@ -19,7 +19,7 @@ export function backoffMs(attempt: number, { firstMs, maxMs }: BackoffBounds): n
 /** Sleeps `ms`; returns false at once when `signal` aborts, so that loops can end instead of throwing. */
 export async function pause(ms: number, signal?: AbortSignal): Promise<boolean> {
   if (signal?.aborted) return false;
-  // Many sleep on the one signal that ends a process; Node takes more than ten for a leak.
+  // Many loops sleep on the one signal that ends a process; Node would report more than ten listeners as a leak.
   if (signal) setMaxListeners(0, signal);
   try {
     await delay(ms, undefined, { signal });

@@ -56,7 +56,7 @@ export function maskedConfig(config: Config): Record<string, unknown> {
   return Object.fromEntries(settings.map(({ field, secret }) => [field, secret ? maskSecret(values[field]) : values[field]]));
 }
 
-/** Only an address of these is shown in part; any other text with a colon could be a secret that looks like one. */
+/** Only addresses with these schemes are shown in part: another text with a colon could be a secret. */
 const ADDRESS = /^(redis|rediss|postgres|postgresql|http|https):\/\//;
 
 /** `***`, or an address without user, password and query; empty stays empty: the secret is not set. */

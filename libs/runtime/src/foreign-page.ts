@@ -1,8 +1,8 @@
 import type { IncomingHttpHeaders } from 'node:http';
 
 /**
- * Whether a page of another origin made a browser send this. Any page can send simple requests to a port of this machine, so what
- * needs no key must refuse them. Programs that are no browsers send neither header.
+ * Whether a browser sent this request for a page of another origin. Any page can send simple requests to a port of this machine, so
+ * routes without a key must refuse them. Programs other than browsers send neither header.
  * @param allowed origins that may, as browsers send them
  */
 export function isForeignPage({ origin, host, 'sec-fetch-site': site }: IncomingHttpHeaders, allowed: readonly string[] = []): boolean {

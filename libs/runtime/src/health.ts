@@ -7,7 +7,7 @@ import { reasonOf } from './reason.js';
 /** A readiness check: undefined when ready, else one sentence that says what is wrong. */
 export type ReadinessCheck = () => string | undefined | Promise<string | undefined>;
 
-/** A check that takes longer says by that that its part does not answer. */
+/** A check that takes longer counts as failed: its part does not answer. */
 const CHECK_MS_MAX = 3_000;
 
 /** Readiness checks by name, one set per process; each role adds its own. */

@@ -2,16 +2,16 @@ import { randomUUID } from 'node:crypto';
 import type { Redis } from 'ioredis';
 import { type KeyRecord, readKeyRecord } from './keys.js';
 
-/** What the projection says of one key. */
+/** Result of a look-up in the projection. */
 export interface KeyLookup {
-  /** Of the whole projection; null where there is none: then nothing is known, not "no keys". */
+  /** Version of the whole projection; null when there is none: then nothing is known, which is not "no keys". */
   version: string | null;
   record: KeyRecord | undefined;
 }
 
 const VERSION = 'version';
 const FIELDS_PER_COMMAND = 500;
-/** A half-written copy that nobody finishes is gone after this. */
+/** A half-written copy expires after this. */
 const UNFINISHED_MS = 60_000;
 
 /**

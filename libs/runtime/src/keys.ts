@@ -4,7 +4,7 @@ import { createHash, randomBytes } from 'node:crypto';
 export const SCOPES = ['read', 'creators:write', 'webhooks:read', 'webhooks:write', 'sign', 'admin'] as const;
 export type Scope = (typeof SCOPES)[number];
 
-/** Scopes that another scope brings with it. */
+/** Scopes that another scope includes. */
 const IMPLIED: Partial<Record<Scope, readonly Scope[]>> = { 'webhooks:write': ['webhooks:read'] };
 
 /** What a key is limited to. Groups of creators will be a further member. */

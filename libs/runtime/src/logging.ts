@@ -35,7 +35,7 @@ export function createLogger(options: { name: string; level: string; format: 'js
   });
 }
 
-/** Lets Nest's own messages go through the same logger, its start-up chatter at debug. */
+/** Sends Nest's own messages to the same logger, those of the start-up at debug. */
 export function nestLogger(logger: Logger): LoggerService {
   const text = (message: unknown, context: unknown[]) => {
     const where = context.filter((part): part is string => typeof part === 'string').at(-1);

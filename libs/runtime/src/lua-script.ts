@@ -5,7 +5,7 @@ import type { Redis } from 'ioredis';
 /** A Lua file run by its hash; sent whole where the server does not know it (first use, restart, wipe). */
 export class LuaScript {
   private readonly source: string;
-  /** By which the server knows it. */
+  /** SHA-1 of the script, by which the server finds it. */
   readonly sha: string;
 
   /** `shared` is put before the script, behind its `#!lua` line where it has one. */

@@ -1,8 +1,8 @@
 import type { Config } from './config.js';
 
 /**
- * Ports that are this system's own. A private network that an operator opens to webhooks or proxies does not open them: Redis,
- * PostgreSQL and the processes trust whoever reaches them more than a stranger.
+ * The ports of this system itself. They stay closed even in a private network that an operator opens to webhooks or proxies, because
+ * Redis, PostgreSQL and the processes trust clients that reach them.
  */
 export function ownPorts(config: Config): number[] {
   const ofUrl = (url: string, fallback: number) => Number(new URL(url).port) || fallback;

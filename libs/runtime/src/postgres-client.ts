@@ -1,13 +1,13 @@
 import { Socket } from 'node:net';
 import pg from 'pg';
 
-/** What the server allows an ordinary statement, waits for locks included, in ms. */
+/** Longest ordinary statement at the server, waits for locks included, in ms. */
 export const STATEMENT_MS = 7_000;
-/** What the answer may take beyond that: then nobody is there, for the server itself would have ended the statement. */
+/** Further time for the answer. After that the server is gone, because it would have ended the statement itself. */
 const GRACE_MS = 2_000;
 /**
- * A transaction whose client says nothing for this long is rolled back by the server: one that vanished without a word
- * must not hold its locks until the keepalive of the server's machine finds out, after two hours by default.
+ * The server rolls back a transaction whose client is idle for this long. Otherwise a client that vanished would hold its locks
+ * until the keepalive of the server's machine notices, after two hours by default.
  */
 const IDLE_IN_TRANSACTION_MS = 5_000;
 const KEEPALIVE_MS = 5_000;
@@ -26,7 +26,7 @@ export class Stranded extends Error {
 
 /**
  * A connection that never waits for ever: each statement has a deadline, and one that passes destroys the connection,
- * with everything that was asked on it. Node offers no TCP user time-out, so silence is judged here.
+ * with everything that was asked on it. Node has no TCP user time-out, so silence is detected here.
  */
 export class DeadlineClient extends pg.Client {
   private readonly socket: Socket;
@@ -67,7 +67,7 @@ export class DeadlineClient extends pg.Client {
     this.deadlineMs = ms + graceMs;
   }
 
-  /** Destroys the connection; what was asked on it fails with `reason`. */
+  /** Destroys the connection; its queries fail with `reason`. */
   strand(reason: Stranded): void {
     this.socket.destroy(reason);
   }

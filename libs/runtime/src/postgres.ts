@@ -4,7 +4,7 @@ import { backoffMs, pause } from './backoff.js';
 import type { Logger } from './logging.js';
 import { DeadlineClient, STATEMENT_MS, Stranded } from './postgres-client.js';
 
-/** Between two questions to a connection that nobody uses, and what it may take to answer. */
+/** Interval of pings to idle connections, and the longest time to answer. */
 const IDLE_CHECK_MS = 4_000;
 /** Between two log lines about lost connections of one pool. */
 const SAY_EVERY_MS = 10_000;
@@ -54,7 +54,7 @@ export function createPool(url: string, logger: Logger, options: { name: string;
   return pool;
 }
 
-/** Asks one idle connection whether its server is there: whoever needs one next shall not have to find out. */
+/** Pings one idle connection, so that the next query does not have to find out that its server is gone. */
 async function checkIdle(pool: pg.Pool): Promise<void> {
   const client = await pool.connect().catch(() => undefined);
   if (!client) return;

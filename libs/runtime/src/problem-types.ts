@@ -1,4 +1,4 @@
-/** What a kind of problem means, for clients and for the page of its code in the docs. */
+/** One kind of problem, for clients and for the page of its code in the docs. */
 interface ProblemType {
   /** HTTP status of every answer with this code. */
   status: number;

@@ -37,7 +37,7 @@ export class Problem extends Error {
 /** Bad fields that one answer names; more would only make it long. */
 const ERRORS_MAX = 20;
 
-/** How class-validator says a rule, and how an answer says what is expected. */
+/** Messages of class-validator, and the words of an answer for what is expected. */
 const PHRASES: [RegExp, string][] = [
   [/^(?:must|should) not be greater than /, 'at most '],
   [/^(?:must|should) not be less than /, 'at least '],
@@ -81,7 +81,7 @@ export function createValidationPipe(): ValidationPipe {
   });
 }
 
-/** Maps whatever a handler throws to problem+json. A bug is logged once and leaves no trace in the answer. */
+/** Maps every error of a handler to problem+json. A bug is logged once, and the answer has no detail of it. */
 @Catch()
 export class ProblemFilter implements ExceptionFilter {
   constructor(private readonly logger: Logger) {}

@@ -1,6 +1,6 @@
 /**
- * What an error says of itself, for a log line or an answer; never its stack. With its cause, or the first of several errors:
- * a fetch that failed says why only there.
+ * The message of an error, for a log line or an answer; never its stack. It includes the cause, or the first of several errors,
+ * because a failed fetch has its reason only there.
  */
 export function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);

@@ -2,15 +2,15 @@ import { Redis, type RedisOptions } from 'ioredis';
 import { backoffMs, pause } from './backoff.js';
 import type { Logger } from './logging.js';
 
-/** A server that owes an answer and sends nothing for this long is taken for gone: half of a lease's time, so that leases outlive it. */
+/** A server that sends nothing for this long although an answer is due counts as gone. Half of a lease time, so that leases outlive it. */
 const SILENCE_MS = 5_000;
-/** How often a client asks whether its server is there: a subscriber, or one that is idle, would never find out. */
+/** Interval of pings: a subscriber or an idle client would never notice that its server is gone. */
 const PING_MS = 3_000;
-/** What TCP waits before it asks the peer's machine whether it is there. */
+/** Idle time before TCP keepalive probes the peer. */
 const KEEPALIVE_MS = 5_000;
 
 /**
- * Makes a Redis client that reconnects for ever with capped, jittered backoff and says once that it lost and found
+ * Makes a Redis client that reconnects for ever with capped, jittered backoff, and logs once that it lost and once that it found
  * its server. A connection on which an answer is due and nothing comes for {@link SILENCE_MS} ms is replaced, so a blocking
  * command may block for less than that. `use: 'command'` fails commands while the server is away, so that callers decide (the default);
  * `use: 'blocking'` is for a client of its own that runs blocking reads.

@@ -4,7 +4,7 @@ const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
 const KEY_BYTES = 32;
 
-/** Encrypts what a store must not hold in clear: AES-256-GCM, bound to the id of what it belongs to. */
+/** Encrypts secrets for a store with AES-256-GCM, bound to the id of their owner. */
 export class SecretBox {
   private readonly key: Buffer;
 

@@ -57,7 +57,7 @@ export class Semaphore {
     return { running: this.running, waiting: this.queue.length, concurrency: this.concurrency };
   }
 
-  /** Passes the permit on to the next in the queue, so that nobody overtakes it. */
+  /** Passes the permit to the next in the queue, so that no later caller overtakes it. */
   private releaser(): Release {
     let held = true;
     return () => {

@@ -1,7 +1,7 @@
 import { Transform } from 'class-transformer';
 import { IsInt, IsNumber, Matches, Max, Min } from 'class-validator';
 
-/** What the README's configuration table says of one setting. */
+/** One row of the README's configuration table. */
 export interface SettingDoc {
   env: string;
   field: string;
@@ -39,7 +39,7 @@ export const json = ({ value }: { value: unknown }): unknown => {
 const int = ({ value }: { value: unknown }) => (typeof value === 'string' && /^-?\d+$/.test(value) ? Number(value) : value);
 const decimal = ({ value }: { value: unknown }) => (typeof value === 'string' && /^-?\d+(\.\d+)?$/.test(value) ? Number(value) : value);
 
-/** A number within bounds. Every rule says the same sentence, so that a wrong value is told once and whole. */
+/** A number within bounds. Every rule has the same message, so that a wrong value is reported once, with all bounds. */
 const numeric =
   (kind: string, convert: typeof int, isKind: (options: { message: string }) => PropertyDecorator) =>
   (min: number, max: number): PropertyDecorator =>

@@ -93,7 +93,7 @@ beforeEach(async () => {
 afterEach(() => producer.stop());
 
 describe('a replica that is promoted without the newest entries, and whose clock is behind', () => {
-  it('loses nothing: what it takes under ids below the position is read, and confirmed only then', async () => {
+  it('loses nothing: entries that it accepts under ids below the position are read, and confirmed only then', async () => {
     const { position } = await failOver();
     const { id } = position[0]!;
     await append(12, 13);
@@ -110,7 +110,7 @@ describe('a replica that is promoted without the newest entries, and whose clock
     expect(await confirmed()).toBe(14);
   });
 
-  it('is not told that its entries are stored by a position of the server before it', async () => {
+  it('confirms none of its entries by a position of the previous server', async () => {
     const { batch } = await failOver();
     await append(12, 13);
     await reader().confirm(batch);
@@ -186,7 +186,7 @@ describe('confirmation', () => {
 });
 
 describe('the lag of the store', () => {
-  it('counts a backlog exactly, and costs what none costs', async () => {
+  it('counts a backlog exactly, at the same cost as without one', async () => {
     await append(1);
     const { to } = await reader().read({});
     expect(await reader().lag(to)).toEqual({ entries: 0, oldestMs: 0 });

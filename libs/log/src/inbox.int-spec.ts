@@ -159,7 +159,7 @@ describe('appending to the inbox', () => {
     expect(await ids()).toHaveLength(answers.filter(Boolean).length);
   });
 
-  it('keeps what the next holder must know with the event that changed it', async () => {
+  it('writes the handover state in the same command as the event that changed it', async () => {
     await hold();
     const producer = makeProducer();
     producer.append(draft(1), FENCE, '{"streak":1}');
@@ -225,7 +225,7 @@ describe('what Redis acknowledged and lost', () => {
     expect((await reader.read(stored.to)).entries.map(({ fields }) => fields.id)).toEqual([6, 7, 8, 9, 10].map((n) => draft(n).id));
   });
 
-  it('is read from the beginning of a new life, whatever position the reader had', async () => {
+  it('is read from the beginning of a new epoch, whatever position the reader had', async () => {
     await hold();
     const producer = makeProducer();
     producer.append(draft(1), FENCE);
@@ -238,7 +238,7 @@ describe('what Redis acknowledged and lost', () => {
     await waitFor(async () => (await makeReader().read(far)).entries.length === 1);
   });
 
-  it('is read again when a stream of the same life ends before the position', async () => {
+  it('is read again when a stream of the same epoch ends before the position', async () => {
     await hold();
     const producer = makeProducer();
     producer.append(draft(1), FENCE);

@@ -80,7 +80,7 @@ async function ready({ board }: Worker, ids: string[]): Promise<void> {
 }
 
 describe('an offer', () => {
-  it('has one taker, when many race for it', async () => {
+  it('is taken by exactly one worker, when many race for it', async () => {
     const keys = keysOf();
     const ids = idsOf(60);
     await offering(keys, ids);
@@ -92,7 +92,7 @@ describe('an offer', () => {
     expect(all.toSorted()).toEqual(ids.toSorted());
   });
 
-  it('is not for its own maker, and one that is not urgent only for who asks for all', async () => {
+  it('is never taken by its own worker, and one that is not urgent only by a worker that asks for all', async () => {
     const keys = keysOf();
     const a = await offering(keys, ['cr_1'], false);
     const b = await workerOf(keys, 'b');
@@ -101,7 +101,7 @@ describe('an offer', () => {
     expect(await b.board.take(10, true)).toMatchObject([{ creatorId: 'cr_1', roomId: '7000', urgent: false, fence: a.fences.get('cr_1') }]);
   });
 
-  it('of a lease that is no longer its maker is neither made nor taken', async () => {
+  it('is neither made nor taken when the offering worker no longer has the lease', async () => {
     const keys = keysOf();
     const a = await offering(keys, ['cr_1']);
     await a.leases.release(['cr_1']);
@@ -113,7 +113,7 @@ describe('an offer', () => {
     expect((await a.board.offer([stale], 5_000, true)).size).toBe(0);
   });
 
-  it('says its state to both sides: taken, ready, given back, refused, withdrawn', async () => {
+  it('shows its state to both sides: taken, ready, reopened, refused, withdrawn', async () => {
     const keys = keysOf();
     const a = await offering(keys, ['cr_1', 'cr_2']);
     const b = await workerOf(keys, 'b');
@@ -132,7 +132,7 @@ describe('an offer', () => {
     expect(await state('cr_1')).toBeUndefined();
   });
 
-  it('is heard of at once by those who listen', async () => {
+  it('is announced at once to workers that subscribe', async () => {
     const keys = keysOf();
     const heard: string[] = [];
     const end = (await workerOf(keys, 'b')).board.listen(subscriber, (what) => heard.push(what));
@@ -144,7 +144,7 @@ describe('an offer', () => {
 });
 
 describe('a lease that is transferred', () => {
-  it('moves only once the last word of its holder is in the inbox, and is then its taker’s to claim at once', async () => {
+  it('moves only once the last event of its holder is in the inbox, and can then be claimed at once by the receiver', async () => {
     const keys = keysOf();
     const a = await offering(keys, ['cr_1']);
     const b = await workerOf(keys, 'b');
@@ -162,7 +162,7 @@ describe('a lease that is transferred', () => {
     expect((await a.board.transfer([transfer])).get('cr_1')).toBe('lost');
   });
 
-  it('stays with its holder where the taker has given the offer back meanwhile', async () => {
+  it('stays with its holder when the receiver has reopened the offer meanwhile', async () => {
     const keys = keysOf();
     const a = await offering(keys, ['cr_1']);
     const b = await workerOf(keys, 'b');
@@ -176,7 +176,7 @@ describe('a lease that is transferred', () => {
     expect(await transfer()).toBe('done');
   });
 
-  it('is not taken back by a renewal of its old holder, which only learns that it is gone', async () => {
+  it('is not taken back by a renewal of its old holder, which reports it as lost', async () => {
     const keys = keysOf();
     const a = await offering(keys, ['cr_1']);
     const b = await workerOf(keys, 'b');
@@ -188,7 +188,7 @@ describe('a lease that is transferred', () => {
     expect(await b.leases.claim(['cr_1'], 1)).toHaveLength(1);
   });
 
-  it('whose taker died meanwhile is taken over by others after the lease time', async () => {
+  it('is claimed by others after the lease time when its receiver has died meanwhile', async () => {
     const keys = keysOf();
     const a = await offering(keys, ['cr_1']);
     const c = await workerOf(keys, 'c');
@@ -204,7 +204,7 @@ describe('a lease that is transferred', () => {
 });
 
 describe('removed creators', () => {
-  it('are forgotten with all that stands beside their leases, once nobody has held them for a while; no others are', async () => {
+  it('are forgotten with all state beside their leases, once they had no holder for a while; no others are', async () => {
     const keys = keysOf();
     const ids = ['cr_1', 'cr_2', 'cr_3', 'cr_4'];
     const a = await offering(keys, ids);

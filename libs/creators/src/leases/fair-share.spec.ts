@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { fairShare, movesNow } from './fair-share.js';
 
 describe('fairShare', () => {
-  it('leaves no creator without a home, whatever the capacities', () => {
+  it('leaves no creator without a holder, whatever the capacities', () => {
     for (const capacities of [[10], [100, 100], [100, 50, 10], [7, 7, 7, 7, 7]]) {
       const all = capacities.reduce((sum, one) => sum + one, 0);
       for (let creators = 0; creators <= all; creators += 1) {
@@ -36,7 +36,7 @@ describe('movesNow', () => {
     expect(movesNow({ quiet: 0, live: 1_000 }, share)).toEqual({ quiet: 0, live: 50 });
   });
 
-  it('ends: what one worker gives away until it is content is what another has room for', () => {
+  it('ends: other workers have room for everything that one worker gives away', () => {
     const share = fairShare(1_000, 2_000, [2_000]);
     let held = 1_000;
     let intervals = 0;

@@ -128,7 +128,7 @@ describe('a creator has one holder', () => {
     expect(a.manager.get('cr_2')?.fence).toMatch(/^\d{16}$/);
   });
 
-  it('who learns what the last one left: carry and the time of its last event', async () => {
+  it('who gets the handover state and the time of the last event from the previous holder', async () => {
     const keys = keysOf();
     const p = keys.partitionOf('cr_1');
     await admin.hset(keys.handoverState(p), 'cr_1', '{"runs":[]}');
@@ -141,7 +141,7 @@ describe('a creator has one holder', () => {
 });
 
 describe('a worker that stops', () => {
-  it('hands its creators over at once, under higher fences that stay on record', async () => {
+  it('releases its creators at once, and their next fences are higher', async () => {
     const keys = keysOf();
     const ids = idsOf(10);
     const a = await workerOf(keys, 'a');
@@ -154,7 +154,7 @@ describe('a worker that stops', () => {
     expect(taken.every(({ creatorId, fence, from }) => from === 'released' && BigInt(fence) > BigInt(before.get(creatorId)!))).toBe(true);
   });
 
-  it('does not give back what somebody else has taken in the meantime', async () => {
+  it('does not release leases that another worker has claimed in the meantime', async () => {
     const keys = keysOf();
     const a = await workerOf(keys, 'a');
     await claimAll(a, ['cr_1']);
@@ -167,7 +167,7 @@ describe('a worker that stops', () => {
 });
 
 describe('a fail-over to a server whose clock is an hour behind', () => {
-  it('delays no takeover by that hour, and takes nothing from those who live', async () => {
+  it('delays no takeover by that hour, and takes no lease from a living worker', async () => {
     const keys = keysOf();
     const id = 'cr_1';
     const partition = keys.partitionOf(id);
@@ -193,8 +193,8 @@ describe('a fail-over to a server whose clock is an hour behind', () => {
   });
 });
 
-describe('a creator that Redis knows nothing of', () => {
-  it('comes with what the store knows of it, and is given back where that cannot be read', async () => {
+describe('a creator whose state Redis has lost', () => {
+  it('is claimed with the state that the store has, and is released when that cannot be read', async () => {
     const keys = keysOf();
     const redis = new Redis(server.url);
     clients.push(redis);
@@ -224,8 +224,8 @@ describe('a creator that Redis knows nothing of', () => {
   });
 });
 
-describe('a release that Redis did not hear', () => {
-  it('is said again when Redis is back, even after a wipe, so that no event of that creator waits for a lease for ever', async () => {
+describe('a release that did not reach Redis', () => {
+  it('is sent again when Redis is back, even after a wipe, so that no event of that creator waits for a lease for ever', async () => {
     const keys = keysOf();
     const proxy = await startProxy(server.url);
     proxies.push(proxy);
@@ -242,7 +242,7 @@ describe('a release that Redis did not hear', () => {
 });
 
 describe('a worker that dies', () => {
-  it('is succeeded only by one whose own renewals have worked for a whole lease time', async () => {
+  it('loses its leases only to a worker whose own renewals have succeeded for a full lease time', async () => {
     const keys = keysOf();
     const ids = idsOf(6);
     const a = await workerOf(keys, 'a');
@@ -260,7 +260,7 @@ describe('a worker that dies', () => {
     expect([...b.manager.held()].every(({ from }) => from === 'expired')).toBe(true);
   });
 
-  it('is succeeded at once by one that has just started, when the renewals of others have worked for a whole lease time', async () => {
+  it('loses its leases at once to a worker that has just started, when the renewals of others have succeeded for a full lease time', async () => {
     const keys = keysOf();
     const ids = idsOf(6);
     const other = await workerOf(keys, 'other');
@@ -282,7 +282,7 @@ describe('a worker that dies', () => {
     expect(await c.manager.claim(ids, 6)).toEqual([]);
   });
 
-  it('cannot come back over its successor: a renewal of the zombie is told that it lost, and changes nothing', async () => {
+  it('cannot displace its successor: its late renewal is answered as lost and changes nothing', async () => {
     const keys = keysOf();
     const ids = idsOf(4);
     const zombie = await workerOf(keys, 'zombie');
@@ -300,7 +300,7 @@ describe('a worker that dies', () => {
     expect(b.lost).toEqual([]);
   });
 
-  it('but was only late takes its own expired leases again, under the same fence, when nobody else has', async () => {
+  it('but was only late keeps its own expired leases under the same fence, when no other worker has claimed them', async () => {
     const keys = keysOf();
     const a = await workerOf(keys, 'a');
     await claimAll(a, idsOf(4));
@@ -315,7 +315,7 @@ describe('a worker that dies', () => {
 });
 
 describe('Redis goes away', () => {
-  it('for longer than a lease: every holder keeps what it held, and nobody takes anything from another', async () => {
+  it('for longer than a lease: every holder keeps its creators, and no worker claims those of another', async () => {
     const keys = keysOf();
     const ids = idsOf(40);
     const proxy = await startProxy(server.url);
@@ -338,7 +338,7 @@ describe('Redis goes away', () => {
     expect([...a.lost, ...b.lost]).toEqual([]);
   });
 
-  it('and is wiped: leases come back under the same fences, and no fresh worker slips in between', async () => {
+  it('and is wiped: leases are restored under the same fences, and no new worker can claim them in between', async () => {
     const keys = keysOf();
     const ids = idsOf(40);
     const a = await workerOf(keys, 'a');
@@ -357,7 +357,7 @@ describe('Redis goes away', () => {
     );
   });
 
-  it('and has lost its last writes: a lease older than the holder gives way to the holder', async () => {
+  it('and has lost its last writes: a lease with an older fence is replaced by that of its holder', async () => {
     const keys = keysOf();
     const a = await workerOf(keys, 'a');
     await claimAll(a, ['cr_1']);

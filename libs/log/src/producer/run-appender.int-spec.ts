@@ -54,7 +54,7 @@ const sent = (n: number) => waitFor(() => queue.sent === n, { timeoutMs: 10_000,
 const hold = (fence: string) => redis.hset(keys.leases(0), 'cr_1', `${fence} worker 9999999999999`);
 
 describe('a creator whose lease was missing for too long', () => {
-  it('is taken again when it is held again under a new fence', async () => {
+  it('is accepted again when a worker holds it under a new fence', async () => {
     const appender = makeAppender();
     put(appender, 1, '1000');
     await sent(1);
@@ -67,7 +67,7 @@ describe('a creator whose lease was missing for too long', () => {
     expect(appender.counts).toMatchObject({ refused: 1, abandoned: 1 });
   });
 
-  it('is taken again when its own lease comes back, and holds nobody up until then', async () => {
+  it('is accepted again when its own lease comes back, and delays no other creator until then', async () => {
     const appender = makeAppender();
     put(appender, 1, '1000');
     await sent(1);
@@ -91,7 +91,7 @@ describe('a creator whose lease was missing for too long', () => {
 });
 
 describe('a run that another process replays', () => {
-  it('appends nothing any more, and hears why', async () => {
+  it('can append nothing more, and gets the reason', async () => {
     await hold('1000');
     const appender = makeAppender();
     put(appender, 1, '1000');

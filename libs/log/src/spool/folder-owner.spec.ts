@@ -27,7 +27,7 @@ describe('the owner of a spool', () => {
     expect(isGone(other, self, 0)).toBe(true);
   });
 
-  it('that cannot be looked at is gone once its mark was not touched for a while', () => {
+  it('in another container is gone once its mark has not changed for a while', () => {
     const elsewhere: OwnerMark[] = [
       { ...self, host: 'another' },
       { ...self, pidSpace: 'pid:[1]' },
@@ -41,7 +41,7 @@ describe('the owner of a spool', () => {
 });
 
 describe('how long an owner is silent', () => {
-  it('is what this process has watched itself, whatever time a mark shows', () => {
+  it('is measured by this process alone, whatever time a mark shows', () => {
     const watch = new OwnerWatch(1_500);
     expect(watch.look('a', 'long ago', 1_000)).toBe(0);
     expect(watch.look('a', 'long ago', 2_000)).toBe(1_000);
@@ -55,7 +55,7 @@ describe('how long an owner is silent', () => {
     expect(watch.look('a', 'same', 60_000)).toBe(1_500);
   });
 
-  it('begins anew for a folder that was away', () => {
+  it('starts again for a folder that was gone', () => {
     const watch = new OwnerWatch(1_500);
     watch.look('a', 'same', 0);
     watch.keep(['b']);

@@ -74,7 +74,7 @@ describe('a run that ended', () => {
     await waitFor(() => readdirSync(scene.dir).length === 0);
   });
 
-  it('is replayed by the next one when its replayer stops halfway, with the verdicts that were given', async () => {
+  it('is replayed by the next process when the first one stops halfway, with the verdicts so far', async () => {
     await scene.hold();
     await scene.killedWithSpool('run-twice', 300);
     await scene.back();
@@ -89,7 +89,7 @@ describe('a run that ended', () => {
     expect(scene.replays()[1]).toMatchObject({ run: 'run-twice', events: 1_200, refused: 0 });
   });
 
-  it('is refused where a new holder has the creator: counted, deleted, and the others of it are taken', async () => {
+  it('is refused for creators with a new holder: those events are counted and deleted, the others are accepted', async () => {
     await scene.hold();
     await scene.killedWithSpool('run-late', 50);
     await scene.back();
@@ -103,7 +103,7 @@ describe('a run that ended', () => {
     await waitFor(() => readdirSync(scene.dir).length === 0, { what: 'refused events to be deleted' });
   });
 
-  it('waits for a lease that nobody has recorded, and gives those events up after a bounded time', async () => {
+  it('waits for a lease that is not recorded, and gives those events up after a bounded time', async () => {
     await scene.killedWithSpool('run-leaseless', 50);
     await scene.back();
     await scene.hold(['cr_2']);
@@ -129,7 +129,7 @@ describe('a run that ended', () => {
     expect(counts.reduce((sum, count) => sum + count)).toBe(799);
   });
 
-  it('with a damaged segment: the rest of that segment is lost, loudly and counted, and what comes after it is replayed', async () => {
+  it('with a damaged segment: the rest of that segment is lost, logged and counted, and later segments are replayed', async () => {
     await scene.hold();
     await scene.killedWithSpool('run-corrupt', 800, 40_000);
     const ofOnePartition = scene.segments().filter((name) => name.includes('/0-'));
@@ -187,7 +187,7 @@ describe('a run that ended', () => {
     for (const stretch of stretches) expect(stretch).toMatchObject({ fence: FENCE, from: 12_345, to });
   });
 
-  it('does not delay what the living run says', async () => {
+  it('does not delay events of the living run', async () => {
     await scene.hold();
     await scene.killedWithSpool('run-big', 10_000);
     await scene.back();

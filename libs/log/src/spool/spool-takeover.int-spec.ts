@@ -89,7 +89,7 @@ describe('the spool of a living run', () => {
     expect(first.stats().lost).toBe(0);
   });
 
-  it('is taken while its process is stopped: both bring what they have, in order, and nothing is lost', async () => {
+  it('is taken while its process is stopped: both processes append their events in order, and nothing is lost', async () => {
     const child = await frozen();
     const second = scene.producer({ run: 'run-second' });
     await scene.back();
@@ -110,7 +110,7 @@ describe('the spool of a living run', () => {
     expect(scene.errors()).toEqual([]);
   });
 
-  it('is taken in the middle of its writing: what it writes into files that are no longer its own stays in memory', async () => {
+  it('is taken in the middle of a write: events written to files that another process has stay in memory', async () => {
     const first = await spooling();
     renameSync(join(scene.dir, 'run-first'), join(scene.dir, 'run-first@run-gone'));
     for (let n = EVENTS + 1; n <= EVENTS + 3_000; n += 1) {

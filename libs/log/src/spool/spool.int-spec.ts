@@ -15,7 +15,7 @@ beforeEach(() => scene.reset());
 afterEach(() => scene.settle());
 afterAll(() => scene.close());
 
-describe('in good times', () => {
+describe('while Redis accepts everything', () => {
   it('makes no file, however much passes through', async () => {
     await scene.hold();
     const producer = scene.producer();
@@ -78,7 +78,7 @@ describe('while Redis does not take events', () => {
     for (const id of CREATORS) expect(seen.get(id)).toEqual(idsOf(id, 1, 2_000));
   });
 
-  it('a spool and memory that are full say no, keep what they took, and take events again afterwards', async () => {
+  it('a spool and memory that are full refuse events, keep those that they accepted, and accept events again afterwards', async () => {
     await scene.hold();
     const producer = scene.producer({ retainBytesMax: 500_000 }, { bytesMax: 1_000_000 });
     await scene.away();
@@ -122,7 +122,7 @@ describe('while Redis does not take events', () => {
     await waitFor(() => readdirSync(scene.dir).length === 0);
   });
 
-  it('a disk that hangs blocks nobody: events are taken until memory is full, and a stop ends in time', async () => {
+  it('a disk that hangs blocks no other work: events are accepted until memory is full, and a stop ends in time', async () => {
     await scene.hold();
     let isHanging = false;
     const release: (() => void)[] = [];
@@ -185,7 +185,7 @@ describe('while Redis does not take events', () => {
 });
 
 describe('a folder that cannot be used', () => {
-  it('is said at once and in readiness, and memory does what it can', async () => {
+  it('is logged at once and shown in readiness, and events stay in memory', async () => {
     await scene.hold();
     writeFileSync(scene.dir, 'not a folder');
     const producer = scene.producer();

@@ -21,8 +21,9 @@ import { KeysController } from './keys/keys.controller.js';
 import { MeController } from './keys/me.controller.js';
 import { LiveModule } from './live/live.module.js';
 import { LiveStreams } from './live/live-streams.js';
-import { StreamLimits } from './live/sse-writer.js';
+import { StreamLimits } from './live/stream-limits.js';
 import { StreamController } from './live/stream.controller.js';
+import { SubscriptionStarts } from './live/subscription-start.js';
 import { allowOrigins } from './cross-origin.js';
 import { connectLog } from './log-consumer.js';
 import { serveApiDescription } from './openapi/docs-page.js';
@@ -67,6 +68,7 @@ const HTTP_PROVIDERS: Provider[] = [
   SessionStore,
   SystemStatusReader,
   LiveStreams,
+  SubscriptionStarts,
   { provide: StreamLimits, useFactory: () => new StreamLimits() },
 ];
 

@@ -6,7 +6,7 @@ import { type GenerationStart, reachOf } from '../store/generations.js';
 import { type EventFilter, matches } from '../store/filter.js';
 import { FilterIndex } from './filter-index.js';
 import { Follower, type LiveBatch } from './follower.js';
-import { type Subscriber, Subscriptions } from './subscriptions.js';
+import { type Subscriber, Subscribers } from './subscribers.js';
 
 export interface LiveHubOptions {
   store: Pick<EventStore, 'head' | 'query' | 'raiseGeneration'>;
@@ -39,7 +39,7 @@ export class LiveHub {
   private lastHeardAt = Date.now();
   private readonly all = new Set<Follower>();
   private readonly index = new FilterIndex<Follower>();
-  private readonly subscriptions = new Subscriptions();
+  private readonly subscribers = new Subscribers();
   /** Those that are ahead of this hub, or of PostgreSQL: woken by every change. */
   private ahead = new Set<() => void>();
   private timer: NodeJS.Timeout | undefined;
@@ -139,13 +139,13 @@ export class LiveHub {
         offered = true;
       }
     }
-    this.subscriptions.add(subscriber);
+    this.subscribers.add(subscriber);
     if (offered) subscriber.offered();
     return true;
   }
 
   unsubscribe(subscriber: Subscriber): void {
-    this.subscriptions.remove(subscriber);
+    this.subscribers.remove(subscriber);
   }
 
   private async *steps(follower: Follower, store: Pick<EventStore, 'query'>): AsyncGenerator<LiveBatch> {
@@ -292,7 +292,7 @@ export class LiveHub {
     }
     for (const [follower, own] of wanted) follower.wake({ events: own, seq: to, generation });
     for (const follower of this.index.everything) if (follower.isWaiting) follower.wake({ events, seq: to, generation });
-    this.subscriptions.offer(events);
+    this.subscribers.offer(events);
     this.wakeAhead();
   }
 
@@ -302,7 +302,7 @@ export class LiveHub {
     for (const follower of this.all) if (follower.isWaiting) follower.position = before;
     this.at = at;
     this.wakeAll();
-    this.subscriptions.dropAll(before);
+    this.subscribers.dropAll(before);
   }
 
   private wakeAll(): void {

@@ -8,8 +8,12 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { EVENT_TYPES } from '@tributary/events';
 import { waitFor } from '@tributary/testing';
 import { ApiUnderTest, draft } from '../testing/api-under-test.js';
-import { StreamLimits } from './sse-writer.js';
-import { STREAM_ENDS, STREAM_FRAMES } from './stream-ends.js';
+import { type LiveMessage, STREAM_ENDS } from './codec.js';
+import { StreamLimits } from './stream-limits.js';
+
+/** Names of the frames that are no events of the log. Each event of the log has its type as its name, which holds a dot. */
+const KINDS: Record<Exclude<LiveMessage['kind'], 'event' | 'heartbeat'>, true> = { hello: true, position: true, closed: true };
+const STREAM_FRAMES = Object.keys(KINDS);
 
 const page = readFileSync(fileURLToPath(new URL('../../../../docs/live-stream.md', import.meta.url)), 'utf8');
 /** Rows of the table whose head begins with `first`, as cells. */

@@ -16,7 +16,7 @@ import type { Redis } from 'ioredis';
 import type pg from 'pg';
 import { ApiModule, prepareApi } from '../api.module.js';
 import { createKey } from '../keys/key-store.js';
-import { StreamLimits } from '../live/sse-writer.js';
+import { StreamLimits } from '../live/stream-limits.js';
 import { DayPartitions } from '../store/days.js';
 import { migrate } from '../store/migrate.js';
 import { Contract } from './contract.js';

@@ -17,7 +17,7 @@ export interface Subscriber {
  * Those who take events without pulling them, found by what they filter for: a batch costs its events and the subscribers that want
  * them, however many there are. One that cannot keep up is dropped and costs the others nothing.
  */
-export class Subscriptions {
+export class Subscribers {
   private readonly all = new Set<Subscriber>();
   private readonly index = new FilterIndex<Subscriber>();
 

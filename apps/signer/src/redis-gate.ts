@@ -1,5 +1,7 @@
+import { Inject, Injectable } from '@nestjs/common';
 import type { Logger } from '@tributary/runtime';
 import type { Redis } from 'ioredis';
+import { LOGGER, REDIS } from './resources.js';
 
 /** A Redis that answers later than this costs a sign request more than it gives. */
 const ANSWER_MS_MAX = 300;
@@ -9,13 +11,14 @@ const REST_MS = 1_000;
 class Late extends Error {}
 
 /** Redis as something that the signer can do without: it is asked within bounds, and its absence is said once. */
+@Injectable()
 export class RedisGate {
   private away = false;
   private restsUntil = 0;
 
   constructor(
-    private readonly redis: Redis,
-    private readonly logger: Pick<Logger, 'warn' | 'info'>,
+    @Inject(REDIS) private readonly redis: Redis,
+    @Inject(LOGGER) private readonly logger: Pick<Logger, 'warn' | 'info'>,
   ) {}
 
   /** What `command` gives; undefined when Redis does not answer in time, and for a while after that. */

@@ -1,9 +1,10 @@
-import { type DynamicModule, Inject, Injectable, Module, type OnApplicationShutdown } from '@nestjs/common';
+import { type DynamicModule, Inject, Injectable, Module, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { Config, createRedis, HealthController, KeyProjection, type Logger, Metrics, Readiness } from '@tributary/runtime';
 import { RoomResolver } from '@tributary/webcast';
 import type { Redis } from 'ioredis';
 import { randomBytes } from 'node:crypto';
+import { Access } from './access/access.js';
 import { AccessGuard } from './access/access.guard.js';
 import { KeyCache } from './access/key-cache.js';
 import { RateLimits } from './access/limits.js';
@@ -16,7 +17,8 @@ import { Bundles } from './connect/bundles.js';
 import { AccountsController } from './http/accounts.controller.js';
 import { SignFilter } from './http/answer.js';
 import { ConnectController } from './http/connect.controller.js';
-import { addFastPath } from './http/fast-path.js';
+import { ConnectRoute } from './http/connect-route.js';
+import { Connects } from './http/connects.js';
 import { OtherRoutesController } from './http/other-routes.controller.js';
 import { ProvidersController } from './http/providers.controller.js';
 import { RoomsController } from './http/rooms.controller.js';
@@ -27,30 +29,33 @@ import { SignMetrics } from './providers/metrics.js';
 import { providerOptions } from './providers/options.js';
 import { makeChain, remoteSigner, UPSTREAM_BODY_BYTES_MAX } from './providers/registry.js';
 import { RedisGate } from './redis-gate.js';
+import { LOGGER, REDIS } from './resources.js';
 import { GiftLists } from './rooms/gift-list.js';
-import { roomKind } from './rooms/kinds.js';
 import { Ownership } from './rooms/ownership.js';
 import { RoomFinder } from './rooms/room-finder.js';
 import { Hosts } from './tiktok/hosts.js';
 import { Upstream } from './tiktok/upstream.js';
 import { Visitors } from './tiktok/visitor.js';
 
-const LOGGER = Symbol('logger');
-const REDIS = Symbol('Redis client for commands');
-
 const MEMORY = { entriesMax: 20_000, bytesMax: 67_108_864 };
 /** One signer loads for all for at most this long: longer than most bundles take, shorter than any client's patience. */
 const LOCK_MS = 3_000;
 const GIFT_CONNECTIONS_MAX = 16;
 
+/** Says when the providers work, and closes what the signer holds open. */
 @Injectable()
-class Closing implements OnApplicationShutdown {
+class Lifecycle implements OnApplicationBootstrap, OnApplicationShutdown {
   constructor(
     @Inject(REDIS) private readonly redis: Redis,
-    @Inject(ProviderChain) private readonly chain: ProviderChain,
-    @Inject(TabPool) private readonly tabs: TabPool,
-    @Inject(Upstream) private readonly upstream: Upstream,
+    private readonly readiness: Readiness,
+    private readonly chain: ProviderChain,
+    private readonly tabs: TabPool,
+    private readonly upstream: Upstream,
   ) {}
+
+  onApplicationBootstrap(): void {
+    this.readiness.add('providers', () => this.chain.blockage());
+  }
 
   async onApplicationShutdown(): Promise<void> {
     await Promise.all([this.chain.close(), this.tabs.close(), this.upstream.close()]);
@@ -76,10 +81,10 @@ export class SignerModule {
       providers: [
         { provide: Config, useValue: config },
         { provide: LOGGER, useValue: logger },
-        { provide: Metrics, useFactory: () => new Metrics('signer') },
-        { provide: SignMetrics, useFactory: (metrics: Metrics) => new SignMetrics(metrics), inject: [Metrics] },
+        { provide: Metrics, useValue: new Metrics('signer') },
+        SignMetrics,
         { provide: REDIS, useFactory: () => createRedis(config.redisUrl, logger, { name: 'signer' }) },
-        { provide: RedisGate, useFactory: (redis: Redis) => new RedisGate(redis, logger), inject: [REDIS] },
+        RedisGate,
         {
           provide: KeyCache,
           useFactory: (redis: Redis, gate: RedisGate) => {
@@ -109,11 +114,8 @@ export class SignerModule {
             new Visitors({ name: 'signer', upstream, webUrl: config.tiktokWebUrl, cache, keepMs: config.signVisitorCacheMs }),
           inject: [Upstream, Cache],
         },
-        {
-          provide: RoomFinder,
-          useFactory: (cache: Cache) => new RoomFinder(roomResolver(config), cache, roomKind(config.signRoomCacheMs), config.signBudgetMs),
-          inject: [Cache],
-        },
+        { provide: RoomResolver, useFactory: () => roomResolver(config) },
+        RoomFinder,
         {
           provide: BrowserHost,
           useFactory: () => {
@@ -140,24 +142,15 @@ export class SignerModule {
             }),
           inject: [Hosts, Cache, SignMetrics, RoomFinder, TabPool],
         },
-        {
-          provide: Bundles,
-          useFactory: (chain: ProviderChain, cache: Cache) => new Bundles(chain, cache, config.signShareMs),
-          inject: [ProviderChain, Cache],
-        },
-        {
-          provide: Readiness,
-          useFactory: (chain: ProviderChain) => {
-            const readiness = new Readiness();
-            readiness.add('providers', () => chain.blockage());
-            return readiness;
-          },
-          inject: [ProviderChain],
-        },
+        Bundles,
+        Readiness,
         GiftLists,
         Ownership,
+        Access,
         AccessGuard,
-        Closing,
+        Connects,
+        ConnectRoute,
+        Lifecycle,
       ],
     };
   }
@@ -177,7 +170,6 @@ export function prepareSigner(app: NestFastifyApplication, config: Config, logge
   app.useGlobalFilters(new SignFilter(logger));
   const fastify = app.getHttpAdapter().getInstance();
   addWideLog(fastify, logger, app.get(SignMetrics), config.logLevel === 'debug' || config.logLevel === 'trace');
-  addFastPath(fastify, app.get(AccessGuard), app.get(ConnectController));
   if (config.signOrigins.length > 0) {
     const exposedHeaders = [
       'x-set-tt-cookie',

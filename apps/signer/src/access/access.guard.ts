@@ -1,13 +1,8 @@
-import { type CanActivate, type ExecutionContext, Inject, Injectable, SetMetadata } from '@nestjs/common';
+import { type CanActivate, type ExecutionContext, Injectable, SetMetadata } from '@nestjs/common';
 import { Reflector } from '@nestjs/core';
-import { allows, Config, hashKey, isForeignPage, type KeyRecord, type Scope } from '@tributary/runtime';
+import type { Scope } from '@tributary/runtime';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { SignError } from '../http/answer.js';
-import { notesOf } from '../http/wide-log.js';
-import { type Caller, setCaller } from './caller.js';
-import { KeyCache } from './key-cache.js';
-import { type Limits, NO_LIMITS, RateLimits, readKeyLimits, tightest, type WindowState } from './limits.js';
-import { looksLikeToken, Tokens } from './tokens.js';
+import { Access, type AccessRules } from './access.js';
 
 const NEEDED = 'scope that a route needs';
 const FREE = 'route whose requests are not counted';
@@ -16,82 +11,25 @@ export const Needs = (scope: Scope) => SetMetadata(NEEDED, scope);
 /** Leaves a route's requests out of the limits. */
 export const NotCounted = () => SetMetadata(FREE, true);
 
-const CREDENTIAL_LENGTH_MAX = 8_192;
-const LOCAL: Caller = { kind: 'local', id: 'local', counted: [], creators: null };
-const LOOPBACK = /^(?:127\.|::1$|::ffff:127\.)/;
-
-/** Lets a request in by its API key or token, and counts it. In development, none is needed from this machine. */
+/** Holds the routes of controllers to what they ask of their callers. It refuses everything that is not a request of HTTP. */
 @Injectable()
 export class AccessGuard implements CanActivate {
-  private readonly defaults: Limits;
-  private readonly ofKeys: Map<string, Limits>;
-  private readonly rules = new Map<unknown, { needed: Scope; counted: boolean }>();
+  private readonly rules = new Map<unknown, AccessRules>();
 
   constructor(
-    @Inject(Reflector) private readonly reflector: Reflector,
-    @Inject(KeyCache) private readonly keys: KeyCache,
-    @Inject(Tokens) private readonly tokens: Tokens,
-    @Inject(RateLimits) private readonly limits: RateLimits,
-    @Inject(Config) private readonly config: Config,
-  ) {
-    this.defaults = { minute: config.signPerKeyMinute, hour: config.signPerKeyHour, day: config.signPerKeyDay };
-    this.ofKeys = readKeyLimits(config.signKeyLimits);
-  }
+    private readonly reflector: Reflector,
+    private readonly access: Access,
+  ) {}
 
   canActivate(context: ExecutionContext): true | Promise<true> {
+    const kind = context.getType<string>();
+    if (kind !== 'http') throw new Error(`the access guard knows requests of HTTP alone, not ${kind}`);
     const http = context.switchToHttp();
-    const request = http.getRequest<FastifyRequest>();
-    const { needed, counted } = this.rulesOf(context);
-    const free = this.isFree(request);
-    const credential = credentialOf(request);
-    if (credential !== undefined) return this.admit(credential, needed, free, counted, request, http.getResponse<FastifyReply>());
-    if (!free) throw new SignError(401, 'unauthorized', 'an API key is needed: send it as x-api-key or as Authorization: Bearer');
-    setCaller(request, LOCAL);
-    return true;
-  }
-
-  /** Lets a request to sign in that needs no look-up and no count. False says nothing against it: {@link canActivate} decides. */
-  admitsAtOnce(request: FastifyRequest): boolean {
-    const credential = credentialOf(request);
-    if (credential === undefined) {
-      if (!this.isFree(request)) return false;
-      setCaller(request, LOCAL);
-      return true;
-    }
-    if (looksLikeToken(credential)) return false;
-    const keyHash = hashKey(credential);
-    const record = this.keys.peekHash(keyHash);
-    // One that is limited to creators has to be judged by its rooms.
-    if (!record || record.restriction || !allows(record, 'sign') || Object.values(this.limitsOf(record.id)).some((limit) => limit > 0))
-      return false;
-    setCaller(request, { kind: 'key', id: record.id, counted: [], creators: null, record, keyHash });
-    notesOf(request).key = record.id;
-    return true;
-  }
-
-  /** In development, this machine needs no key; a page that its browser shows is not this machine. */
-  private isFree(request: FastifyRequest): boolean {
-    const { mode, signOrigins } = this.config;
-    return mode === 'development' && LOOPBACK.test(request.socket.remoteAddress ?? '') && !isForeignPage(request.headers, signOrigins);
-  }
-
-  private async admit(
-    credential: string,
-    needed: Scope,
-    free: boolean,
-    counted: boolean,
-    request: FastifyRequest,
-    reply: FastifyReply,
-  ): Promise<true> {
-    const caller = looksLikeToken(credential) ? await this.byToken(credential, needed) : await this.byKey(credential, needed, free);
-    setCaller(request, caller);
-    if (caller.kind !== 'local') notesOf(request).key = caller.id;
-    if (counted && caller.counted.length > 0) await this.count(caller, reply);
-    return true;
+    return this.access.admit(http.getRequest<FastifyRequest>(), http.getResponse<FastifyReply>(), this.rulesOf(context));
   }
 
   /** What a route asks for; looked up once. */
-  private rulesOf(context: ExecutionContext): { needed: Scope; counted: boolean } {
+  private rulesOf(context: ExecutionContext): AccessRules {
     const handler = context.getHandler();
     const known = this.rules.get(handler);
     if (known) return known;
@@ -103,102 +41,4 @@ export class AccessGuard implements CanActivate {
     this.rules.set(handler, rules);
     return rules;
   }
-
-  private async byKey(credential: string, needed: Scope, free: boolean): Promise<Caller> {
-    const keyHash = hashKey(credential);
-    const record = credential.length > CREDENTIAL_LENGTH_MAX ? undefined : await this.keys.findHash(keyHash);
-    if (record !== undefined && record !== 'unknown') {
-      if (!allows(record, needed) && !free) throw new SignError(403, 'forbidden', `this API key has not the scope "${needed}"`);
-      const counted = [{ who: record.id, limits: this.limitsOf(record.id) }];
-      return { kind: 'key', id: record.id, counted, creators: handlesOf(record), record, keyHash };
-    }
-    if (free) return LOCAL;
-    if (record === 'unknown') throw cannotBeChecked();
-    throw new SignError(401, 'unauthorized', 'this API key is not known here, was revoked, or has expired');
-  }
-
-  private async byToken(text: string, needed: Scope): Promise<Caller> {
-    const verdict = this.tokens.verify(text);
-    if (!verdict.ok) throw new SignError(401, 'unauthorized', verdict.message);
-    const { claims } = verdict;
-    if (claims.key === undefined && this.config.mode !== 'development') {
-      throw new SignError(401, 'unauthorized', 'this token was made without a key, which counts in development only');
-    }
-    // The key that minted it stands behind it: a revoked key takes its tokens with it.
-    const record = claims.key === undefined ? undefined : await this.keys.findHash(claims.key);
-    if (record === 'unknown') throw cannotBeChecked();
-    if (claims.key !== undefined && !mayMint(record))
-      throw new SignError(401, 'unauthorized', 'the key that made this token was revoked, or has expired');
-    if (needed !== 'sign') throw new SignError(403, 'forbidden', `a token may not do this; it needs a key with the scope "${needed}"`);
-    const counted = [
-      { who: `token-${claims.jti}`, limits: claims.limits ?? NO_LIMITS },
-      ...(claims.key === undefined ? [] : [{ who: claims.sub, limits: this.limitsOf(claims.sub) }]),
-    ];
-    const creators = both(claims.creators, record ? handlesOf(record) : null);
-    return { kind: 'token', id: claims.sub, counted, creators, token: claims };
-  }
-
-  private limitsOf(keyId: string): Limits {
-    return this.ofKeys.get(keyId) ?? this.defaults;
-  }
-
-  private async count(caller: Caller, reply: FastifyReply): Promise<void> {
-    let told: WindowState | undefined;
-    for (const { who, limits } of caller.counted) {
-      const { allowed, windows } = await this.limits.take(who, limits);
-      const window = tightest(windows);
-      if (window && (!told || !allowed || window.remaining < told.remaining)) told = window;
-      if (!allowed && window) {
-        void reply.headers(rateHeaders(window));
-        const text = `${window.max} sign requests a ${window.window} are allowed here, and they are used up; try again later`;
-        throw new SignError(429, 'rate-limited', text, Math.max(1, window.resetMs), { limit_label: window.window });
-      }
-    }
-    if (told) void reply.headers(rateHeaders(told));
-  }
-}
-
-/** The creators that a key is limited to, by their present handles; null: none. */
-function handlesOf({ restriction, handles = [] }: KeyRecord): readonly string[] | null {
-  return restriction ? handles : null;
-}
-
-/** What both allow, where null allows all. */
-function both(one: readonly string[] | null, other: readonly string[] | null): readonly string[] | null {
-  return one && other ? one.filter((name) => other.includes(name)) : (one ?? other);
-}
-
-function mayMint(record: KeyRecord | undefined): boolean {
-  return record !== undefined && allows(record, 'sign');
-}
-
-function cannotBeChecked(): SignError {
-  return new SignError(503, 'unavailable', 'API keys cannot be checked at the moment; try again', 2_000);
-}
-
-function rateHeaders({ max, remaining, resetMs }: WindowState): Record<string, string> {
-  return {
-    'ratelimit-limit': String(max),
-    'ratelimit-remaining': String(remaining),
-    'ratelimit-reset': String(Math.ceil(resetMs / 1000)),
-  };
-}
-
-/** A key or token from wherever clients put it: `x-api-key`, `x-jwt-key`, `Authorization: Bearer`, `?apiKey=`, `?jwtKey=`. */
-function credentialOf(request: FastifyRequest): string | undefined {
-  const { headers } = request;
-  for (const name of ['x-api-key', 'x-jwt-key']) {
-    const value = headers[name];
-    if (typeof value === 'string' && value !== '') return value;
-  }
-  const bearer = /^Bearer\s+(\S+)$/i.exec(headers.authorization ?? '')?.[1];
-  if (bearer) return bearer;
-  const query = request.query as Record<string, unknown>;
-  for (const name of ['apiKey', 'jwtKey']) {
-    const value = query[name];
-    // Whichever of two was meant, the other one would not be judged.
-    if (Array.isArray(value)) throw new SignError(400, 'bad-request', `${name}: expected one value`);
-    if (typeof value === 'string' && value !== '') return value;
-  }
-  return undefined;
 }

@@ -1,7 +1,9 @@
+import { Injectable } from '@nestjs/common';
+import { Config } from '@tributary/runtime';
 import type { ConnectBundle } from '@tributary/signing';
-import type { Cache, CacheOrigin } from '../cache/cache.js';
+import { Cache, type CacheOrigin } from '../cache/cache.js';
 import type { CacheKind } from '../cache/kinds.js';
-import type { ChainResult, ProviderChain } from '../providers/chain.js';
+import { type ChainResult, ProviderChain } from '../providers/chain.js';
 import type { Attempt } from '../providers/provider-operation.js';
 import type { Asked, ConnectRequest } from '../providers/provider.js';
 
@@ -24,18 +26,22 @@ const OVERHEAD_BYTES = 1_000;
  * Connect bundles. Equal requests within a short time (same room, same user agent, no session, no position) share one: each
  * viewer continues from its cursor. Every other request gets a bundle of its own.
  */
+@Injectable()
 export class Bundles {
   private readonly kind: CacheKind<Made>;
 
-  /** `shareMs` 0 shares nothing. A bundle lives about 30 s, so that clients must have time left to connect. */
+  /** How long bundles are shared, in ms; 0 shares none. A bundle lives about 30 s, and clients must have time left to connect. */
+  private readonly shareMs: number;
+
   constructor(
     private readonly chain: ProviderChain,
     private readonly cache: Cache,
-    private readonly shareMs: number,
+    { signShareMs }: Config,
   ) {
+    this.shareMs = signShareMs;
     this.kind = {
       name: 'bundle',
-      freshMs: () => shareMs,
+      freshMs: () => signShareMs,
       staleMs: 0,
       entriesMax: BUNDLES_IN_REDIS_MAX,
       bytes: ({ bundle }) => bundle.fetchResult.byteLength + OVERHEAD_BYTES,

@@ -1,4 +1,4 @@
-import { Body, Controller, Get, HttpCode, Inject, Post, Req, UseGuards } from '@nestjs/common';
+import { Body, Controller, Get, HttpCode, Post, Req, UseGuards } from '@nestjs/common';
 import { Config } from '@tributary/runtime';
 import { readUniqueId } from '@tributary/webcast';
 import type { FastifyRequest } from 'fastify';
@@ -28,10 +28,10 @@ const SESSION = ['sessionId', 'oauthToken'];
 @NotCounted()
 export class AccountsController {
   constructor(
-    @Inject(RateLimits) private readonly limits: RateLimits,
-    @Inject(Tokens) private readonly tokens: Tokens,
-    @Inject(Ownership) private readonly ownership: Ownership,
-    @Inject(Config) private readonly config: Config,
+    private readonly limits: RateLimits,
+    private readonly tokens: Tokens,
+    private readonly ownership: Ownership,
+    private readonly config: Config,
   ) {}
 
   /** The windows `minute`, `hour` and `day` are left out where no limit is set. */

@@ -1,4 +1,4 @@
-import { Controller, Get, HttpCode, Inject, Param, Post, Req, UseGuards } from '@nestjs/common';
+import { Controller, Get, HttpCode, Param, Post, Req, UseGuards } from '@nestjs/common';
 import { Problem } from '@tributary/runtime';
 import type { FastifyRequest } from 'fastify';
 import { type ProviderReport, ProviderChain } from '../providers/chain.js';
@@ -13,8 +13,8 @@ import type { ShadowReport } from '../providers/shadow.js';
 @NotCounted()
 export class ProvidersController {
   constructor(
-    @Inject(ProviderChain) private readonly chain: ProviderChain,
-    @Inject(Ownership) private readonly ownership: Ownership,
+    private readonly chain: ProviderChain,
+    private readonly ownership: Ownership,
   ) {}
 
   @Get()

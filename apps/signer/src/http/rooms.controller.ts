@@ -1,4 +1,4 @@
-import { Body, Controller, Get, HttpCode, Inject, Param, Post, Query as FromQuery, Req, Res, UseGuards } from '@nestjs/common';
+import { Body, Controller, Get, HttpCode, Param, Post, Query as FromQuery, Req, Res, UseGuards } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { AccessGuard } from '../access/access.guard.js';
 import { callerOf } from '../access/caller.js';
@@ -50,9 +50,9 @@ const USER_IDS_MAX = 50;
 @UseGuards(AccessGuard)
 export class RoomsController {
   constructor(
-    @Inject(RoomFinder) private readonly rooms: RoomFinder,
-    @Inject(GiftLists) private readonly giftLists: GiftLists,
-    @Inject(Ownership) private readonly ownership: Ownership,
+    private readonly rooms: RoomFinder,
+    private readonly giftLists: GiftLists,
+    private readonly ownership: Ownership,
   ) {}
 
   @Get('webcast/anchors/:unique_id/room_id')

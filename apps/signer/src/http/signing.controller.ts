@@ -1,4 +1,4 @@
-import { Body, Controller, Get, HttpCode, Inject, Post, Query as FromQuery, Req, Res, UseGuards } from '@nestjs/common';
+import { Body, Controller, Get, HttpCode, Post, Query as FromQuery, Req, Res, UseGuards } from '@nestjs/common';
 import type { SignedUrl } from '@tributary/signing';
 import { browserParams } from '@tributary/webcast';
 import type { FastifyReply, FastifyRequest } from 'fastify';
@@ -24,9 +24,9 @@ const TOKENS = new Set(['X-Bogus', 'X-Gnarly', 'msToken', '_signature', 'signatu
 @UseGuards(AccessGuard)
 export class SigningController {
   constructor(
-    @Inject(ProviderChain) private readonly chain: ProviderChain,
-    @Inject(Hosts) private readonly hosts: Hosts,
-    @Inject(Ownership) private readonly ownership: Ownership,
+    private readonly chain: ProviderChain,
+    private readonly hosts: Hosts,
+    private readonly ownership: Ownership,
   ) {}
 
   @Post(['tiktok/sign_url', 'webcast/sign_url'])

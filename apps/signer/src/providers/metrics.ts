@@ -1,4 +1,5 @@
-import type { Metrics } from '@tributary/runtime';
+import { Injectable } from '@nestjs/common';
+import { Metrics } from '@tributary/runtime';
 import { Counter, Gauge, Histogram } from 'prom-client';
 import type { BreakerState } from './breaker.js';
 import type { ProviderOperationReport } from './attempt-statistics.js';
@@ -28,6 +29,7 @@ function counter(registers: Metrics[], name: string, help: string, labelNames: s
 }
 
 /** Prometheus figures of the signer. */
+@Injectable()
 export class SignMetrics {
   private readonly requestSeconds: Histogram;
   private readonly attempts: Counter;

@@ -1,4 +1,4 @@
-import { Inject, Injectable } from '@nestjs/common';
+import { Injectable } from '@nestjs/common';
 import { Config } from '@tributary/runtime';
 import { browserParams, DEFAULT_LOCALE } from '@tributary/webcast';
 import { Cache } from '../cache/cache.js';
@@ -27,11 +27,11 @@ const LANGUAGE = /^[a-zA-Z-]{2,10}$/;
 @Injectable()
 export class GiftLists {
   constructor(
-    @Inject(ProviderChain) private readonly chain: ProviderChain,
-    @Inject(Upstream) private readonly upstream: Upstream,
-    @Inject(Visitors) private readonly visitors: Visitors,
-    @Inject(Cache) private readonly cache: Cache,
-    @Inject(Config) private readonly config: Config,
+    private readonly chain: ProviderChain,
+    private readonly upstream: Upstream,
+    private readonly visitors: Visitors,
+    private readonly cache: Cache,
+    private readonly config: Config,
   ) {}
 
   /** @throws SignError when it cannot be had; TypeError never: what is not a list is a bad answer. */

@@ -1,4 +1,4 @@
-import { Inject, Injectable } from '@nestjs/common';
+import { Injectable } from '@nestjs/common';
 import type { Caller } from '../access/caller.js';
 import { SignError } from '../http/answer.js';
 import { RoomFinder } from './room-finder.js';
@@ -6,7 +6,7 @@ import { RoomFinder } from './room-finder.js';
 /** Holds callers whose key or token is limited to creators to the rooms of these. */
 @Injectable()
 export class Ownership {
-  constructor(@Inject(RoomFinder) private readonly rooms: RoomFinder) {}
+  constructor(private readonly rooms: RoomFinder) {}
 
   /** @throws SignError 403 unless the caller may ask for this creator. */
   creator(caller: Caller, uniqueId: string): void {

@@ -1,9 +1,10 @@
 import { Injectable } from '@nestjs/common';
-import { CHECK_ALIVE_ROOMS_MAX, type ResolveResult, type RoomInfoResult, type RoomResolver } from '@tributary/webcast';
-import type { Cache, CacheOrigin } from '../cache/cache.js';
+import { Config } from '@tributary/runtime';
+import { CHECK_ALIVE_ROOMS_MAX, type ResolveResult, type RoomInfoResult, RoomResolver } from '@tributary/webcast';
+import { Cache, type CacheOrigin } from '../cache/cache.js';
 import type { CacheKind } from '../cache/kinds.js';
 import { SignError } from '../http/answer.js';
-import { type FoundRoom, infoKind, type KnownInfo, ownerKind, userKind } from './kinds.js';
+import { type FoundRoom, infoKind, type KnownInfo, ownerKind, roomKind, userKind } from './kinds.js';
 
 type NotFound = Exclude<ResolveResult, FoundRoom>;
 type NoInfo = Exclude<RoomInfoResult, KnownInfo>;
@@ -24,13 +25,18 @@ const nobody = () => Promise.resolve({ ok: false as const, failure: undefined })
 /** Turns what TikTok says about a creator into a room to connect to, or into the answer that there is none. */
 @Injectable()
 export class RoomFinder {
+  private readonly room: CacheKind<FoundRoom>;
+  /** Time for one look-up over all its methods. */
+  private readonly budgetMs: number;
+
   constructor(
     private readonly resolver: RoomResolver,
     private readonly cache: Cache,
-    private readonly room: CacheKind<FoundRoom>,
-    /** Time for one look-up over all its methods. */
-    private readonly budgetMs: number,
-  ) {}
+    { signRoomCacheMs, signBudgetMs }: Config,
+  ) {
+    this.room = roomKind(signRoomCacheMs);
+    this.budgetMs = signBudgetMs;
+  }
 
   /** What is known of a creator. */
   async resolve(uniqueId: string, signal: AbortSignal): Promise<Resolved> {

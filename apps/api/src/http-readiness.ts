@@ -11,7 +11,7 @@ const PROBE_MS = 2_000;
 export class HttpReadiness implements OnApplicationBootstrap {
   constructor(
     @Inject(POOL) private readonly pool: pg.Pool,
-    @Inject(Readiness) private readonly readiness: Readiness,
+    private readonly readiness: Readiness,
   ) {}
 
   onApplicationBootstrap(): void {

@@ -17,4 +17,4 @@ export {
   type PartitionPosition,
   type Positions,
 } from './reader/inbox-reader.js';
-export { FEED, INBOX, LogTransport, type LogTransportOptions, type PositionSource } from './transport.js';
+export { FEED, INBOX, LogContext, LogTransport, type LogTransportOptions, type PositionSource } from './transport.js';

@@ -1,4 +1,4 @@
-import { type CustomTransportStrategy, Server } from '@nestjs/microservices';
+import { BaseRpcContext, type CustomTransportStrategy, Server } from '@nestjs/microservices';
 import { backoffMs, pause } from '@tributary/runtime/backoff';
 import { reasonOf } from '@tributary/runtime/reason';
 import { WakeSignal } from '@tributary/runtime/wake-signal';
@@ -31,6 +31,13 @@ export interface LogTransportOptions {
   feed?: { reader: Pick<FeedReader, 'read'> };
   /** Called when the loops must end. It closes their connections, since a blocking read outlives a lost server. */
   onClosing?(): void;
+}
+
+/** What handlers, guards and interceptors get beside a batch: by it they know that the batch comes from the log, and from nobody else. */
+export class LogContext extends BaseRpcContext<[pattern: string]> {
+  constructor(pattern: string) {
+    super([pattern]);
+  }
 }
 
 type Handler = (batch: unknown) => Promise<BatchOutcome>;
@@ -75,9 +82,10 @@ export class LogTransport extends Server implements CustomTransportStrategy {
   private handler(pattern: string): Handler {
     const handler = this.getHandlerByPattern(pattern);
     if (!handler) throw new Error(`no handler for ${pattern}: declare one with @EventPattern`);
+    const context = new LogContext(pattern);
     return async (batch) => {
       try {
-        const result: unknown = await handler(batch, undefined);
+        const result: unknown = await handler(batch, context);
         return readOutcome(isObservable(result) ? await lastValueFrom(result, { defaultValue: undefined }) : result);
       } catch (rejection) {
         return failureOf(rejection);

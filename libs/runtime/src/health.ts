@@ -1,4 +1,4 @@
-import { Controller, Get, Inject, Injectable, Res } from '@nestjs/common';
+import { Controller, Get, Injectable, Res } from '@nestjs/common';
 import { ApiExcludeController } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
 import { collectDefaultMetrics, Registry } from 'prom-client';
@@ -63,8 +63,8 @@ export class Metrics extends Registry {
 @Controller()
 export class HealthController {
   constructor(
-    @Inject(Readiness) private readonly readiness: Readiness,
-    @Inject(Metrics) private readonly metrics: Metrics,
+    private readonly readiness: Readiness,
+    private readonly metrics: Metrics,
   ) {}
 
   @Get('healthz')

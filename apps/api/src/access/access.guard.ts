@@ -1,31 +1,34 @@
-import { type CanActivate, type ExecutionContext, Inject, Injectable } from '@nestjs/common';
+import { type CanActivate, type ExecutionContext, Injectable } from '@nestjs/common';
 import { Reflector } from '@nestjs/core';
+import { LogContext } from '@tributary/log';
 import { allows, Config, HealthController, Problem, type Scope } from '@tributary/runtime';
 import type { FastifyReply } from 'fastify';
 import { KeyRing } from './key-ring.js';
-import { isOpen, type KeyedRequest, NEEDED_SCOPES } from './needs.js';
+import { isOpen, type KeyedRequest, NEEDED_SCOPES, requestOf } from './needs.js';
 import { type BucketVerdict, TokenBuckets } from './token-buckets.js';
 
 const KEY_LENGTH_MAX = 200;
 
-/** Every route but health and those that are open: a key, the scopes that the route needs, and the key's share of requests. */
+/**
+ * Every route but health and those that are open: a key, the scopes that the route needs, and the key's share of requests.
+ * Batches of the log pass, which carry no key. Every other kind of call is refused: whoever adds one says here who may make it.
+ */
 @Injectable()
 export class AccessGuard implements CanActivate {
   private readonly buckets: TokenBuckets;
 
   constructor(
-    @Inject(Reflector) private readonly reflector: Reflector,
-    @Inject(KeyRing) private readonly keys: KeyRing,
-    @Inject(Config) config: Config,
+    private readonly reflector: Reflector,
+    private readonly keys: KeyRing,
+    config: Config,
   ) {
     this.buckets = new TokenBuckets(config.apiRatePerMinute);
   }
 
   async canActivate(context: ExecutionContext): Promise<boolean> {
-    // The Nest transport strategy runs through global guards too; batches of the log carry no key.
-    if (context.getType() !== 'http' || context.getClass() === HealthController) return true;
-    if (isOpen(this.reflector, context)) return true;
-    const request = context.switchToHttp().getRequest<KeyedRequest>();
+    if (isBatchOfLog(context)) return true;
+    const request = requestOf(context);
+    if (context.getClass() === HealthController || isOpen(this.reflector, context)) return true;
     const reply = context.switchToHttp().getResponse<FastifyReply>();
     const needed = this.reflector.getAllAndOverride<Scope[] | undefined>(NEEDED_SCOPES, [context.getHandler(), context.getClass()]);
     if (!needed) throw new Error(`${context.getClass().name}.${context.getHandler().name} names no scope: declare one with @Needs`);
@@ -48,6 +51,11 @@ export class AccessGuard implements CanActivate {
     request.apiKey = record;
     return true;
   }
+}
+
+/** Nest runs global guards for the log's transport too. A message of any other transport is not known here. */
+function isBatchOfLog(context: ExecutionContext): boolean {
+  return context.getType() === 'rpc' && context.switchToRpc().getContext<unknown>() instanceof LogContext;
 }
 
 function keyOf({ headers }: KeyedRequest): string | undefined {

@@ -25,9 +25,16 @@ export interface KeyedRequest extends FastifyRequest {
   apiKey?: KeyRecord;
 }
 
+/** The request that a guard judges. @throws Error in a call of another kind than HTTP: guards refuse what they do not know */
+export function requestOf(context: ExecutionContext): KeyedRequest {
+  const kind = context.getType<string>();
+  if (kind === 'http') return context.switchToHttp().getRequest<KeyedRequest>();
+  throw new Error(`${context.getClass().name}.${context.getHandler().name} is called by ${kind}, and its guard knows HTTP alone`);
+}
+
 /** The key a request was made with. */
 export const Caller = createParamDecorator((_: unknown, context: ExecutionContext): KeyRecord => {
-  const { apiKey } = context.switchToHttp().getRequest<KeyedRequest>();
+  const { apiKey } = requestOf(context);
   if (!apiKey) throw new Error('this route has no guard');
   return apiKey;
 });

@@ -22,10 +22,10 @@ export class CreatorCounts {
   private cached: { at: number; totals: Promise<CreatorTotals> } | undefined;
 
   constructor(
-    @Inject(CreatorRegistry) private readonly registry: CreatorRegistry,
-    @Inject(CreatorViews) private readonly views: CreatorViews,
+    private readonly registry: CreatorRegistry,
+    private readonly views: CreatorViews,
     @Inject(LOGGER) logger: Logger,
-    @Inject(Metrics) metrics: Metrics,
+    metrics: Metrics,
   ) {
     const fresh = () => this.fresh();
     new Gauge({

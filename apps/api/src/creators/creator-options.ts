@@ -1,14 +1,13 @@
 import { Inject, Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
 import { ApiPropertyOptional } from '@nestjs/swagger';
 import { type CreatorOptions, hasSecrets, openSecrets, sealSecret } from '@tributary/creators';
-import type { SsrfGuard } from '@tributary/outbound';
 import { Config, SecretBox } from '@tributary/runtime';
 import { HIDDEN, readProxy } from '@tributary/webcast';
 import { IsBoolean, IsString, MaxLength, ValidateIf } from 'class-validator';
 import type pg from 'pg';
 import { POOL } from '../resources.js';
 import { AreEventTypes } from '../validators.js';
-import { PROXY_GUARD } from './proxy-guard.js';
+import { ProxyGuard } from './proxy-guard.js';
 
 /** Absent is fine, null is not. */
 export const Given = () => ValidateIf((_, value) => value !== undefined);
@@ -72,9 +71,9 @@ export class CreatorOptionsKeeper implements OnApplicationBootstrap, OnModuleDes
   private readonly box: SecretBox | undefined;
 
   constructor(
-    @Inject(Config) config: Config,
+    config: Config,
     @Inject(POOL) private readonly pool: pg.Pool,
-    @Inject(PROXY_GUARD) private readonly guard: SsrfGuard,
+    private readonly guard: ProxyGuard,
   ) {
     this.box = config.creatorSecretKey === '' ? undefined : new SecretBox(config.creatorSecretKey, SETTING);
   }

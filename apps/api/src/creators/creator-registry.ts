@@ -57,10 +57,10 @@ export class CreatorRegistry {
   constructor(
     @Inject(POOL) private readonly pool: pg.Pool,
     @Inject(LOGGER) private readonly logger: Logger,
-    @Inject(ProjectionKeeper) private readonly keeper: ProjectionKeeper,
-    @Inject(CreatorOptionsKeeper) private readonly options: CreatorOptionsKeeper,
+    private readonly keeper: ProjectionKeeper,
+    private readonly options: CreatorOptionsKeeper,
     @Inject(REDIS) redis: Redis,
-    @Inject(Config) config: Config,
+    config: Config,
   ) {
     const projection = new CreatorProjection({ redis, prefix: config.redisPrefix });
     keeper.add({

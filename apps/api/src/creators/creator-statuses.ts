@@ -1,11 +1,8 @@
+import { Inject, Injectable } from '@nestjs/common';
 import { type CreatorStatus, type ListedWorker, StatusStore, WorkerRegistry } from '@tributary/creators';
+import { Config } from '@tributary/runtime';
 import type { Redis } from 'ioredis';
-
-export interface CreatorStatusesOptions {
-  redis: Redis;
-  prefix: string;
-  leaseTtlMs: number;
-}
+import { REDIS } from '../resources.js';
 
 /** What a worker last said of a creator, and whether a living worker holds it. */
 export interface HeldStatus {
@@ -14,12 +11,13 @@ export interface HeldStatus {
 }
 
 /** What workers say of creators, beside whether these workers live. */
+@Injectable()
 export class CreatorStatuses {
   readonly board: StatusStore;
   private readonly workers: WorkerRegistry;
   private readonly leaseTtlMs: number;
 
-  constructor({ redis, prefix, leaseTtlMs }: CreatorStatusesOptions) {
+  constructor(@Inject(REDIS) redis: Redis, { redisPrefix: prefix, leaseTtlMs }: Config) {
     this.board = new StatusStore({ redis, prefix });
     this.workers = new WorkerRegistry({ redis, prefix, leaseTtlMs });
     this.leaseTtlMs = leaseTtlMs;

@@ -1,10 +1,9 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { ApiProperty } from '@nestjs/swagger';
 import { CREATOR_STATES, type CreatorCounters, type CreatorState, type StatusStore } from '@tributary/creators';
-import { Config, type Logger, reasonOf } from '@tributary/runtime';
-import type { Redis } from 'ioredis';
+import { type Logger, reasonOf } from '@tributary/runtime';
 import type pg from 'pg';
-import { LOGGER, POOL, REDIS } from '../resources.js';
+import { LOGGER, POOL } from '../resources.js';
 import { shownOptions } from './creator-options.js';
 import { type CreatorFacts, type KnownState, knownState, type SaidOfCreator } from './creator-state.js';
 import { CreatorStatuses } from './creator-statuses.js';
@@ -152,15 +151,12 @@ const factsOf = ({ paused, pausedSince, updatedAt }: CreatorTimes): CreatorFacts
 @Injectable()
 export class CreatorViews {
   readonly board: StatusStore;
-  private readonly said: CreatorStatuses;
 
   constructor(
-    @Inject(REDIS) redis: Redis,
+    private readonly said: CreatorStatuses,
     @Inject(POOL) private readonly pool: pg.Pool,
-    @Inject(Config) config: Config,
     @Inject(LOGGER) private readonly logger: Logger,
   ) {
-    this.said = new CreatorStatuses({ redis, prefix: config.redisPrefix, leaseTtlMs: config.leaseTtlMs });
     this.board = this.said.board;
   }
 

@@ -1,4 +1,4 @@
-import { Body, Controller, Delete, Get, HttpCode, Inject, Param, Patch, Post, Query, Res } from '@nestjs/common';
+import { Body, Controller, Delete, Get, HttpCode, Param, Patch, Post, Query, Res } from '@nestjs/common';
 import {
   ApiCreatedResponse,
   ApiNoContentResponse,
@@ -189,9 +189,9 @@ class ChangedResult {
 @Controller('v1/creators')
 export class CreatorsController {
   constructor(
-    @Inject(CreatorRegistry) private readonly registry: CreatorRegistry,
-    @Inject(CreatorViews) private readonly views: CreatorViews,
-    @Inject(CreatorOptionsKeeper) private readonly options: CreatorOptionsKeeper,
+    private readonly registry: CreatorRegistry,
+    private readonly views: CreatorViews,
+    private readonly options: CreatorOptionsKeeper,
   ) {}
 
   @Post()

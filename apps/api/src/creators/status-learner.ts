@@ -15,8 +15,8 @@ export class StatusLearner implements OnApplicationBootstrap, OnModuleDestroy {
   private readonly reported = new Set<string>();
 
   constructor(
-    @Inject(CreatorRegistry) private readonly registry: CreatorRegistry,
-    @Inject(CreatorViews) private readonly views: CreatorViews,
+    private readonly registry: CreatorRegistry,
+    private readonly views: CreatorViews,
     @Inject(LOGGER) private readonly logger: Logger,
   ) {}
 

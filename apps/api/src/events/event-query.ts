@@ -1,4 +1,4 @@
-import { Inject, Injectable } from '@nestjs/common';
+import { Injectable } from '@nestjs/common';
 import { ApiPropertyOptional } from '@nestjs/swagger';
 import { type KeyRecord, Problem } from '@tributary/runtime';
 import { ArrayMaxSize, ArrayMinSize, IsArray, IsBoolean, IsIn, IsOptional, IsString, Length, Matches, MaxLength } from 'class-validator';
@@ -101,7 +101,7 @@ export class EventPageQuery extends CursorQuery {
 /** Makes filters of queries. */
 @Injectable()
 export class EventFilters {
-  constructor(@Inject(CreatorRegistry) private readonly registry: CreatorRegistry) {}
+  constructor(private readonly registry: CreatorRegistry) {}
 
   /**
    * The filter that a query of `caller` means: of a key that is limited to creators, never more than these.

@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream';
-import { Controller, Get, Inject, Param, Query, Req, Res } from '@nestjs/common';
+import { Controller, Get, Param, Query, Req, Res } from '@nestjs/common';
 import { ApiOkResponse, ApiOperation, ApiParam, ApiProperty, ApiPropertyOptional, ApiTags } from '@nestjs/swagger';
 import { Metrics, type KeyRecord, Problem } from '@tributary/runtime';
 import type { Envelope } from '@tributary/events';
@@ -60,11 +60,11 @@ export class EventsController {
   private runningNow = 0;
 
   constructor(
-    @Inject(EventStore) private readonly store: EventStore,
-    @Inject(SearchStores) private readonly searches: SearchStores,
-    @Inject(EventFilters) private readonly filters: EventFilters,
-    @Inject(KeyRing) private readonly keys: KeyRing,
-    @Inject(Metrics) metrics: Metrics,
+    private readonly store: EventStore,
+    private readonly searches: SearchStores,
+    private readonly filters: EventFilters,
+    private readonly keys: KeyRing,
+    metrics: Metrics,
   ) {
     this.running = new Gauge({ name: 'tributary_exports_running', help: 'Exports being streamed', registers: [metrics] });
   }

@@ -84,10 +84,10 @@ export async function createKey(
 export class KeyStore {
   constructor(
     @Inject(POOL) private readonly pool: pg.Pool,
-    @Inject(KeyRing) private readonly ring: KeyRing,
-    @Inject(ProjectionKeeper) private readonly keeper: ProjectionKeeper,
+    private readonly ring: KeyRing,
+    private readonly keeper: ProjectionKeeper,
     @Inject(REDIS) redis: Redis,
-    @Inject(Config) config: Config,
+    config: Config,
   ) {
     const projection = new KeyProjection(redis, config.redisPrefix);
     keeper.add({

@@ -1,4 +1,4 @@
-import { Body, Controller, Delete, Get, HttpCode, Inject, Param, Post, Query, Res } from '@nestjs/common';
+import { Body, Controller, Delete, Get, HttpCode, Param, Post, Query, Res } from '@nestjs/common';
 import {
   ApiAcceptedResponse,
   ApiCreatedResponse,
@@ -23,8 +23,8 @@ import { KeyPage, NewKeyBody, NewKeyView, PendingRevocation } from './key-views.
 @Controller('v1/keys')
 export class KeysController {
   constructor(
-    @Inject(KeyStore) private readonly keys: KeyStore,
-    @Inject(CreatorRegistry) private readonly creators: CreatorRegistry,
+    private readonly keys: KeyStore,
+    private readonly creators: CreatorRegistry,
   ) {}
 
   @Get()

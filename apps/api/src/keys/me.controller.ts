@@ -1,4 +1,4 @@
-import { Controller, Get, Inject } from '@nestjs/common';
+import { Controller, Get } from '@nestjs/common';
 import { ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import { Config, type KeyRecord, Problem } from '@tributary/runtime';
 import { Caller, NeedsKey } from '../access/needs.js';
@@ -10,8 +10,8 @@ import { CallerView } from './key-views.js';
 @Controller('v1/me')
 export class MeController {
   constructor(
-    @Inject(KeyStore) private readonly keys: KeyStore,
-    @Inject(Config) private readonly config: Config,
+    private readonly keys: KeyStore,
+    private readonly config: Config,
   ) {}
 
   @Get()

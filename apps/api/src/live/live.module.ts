@@ -1,15 +1,16 @@
-import { Controller, Inject, Injectable, Module, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
+import { Controller, Injectable, Module, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
 import { EventPattern, Payload } from '@nestjs/microservices';
 import { ApiExcludeController } from '@nestjs/swagger';
 import { type BatchOutcome, FEED, type FeedBatch, outcomeOf } from '@tributary/log';
 import type { Logger } from '@tributary/runtime';
 import { LOGGER } from '../resources.js';
 import { EventStore } from '../store/event-store.js';
+import { StoreModule } from '../store/store.module.js';
 import { LiveHub } from './hub.js';
 
 @Injectable()
 class HubLife implements OnApplicationBootstrap, OnApplicationShutdown {
-  constructor(@Inject(LiveHub) private readonly hub: LiveHub) {}
+  constructor(private readonly hub: LiveHub) {}
 
   onApplicationBootstrap(): Promise<void> {
     return this.hub.start();
@@ -24,7 +25,7 @@ class HubLife implements OnApplicationBootstrap, OnApplicationShutdown {
 @ApiExcludeController()
 @Controller()
 class FeedController {
-  constructor(@Inject(LiveHub) private readonly hub: LiveHub) {}
+  constructor(private readonly hub: LiveHub) {}
 
   @EventPattern(FEED)
   take(@Payload() batch: FeedBatch): Promise<BatchOutcome> {
@@ -37,6 +38,7 @@ class FeedController {
 
 /** Live reading for the http role: one hub for every SSE, WebSocket and webhook reader of this process. */
 @Module({
+  imports: [StoreModule],
   providers: [
     { provide: LiveHub, useFactory: (store: EventStore, logger: Logger) => new LiveHub({ store, logger }), inject: [EventStore, LOGGER] },
     HubLife,

@@ -1,4 +1,4 @@
-import { describe, expect, it } from '@jest/globals';
+import { afterEach, describe, expect, it } from '@jest/globals';
 import type { StoredEvent } from '@tributary/events';
 import { encodeCursor } from '@tributary/log';
 import { createLogger } from '@tributary/runtime';
@@ -57,12 +57,16 @@ class Socket implements LiveConnection {
   }
 }
 
+const hubs: LiveHub[] = [];
+afterEach(() => hubs.splice(0).forEach((hub) => hub.stop()));
+
 /** A subscription on a log of its own whose newest event has the number 10. */
 async function subscribe({ filter = {}, allowed = () => true }: { filter?: EventFilter; allowed?: () => boolean } = {}) {
   const head = () => Promise.resolve({ generation: 1, seq: 10, oldestSeq: 1, history: [{ generation: 1, startedAtSeq: 0 }] });
   const query = () => Promise.resolve({ events: [], head: 10, reached: 10, more: false });
   const hub = new LiveHub({ store: { head, query, raiseGeneration: head }, logger, quietMs: 1_000_000 });
   await hub.start();
+  hubs.push(hub);
   const socket = new Socket();
   let encoded = 0;
   const encoder = new LiveEncoder({
@@ -93,7 +97,7 @@ async function subscribe({ filter = {}, allowed = () => true }: { filter?: Event
     at += count;
     return events.map(({ id }) => id);
   };
-  return { hub, socket, open, commit, encodedEvents: () => encoded, ...open(socket) };
+  return { socket, open, commit, encodedEvents: () => encoded, ...open(socket) };
 }
 
 describe('a subscription over a socket', () => {

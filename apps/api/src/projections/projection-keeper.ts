@@ -31,7 +31,7 @@ export class ProjectionKeeper implements OnApplicationBootstrap, OnModuleDestroy
   constructor(
     @Inject(POOL) private readonly pool: pg.Pool,
     @Inject(LOGGER) private readonly logger: Logger,
-    @Inject(Metrics) metrics: Metrics,
+    metrics: Metrics,
   ) {
     this.copies = new Counter({
       name: 'tributary_projection_copies_total',

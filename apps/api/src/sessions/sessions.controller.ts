@@ -1,4 +1,4 @@
-import { Controller, Get, Inject, Param, Query } from '@nestjs/common';
+import { Controller, Get, Param, Query } from '@nestjs/common';
 import { ApiOkResponse, ApiOperation, ApiParam, ApiProperty, ApiPropertyOptional, ApiTags } from '@nestjs/swagger';
 import { UNWATCHED_REASONS } from '@tributary/events';
 import { type KeyRecord, Problem } from '@tributary/runtime';
@@ -144,8 +144,8 @@ class TimelineQuery {
 @Controller('v1/sessions')
 export class SessionsController {
   constructor(
-    @Inject(SessionStore) private readonly sessions: SessionStore,
-    @Inject(EventFilters) private readonly filters: EventFilters,
+    private readonly sessions: SessionStore,
+    private readonly filters: EventFilters,
   ) {}
 
   @Get()

@@ -1,4 +1,4 @@
-import { Controller, Get, Inject } from '@nestjs/common';
+import { Controller, Get } from '@nestjs/common';
 import { ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import type { KeyRecord } from '@tributary/runtime';
 import { Caller, Needs } from '../access/needs.js';
@@ -12,8 +12,8 @@ import { type SystemStatus, SystemStatusReader } from './system-status.js';
 @Controller('v1/status')
 export class StatusController {
   constructor(
-    @Inject(SystemStatusReader) private readonly reader: SystemStatusReader,
-    @Inject(LiveStreams) private readonly live: LiveStreams,
+    private readonly reader: SystemStatusReader,
+    private readonly live: LiveStreams,
   ) {}
 
   @Get()

@@ -35,10 +35,10 @@ export class SystemStatusReader {
   constructor(
     @Inject(POOL) private readonly pool: pg.Pool,
     @Inject(REDIS) private readonly redis: Redis,
-    @Inject(Config) private readonly config: Config,
-    @Inject(LogKeys) private readonly keys: LogKeys,
-    @Inject(InboxReader) private readonly inbox: InboxReader,
-    @Inject(CreatorCounts) private readonly counts: CreatorCounts,
+    private readonly config: Config,
+    private readonly keys: LogKeys,
+    private readonly inbox: InboxReader,
+    private readonly counts: CreatorCounts,
   ) {
     this.workers = new WorkerRegistry({ redis, prefix: config.redisPrefix, leaseTtlMs: config.leaseTtlMs });
   }

@@ -81,7 +81,7 @@ export class Cleanup implements OnApplicationBootstrap, OnApplicationShutdown {
 
   constructor(
     @Inject(STORE_POOL) private readonly pool: Pool,
-    @Inject(Config) private readonly config: Config,
+    private readonly config: Config,
     @Inject(LOGGER) private readonly logger: Logger,
   ) {}
 

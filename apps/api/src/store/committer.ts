@@ -1,7 +1,9 @@
+import { Inject, Injectable } from '@nestjs/common';
 import type { InboxBatch, Positions } from '@tributary/log';
 import type { Pool, PoolClient } from 'pg';
+import { STORE_POOL } from '../resources.js';
 import { type EntryRow, readEntry, storedJson } from './entry.js';
-import type { DayPartitions } from './days.js';
+import { DayPartitions } from './days.js';
 
 /** Where the log stands, as the store knows it. */
 export interface LogHead {
@@ -51,9 +53,10 @@ const INSERT = `insert into events (seq, day, id, type, creator_id, handle, room
  * Makes batches permanent: one transaction per batch moves the head by compare-and-set and, only if that hits, inserts the
  * events with the numbers that follow it. Two committers may race; one of them wins each batch.
  */
+@Injectable()
 export class Committer {
   constructor(
-    private readonly pool: Pool,
+    @Inject(STORE_POOL) private readonly pool: Pool,
     private readonly days: DayPartitions,
   ) {}
 

@@ -1,6 +1,8 @@
+import { Inject, Injectable } from '@nestjs/common';
 import { UNDATED } from '@tributary/events';
 import type { Pool } from 'pg';
 import { inTransaction } from '../projections/versions.js';
+import { STORE_POOL } from '../resources.js';
 import { dayOfPartition, farDay, partitionOf } from './partition-names.js';
 import { dropOlderThan } from './retention.js';
 
@@ -19,10 +21,11 @@ const MOVED_MAX = 10_000;
  * The day partitions of the events table: made ahead for live events, on demand for others, dropped by retention. Far days
  * beyond a bound share one partition; once recorded in event_far_days, a day stays there, and the committer's insert obeys.
  */
+@Injectable()
 export class DayPartitions {
   private readonly known = new Set([UNDATED]);
 
-  constructor(private readonly pool: Pool) {}
+  constructor(@Inject(STORE_POOL) private readonly pool: Pool) {}
 
   /** Makes the partitions of these days (`YYYY-MM-DD`) where they are missing. */
   async ensure(days: Iterable<string>, now = Date.now()): Promise<void> {

@@ -1,164 +1,29 @@
-import { type DynamicModule, Inject, Injectable, Module, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
-import { FeedWriter, InboxReader, LogKeys } from '@tributary/log';
-import { Config, type Logger, Metrics, Readiness } from '@tributary/runtime';
+import { Module } from '@nestjs/common';
+import { InboxReader, LogKeys } from '@tributary/log';
+import { Config, Metrics } from '@tributary/runtime';
 import type { Redis } from 'ioredis';
 import type { Pool } from 'pg';
-import { Counter } from 'prom-client';
-import { type Loop, startLoop } from '../loop.js';
-import { CreatorStatuses } from '../creators/creator-statuses.js';
-import { LOGGER, POOL, REDIS, SEARCH_POOL, STORE_POOL } from '../resources.js';
-import { Cleanup } from './cleanup.js';
-import { Committer } from './committer.js';
-import { DayPartitions } from './days.js';
+import { POOL, REDIS, SEARCH_POOL } from '../resources.js';
 import { EventStore } from './event-store.js';
-import { buildIndexes } from './index-builder.js';
-import { OwnEvents } from './own-events.js';
 import { SearchStores } from './search-stores.js';
-import { SessionsAggregate } from './sessions-aggregate.js';
-import { UnwatchedRooms } from './unwatched-rooms.js';
-import { StoreController, StoreWriter } from './writer.js';
 
-const TRIM_EVERY_MS = 5_000;
-const DAYS_EVERY_MS = 3_600_000;
-const INDEXES_EVERY_MS = 600_000;
-const AGGREGATE_EVERY_MS = 1_000;
-const UNWATCHED_EVERY_MS = 5_000;
-/** Stored this much later than appended, the store role is not ready. */
-const LAG_MS_MAX = 30_000;
-
-/** The store role's background work: trimming, day partitions and retention, aggregates, readiness. */
-@Injectable()
-class StoreUpkeep implements OnApplicationBootstrap, OnApplicationShutdown {
-  private loops: Loop[] = [];
-
-  constructor(
-    @Inject(Config) private readonly config: Config,
-    @Inject(LOGGER) private readonly logger: Logger,
-    @Inject(StoreWriter) private readonly writer: StoreWriter,
-    @Inject(InboxReader) private readonly reader: InboxReader,
-    @Inject(DayPartitions) private readonly days: DayPartitions,
-    @Inject(SessionsAggregate) private readonly sessions: SessionsAggregate,
-    @Inject(UnwatchedRooms) private readonly unwatched: UnwatchedRooms,
-    @Inject(Readiness) private readonly readiness: Readiness,
-    @Inject(STORE_POOL) private readonly pool: Pool,
-  ) {}
-
-  onApplicationBootstrap(): void {
-    const { logger } = this;
-    this.loops = [
-      startLoop({ name: 'inbox trimming', everyMs: TRIM_EVERY_MS, logger }, () => this.writer.upkeep()),
-      startLoop({ name: 'day partitions', everyMs: DAYS_EVERY_MS, logger }, (signal) => this.keepDays(signal)),
-      startLoop({ name: 'index building', everyMs: INDEXES_EVERY_MS, logger }, async (signal) => {
-        const built = await buildIndexes(this.pool, signal);
-        if (built.length > 0) logger.info({ indexes: built.length }, 'missing indexes were built');
-      }),
-      startLoop({ name: 'session counts', everyMs: AGGREGATE_EVERY_MS, logger }, async (signal) => {
-        await this.sessions.catchUp(signal);
-      }),
-      startLoop({ name: 'rooms that nobody watches', everyMs: UNWATCHED_EVERY_MS, logger }, async () => {
-        await this.unwatched.round();
-      }),
-    ];
-    this.readiness.add('store', () => this.lagging());
-  }
-
-  async onApplicationShutdown(): Promise<void> {
-    await Promise.all(this.loops.map((loop) => loop.stop()));
-  }
-
-  private async keepDays(signal: AbortSignal): Promise<void> {
-    await this.days.ensureLive();
-    if (this.config.retentionDays === 0) return;
-    const dropped = await this.days.dropOlderThan(this.config.retentionDays, signal);
-    if (dropped.length > 0) this.logger.info({ days: dropped.length }, 'days past their retention were dropped');
-  }
-
-  private async lagging(): Promise<string | undefined> {
-    const head = this.writer.head;
-    if (!head) return 'the database cannot be read';
-    const { oldestMs } = await this.reader.lag(head.positions);
-    return oldestMs > LAG_MS_MAX ? `events are stored ${Math.round(oldestMs / 1000)} s late` : undefined;
-  }
-}
-
-function sessionsOf(pool: Pool, logger: Logger, metrics: Metrics): SessionsAggregate {
-  const left = new Counter({
-    name: 'tributary_session_events_set_aside_total',
-    help: 'Stored events that could not be counted in their session',
-    registers: [metrics],
-  });
-  return new SessionsAggregate(pool, {
-    setAside: (seq, reason) => {
-      left.inc();
-      logger.error({ seq, reason }, 'an event could not be counted in its session; see the table dead_letters');
+/** What is read of the log, in every role. */
+@Module({
+  providers: [
+    { provide: LogKeys, useFactory: (config: Config) => new LogKeys(config.redisPrefix, config.partitions), inject: [Config] },
+    { provide: EventStore, useFactory: (pool: Pool) => new EventStore(pool), inject: [POOL] },
+    {
+      provide: SearchStores,
+      useFactory: (pool: Pool, metrics: Metrics) => new SearchStores(pool, metrics),
+      inject: [SEARCH_POOL, Metrics],
     },
-  });
-}
-
-function unwatchedOf(config: Config) {
-  return (pool: Pool, redis: Redis, committer: Committer, feed: FeedWriter, logger: Logger, metrics: Metrics) => {
-    const told = new Counter({
-      name: 'tributary_rooms_unwatched_total',
-      help: 'Live rooms whose watching ended without a worker to tell it, by reason',
-      labelNames: ['reason'],
-      registers: [metrics],
-    });
-    const said = new CreatorStatuses({ redis, prefix: config.redisPrefix, leaseTtlMs: config.leaseTtlMs });
-    return new UnwatchedRooms({
-      pool,
-      events: new OwnEvents({ committer, feed, logger }),
-      statuses: (ids) => said.of(ids),
-      onUnwatched: (reason, rooms) => {
-        told.inc({ reason }, rooms);
-        logger.info({ reason, rooms }, 'live rooms are watched no more; their sessions end');
-      },
-    });
-  };
-}
-
-/** What every api process needs of the store: queries. The store role adds the writer. */
-@Module({})
-export class StoreModule {
-  static of(config: Config, roles: { store: boolean }): DynamicModule {
-    const keys = new LogKeys(config.redisPrefix, config.partitions);
-    const queries = [
-      { provide: LogKeys, useValue: keys },
-      { provide: EventStore, useFactory: (pool: Pool) => new EventStore(pool), inject: [POOL] },
-      {
-        provide: SearchStores,
-        useFactory: (pool: Pool, metrics: Metrics) => new SearchStores(pool, metrics),
-        inject: [SEARCH_POOL, Metrics],
-      },
-      {
-        provide: InboxReader,
-        useFactory: (redis: Redis) =>
-          new InboxReader({ redis, keys, batchEntriesMax: 2_000, keepMs: config.inboxKeepMs, inboxBytesMax: config.inboxBytesMax }),
-        inject: [REDIS],
-      },
-    ];
-    const writer = [
-      { provide: FeedWriter, useFactory: (redis: Redis) => new FeedWriter(redis, keys, config.feedLength), inject: [REDIS] },
-      { provide: DayPartitions, useFactory: (pool: Pool) => new DayPartitions(pool), inject: [STORE_POOL] },
-      {
-        provide: Committer,
-        useFactory: (pool: Pool, days: DayPartitions) => new Committer(pool, days),
-        inject: [STORE_POOL, DayPartitions],
-      },
-      { provide: SessionsAggregate, useFactory: sessionsOf, inject: [STORE_POOL, LOGGER, Metrics] },
-      {
-        provide: UnwatchedRooms,
-        useFactory: unwatchedOf(config),
-        inject: [STORE_POOL, REDIS, Committer, FeedWriter, LOGGER, Metrics],
-      },
-      StoreWriter,
-      StoreUpkeep,
-      Cleanup,
-    ];
-    return {
-      module: StoreModule,
-      providers: roles.store ? [...queries, ...writer] : queries,
-      controllers: roles.store ? [StoreController] : [],
-      exports: [LogKeys, EventStore, SearchStores, InboxReader, ...(roles.store ? [StoreWriter] : [])],
-    };
-  }
-}
+    {
+      provide: InboxReader,
+      useFactory: (redis: Redis, keys: LogKeys, config: Config) =>
+        new InboxReader({ redis, keys, batchEntriesMax: 2_000, keepMs: config.inboxKeepMs, inboxBytesMax: config.inboxBytesMax }),
+      inject: [REDIS, LogKeys, Config],
+    },
+  ],
+  exports: [LogKeys, EventStore, SearchStores, InboxReader],
+})
+export class StoreModule {}

@@ -200,7 +200,7 @@ it('a store that runs ends the session of a removed creator by itself', async ()
     ]);
     await store.call('DELETE', '/v1/creators/gone');
     await store.pool.query(`update creators set updated_at = now() - interval '1 minute'`);
-    const of = new CreatorStatuses({ redis: store.redis, prefix: store.config.redisPrefix, leaseTtlMs: store.config.leaseTtlMs });
+    const of = new CreatorStatuses(store.redis, store.config);
     expect(await of.of([body.id])).toEqual([undefined]);
     await waitFor(async () => (await store.call<{ endReason?: string }>('GET', `/v1/sessions/${room}`)).body.endReason === 'removed', {
       timeoutMs: 20_000,

@@ -37,10 +37,10 @@ export class StoreWriter implements PositionSource {
   private readonly seconds: Histogram;
 
   constructor(
-    @Inject(Committer) private readonly committer: Committer,
-    @Inject(InboxReader) private readonly reader: InboxReader,
-    @Inject(FeedWriter) private readonly feed: FeedWriter,
-    @Inject(Metrics) metrics: Metrics,
+    private readonly committer: Committer,
+    private readonly reader: InboxReader,
+    private readonly feed: FeedWriter,
+    metrics: Metrics,
     @Inject(LOGGER) private readonly logger: Logger,
   ) {
     const registers = [metrics];
@@ -153,7 +153,7 @@ export class StoreWriter implements PositionSource {
 @ApiExcludeController()
 @Controller()
 export class StoreController {
-  constructor(@Inject(StoreWriter) private readonly writer: StoreWriter) {}
+  constructor(private readonly writer: StoreWriter) {}
 
   @EventPattern(INBOX)
   commit(@Payload() batch: InboxBatch): Promise<BatchOutcome> {

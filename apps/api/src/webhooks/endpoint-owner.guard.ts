@@ -1,6 +1,6 @@
-import { type CanActivate, type ExecutionContext, Inject, Injectable } from '@nestjs/common';
+import { type CanActivate, type ExecutionContext, Injectable } from '@nestjs/common';
 import { allows, type KeyRecord } from '@tributary/runtime';
-import type { KeyedRequest } from '../access/needs.js';
+import { requestOf } from '../access/needs.js';
 import { EndpointStore } from './endpoint-store.js';
 import { unknownEndpoint } from './endpoint-view.js';
 
@@ -15,10 +15,10 @@ export function visibleTo(caller: KeyRecord): string | undefined {
  */
 @Injectable()
 export class EndpointOwner implements CanActivate {
-  constructor(@Inject(EndpointStore) private readonly endpoints: EndpointStore) {}
+  constructor(private readonly endpoints: EndpointStore) {}
 
   async canActivate(context: ExecutionContext): Promise<boolean> {
-    const { params, apiKey } = context.switchToHttp().getRequest<KeyedRequest>();
+    const { params, apiKey } = requestOf(context);
     const { id } = params as { id?: string };
     if (!apiKey) throw new Error('this route has no guard');
     // U+0000, which PostgreSQL takes in no text, is refused further on.

@@ -13,15 +13,18 @@ import { AddressPolicy, SsrfGuard, NameResolver } from '@tributary/outbound';
 import { Config, createRedis, type Logger, Metrics, ownPorts, Readiness, type SecretBox } from '@tributary/runtime';
 import type { Redis } from 'ioredis';
 import type { Pool } from 'pg';
+import { AccessModule } from '../access/access.module.js';
 import { KeyRing } from '../access/key-ring.js';
 import { DeliveryEngine } from '../delivery/engine.js';
 import { DeliveryMetrics } from '../delivery/upkeep/metrics.js';
 import { CreatorRegistry } from '../creators/creator-registry.js';
+import { CreatorsModule } from '../creators/creators.module.js';
 import { LiveHub } from '../live/hub.js';
 import { LiveModule } from '../live/live.module.js';
 import { LOGGER, POOL, REDIS, WEBHOOK_POOL } from '../resources.js';
 import { Committer } from '../store/committer.js';
 import { DayPartitions } from '../store/days.js';
+import { StoreModule } from '../store/store.module.js';
 import { DeliveriesController } from './deliveries.controller.js';
 import { OutboundEventReader } from '../delivery/request/outbound-events.js';
 import { DeliverySearch } from './delivery-search.js';
@@ -151,7 +154,7 @@ export class WebhooksModule {
     ];
     return {
       module: WebhooksModule,
-      imports: runs ? [LiveModule] : [],
+      imports: [StoreModule, ...(runs ? [LiveModule] : []), ...(http ? [AccessModule, CreatorsModule] : [])],
       controllers: http ? [WebhooksController, DeliveriesController] : [],
       providers: [...shared, ...(http ? api : [])],
     };

@@ -17,8 +17,10 @@ function nulIn(value: unknown, path: string): string | undefined {
 
 /** Refuses U+0000 in whatever a client sends, and names the field. */
 @Injectable()
-export class TextGuard implements NestInterceptor {
+export class RejectNulInterceptor implements NestInterceptor {
   intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
+    // Batches of the log are made by us.
+    if (context.getType() !== 'http') return next.handle();
     const { params, query, body } = context.switchToHttp().getRequest<FastifyRequest>();
     const field = nulIn(params, '') ?? nulIn(query, '') ?? nulIn(body, '');
     if (field) throw Problem.badField(field, 'text without the character U+0000');

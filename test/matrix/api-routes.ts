@@ -28,10 +28,10 @@ const read = (limited?: number): ApiRoute => ({ needs: ['read'], own: 200, limit
 const write = (own: number, body?: object, limited?: number): ApiRoute => ({ needs: ['creators:write'], own, body, limited });
 const ofEndpoint = (needs: readonly Scope[], own: number, body?: object): ApiRoute => ({ needs, own, body, limited: 404, other: 404 });
 
-/** Files of the dashboard; `index.html` is `/`. */
-const DASHBOARD = readdirSync(new URL('../../apps/api/src/public/', import.meta.url))
-  .filter((name) => name !== 'index.html')
-  .map((name): [string, ApiRoute] => [`GET /${name}`, open]);
+/** Files of the dashboard and its folders that a browser uses; `index.html` is `/`. */
+const DASHBOARD = readdirSync(new URL('../../apps/api/src/public/', import.meta.url), { recursive: true, encoding: 'utf8' })
+  .filter((path) => /\.(?:js|css|svg)$/.test(path))
+  .map((path): [string, ApiRoute] => [`GET /${path.replaceAll('\\', '/')}`, open]);
 
 /** Every route but those for HEAD, which are as those for GET. In the order in which their owner uses them; DELETE goes backwards. */
 export const API_ROUTES: Record<string, ApiRoute> = {

@@ -1,10 +1,10 @@
 import { finish, machine, table } from '@tributary/testing';
-import { FULL } from './failover/full.js';
-import { HELD_UP } from './failover/held-up.js';
-import type { Kind } from './failover/kind.js';
-import { MUTE } from './failover/mute.js';
+import { FULL } from './failover/kinds/full-disk.js';
+import { HELD_UP } from './failover/kinds/held-up.js';
+import type { Kind } from './failover/kinds/kind.js';
+import { MUTE } from './failover/kinds/mute.js';
 import { readFailoverOptions } from './failover/options.js';
-import { REPLACED } from './failover/replaced.js';
+import { REPLACED } from './failover/kinds/replaced.js';
 import { type Result, runKind } from './failover/run.js';
 import { runInTurn } from './parts/in-turn.js';
 

@@ -3,7 +3,7 @@ import { FAULTS, WORKERS } from './ingest/kinds.js';
 import { readIngestOptions } from './ingest/options.js';
 import { type Result, runFault } from './ingest/run.js';
 import { runInTurn } from './parts/in-turn.js';
-import { SILENCE_MS } from './parts/scene.js';
+import { SILENCE_MS } from './parts/monitored-system.js';
 
 /**
  * The fault table of ingest: each fault on a stack of real processes (simulator, signer, api, three workers, Redis with its

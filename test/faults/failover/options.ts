@@ -1,5 +1,5 @@
 import { ownNames, ownNumber, readOptions, type RunOptions } from '@tributary/testing';
-import type { Kind } from './kind.js';
+import type { Kind } from './kinds/kind.js';
 
 /** What a run was asked for. */
 export interface FailoverOptions extends RunOptions {

@@ -5,14 +5,14 @@ import { join } from 'node:path';
 import { random, type Stack, startStack } from '@tributary/testing';
 import { reasonOf } from '@tributary/runtime';
 import { account, type Accounting, settled } from '../parts/accounting.js';
-import { SILENCE_MS } from '../parts/scene.js';
+import { SILENCE_MS } from '../parts/monitored-system.js';
 import type { Tally } from '../parts/webhook-ledger.js';
 import { Endpoints } from './endpoints.js';
-import type { Kind, Preparation } from './kind.js';
+import type { Kind, Preparation } from './kinds/kind.js';
 import { readLog } from './log-state.js';
 import type { FailoverOptions } from './options.js';
 import { accountReaders, type ReaderAccount } from './readers.js';
-import { FailoverScene } from './scene.js';
+import { FailoverSystem } from './failover-system.js';
 
 /** Result of one kind. */
 export interface Result {
@@ -54,7 +54,7 @@ export async function runKind({ kind, options, say, signal }: KindRun): Promise<
   const startedAt = Date.now();
   let prepared: Preparation = { stack: {} };
   let stack: Stack | undefined;
-  let scene: FailoverScene | undefined;
+  let system: FailoverSystem | undefined;
   try {
     if (kind.prepare) prepared = await kind.prepare();
     if (prepared.how) result.how = prepared.how;
@@ -67,35 +67,35 @@ export async function runKind({ kind, options, say, signal }: KindRun): Promise<
     });
     signal.throwIfAborted();
     const seed = options.seed + kind.name.length * 7_919 + kind.name.charCodeAt(0);
-    scene = new FailoverScene({ stack, creators: options.creators, rate: options.rate, random: random(seed), signal });
-    await kind.setUp?.(scene);
-    await scene.populate();
+    system = new FailoverSystem({ stack, creators: options.creators, rate: options.rate, random: random(seed), signal });
+    await kind.setUp?.(system);
+    await system.populate();
     const from = Date.now();
-    const endpoints = new Endpoints(scene);
+    const endpoints = new Endpoints(system);
     await endpoints.start();
-    await addReaders(scene);
-    await scene.flowing();
-    await kind.begin?.(scene);
+    await addReaders(system);
+    await system.flowing();
+    await kind.begin?.(system);
     say(`${kind.name}: ${options.creators} creators are live`);
-    await inject({ kind, options, say, signal }, scene, result);
+    await inject({ kind, options, say, signal }, system, result);
     say(`${kind.name}: counting`);
     // The effects of the last injection must be over, since gaps that are published after the end of the traffic do not count.
-    await scene.sleep(SILENCE_MS);
-    await scene.hush();
+    await system.sleep(SILENCE_MS);
+    await system.hush();
     const window = { from, to: Date.now() };
-    await settled(scene.pool, SETTLED_MS, SETTLED_MS_MAX);
+    await settled(system.pool, SETTLED_MS, SETTLED_MS_MAX);
     result.webhooks = await endpoints.drain();
-    await scene.sleep(READERS_MS);
-    const extras = { window, lost: scene.lost, storedAt: scene.watch.storedAt };
-    result.accounting = await account(stack.urls.simulator, scene.pool, scene.handles, extras);
-    result.readers = accountReaders(scene.readers, [...scene.former, await readLog(scene.postgres.url)]);
-    result.failures.push(...judge(kind, result, options, kind.stallMsMax + scene.awayMsMax));
+    await system.sleep(READERS_MS);
+    const extras = { window, lost: system.lost, storedAt: system.watch.storedAt };
+    result.accounting = await account(stack.urls.simulator, system.pool, system.handles, extras);
+    result.readers = accountReaders(system.readers, [...system.former, await readLog(system.postgres.url)]);
+    result.failures.push(...judge(kind, result, options, kind.stallMsMax + system.awayMsMax));
   } catch (error) {
     result.failures.push(signal.aborted ? 'the run was ended' : `the run failed: ${reasonOf(error)}`);
   } finally {
-    await scene?.leave();
+    await system?.leave();
     await stack?.stop();
-    await scene?.close();
+    await system?.close();
     await prepared.undo?.();
   }
   if (result.failures.length === 0 || signal.aborted) rmSync(logDir, { recursive: true, force: true });
@@ -118,25 +118,25 @@ function environment(): Record<string, string> {
 }
 
 /** Readers of everything, of one creator, of some, and of one type. */
-async function addReaders(scene: FailoverScene): Promise<void> {
-  const ids = (await scene.creators()).map(({ id }) => id);
-  scene.addReader('all', {});
-  scene.addReader('all again', {});
-  scene.addReader('one creator', { creatorIds: ids.slice(0, 1) });
-  scene.addReader('four creators', { creatorIds: ids.slice(1, 5) });
-  scene.addReader('gifts', { type: 'tiktok.live.gift' });
+async function addReaders(system: FailoverSystem): Promise<void> {
+  const ids = (await system.creators()).map(({ id }) => id);
+  system.addReader('all', {});
+  system.addReader('all again', {});
+  system.addReader('one creator', { creatorIds: ids.slice(0, 1) });
+  system.addReader('four creators', { creatorIds: ids.slice(1, 5) });
+  system.addReader('gifts', { type: 'tiktok.live.gift' });
 }
 
 /** Injects the wanted number of times. It stops when the system does not recover, since later injections would prove nothing. */
-async function inject({ kind, options, say, signal }: KindRun, scene: FailoverScene, result: Result): Promise<void> {
+async function inject({ kind, options, say, signal }: KindRun, system: FailoverSystem, result: Result): Promise<void> {
   try {
     while (result.injections < options.injections) {
-      await scene.pause(...CALM_MS);
+      await system.pause(...CALM_MS);
       const at = Date.now();
-      await kind.inject(scene, result.injections);
+      await kind.inject(system, result.injections);
       const ended = Date.now();
-      await scene.allReceived();
-      await scene.flowing();
+      await system.allReceived();
+      await system.flowing();
       result.injections += 1;
       const recoveredMs = Date.now() - ended;
       result.recoveredMsMax = Math.max(result.recoveredMsMax, recoveredMs);

@@ -1,6 +1,6 @@
 import type { Pool } from 'pg';
 import type { Injection, Measure } from './kinds.js';
-import type { Scene } from '../parts/scene.js';
+import type { MonitoredSystem } from '../parts/monitored-system.js';
 
 /** How long creators were without a connection, over all injections of a fault; ms. */
 export interface Absences {
@@ -17,14 +17,14 @@ interface ConnectionTimes {
 }
 
 /** Measures every injection as `measure` says. */
-export async function absences(scene: Scene, pool: Pool, injections: readonly Injection[], measure: Measure): Promise<Absences> {
+export async function absences(system: MonitoredSystem, pool: Pool, injections: readonly Injection[], measure: Measure): Promise<Absences> {
   const samples: number[] = [];
   let never = 0;
   const add = (ms: number | undefined) => {
     if (ms === undefined) never += 1;
     else samples.push(Math.max(0, ms));
   };
-  const sockets = measure === 'stop' ? await socketsOf(scene) : undefined;
+  const sockets = measure === 'stop' ? await socketsOf(system) : undefined;
   for (const { at, concerned } of injections) {
     if (sockets) {
       for (const handle of concerned) add(betweenSockets(sockets.get(handle) ?? [], at));
@@ -47,10 +47,10 @@ async function nextOpenings(pool: Pool, handles: readonly string[], at: number):
   return new Map(rows.map((row) => [row.handle, row.at]));
 }
 
-async function socketsOf(scene: Scene): Promise<Map<string, ConnectionTimes[]>> {
+async function socketsOf(system: MonitoredSystem): Promise<Map<string, ConnectionTimes[]>> {
   const all = new Map<string, ConnectionTimes[]>();
-  for (const handle of scene.handles) {
-    const { open, past } = await scene.sim<{ open: ConnectionTimes[]; past: ConnectionTimes[] }>('GET', `/rooms/${handle}/connections`);
+  for (const handle of system.handles) {
+    const { open, past } = await system.sim<{ open: ConnectionTimes[]; past: ConnectionTimes[] }>('GET', `/rooms/${handle}/connections`);
     all.set(handle, [...past, ...open]);
   }
   return all;

@@ -1,5 +1,5 @@
 import { Redis } from 'ioredis';
-import { type Scene, SILENCE_MS } from '../parts/scene.js';
+import { type MonitoredSystem, SILENCE_MS } from '../parts/monitored-system.js';
 
 export const WORKERS = 3;
 
@@ -48,7 +48,7 @@ export interface Fault {
    */
   isSilent?: boolean;
   /** Injects it for the `n`-th time (from 0), ends it, and waits until the concerned creators are connected to again. */
-  inject(scene: Scene, n: number): Promise<Injection>;
+  inject(system: MonitoredSystem, n: number): Promise<Injection>;
 }
 
 const CRASH_MS_MAX = 15_000;
@@ -65,13 +65,13 @@ export const FAULTS: readonly Fault[] = [
     seconds: 22,
     measure: 'crash',
     msMax: CRASH_MS_MAX,
-    inject: async (scene) => {
-      const { victim, concerned } = await scene.victim();
+    inject: async (system) => {
+      const { victim, concerned } = await system.victim();
       const at = Date.now();
       await victim.kill9();
-      await scene.pause(200, 5_000);
+      await system.pause(200, 5_000);
       await victim.start();
-      await scene.reconnected(concerned, at);
+      await system.reconnected(concerned, at);
       return { at, concerned };
     },
   },
@@ -83,16 +83,16 @@ export const FAULTS: readonly Fault[] = [
     msMax: CRASH_MS_MAX,
     // It wakes up with 30 s of messages in its sockets, and must not drop them as those of dead connections.
     silenceMs: 2 * FROZEN_MS,
-    inject: async (scene) => {
-      const { victim, concerned } = await scene.victim();
+    inject: async (system) => {
+      const { victim, concerned } = await system.victim();
       const at = Date.now();
       victim.signal('SIGSTOP');
       try {
-        await scene.sleep(FROZEN_MS);
+        await system.sleep(FROZEN_MS);
       } finally {
         victim.signal('SIGCONT');
       }
-      await scene.reconnected(concerned, at);
+      await system.reconnected(concerned, at);
       return { at, concerned };
     },
   },
@@ -102,12 +102,12 @@ export const FAULTS: readonly Fault[] = [
     seconds: 15,
     measure: 'stop',
     msMax: STOP_MS_MAX,
-    inject: async (scene, n) => {
-      const victim = scene.stack.workers[n % WORKERS]!;
-      const concerned = await scene.heldBy(victim);
+    inject: async (system, n) => {
+      const victim = system.stack.workers[n % WORKERS]!;
+      const concerned = await system.heldBy(victim);
       const at = Date.now();
       const inTime = await victim.stop();
-      await scene.heldByOthers(concerned, victim);
+      await system.heldByOthers(concerned, victim);
       await victim.start();
       return { at, concerned, ...(inTime ? {} : { complaint: `${victim.name} did not end within 10 s of SIGTERM` }) };
     },
@@ -118,11 +118,11 @@ export const FAULTS: readonly Fault[] = [
     seconds: 12,
     losesNothing: true,
     losesRedis: true,
-    inject: async (scene) => {
+    inject: async (system) => {
       const at = Date.now();
-      await scene.stack.redis.kill9();
-      await scene.pause(200, 3_000);
-      await scene.stack.redis.start();
+      await system.stack.redis.kill9();
+      await system.pause(200, 3_000);
+      await system.stack.redis.start();
       return { at, concerned: nobody };
     },
   },
@@ -132,9 +132,9 @@ export const FAULTS: readonly Fault[] = [
     seconds: 12,
     losesNothing: true,
     losesRedis: true,
-    inject: async (scene) => {
+    inject: async (system) => {
       const at = Date.now();
-      const redis = new Redis(scene.stack.redis.url);
+      const redis = new Redis(system.stack.redis.url);
       try {
         await redis.flushall();
       } finally {
@@ -148,13 +148,13 @@ export const FAULTS: readonly Fault[] = [
     title: 'Redis stopped for 60 s',
     seconds: 70,
     losesNothing: true,
-    inject: async (scene) => {
+    inject: async (system) => {
       const at = Date.now();
-      await scene.stack.redis.stop();
+      await system.stack.redis.stop();
       try {
-        await scene.sleep(AWAY_MS);
+        await system.sleep(AWAY_MS);
       } finally {
-        await scene.stack.redis.start();
+        await system.stack.redis.start();
       }
       return { at, concerned: nobody };
     },
@@ -165,17 +165,17 @@ export const FAULTS: readonly Fault[] = [
     seconds: 16,
     network: true,
     measure: 'reconnect',
-    inject: async (scene) => {
+    inject: async (system) => {
       const at = Date.now();
-      const { network } = scene.stack;
+      const { network } = system.stack;
       network!.refuse();
       try {
-        await scene.pause(0, 5_000);
+        await system.pause(0, 5_000);
       } finally {
         network!.heal();
       }
-      await scene.reconnected(scene.handles, at);
-      return { at, concerned: scene.handles };
+      await system.reconnected(system.handles, at);
+      return { at, concerned: system.handles };
     },
   },
   {
@@ -188,20 +188,20 @@ export const FAULTS: readonly Fault[] = [
     // A paused room whose cadence is not known yet is given minutes: the worker learns it in its first minute.
     warmUpMs: 75_000,
     measure: 'reconnect',
-    inject: async (scene) => {
+    inject: async (system) => {
       const at = Date.now();
-      const network = scene.stack.network!;
+      const network = system.stack.network!;
       network.strand();
       network.freeze();
       try {
-        await scene.pause(0, 15_000);
+        await system.pause(0, 15_000);
         // Those that were opened meanwhile never worked either.
         network.strand();
       } finally {
         network.heal();
       }
-      await scene.reconnected(scene.handles, Date.now());
-      return { at, concerned: scene.handles };
+      await system.reconnected(system.handles, Date.now());
+      return { at, concerned: system.handles };
     },
   },
   {
@@ -209,13 +209,13 @@ export const FAULTS: readonly Fault[] = [
     title: 'PostgreSQL stopped for 60 s',
     seconds: 70,
     losesNothing: true,
-    inject: async (scene) => {
+    inject: async (system) => {
       const at = Date.now();
-      await scene.stack.postgres.stop();
+      await system.stack.postgres.stop();
       try {
-        await scene.sleep(AWAY_MS);
+        await system.sleep(AWAY_MS);
       } finally {
-        await scene.stack.postgres.start();
+        await system.stack.postgres.start();
       }
       return { at, concerned: nobody };
     },
@@ -225,21 +225,21 @@ export const FAULTS: readonly Fault[] = [
     title: 'signer stopped for 60 s, while one connection in ten is dropped',
     seconds: 115,
     measure: 'reconnect',
-    inject: async (scene) => {
-      await scene.stack.signer.stop();
+    inject: async (system) => {
+      await system.stack.signer.stop();
       const at = Date.now();
-      const dropped = scene.sample(Math.ceil(scene.handles.length / 10));
+      const dropped = system.sample(Math.ceil(system.handles.length / 10));
       const end = at + AWAY_MS;
       try {
         for (const uniqueId of dropped) {
-          await scene.sleep((AWAY_MS / dropped.length) * scene.random());
-          await scene.sim('POST', '/faults', { kind: 'drop', uniqueId, count: 1 });
+          await system.sleep((AWAY_MS / dropped.length) * system.random());
+          await system.sim('POST', '/faults', { kind: 'drop', uniqueId, count: 1 });
         }
-        await scene.sleep(Math.max(0, end - Date.now()));
+        await system.sleep(Math.max(0, end - Date.now()));
       } finally {
-        await scene.stack.signer.start();
+        await system.stack.signer.start();
       }
-      await scene.reconnected(dropped, at);
+      await system.reconnected(dropped, at);
       return { at, concerned: dropped };
     },
   },
@@ -249,12 +249,12 @@ export const FAULTS: readonly Fault[] = [
     seconds: 38,
     calmMs: [12_000, 18_000],
     isSilent: true,
-    inject: async (scene) => {
+    inject: async (system) => {
       const at = Date.now();
-      const silent = scene.sample(Math.ceil(scene.handles.length / 5));
-      const durationMs = Math.round(1.2 * SILENCE_MS + scene.random() * 1.3 * SILENCE_MS);
-      for (const uniqueId of silent) await scene.sim('POST', '/faults', { kind: 'silence', uniqueId, durationMs });
-      await scene.sleep(durationMs);
+      const silent = system.sample(Math.ceil(system.handles.length / 5));
+      const durationMs = Math.round(1.2 * SILENCE_MS + system.random() * 1.3 * SILENCE_MS);
+      for (const uniqueId of silent) await system.sim('POST', '/faults', { kind: 'silence', uniqueId, durationMs });
+      await system.sleep(durationMs);
       return { at, concerned: silent };
     },
   },

@@ -8,7 +8,7 @@ import { account, type Accounting, settled } from '../parts/accounting.js';
 import { type Absences, absences } from './absence.js';
 import { type Fault, type Injection, WORKERS } from './kinds.js';
 import type { IngestRunOptions } from './options.js';
-import { Scene, SILENCE_MS } from '../parts/scene.js';
+import { MonitoredSystem, SILENCE_MS } from '../parts/monitored-system.js';
 import { StreamWatch } from './stream-watch.js';
 
 /** Result of one fault. */
@@ -62,21 +62,21 @@ export async function runFault({ fault, options, say, signal }: FaultRun): Promi
     pool.on('error', () => undefined);
     watch = new StreamWatch(stack.redis.url);
     const seed = options.seed + fault.name.length * 7_919 + fault.name.charCodeAt(0);
-    const scene = new Scene({ stack, creators: options.creators, rate: options.rate, random: random(seed), signal });
-    await scene.populate();
+    const system = new MonitoredSystem({ stack, creators: options.creators, rate: options.rate, random: random(seed), signal });
+    await system.populate();
     const from = Date.now();
     say(`${fault.name}: ${options.creators} creators are live`);
-    await scene.sleep(fault.warmUpMs ?? 0);
-    const injections = await inject({ fault, options, say, signal }, scene, result);
+    await system.sleep(fault.warmUpMs ?? 0);
+    const injections = await inject({ fault, options, say, signal }, system, result);
     say(`${fault.name}: counting`);
     // The effects of the last injection must be over, since gaps that are published after the end of the traffic do not count.
-    await scene.sleep(SILENCE_MS);
-    await scene.allReceived();
-    await scene.hush();
+    await system.sleep(SILENCE_MS);
+    await system.allReceived();
+    await system.hush();
     const window = { from, to: Date.now() };
     await settled(pool, SETTLED_MS, SETTLED_MS_MAX);
-    result.accounting = await account(stack.urls.simulator, pool, scene.handles, { window });
-    if (fault.measure) result.absences = await absences(scene, pool, injections, fault.measure);
+    result.accounting = await account(stack.urls.simulator, pool, system.handles, { window });
+    if (fault.measure) result.absences = await absences(system, pool, injections, fault.measure);
     result.stream = { entries: watch.entries, duplicates: watch.duplicates };
     result.failures.push(...judge(fault, result, options));
   } catch (error) {
@@ -94,14 +94,14 @@ export async function runFault({ fault, options, say, signal }: FaultRun): Promi
 }
 
 /** Injects the wanted number of times, or until time is up. It stops when the system does not recover. */
-async function inject({ fault, options, say, signal }: FaultRun, scene: Scene, result: Result): Promise<Injection[]> {
+async function inject({ fault, options, say, signal }: FaultRun, system: MonitoredSystem, result: Result): Promise<Injection[]> {
   const injections: Injection[] = [];
   const end = Date.now() + options.seconds * 1_000;
   try {
     while (injections.length < options.injections && Date.now() < end) {
-      await scene.pause(...(fault.calmMs ?? CALM_MS));
-      const injection = await fault.inject(scene, injections.length);
-      await scene.allReceived();
+      await system.pause(...(fault.calmMs ?? CALM_MS));
+      const injection = await fault.inject(system, injections.length);
+      await system.allReceived();
       injections.push(injection);
       result.injections = injections.length;
       if (injection.complaint) result.failures.push(injection.complaint);

@@ -5,7 +5,7 @@ import { waitFor } from '@tributary/testing';
 import type { InboxProducer } from '../producer/inbox-producer.js';
 import { draft } from '../testing/drafts.js';
 import type { ProducerProcess } from '../testing/producer-process.js';
-import { FENCE, idsOf, SpoolScene } from '../testing/spool-harness.js';
+import { FENCE, idsOf, SpoolHarness } from '../testing/spool-harness.js';
 
 jest.setTimeout(60_000);
 
@@ -13,52 +13,52 @@ jest.setTimeout(60_000);
 const RETAIN_BYTES = 3_000_000;
 const EVENTS = 12_000;
 
-let scene: SpoolScene;
+let harness: SpoolHarness;
 
 beforeAll(async () => {
-  scene = await SpoolScene.open();
+  harness = await SpoolHarness.open();
 });
-beforeEach(() => scene.reset());
-afterEach(() => scene.settle());
-afterAll(() => scene.close());
+beforeEach(() => harness.reset());
+afterEach(() => harness.settle());
+afterAll(() => harness.close());
 
 /** A run whose first event is stored, and all others of which are spooled, most of them evicted from memory. */
 async function spooling(): Promise<InboxProducer> {
-  await scene.hold();
-  const first = scene.producer({ run: 'run-first', retainBytesMax: RETAIN_BYTES });
+  await harness.hold();
+  const first = harness.producer({ run: 'run-first', retainBytesMax: RETAIN_BYTES });
   first.append(draft(1, 'cr_1'), FENCE);
   await waitFor(() => first.stats().appended === 1);
-  await scene.store();
+  await harness.store();
   await waitFor(() => first.stats().confirmed === 1);
-  await scene.away();
+  await harness.away();
   for (let n = 2; n <= EVENTS; n += 1) await waitFor(() => first.append(draft(n, 'cr_1'), FENCE), { what: 'room in memory' });
   await waitFor(() => first.stats().spool!.written >= EVENTS - 1, { timeoutMs: 60_000, what: 'all on disk' });
-  scene.moveAway('run-first');
+  harness.moveAway('run-first');
   return first;
 }
 
 async function frozen(): Promise<ProducerProcess> {
-  await scene.hold();
-  const child = await scene.child('run-first', undefined, RETAIN_BYTES);
+  await harness.hold();
+  const child = await harness.child('run-first', undefined, RETAIN_BYTES);
   await child.ask({ do: 'append', creators: ['cr_1'], from: 1, to: 1, fence: FENCE });
   await waitFor(async () => (await child.ask({ do: 'stats' })).appended === 1);
-  await scene.store();
+  await harness.store();
   await waitFor(async () => (await child.ask({ do: 'stats' })).confirmed === 1);
-  await scene.away();
+  await harness.away();
   await child.ask({ do: 'append', creators: ['cr_1'], from: 2, to: EVENTS, fence: FENCE });
   await waitFor(async () => (await child.ask({ do: 'stats' })).spool!.written >= EVENTS - 1, { timeoutMs: 60_000, what: 'all on disk' });
-  scene.moveAway('run-first');
+  harness.moveAway('run-first');
   child.freeze();
   return child;
 }
 
 /** Ids of the creator in the order in which a store, which knows ids, stores them. */
-const stored = async (): Promise<string[]> => [...new Set(await scene.inbox('cr_1'))];
+const stored = async (): Promise<string[]> => [...new Set(await harness.inbox('cr_1'))];
 
 const everything = (to = EVENTS) =>
   waitFor(
     async () => {
-      await scene.store();
+      await harness.store();
       return (await stored()).length >= to;
     },
     { timeoutMs: 90_000, what: 'everything to be in the inbox' },
@@ -67,22 +67,22 @@ const everything = (to = EVENTS) =>
 describe('the spool of a living run', () => {
   it("is not taken for a time in its mark that is another clock's, and nothing is lost", async () => {
     const first = await spooling();
-    await scene.back();
-    await scene.away();
-    const second = scene.producer({ run: 'run-second' });
+    await harness.back();
+    await harness.away();
+    const second = harness.producer({ run: 'run-second' });
     const endAt = performance.now() + 7_000;
     await waitFor(
       () => {
-        const path = join(scene.dir, 'run-first', 'owner.json');
+        const path = join(harness.dir, 'run-first', 'owner.json');
         const at = Date.now() / 1000 - 6;
         if (existsSync(path)) utimesSync(path, at, at);
         return performance.now() > endAt;
       },
       { everyMs: 1, timeoutMs: 10_000 },
     );
-    expect(readdirSync(scene.dir)).toEqual(['run-first']);
-    await scene.back();
-    await scene.hold();
+    expect(readdirSync(harness.dir)).toEqual(['run-first']);
+    await harness.back();
+    await harness.hold();
     await everything();
     expect(await stored()).toEqual(idsOf('cr_1', 1, EVENTS));
     expect(second.stats().spool!.runs).toBe(0);
@@ -91,9 +91,9 @@ describe('the spool of a living run', () => {
 
   it('is taken while its process is stopped: both processes append their events in order, and nothing is lost', async () => {
     const child = await frozen();
-    const second = scene.producer({ run: 'run-second' });
-    await scene.back();
-    await scene.hold();
+    const second = harness.producer({ run: 'run-second' });
+    await harness.back();
+    await harness.hold();
     await waitFor(() => second.stats().spool!.runs === 1, { timeoutMs: 60_000, what: 'the folder to be taken' });
     child.thaw();
     await child.ask({ do: 'append', creators: ['cr_1'], from: EVENTS + 1, to: EVENTS + 500, fence: FENCE });
@@ -101,25 +101,25 @@ describe('the spool of a living run', () => {
     expect(await stored()).toEqual(idsOf('cr_1', 1, EVENTS + 500));
     await waitFor(
       async () => {
-        await scene.store();
+        await harness.store();
         const { taken, confirmed } = await child.ask({ do: 'stats' });
-        return taken === EVENTS + 500 && confirmed === taken && readdirSync(scene.dir).length === 0;
+        return taken === EVENTS + 500 && confirmed === taken && readdirSync(harness.dir).length === 0;
       },
       { timeoutMs: 60_000, what: 'both to be done' },
     );
-    expect(scene.errors()).toEqual([]);
+    expect(harness.errors()).toEqual([]);
   });
 
   it('is taken in the middle of a write: events written to files that another process has stay in memory', async () => {
     const first = await spooling();
-    renameSync(join(scene.dir, 'run-first'), join(scene.dir, 'run-first@run-gone'));
+    renameSync(join(harness.dir, 'run-first'), join(harness.dir, 'run-first@run-gone'));
     for (let n = EVENTS + 1; n <= EVENTS + 3_000; n += 1) {
       await waitFor(() => first.append(draft(n, 'cr_1'), FENCE), { what: 'room in memory' });
     }
-    await waitFor(() => readdirSync(scene.dir).includes('run-first.1'), { what: 'a new run' });
-    await scene.back();
-    await scene.hold();
-    scene.producer({ run: 'run-second' });
+    await waitFor(() => readdirSync(harness.dir).includes('run-first.1'), { what: 'a new run' });
+    await harness.back();
+    await harness.hold();
+    harness.producer({ run: 'run-second' });
     await everything(EVENTS + 3_000);
     expect(await stored()).toEqual(idsOf('cr_1', 1, EVENTS + 3_000));
     expect(first.stats()).toMatchObject({ lost: 0, refused: 0 });

@@ -15,13 +15,13 @@ import { compileChild, ProducerProcess } from './producer-process.js';
 
 const quiet = { trace: () => undefined, debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
 
-/** A fence that {@link SpoolScene.hold} records. */
+/** A fence that {@link SpoolHarness.hold} records. */
 export const FENCE = '1000';
 /** Creators over both partitions. */
 export const CREATORS = ['cr_1', 'cr_2', 'cr_3', 'cr_4'] as const;
 
 /** A Redis that can be stopped, a spool folder, and producers inside this process and outside. */
-export class SpoolScene {
+export class SpoolHarness {
   keys = new LogKeys('t', 2);
   dir = '';
   refused: RefusedEvent[] = [];
@@ -36,12 +36,12 @@ export class SpoolScene {
     private readonly program: string,
   ) {}
 
-  static async open(): Promise<SpoolScene> {
+  static async open(): Promise<SpoolHarness> {
     const server = await startRedis({ appendonly: 'always' });
     const redis = createRedis(server.url, quiet, { name: 'spec' });
     await waitFor(() => redis.status === 'ready');
     const folder = mkdtempSync(join(tmpdir(), 'spool-spec-'));
-    return new SpoolScene(server, redis, folder, compileChild(join(folder, 'program')));
+    return new SpoolHarness(server, redis, folder, compileChild(join(folder, 'program')));
   }
 
   /** Before each test: keys and a folder of its own. */

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { StackLines, SuiteServer } from '@tributary/testing';
 import pg from 'pg';
 import { LiveReader, type ReaderFilter } from '../parts/live-reader.js';
-import { Scene, type SceneOptions } from '../parts/scene.js';
+import { MonitoredSystem, type MonitoredSystemOptions } from '../parts/monitored-system.js';
 import { StallWatch } from '../parts/stall-watch.js';
 import { LostByBackup, type LogState, readInbox, readLog } from './log-state.js';
 import { baseBackup } from './servers.js';
@@ -14,7 +14,7 @@ const CUT_MS = 300;
 const FLOWING_MS_MAX = 120_000;
 
 /** A stack behind proxies that can be cut, frozen and pointed at other servers, with live readers. */
-export class FailoverScene extends Scene {
+export class FailoverSystem extends MonitoredSystem {
   postgres: SuiteServer;
   redis: SuiteServer;
   /** The logs of databases that were replaced, oldest first. */
@@ -29,7 +29,7 @@ export class FailoverScene extends Scene {
   private readonly undo: (() => Promise<unknown>)[] = [];
   private backups = 0;
 
-  constructor(options: SceneOptions) {
+  constructor(options: MonitoredSystemOptions) {
     super(options);
     this.postgres = this.stack.postgres;
     this.redis = this.stack.redis;
@@ -39,11 +39,11 @@ export class FailoverScene extends Scene {
 
   get lines(): StackLines {
     const { lines } = this.stack;
-    if (!lines) throw new Error('this scene needs lines before its servers');
+    if (!lines) throw new Error('this system needs lines before its servers');
     return lines;
   }
 
-  /** Registers work for the close of the scene; the last registered runs first. */
+  /** Registers work for the close of the system; the last registered runs first. */
   atEnd(step: () => Promise<unknown>): void {
     this.undo.push(step);
   }

@@ -1,6 +1,6 @@
 import { type FaultProxy, startProxy, startTunnelProxy } from '@tributary/testing';
 import type { Kind } from './kind.js';
-import type { FailoverScene } from './scene.js';
+import type { FailoverSystem } from '../failover-system.js';
 
 /** New connections stay mute this long, in ms. */
 const MUTE_MS = [6_000, 14_000] as const;
@@ -9,13 +9,13 @@ const KNOWN_MS = 65_000;
 /** Creators with a proxy of their own: one in so many. */
 const PROXIED_EVERY = 2;
 
-const proxies = new WeakMap<FailoverScene, FaultProxy>();
+const proxies = new WeakMap<FailoverSystem, FaultProxy>();
 
 /**
  * A peer that vanishes: the present connections never get a byte again. At the first injection, and then at every second one, new
  * connections work at once; at the others new connections are accepted and stay silent for a while too.
  */
-async function mute(scene: FailoverScene, line: FaultProxy, n: number, meanwhile?: () => Promise<void>): Promise<void> {
+async function mute(system: FailoverSystem, line: FaultProxy, n: number, meanwhile?: () => Promise<void>): Promise<void> {
   line.strand();
   if (n % 2 === 0) {
     await meanwhile?.();
@@ -24,7 +24,7 @@ async function mute(scene: FailoverScene, line: FaultProxy, n: number, meanwhile
   line.freeze();
   try {
     await meanwhile?.();
-    await scene.pause(...MUTE_MS);
+    await system.pause(...MUTE_MS);
     // Those that were opened meanwhile never worked either.
     line.strand();
   } finally {
@@ -32,8 +32,8 @@ async function mute(scene: FailoverScene, line: FaultProxy, n: number, meanwhile
   }
 }
 
-function networkOf(scene: FailoverScene): FaultProxy {
-  const { network } = scene.stack;
+function networkOf(system: FailoverSystem): FaultProxy {
+  const { network } = system.stack;
   if (!network) throw new Error('this kind needs a proxy before the simulator');
   return network;
 }
@@ -48,24 +48,24 @@ export const MUTE: readonly Kind[] = [
     seconds: 30,
     losesNothing: true,
     stallMsMax: 45_000,
-    inject: (scene, n) => mute(scene, scene.lines.postgres, n),
+    inject: (system, n) => mute(system, system.lines.postgres, n),
   },
   {
     name: 'mute-redis',
     title: 'Redis falls silent, in the same two ways',
     seconds: 30,
     stallMsMax: 45_000,
-    inject: (scene, n) => mute(scene, scene.lines.redis, n),
+    inject: (system, n) => mute(system, system.lines.redis, n),
   },
   {
     name: 'mute-signer',
     title: 'the signer falls silent, in the same two ways, while a third of the connections is dropped',
     seconds: 35,
     stallMsMax: 60_000,
-    inject: (scene, n) =>
-      mute(scene, scene.lines.signer, n, async () => {
-        for (const uniqueId of scene.sample(Math.ceil(scene.handles.length / 3)))
-          await scene.sim('POST', '/faults', { kind: 'drop', uniqueId, count: 1 });
+    inject: (system, n) =>
+      mute(system, system.lines.signer, n, async () => {
+        for (const uniqueId of system.sample(Math.ceil(system.handles.length / 3)))
+          await system.sim('POST', '/faults', { kind: 'drop', uniqueId, count: 1 });
       }),
   },
   {
@@ -74,11 +74,11 @@ export const MUTE: readonly Kind[] = [
     title: 'TikTok falls silent: pages, API and sockets, in the same two ways',
     seconds: 45,
     stallMsMax: 90_000,
-    begin: (scene) => scene.sleep(KNOWN_MS),
-    inject: async (scene, n) => {
+    begin: (system) => system.sleep(KNOWN_MS),
+    inject: async (system, n) => {
       const since = Date.now();
-      await mute(scene, networkOf(scene), n);
-      await scene.reconnected(scene.handles, since);
+      await mute(system, networkOf(system), n);
+      await system.reconnected(system.handles, since);
     },
   },
   {
@@ -86,33 +86,33 @@ export const MUTE: readonly Kind[] = [
     title: 'the proxy that half of the creators have falls silent, in the same two ways',
     seconds: 45,
     stallMsMax: 90_000,
-    begin: async (scene) => {
+    begin: async (system) => {
       const tunnels = await startTunnelProxy();
-      scene.atEnd(() => tunnels.close());
+      system.atEnd(() => tunnels.close());
       const proxy = await startProxy(tunnels.url);
-      scene.atEnd(() => proxy.close());
-      proxies.set(scene, proxy);
+      system.atEnd(() => proxy.close());
+      proxies.set(system, proxy);
       const since = Date.now();
-      const proxied = proxiedOf(scene);
+      const proxied = proxiedOf(system);
       for (const uniqueId of proxied)
-        await scene.stack.call('PATCH', `/v1/creators/@${uniqueId}`, { options: { proxy: proxy.url.replace(/\/$/, '') } });
+        await system.stack.call('PATCH', `/v1/creators/@${uniqueId}`, { options: { proxy: proxy.url.replace(/\/$/, '') } });
       // They connect through it from their next connection on.
-      await scene.sleep(3_000);
-      for (const uniqueId of proxied) await scene.sim('POST', '/faults', { kind: 'drop', uniqueId, count: 1 });
-      await scene.reconnected(proxied, since);
-      await scene.wait('creators to use their proxy', 60_000, () => Promise.resolve(tunnels.tunnels() >= proxied.length));
-      await scene.sleep(KNOWN_MS);
+      await system.sleep(3_000);
+      for (const uniqueId of proxied) await system.sim('POST', '/faults', { kind: 'drop', uniqueId, count: 1 });
+      await system.reconnected(proxied, since);
+      await system.wait('creators to use their proxy', 60_000, () => Promise.resolve(tunnels.tunnels() >= proxied.length));
+      await system.sleep(KNOWN_MS);
     },
-    inject: async (scene, n) => {
-      const proxy = proxies.get(scene);
+    inject: async (system, n) => {
+      const proxy = proxies.get(system);
       if (!proxy) throw new Error('the proxy was not started');
       const since = Date.now();
-      await mute(scene, proxy, n);
-      await scene.reconnected(proxiedOf(scene), since);
+      await mute(system, proxy, n);
+      await system.reconnected(proxiedOf(system), since);
     },
   },
 ];
 
-function proxiedOf(scene: FailoverScene): string[] {
-  return scene.handles.filter((_, index) => index % PROXIED_EVERY === 0);
+function proxiedOf(system: FailoverSystem): string[] {
+  return system.handles.filter((_, index) => index % PROXIED_EVERY === 0);
 }

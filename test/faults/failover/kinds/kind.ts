@@ -1,5 +1,5 @@
 import type { StackOptions } from '@tributary/testing';
-import type { FailoverScene } from './scene.js';
+import type { FailoverSystem } from '../failover-system.js';
 
 /** One kind of fault: a row of the table. */
 export interface Kind {
@@ -14,11 +14,11 @@ export interface Kind {
   /** What the stack needs beyond the others'. Called once for a run; what it made is undone by `undo`. */
   prepare?(): Promise<Preparation>;
   /** Called once before there is any creator. */
-  setUp?(scene: FailoverScene): Promise<void>;
+  setUp?(system: FailoverSystem): Promise<void>;
   /** Called once when all creators are received. */
-  begin?(scene: FailoverScene): Promise<void>;
+  begin?(system: FailoverSystem): Promise<void>;
   /** Injects it for the `n`-th time (from 0) and ends it. */
-  inject(scene: FailoverScene, n: number): Promise<void>;
+  inject(system: FailoverSystem, n: number): Promise<void>;
 }
 
 export interface Preparation {

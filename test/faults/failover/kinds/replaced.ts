@@ -1,7 +1,7 @@
 import { LogKeys } from '@tributary/log';
 import { startPostgres, startRedis } from '@tributary/testing';
 import type { Kind } from './kind.js';
-import { followPostgres, followRedis, onRedis } from './servers.js';
+import { followPostgres, followRedis, onRedis } from '../servers.js';
 
 /** The last part of its life that a replica has not got, in ms. */
 const LAG_MS = 1_000;
@@ -23,13 +23,13 @@ export const REPLACED: readonly Kind[] = [
     seconds: 30,
     losesNothing: true,
     stallMsMax: 30_000,
-    inject: async (scene) => {
-      const follower = await followPostgres(scene.postgres, await scene.backup());
-      scene.atEnd(() => follower.remove());
-      await scene.pause(1_000, 4_000);
+    inject: async (system) => {
+      const follower = await followPostgres(system.postgres, await system.backup());
+      system.atEnd(() => follower.remove());
+      await system.pause(1_000, 4_000);
       follower.link.freeze();
-      await scene.sleep(LAG_MS);
-      await scene.replacePostgres(() => follower.promote());
+      await system.sleep(LAG_MS);
+      await system.replacePostgres(() => follower.promote());
     },
   },
   {
@@ -37,12 +37,12 @@ export const REPLACED: readonly Kind[] = [
     title: 'PostgreSQL is restored from an older base backup; every second time beside a Redis that was lost with it',
     seconds: 40,
     stallMsMax: 30_000,
-    inject: async (scene, n) => {
-      const backup = await scene.backup();
-      await scene.pause(10_000, 20_000);
+    inject: async (system, n) => {
+      const backup = await system.backup();
+      await system.pause(10_000, 20_000);
       const restore = () => startPostgres({ copyOf: backup });
-      if (n % 2 === 0) await scene.replacePostgres(restore);
-      else await scene.replacePostgres(restore, () => scene.replaceRedis(emptyRedis));
+      if (n % 2 === 0) await system.replacePostgres(restore);
+      else await system.replacePostgres(restore, () => system.replaceRedis(emptyRedis));
     },
   },
   {
@@ -51,14 +51,14 @@ export const REPLACED: readonly Kind[] = [
     seconds: 50,
     losesNothing: true,
     stallMsMax: 30_000,
-    inject: async (scene) => {
-      const older = await scene.backup();
-      await scene.pause(5_000, 10_000);
-      const newer = await scene.backup();
-      await scene.pause(5_000, 10_000);
-      await scene.replacePostgres(() => startPostgres({ copyOf: newer }));
-      await scene.pause(3_000, 8_000);
-      await scene.replacePostgres(() => startPostgres({ copyOf: older }));
+    inject: async (system) => {
+      const older = await system.backup();
+      await system.pause(5_000, 10_000);
+      const newer = await system.backup();
+      await system.pause(5_000, 10_000);
+      await system.replacePostgres(() => startPostgres({ copyOf: newer }));
+      await system.pause(3_000, 8_000);
+      await system.replacePostgres(() => startPostgres({ copyOf: older }));
     },
   },
   {
@@ -67,13 +67,13 @@ export const REPLACED: readonly Kind[] = [
     seconds: 20,
     losesNothing: true,
     stallMsMax: 30_000,
-    inject: async (scene) => {
-      const follower = await followRedis(scene.redis);
-      scene.atEnd(() => follower.remove());
-      await scene.pause(1_000, 4_000);
+    inject: async (system) => {
+      const follower = await followRedis(system.redis);
+      system.atEnd(() => follower.remove());
+      await system.pause(1_000, 4_000);
       follower.link.freeze();
-      await scene.sleep(LAG_MS);
-      await scene.replaceRedis(() => follower.promote());
+      await system.sleep(LAG_MS);
+      await system.replaceRedis(() => follower.promote());
     },
   },
   {
@@ -81,12 +81,12 @@ export const REPLACED: readonly Kind[] = [
     title: 'Redis is replaced by an empty one; every second time while one worker cannot reach it for 8 s',
     seconds: 22,
     stallMsMax: 40_000,
-    inject: async (scene, n) => {
-      const late = n % 2 === 1 ? scene.stack.workers[n % scene.stack.workers.length] : undefined;
+    inject: async (system, n) => {
+      const late = n % 2 === 1 ? system.stack.workers[n % system.stack.workers.length] : undefined;
       late?.signal('SIGSTOP');
       try {
-        await scene.replaceRedis(emptyRedis);
-        if (late) await scene.sleep(8_000);
+        await system.replaceRedis(emptyRedis);
+        if (late) await system.sleep(8_000);
       } finally {
         late?.signal('SIGCONT');
       }
@@ -99,22 +99,22 @@ export const REPLACED: readonly Kind[] = [
     seconds: 28,
     losesNothing: true,
     stallMsMax: 40_000,
-    inject: async (scene, n) => {
-      const follower = await followRedis(scene.redis);
-      scene.atEnd(() => follower.remove());
-      await scene.pause(1_000, 3_000);
+    inject: async (system, n) => {
+      const follower = await followRedis(system.redis);
+      system.atEnd(() => follower.remove());
+      await system.pause(1_000, 3_000);
       follower.link.freeze();
       // Ids of entries are times: those of the old server run ahead from here on, and its replica does not get them.
-      await onRedis(scene.redis, async (redis) => {
+      await onRedis(system.redis, async (redis) => {
         for (let partition = 0; partition < KEYS.partitions; partition++) await redis.eval(SET_AHEAD, 1, KEYS.inbox(partition), AHEAD_MS);
       });
-      await scene.sleep(LAG_MS);
-      if (n % 2 === 1) scene.stack.api.signal('SIGSTOP');
+      await system.sleep(LAG_MS);
+      if (n % 2 === 1) system.stack.api.signal('SIGSTOP');
       try {
-        await scene.replaceRedis(() => follower.promote());
-        if (n % 2 === 1) await scene.sleep(AHEAD_MS + 2_000);
+        await system.replaceRedis(() => follower.promote());
+        if (n % 2 === 1) await system.sleep(AHEAD_MS + 2_000);
       } finally {
-        scene.stack.api.signal('SIGCONT');
+        system.stack.api.signal('SIGCONT');
       }
     },
   },

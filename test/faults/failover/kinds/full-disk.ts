@@ -2,9 +2,9 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Kind, Preparation } from './kind.js';
-import type { FailoverScene } from './scene.js';
-import { onRedis } from './servers.js';
-import { makeSmallDisk, type SmallDisk } from './small-disk.js';
+import type { FailoverSystem } from '../failover-system.js';
+import { onRedis } from '../servers.js';
+import { makeSmallDisk, type SmallDisk } from '../small-disk.js';
 
 /** How long a disk stays full, in ms. */
 const FULL_MS = [8_000, 14_000] as const;
@@ -42,10 +42,10 @@ const ofRedis = new KindDisk('redis', REDIS_MB);
 const ofPostgres = new KindDisk('postgres', POSTGRES_MB);
 const ofSpool = new KindDisk('spool', SPOOL_MB);
 
-async function fullFor(scene: FailoverScene, fill: () => Promise<unknown>, free: () => unknown): Promise<void> {
+async function fullFor(system: FailoverSystem, fill: () => Promise<unknown>, free: () => unknown): Promise<void> {
   await fill();
   try {
-    await scene.pause(...FULL_MS);
+    await system.pause(...FULL_MS);
   } finally {
     await free();
   }
@@ -69,12 +69,12 @@ export const FULL: readonly Kind[] = [
         })
         .then(({ undo, ...rest }) => ({ ...rest, undo: async () => void (await Promise.all([undo?.(), removeSpool()])) }));
     },
-    inject: async (scene) => {
+    inject: async (system) => {
       const { disk } = ofRedis;
-      if (disk) return fullFor(scene, disk.fill, disk.free);
-      const limit = (bytes: string) => onRedis(scene.redis, (redis) => redis.config('SET', 'maxmemory', bytes));
+      if (disk) return fullFor(system, disk.fill, disk.free);
+      const limit = (bytes: string) => onRedis(system.redis, (redis) => redis.config('SET', 'maxmemory', bytes));
       await fullFor(
-        scene,
+        system,
         () => limit('1mb'),
         () => limit('1gb'),
       );
@@ -86,10 +86,10 @@ export const FULL: readonly Kind[] = [
     seconds: 25,
     losesNothing: true,
     stallMsMax: 45_000,
-    inject: async (scene) => {
-      const limit = (bytes: string) => onRedis(scene.redis, (redis) => redis.config('SET', 'maxmemory', bytes));
+    inject: async (system) => {
+      const limit = (bytes: string) => onRedis(system.redis, (redis) => redis.config('SET', 'maxmemory', bytes));
       await fullFor(
-        scene,
+        system,
         () => limit('1mb'),
         () => limit('1gb'),
       );
@@ -106,12 +106,12 @@ export const FULL: readonly Kind[] = [
         stack: {},
         how: 'a trigger refuses inserts with SQLSTATE 53100',
       }),
-    inject: async (scene) => {
+    inject: async (system) => {
       const { disk } = ofPostgres;
-      if (!disk) return refusedInserts(scene);
-      await fullFor(scene, disk.fill, disk.free);
+      if (!disk) return refusedInserts(system);
+      await fullFor(system, disk.fill, disk.free);
       // A server that cannot write its log exits, and a supervisor starts it again.
-      if (scene.postgres.pid === 0) await scene.postgres.start();
+      if (system.postgres.pid === 0) await system.postgres.start();
     },
   },
   {
@@ -126,27 +126,27 @@ export const FULL: readonly Kind[] = [
         how: `SPOOL_BYTES_MAX=${SPOOL_BYTES_MAX}`,
       });
     },
-    inject: async (scene) => {
+    inject: async (system) => {
       const { disk } = ofSpool;
-      await scene.redis.stop();
+      await system.redis.stop();
       try {
-        await scene.sim('PATCH', '/rooms', { rate: FLOOD });
-        await scene.sleep(3_000);
+        await system.sim('PATCH', '/rooms', { rate: FLOOD });
+        await system.sleep(3_000);
         await disk?.fill();
-        await scene.pause(9_000, 17_000);
+        await system.pause(9_000, 17_000);
       } finally {
-        await scene.sim('PATCH', '/rooms', { rate: scene.rate });
-        await scene.redis.start();
+        await system.sim('PATCH', '/rooms', { rate: system.rate });
+        await system.redis.start();
         disk?.free();
       }
     },
   },
 ];
 
-async function refusedInserts(scene: FailoverScene): Promise<void> {
-  const run = (sql: string) => scene.pool.query(sql);
+async function refusedInserts(system: FailoverSystem): Promise<void> {
+  const run = (sql: string) => system.pool.query(sql);
   await fullFor(
-    scene,
+    system,
     () =>
       run(`create function faults_full() returns trigger language plpgsql as $$
              begin raise exception 'could not extend file: No space left on device' using errcode = '53100'; end $$;

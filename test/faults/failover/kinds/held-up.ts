@@ -1,7 +1,7 @@
 import { canNameHosts } from '@tributary/testing';
 import pg from 'pg';
 import type { Kind, Preparation } from './kind.js';
-import type { FailoverScene } from './scene.js';
+import type { FailoverSystem } from '../failover-system.js';
 
 const FROZEN_MS = 30_000;
 /** Rooms are so busy (messages a second each) for so long that more is spooled than memory holds. */
@@ -24,15 +24,15 @@ export const HELD_UP: readonly Kind[] = [
     losesNothing: true,
     stallMsMax: 75_000,
     prepare: sharedSpool,
-    inject: async (scene) => {
-      const thaw = await freezeAmidOutage(scene);
+    inject: async (system) => {
+      const thaw = await freezeAmidOutage(system);
       try {
-        await scene.sleep(FROZEN_MS);
+        await system.sleep(FROZEN_MS);
         thaw();
-        await scene.pause(500, 3_000);
+        await system.pause(500, 3_000);
       } finally {
         thaw();
-        await scene.redis.start();
+        await system.redis.start();
       }
     },
   },
@@ -43,13 +43,13 @@ export const HELD_UP: readonly Kind[] = [
     // It wakes up with 30 s of messages in its sockets, which it may still have to give.
     stallMsMax: 75_000,
     prepare: sharedSpool,
-    inject: async (scene) => {
+    inject: async (system) => {
       const end = Date.now() + FLOOD_MS + FROZEN_MS;
-      const thaw = await freezeAmidOutage(scene);
+      const thaw = await freezeAmidOutage(system);
       try {
-        await scene.pause(4_000, 12_000);
-        await scene.redis.start();
-        await scene.sleep(Math.max(0, end - Date.now()));
+        await system.pause(4_000, 12_000);
+        await system.redis.start();
+        await system.sleep(Math.max(0, end - Date.now()));
       } finally {
         thaw();
       }
@@ -63,26 +63,26 @@ export const HELD_UP: readonly Kind[] = [
     stallMsMax: 15_000,
     prepare: () => Promise.resolve({ stack: { env: { RETENTION_DAYS: '7' } } }),
     // The head moves up before anything is stored, so that old events can have numbers below those of all others.
-    setUp: async (scene) => void (await scene.pool.query('update log_head set seq = $1', [INJECTIONS_MAX * OLD_EVENTS])),
-    inject: async (scene, n) => {
-      const day = await addOldDay(scene, n);
-      const reader = new pg.Client({ connectionString: scene.postgres.url });
+    setUp: async (system) => void (await system.pool.query('update log_head set seq = $1', [INJECTIONS_MAX * OLD_EVENTS])),
+    inject: async (system, n) => {
+      const day = await addOldDay(system, n);
+      const reader = new pg.Client({ connectionString: system.postgres.url });
       reader.on('error', () => undefined);
       await reader.connect();
       try {
         await readEverything(reader);
         // Retention runs at the start of the api, and then each hour.
-        await scene.stack.api.stop();
-        await scene.stack.api.start();
-        await scene.pause(...READ_MS);
+        await system.stack.api.stop();
+        await system.stack.api.start();
+        await system.pause(...READ_MS);
         await reader.query('commit');
       } finally {
         await reader.end();
       }
-      await scene.stack.api.stop();
-      await scene.stack.api.start();
-      await scene.wait(`the day ${day} to be dropped`, DROPPED_MS_MAX, async () => {
-        const { rows } = await scene.pool.query(`select from events where day = $1 limit 1`, [day]);
+      await system.stack.api.stop();
+      await system.stack.api.start();
+      await system.wait(`the day ${day} to be dropped`, DROPPED_MS_MAX, async () => {
+        const { rows } = await system.pool.query(`select from events where day = $1 limit 1`, [day]);
         return rows.length === 0;
       });
     },
@@ -100,24 +100,24 @@ function sharedSpool(): Promise<Preparation> {
 }
 
 /** Stops Redis, lets the rooms be busy until spools are in use, and stops a worker; the function lets it go on. */
-async function freezeAmidOutage(scene: FailoverScene): Promise<() => void> {
-  await scene.redis.stop();
-  await scene.sim('PATCH', '/rooms', { rate: FLOOD });
-  await scene.sleep(FLOOD_MS);
-  await scene.sim('PATCH', '/rooms', { rate: scene.rate });
-  const victim = scene.stack.workers[Math.floor(scene.random() * scene.stack.workers.length)];
+async function freezeAmidOutage(system: FailoverSystem): Promise<() => void> {
+  await system.redis.stop();
+  await system.sim('PATCH', '/rooms', { rate: FLOOD });
+  await system.sleep(FLOOD_MS);
+  await system.sim('PATCH', '/rooms', { rate: system.rate });
+  const victim = system.stack.workers[Math.floor(system.random() * system.stack.workers.length)];
   victim?.signal('SIGSTOP');
   return () => victim?.signal('SIGCONT');
 }
 
 /** A day long past its retention with some thousand events; its name. */
-async function addOldDay(scene: FailoverScene, n: number): Promise<string> {
+async function addOldDay(system: FailoverSystem, n: number): Promise<string> {
   const day = new Date(OLD_DAY + (n % INJECTIONS_MAX) * DAY_MS).toISOString().slice(0, 10);
   const end = new Date(Date.parse(day) + DAY_MS).toISOString().slice(0, 10);
   const table = `events_${day.replaceAll('-', '')}`;
-  await scene.pool.query(`create table if not exists ${table} (like events including all)`);
-  await scene.pool.query(`alter table events attach partition ${table} for values from ('${day}') to ('${end}')`);
-  await scene.pool.query(
+  await system.pool.query(`create table if not exists ${table} (like events including all)`);
+  await system.pool.query(`alter table events attach partition ${table} for values from ('${day}') to ('${end}')`);
+  await system.pool.query(
     `insert into ${table} (seq, day, id, type, creator_id, handle, room_id, time, received_at, data)
      select $2::int + n, $1::date, 'old-' || n || '-' || $1::text, 'tiktok.live.member', 'cr_old', 'old', 'old', $1::date, $1::date, '{}' from generate_series(1, ${OLD_EVENTS}) n`,
     [day, (n % INJECTIONS_MAX) * OLD_EVENTS],

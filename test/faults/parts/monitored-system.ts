@@ -23,7 +23,7 @@ interface CreatorSummary {
   worker: string | null;
 }
 
-export interface SceneOptions {
+export interface MonitoredSystemOptions {
   stack: Stack;
   creators: number;
   rate: number;
@@ -33,12 +33,12 @@ export interface SceneOptions {
 }
 
 /** One stack with its creators, and helpers for faults. */
-export class Scene {
+export class MonitoredSystem {
   readonly stack: Stack;
   readonly random: () => number;
   readonly handles: string[] = [];
 
-  constructor(protected readonly options: SceneOptions) {
+  constructor(protected readonly options: MonitoredSystemOptions) {
     this.stack = options.stack;
     this.random = options.random;
   }

@@ -4,7 +4,7 @@ import type { EventDraft } from '@tributary/events';
 import { createRedis } from '@tributary/runtime';
 import { startRedis, type SuiteServer, waitFor } from '@tributary/testing';
 import type { Redis } from 'ioredis';
-import { LogKeys } from './keys.js';
+import { LogKeys } from './log-keys.js';
 import { InboxProducer } from './producer/inbox-producer.js';
 import { InboxReader, type Positions } from './reader/inbox-reader.js';
 

@@ -1,7 +1,7 @@
 import type { StoredEvent } from '@tributary/events';
 import type { Redis } from 'ioredis';
-import type { LogKeys } from './keys.js';
-import { inboxBytes } from './limits.js';
+import type { LogKeys } from './log-keys.js';
+import { inboxBytes } from './redis-limits.js';
 
 /** One commit of the store: the events that it made permanent, in log order. `after` is the head before, `to` the head after it. */
 export interface FeedBatch {

@@ -1,8 +1,8 @@
 export { type BatchOutcome, outcomeOf } from './batch-outcome.js';
 export { decodeCursor, encodeCursor, type Position } from './cursor.js';
 export { type FeedBatch, FeedReader, FeedWriter } from './feed.js';
-export { LogKeys } from './keys.js';
-export { disagreementOnPartitions, inboxBytes } from './limits.js';
+export { LogKeys } from './log-keys.js';
+export { disagreementOnPartitions, inboxBytes } from './redis-limits.js';
 export { InboxProducer, type InboxProducerOptions, type ProducerStats } from './producer/inbox-producer.js';
 export type { RefusedEvent } from './producer/partition-queue.js';
 export type { LogLogger } from './producer/run-appender.js';

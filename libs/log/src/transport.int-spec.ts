@@ -7,7 +7,7 @@ import { testServers, waitFor } from '@tributary/testing';
 import { Redis } from 'ioredis';
 import { type BatchOutcome, outcomeOf } from './batch-outcome.js';
 import { type FeedBatch, FeedReader, FeedWriter } from './feed.js';
-import { LogKeys } from './keys.js';
+import { LogKeys } from './log-keys.js';
 import { InboxProducer } from './producer/inbox-producer.js';
 import { type InboxBatch, InboxReader } from './reader/inbox-reader.js';
 import { draft } from './testing/drafts.js';

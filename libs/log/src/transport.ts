@@ -6,7 +6,7 @@ import type { Redis } from 'ioredis';
 import { isObservable, lastValueFrom } from 'rxjs';
 import { type BatchOutcome, failureOf, readOutcome } from './batch-outcome.js';
 import type { FeedReader } from './feed.js';
-import type { LogKeys } from './keys.js';
+import type { LogKeys } from './log-keys.js';
 import type { LogLogger } from './producer/run-appender.js';
 import type { InboxReader, Positions } from './reader/inbox-reader.js';
 

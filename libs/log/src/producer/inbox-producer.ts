@@ -1,7 +1,7 @@
 import type { EventDraft } from '@tributary/events';
 import { pause } from '@tributary/runtime/backoff';
 import type { Redis } from 'ioredis';
-import type { LogKeys } from '../keys.js';
+import type { LogKeys } from '../log-keys.js';
 import { PartitionQueue, type RefusedEvent } from './partition-queue.js';
 import { type LogLogger, RunAppender } from './run-appender.js';
 import type { LostPeriod } from '../spool/replay-losses.js';

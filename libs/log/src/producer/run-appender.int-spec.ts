@@ -3,7 +3,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/glo
 import { createRedis } from '@tributary/runtime';
 import { startRedis, type SuiteServer, waitFor } from '@tributary/testing';
 import type { Redis } from 'ioredis';
-import { LogKeys } from '../keys.js';
+import { LogKeys } from '../log-keys.js';
 import { PartitionQueue } from './partition-queue.js';
 import { RunAppender } from './run-appender.js';
 

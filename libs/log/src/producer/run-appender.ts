@@ -4,7 +4,7 @@ import { LuaScript } from '@tributary/runtime/lua-script';
 import type { Redis } from 'ioredis';
 import { reasonOf } from '@tributary/runtime/reason';
 import { sendEncoded } from './encoded-command.js';
-import type { LogKeys } from '../keys.js';
+import type { LogKeys } from '../log-keys.js';
 import { waitUntilInRedis, type TakenOverRun } from './taken-over-run.js';
 import {
   ACCEPTED,

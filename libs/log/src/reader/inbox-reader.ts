@@ -1,6 +1,6 @@
 import type { Redis } from 'ioredis';
-import type { LogKeys } from '../keys.js';
-import { memoryOf } from '../limits.js';
+import type { LogKeys } from '../log-keys.js';
+import { memoryOf } from '../redis-limits.js';
 import { LuaScript } from '@tributary/runtime/lua-script';
 
 const POSITION = new URL('./position.lua', import.meta.url);

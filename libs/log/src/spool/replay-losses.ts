@@ -1,5 +1,5 @@
 import type { Redis } from 'ioredis';
-import type { LogKeys } from '../keys.js';
+import type { LogKeys } from '../log-keys.js';
 import { nameOf, receivedAt, type RefusedEvent } from '../producer/partition-queue.js';
 import type { ReadBack } from '../producer/run-appender.js';
 

@@ -2,7 +2,7 @@ import { readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { waitFor } from '@tributary/testing';
-import { LogKeys } from '../keys.js';
+import { LogKeys } from '../log-keys.js';
 import { draft } from '../testing/drafts.js';
 import type { LostPeriod } from './replay-losses.js';
 import { CREATORS, FENCE, idsOf, SpoolHarness } from '../testing/spool-harness.js';

@@ -1,6 +1,6 @@
 import { pause } from '@tributary/runtime/backoff';
 import type { Redis } from 'ioredis';
-import type { LogKeys } from '../keys.js';
+import type { LogKeys } from '../log-keys.js';
 import { PartitionQueue } from '../producer/partition-queue.js';
 import { type LogLogger, RunAppender } from '../producer/run-appender.js';
 import type { SpoolDamage } from './partition-log.js';

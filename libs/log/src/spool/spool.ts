@@ -2,7 +2,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Redis } from 'ioredis';
 import { reasonOf } from '@tributary/runtime/reason';
-import type { LogKeys } from '../keys.js';
+import type { LogKeys } from '../log-keys.js';
 import type { TakenOverRun } from '../producer/taken-over-run.js';
 import type { PartitionQueue } from '../producer/partition-queue.js';
 import type { LogLogger, ReadBack } from '../producer/run-appender.js';

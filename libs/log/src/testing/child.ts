@@ -1,7 +1,7 @@
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Redis } from 'ioredis';
-import { LogKeys } from '../keys.js';
+import { LogKeys } from '../log-keys.js';
 import { InboxProducer } from '../producer/inbox-producer.js';
 import { draft } from './drafts.js';
 

@@ -10,7 +10,7 @@ import type { ChildCommand, ChildSetup } from './child.js';
 const ROOT = fileURLToPath(new URL('../../../../', import.meta.url));
 /** What the child program runs, beside the folders of the producer and its spool. */
 const FILES = [
-  ...['keys', 'testing/child', 'testing/drafts'].map((name) => `libs/log/src/${name}.ts`),
+  ...['log-keys', 'testing/child', 'testing/drafts'].map((name) => `libs/log/src/${name}.ts`),
   ...['producer', 'spool'].flatMap((folder) => sourcesIn(`libs/log/src/${folder}`)),
   ...['backoff', 'lua-script', 'reason'].map((name) => `libs/runtime/src/${name}.ts`),
 ];

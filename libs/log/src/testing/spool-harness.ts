@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { createRedis } from '@tributary/runtime';
 import { startRedis, type SuiteServer, waitFor } from '@tributary/testing';
 import type { Redis } from 'ioredis';
-import { LogKeys } from '../keys.js';
+import { LogKeys } from '../log-keys.js';
 import type { RefusedEvent } from '../producer/partition-queue.js';
 import { InboxProducer, type InboxProducerOptions } from '../producer/inbox-producer.js';
 import { InboxReader, type Positions } from '../reader/inbox-reader.js';

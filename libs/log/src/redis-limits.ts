@@ -1,5 +1,5 @@
 import type { Redis } from 'ioredis';
-import type { LogKeys } from './keys.js';
+import type { LogKeys } from './log-keys.js';
 
 /** From this share of its maxmemory on Redis counts as short of memory, and stored entries are trimmed early. */
 const SHORT_SHARE = 0.9;

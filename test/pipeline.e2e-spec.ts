@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Envelope } from '@tributary/events';
 import { callJson, ownedData, type Stack, startStack, waitFor } from '@tributary/testing';
+import { createParser } from 'eventsource-parser';
 import { Redis } from 'ioredis';
 import pg from 'pg';
 import { account, settled } from './faults/parts/accounting.js';
@@ -36,16 +37,14 @@ async function follow(path: string, enough: (events: Envelope[]) => boolean): Pr
   const ending = new AbortController();
   const answer = await fetch(`${stack.urls.api}${path}`, { headers: { authorization: `Bearer ${stack.key}` }, signal: ending.signal });
   const events: Envelope[] = [];
-  let text = '';
   const decoder = new TextDecoder();
+  const parser = createParser({
+    onEvent: ({ event, data }) => {
+      if (/^(?:tiktok|monitor)\./.test(event ?? '')) events.push(JSON.parse(data) as Envelope);
+    },
+  });
   for await (const chunk of answer.body ?? []) {
-    text += decoder.decode(chunk as Uint8Array, { stream: true });
-    const frames = text.split('\n\n');
-    text = frames.pop() ?? '';
-    for (const frame of frames) {
-      const data = /^event: (?:tiktok|monitor)[^\n]*\ndata: (.*)$/m.exec(frame)?.[1];
-      if (data) events.push(JSON.parse(data) as Envelope);
-    }
+    parser.feed(decoder.decode(chunk as Uint8Array, { stream: true }));
     if (enough(events)) break;
   }
   ending.abort();

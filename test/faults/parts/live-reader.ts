@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { decodeCursor, type Position } from '@tributary/log';
+import { createParser, type EventSourceMessage } from 'eventsource-parser';
 
 /** A stream that is silent for this long is dead: heartbeats come every 15 s. */
 const SILENT_MS_MAX = 40_000;
@@ -79,14 +80,12 @@ export class LiveReader {
       const headers = { authorization: `Bearer ${key}`, ...(cursor === undefined ? {} : { 'last-event-id': cursor }) };
       const answer = await fetch(url, { headers, signal: leaving.signal });
       if (!answer.ok || !answer.body) throw new Error(`the stream answered ${answer.status}`);
-      let text = '';
       const decoder = new TextDecoder();
+      const parser = createParser({ onEvent: (event) => this.take(event, cursor) });
       for await (const chunk of answer.body as AsyncIterable<Uint8Array>) {
         clearTimeout(silence);
         silence = setTimeout(leave, SILENT_MS_MAX);
-        const frames = (text + decoder.decode(chunk, { stream: true })).split('\n\n');
-        text = frames.pop() ?? '';
-        for (const frame of frames) this.take(frame, cursor);
+        parser.feed(decoder.decode(chunk, { stream: true }));
       }
     } finally {
       clearTimeout(visit);
@@ -104,14 +103,7 @@ export class LiveReader {
     this.visits.push({ at: Date.now(), cursor: before, hello, recovered: true, events: [], upTo: hello });
   }
 
-  private take(frame: string, cursor: string | undefined): void {
-    const fields = new Map<string, string>();
-    for (const line of frame.split('\n')) {
-      const colon = line.indexOf(': ');
-      if (colon > 0) fields.set(line.slice(0, colon), line.slice(colon + 2));
-    }
-    const kind = fields.get('event');
-    const id = fields.get('id');
+  private take({ event: kind, id, data }: EventSourceMessage, cursor: string | undefined): void {
     if (kind === undefined || id === undefined) return;
     const at = decodeCursor(id);
     if (at && kind !== 'hello') this.noticeGeneration(at);
@@ -119,7 +111,7 @@ export class LiveReader {
     if (!at) {
       this.strange += 1;
     } else if (kind === 'hello') {
-      const { recovered } = JSON.parse(fields.get('data') ?? '{}') as { recovered?: boolean };
+      const { recovered } = JSON.parse(data) as { recovered?: boolean };
       const asked = cursor === undefined ? undefined : decodeCursor(cursor);
       this.visits.push({
         at: Date.now(),
@@ -132,7 +124,7 @@ export class LiveReader {
       this.cursor = id;
     } else if (visit) {
       if (kind !== 'position') {
-        const { id: event } = JSON.parse(fields.get('data') ?? '{}') as { id?: string };
+        const { id: event } = JSON.parse(data) as { id?: string };
         visit.events.push({ id: event ?? '', seq: at.seq, generation: at.generation });
       }
       visit.upTo = at;

@@ -12,6 +12,7 @@ import {
   type Scope,
 } from '@tributary/runtime';
 import { createDatabase, testServers } from '@tributary/testing';
+import { createParser } from 'eventsource-parser';
 import type { Redis } from 'ioredis';
 import type pg from 'pg';
 import { ApiModule, prepareApi } from '../api.module.js';
@@ -198,7 +199,10 @@ export class ApiUnderTest {
 /** A client of the live stream. */
 export class LiveReader {
   readonly frames: Frame[] = [];
-  private buffer = '';
+  private readonly waiting: Frame[] = [];
+  private readonly parser = createParser({
+    onEvent: ({ id, event = 'message', data }) => void this.waiting.push({ id, event, data: JSON.parse(data) as Record<string, unknown> }),
+  });
   private readonly body: AsyncIterator<Uint8Array> | undefined;
   private readonly decoder = new TextDecoder();
 
@@ -212,17 +216,14 @@ export class LiveReader {
   /** The next frame that is not a heartbeat; undefined at the end of the stream. */
   async next(): Promise<Frame | undefined> {
     for (;;) {
-      const end = this.buffer.indexOf('\n\n');
-      if (end >= 0) {
-        const frame = parse(this.buffer.slice(0, end));
-        this.buffer = this.buffer.slice(end + 2);
-        if (!frame) continue;
+      const frame = this.waiting.shift();
+      if (frame) {
         this.frames.push(frame);
         return frame;
       }
       const chunk = await this.body?.next();
       if (!chunk || chunk.done) return undefined;
-      this.buffer += this.decoder.decode(chunk.value, { stream: true });
+      this.parser.feed(this.decoder.decode(chunk.value, { stream: true }));
     }
   }
 
@@ -240,13 +241,6 @@ export class LiveReader {
   close(): void {
     this.abort.abort();
   }
-}
-
-function parse(text: string): Frame | undefined {
-  const fields = new Map(text.split('\n').map((line) => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 1).trimStart()]));
-  const data = fields.get('data');
-  if (data === undefined) return undefined;
-  return { id: fields.get('id'), event: fields.get('event') ?? 'message', data: JSON.parse(data) as Record<string, unknown> };
 }
 
 const ROOM_SECONDS = Math.floor(Date.UTC(2026, 10, 22) / 1000);

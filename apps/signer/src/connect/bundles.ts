@@ -3,8 +3,8 @@ import { Config } from '@tributary/runtime';
 import type { ConnectBundle } from '@tributary/signing';
 import { Cache, type CacheOrigin } from '../cache/cache.js';
 import type { CacheKind } from '../cache/kinds.js';
-import { type ChainResult, ProviderChain } from '../providers/chain.js';
-import type { Attempt } from '../providers/provider-operation.js';
+import { type ChainResult, ProviderChain } from '../failover/provider-chain.js';
+import type { Attempt } from '../failover/provider-operation.js';
 import type { Asked, ConnectRequest } from '../providers/provider.js';
 
 /** A bundle, or why there is none; `shared` when it was not made for this request alone. */

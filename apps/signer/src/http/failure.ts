@@ -1,4 +1,4 @@
-import type { Attempt } from '../providers/provider-operation.js';
+import type { Attempt } from '../failover/provider-operation.js';
 import type { FailureReason } from '../providers/provider.js';
 import { type AnswerReason, SignError } from './answer.js';
 

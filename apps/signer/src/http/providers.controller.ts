@@ -1,11 +1,11 @@
 import { Controller, Get, HttpCode, Param, Post, Req, UseGuards } from '@nestjs/common';
 import { Problem } from '@tributary/runtime';
 import type { FastifyRequest } from 'fastify';
-import { type ProviderReport, ProviderChain } from '../providers/chain.js';
+import { type ProviderReport, ProviderChain } from '../failover/provider-chain.js';
 import { AccessGuard, Needs, NotCounted } from '../access/access.guard.js';
 import { callerOf } from '../access/caller.js';
 import { Ownership } from '../rooms/ownership.js';
-import type { ShadowReport } from '../providers/shadow.js';
+import type { ShadowReport } from '../failover/shadow.js';
 
 /** How each provider fares, and the way to close its breakers by hand. */
 @Controller('v1/providers')

@@ -4,7 +4,7 @@ import { browserParams } from '@tributary/webcast';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { AccessGuard } from '../access/access.guard.js';
 import { callerOf } from '../access/caller.js';
-import { ProviderChain } from '../providers/chain.js';
+import { ProviderChain } from '../failover/provider-chain.js';
 import { roomOfLimitedUrl } from '../rooms/limited-url.js';
 import { Ownership } from '../rooms/ownership.js';
 import { Hosts } from '../tiktok/hosts.js';

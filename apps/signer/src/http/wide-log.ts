@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import type { Logger } from '@tributary/runtime';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import type { Attempt } from '../providers/provider-operation.js';
-import type { SignMetrics } from '../providers/metrics.js';
+import type { Attempt } from '../failover/provider-operation.js';
+import type { SignMetrics } from '../failover/sign-metrics.js';
 
 /** The fields of the one log line of a request, written when it was answered. Never a query, a cookie or a key. */
 export interface Notes {

@@ -7,15 +7,15 @@ import { Hosts, isTikTok } from '../tiktok/hosts.js';
 import { makeDispatcher, Upstream } from '../tiktok/upstream.js';
 import { Visitors } from '../tiktok/visitor.js';
 import { AnonymousProvider } from './anonymous.js';
-import { ProviderChain } from './chain.js';
-import { ProviderOperation } from './provider-operation.js';
-import type { SignMetrics } from './metrics.js';
+import { ProviderChain } from '../failover/provider-chain.js';
+import { ProviderOperation } from '../failover/provider-operation.js';
+import type { SignMetrics } from '../failover/sign-metrics.js';
 import { type ProviderOptions, providerOptions, shadowOptions } from './options.js';
 import { PageProvider } from './page.js';
 import { PageSignProvider } from './page-sign.js';
 import type { Operation, ProviderName, SignProvider } from './provider.js';
 import { RemoteProvider } from './remote.js';
-import { Shadow } from './shadow.js';
+import { Shadow } from '../failover/shadow.js';
 import { SimulatorProvider } from './simulator.js';
 
 /** What providers are made of. */

@@ -4,7 +4,7 @@ import { browserParams, DEFAULT_LOCALE } from '@tributary/webcast';
 import { Cache } from '../cache/cache.js';
 import { SignError } from '../http/answer.js';
 import { failureOf } from '../http/failure.js';
-import { ProviderChain } from '../providers/chain.js';
+import { ProviderChain } from '../failover/provider-chain.js';
 import { statusFailure, Upstream } from '../tiktok/upstream.js';
 import { browserHeaders, Visitors } from '../tiktok/visitor.js';
 import { giftsKind } from './kinds.js';

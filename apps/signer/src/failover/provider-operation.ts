@@ -1,7 +1,7 @@
 import type { Logger, Semaphore } from '@tributary/runtime';
 import { Breaker, type BreakerOptions, type Permit } from './breaker.js';
-import type { SignMetrics } from './metrics.js';
-import type { ProviderOptions } from './options.js';
+import type { SignMetrics } from './sign-metrics.js';
+import type { ProviderOptions } from '../providers/options.js';
 import {
   type FailureReason,
   isProviderFault,
@@ -10,7 +10,7 @@ import {
   type Outcome,
   type ProviderName,
   type SignProvider,
-} from './provider.js';
+} from '../providers/provider.js';
 import { admit, RoomBreakers } from './room-breakers.js';
 import { type ProviderOperationReport, AttemptStatistics } from './attempt-statistics.js';
 

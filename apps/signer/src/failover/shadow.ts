@@ -1,7 +1,7 @@
 import type { ConnectBundle } from '@tributary/signing';
 import type { Attempt, ProviderOperation } from './provider-operation.js';
-import type { SignMetrics } from './metrics.js';
-import { type Asked, connectBy, type ConnectRequest, type ProviderName } from './provider.js';
+import type { SignMetrics } from './sign-metrics.js';
+import { type Asked, connectBy, type ConnectRequest, type ProviderName } from '../providers/provider.js';
 import { AttemptStatistics, type AttemptReport } from './attempt-statistics.js';
 
 export interface ShadowOptions {

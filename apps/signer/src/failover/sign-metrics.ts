@@ -3,7 +3,7 @@ import { Metrics } from '@tributary/runtime';
 import { Counter, Gauge, Histogram } from 'prom-client';
 import type { BreakerState } from './breaker.js';
 import type { ProviderOperationReport } from './attempt-statistics.js';
-import type { FailureReason, Operation, ProviderName } from './provider.js';
+import type { FailureReason, Operation, ProviderName } from '../providers/provider.js';
 
 const SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 const STATES: Record<BreakerState, number> = { closed: 0, 'half-open': 1, open: 2 };

@@ -1,5 +1,5 @@
 import type { BreakerState } from './breaker.js';
-import type { FailureReason } from './provider.js';
+import type { FailureReason } from '../providers/provider.js';
 
 /** The outcome of one attempt. */
 export interface AttemptOutcome {

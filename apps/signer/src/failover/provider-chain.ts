@@ -10,7 +10,7 @@ import {
   type ProviderName,
   type SignProvider,
   type SignRequest,
-} from './provider.js';
+} from '../providers/provider.js';
 import type { Shadow, ShadowReport } from './shadow.js';
 
 export type { Attempt } from './provider-operation.js';

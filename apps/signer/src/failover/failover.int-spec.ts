@@ -3,7 +3,7 @@ import { HttpSigner } from '@tributary/signing';
 import { Simulator, table, waitFor } from '@tributary/testing';
 import { ScriptedUpstream, type UpstreamFault } from '../testing/scripted-upstream.js';
 import { type RunningSigner, startSigner } from '../testing/start-signer.js';
-import type { ProviderReport } from './chain.js';
+import type { ProviderReport } from './provider-chain.js';
 
 const BUDGET_MS = 2_000;
 const TIMEOUT_MS = 300;

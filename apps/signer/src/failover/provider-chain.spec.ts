@@ -3,11 +3,11 @@ import { type Logger, Metrics } from '@tributary/runtime';
 import type { ConnectBundle } from '@tributary/signing';
 import { waitFor } from '@tributary/testing';
 import { ScriptedUpstream } from '../testing/scripted-upstream.js';
-import { ProviderChain } from './chain.js';
+import { ProviderChain } from './provider-chain.js';
 import { Semaphore } from '@tributary/runtime';
 import { ProviderOperation } from './provider-operation.js';
-import { SignMetrics } from './metrics.js';
-import type { ConnectRequest, Outcome, ProviderName, SignProvider } from './provider.js';
+import { SignMetrics } from './sign-metrics.js';
+import type { ConnectRequest, Outcome, ProviderName, SignProvider } from '../providers/provider.js';
 import { Shadow } from './shadow.js';
 
 const REQUEST: ConnectRequest = { roomId: '75405893526660', cursor: '', userAgent: 'Mozilla/5.0', cookies: '' };

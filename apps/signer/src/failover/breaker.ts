@@ -1,5 +1,5 @@
 import { backoffMs, type BackoffBounds } from '@tributary/runtime';
-import type { FailureReason } from './provider.js';
+import type { FailureReason } from '../providers/provider.js';
 
 export interface BreakerOptions {
   /** Failures in a row after which it opens. */

@@ -78,7 +78,7 @@ function* inParts(records: ReadonlyMap<string, KeyRecord>, text: (record: KeyRec
   }
 }
 
-/** A pipeline goes on after a command that failed. @throws the first failure */
+/** Checks all commands, since a pipeline continues after a failed one. @throws the first failure */
 async function all(batch: ReturnType<Redis['pipeline']>): Promise<void> {
   const results = await batch.exec();
   if (!results) throw new Error('Redis has discarded the transaction');

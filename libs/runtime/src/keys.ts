@@ -84,7 +84,7 @@ export function readKeyRecord(text: string): KeyRecord | undefined {
   if (expiresAt !== undefined && !Number.isFinite(expiresAt)) return undefined;
   const limit = restriction === undefined ? undefined : readRestriction(restriction);
   if (limit === 'malformed' || (handles !== undefined && !isTexts(handles))) return undefined;
-  // One names nobody without the other.
+  // One is useless without the other.
   if ((limit === undefined) !== (handles === undefined)) return undefined;
   return {
     id,

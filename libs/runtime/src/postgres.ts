@@ -31,7 +31,7 @@ export function createPool(url: string, logger: Logger, options: { name: string;
     logger.warn({ pool: options.name, reason }, 'a PostgreSQL connection was lost; others replace it');
   };
   pool.on('connect', (client) => {
-    // One that is lost while it is checked out says so here, and without a listener that ends the process; its next query fails.
+    // A checked-out client that is lost emits `error`, which would end the process without a listener. Its next query fails.
     client.on('error', (error) => {
       if (!(error instanceof Stranded)) return;
       say(error.message);

@@ -18,7 +18,7 @@ export interface Injection {
  * - `crash`: from the injection to the opening of the next holder's socket, as its stored `monitor.connected` says;
  * - `stop`: from the close of the old holder's socket to the opening of the next one's, as the simulator saw them, which is how
  *   long nothing could be received; 0 where the next one opened first;
- * - `reconnect`: as `crash`, by whoever holds the creator.
+ * - `reconnect`: as `crash`, by any holder of the creator.
  */
 export type Measure = 'crash' | 'stop' | 'reconnect';
 

@@ -51,8 +51,8 @@ export interface Accounting {
   gapsByReason: Record<string, number>;
   gapMsMax: number;
   /**
-   * Messages made after a creator was first connected to and before it was last, and written to no socket: nobody could
-   * have received them. The second number counts those that no gap tells of.
+   * Messages between the first and the last connection to a creator that were written to no socket, so that no worker could
+   * receive them. The second number counts those outside of every gap.
    */
   unsent: number;
   unsentUntold: number;
@@ -60,7 +60,7 @@ export interface Accounting {
   diamonds: { stored: number; truth: number };
   /** Creators for which these two differ. */
   diamondsWrong: number;
-  /** The longest time from a message's sending to the moment it was first seen stored, in ms; 0 where nobody watched. */
+  /** The longest time from a message's sending until it was first seen in the store, in ms; 0 without a watcher. */
   storedLateMsMax: number;
   /** The first few of each kind of fault, for a look into the logs. */
   examples: { kind: string; creator: string; what: string; at?: string }[];

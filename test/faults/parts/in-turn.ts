@@ -14,7 +14,7 @@ export interface TurnContext {
 /**
  * Runs all of them, `parallel` at a time, the longest first, so that none of those is left for the end. Ctrl-C ends the run, a
  * second one at once.
- * @returns the results of those that ran, in the order given, and whether somebody ended the run
+ * @returns the results of those that ran, in the order given, and whether the run was ended early
  */
 export async function runInTurn<T extends Named, R>(
   all: readonly T[],

@@ -11,7 +11,7 @@ import {
 
 export interface RemoteProviderOptions {
   signer: HttpSigner;
-  /** Whether a client's session cookies may go there: whoever runs that server could use them. */
+  /** Whether a client's session cookies are sent there: the operator of that server could use them. */
   passSessions: boolean;
 }
 

@@ -10,7 +10,7 @@ const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
 const DAY_MS = 24 * HOUR_MS;
 
-/** A handle that nobody has is not taken the next moment. */
+/** A handle that does not exist is cached for this long. */
 const NOT_FOUND_MS = MINUTE_MS;
 
 /** The room of a handle. While TikTok refuses to say, what it said in the last ten minutes counts. */

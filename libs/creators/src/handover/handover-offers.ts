@@ -115,7 +115,7 @@ export class HandoverOffers {
     });
   }
 
-  /** Takes offers back, whoever took them. */
+  /** Withdraws offers, even taken ones. */
   async withdraw(offers: readonly Pick<OfferedCreator, 'creatorId' | 'fence'>[]): Promise<void> {
     await this.each(offers, async (partition, part) => {
       await this.run(withdrawScript, partition, false, [this.options.channel, ...pairsOf(part)]);

@@ -1,4 +1,4 @@
--- Takes offers that nobody has taken, each for one worker alone. Removes offers that have expired.
+-- Takes open offers, each for one worker alone. Removes offers that have expired.
 -- KEYS: 1 hash of leases, 2 hash of offers
 -- ARGV: 1 worker, 2 offers to take at most, 3 `1` when offers that are not urgent may be taken
 -- Returns per offer taken: creator id, fence, room id, urgent, ms that it still stands.

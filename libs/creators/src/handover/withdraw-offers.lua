@@ -1,4 +1,4 @@
--- Withdraws offers, by whoever made them.
+-- Withdraws offers by creator and fence.
 -- KEYS: 1 hash of offers
 -- ARGV: 1 wake channel, then pairs: creator id, fence
 -- Returns how many there were.

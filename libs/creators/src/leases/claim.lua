@@ -1,4 +1,4 @@
--- Takes the leases of creators that nobody holds, each under a new and higher fence.
+-- Claims the leases of creators without a holder, each under a new and higher fence.
 -- KEYS: 1 hash of leases, 2 hash of handover states, 3 hash of last arrivals, 4 string: ms of the first lease command since a wipe,
 --       5 string: since when, and until when, renewals of any worker have succeeded here without a break (see renew.lua)
 -- ARGV: 1 worker, 2 lease time in ms, 3 ms that never-held creators must wait after KEYS[4] (their holders restore them first),

@@ -8,7 +8,7 @@ const script = new LuaScript(new URL('./purge-removed.lua', import.meta.url));
 const IDS_PER_COMMAND = 1_000;
 
 /**
- * Forgets what Redis keeps beside the leases of creators that are no longer monitored, once nobody has held them for
+ * Deletes the leases and state of creators that are no longer monitored, once they had no holder for
  * `keepMs`. A creator that comes back sooner finds its old fence; one that comes back later gets a higher one by the clock.
  * @returns the ids of those that were forgotten.
  */

@@ -56,7 +56,7 @@ export class CreatorProjection {
       const fields = creators.slice(at, at + FIELDS_PER_COMMAND).flatMap((creator) => [creator.id, JSON.stringify(creator)]);
       batch.hset(this.hash, ...fields);
     }
-    // A pipeline goes on after a command that failed: the version is written once all of them are known to have worked.
+    // A pipeline continues after a failed command, so the version is written only when all commands have succeeded.
     const failed = (await batch.exec())?.find(([error]) => error)?.[0];
     if (failed) throw failed;
     return (await endScript.run(this.redis, keys, [write, version])) === 1;

@@ -21,7 +21,7 @@ export interface ReplayOptions {
   logger: LogLogger;
   /** Events that cannot be read back, for each creator that they may be of. */
   onReplayLost?(stretch: LostPeriod): void;
-  /** Segments that could not be used to their end; counted by whoever made the folder. */
+  /** Damaged segments; the owner of the folder counts them. */
   damage: Readonly<Record<SpoolDamage['kind'], number>>;
 }
 

@@ -107,7 +107,7 @@ export class SpoolWriter {
     while (this.isNeeded && !this.stopped.signal.aborted) {
       const wrote = await this.guarded(() => this.round());
       const waitMs = wrote === undefined ? backoffMs(this.failures, RETRY) : wrote ? 0 : this.roundMs;
-      // A round that wrote all it could leaves the disk to others for a moment; one with more to write goes on.
+      // A round that wrote everything pauses, so that others can use the disk; one with more to write continues.
       await pause(waitMs, this.stopped.signal);
     }
   }

@@ -26,7 +26,7 @@ export interface SimulatorOptions {
   pageOnly?: boolean;
   /** What an unsigned im/fetch gets: 200 with no body, as from TikTok since 2026-09-09, or 403. */
   refuseWith?: 'empty200' | 'http403';
-  /** Messages repeated to whoever connects; TikTok's is 6. */
+  /** Messages repeated to each new viewer; TikTok repeats 6. */
   historyCount?: number;
   /** Messages of each creator that the ledger keeps. */
   ledgerMax?: number;
@@ -232,7 +232,7 @@ export class SimulatorCore {
     return connection;
   }
 
-  /** Id under which the next im/fetch answer stands in the ledger. */
+  /** Id of the next im/fetch answer in the ledger. */
   nextBundleId(): string {
     return `f${++this.bundlesTotal}`;
   }

@@ -8,8 +8,8 @@ const REPLAY_BYTES_MAX = 268_435_456;
 /** Ledger lines written to the socket at a time. */
 const LEDGER_CHUNK = 500;
 
-/** What a route is given. `names`: the segments that its pattern leaves open, as they were sent. */
-export interface Order {
+/** Input of a route. `names`: the path segments of its `:name` parts, as they were sent. */
+export interface ControlRequest {
   simulator: SimulatorCore;
   names: string[];
   query: URLSearchParams;
@@ -24,11 +24,11 @@ export interface Reply {
   body: unknown;
 }
 
-/** Something that a path names is not there. */
+/** The path names something that does not exist. */
 export class NotFound extends Error {}
 
 /** Answers, or writes the answer itself and gives undefined. */
-type Handler = (order: Order) => Reply | undefined | Promise<Reply | undefined>;
+type Handler = (control: ControlRequest) => Reply | undefined | Promise<Reply | undefined>;
 
 /** Every route by its method and pattern; `:name` takes one segment. */
 const ROUTES: Record<string, Handler> = {
@@ -53,27 +53,27 @@ const ROUTES: Record<string, Handler> = {
     return { body: { removed: rooms.length } };
   },
   'POST /sim/rooms/batch': openMany,
-  'GET /sim/rooms/:uniqueId': (order) => {
-    const room = roomOf(order);
+  'GET /sim/rooms/:uniqueId': (control) => {
+    const room = roomOf(control);
     return { body: { ...summary(room), broadcasts: room.broadcasts } };
   },
-  'PATCH /sim/rooms/:uniqueId': async (order) => {
-    const room = roomOf(order);
-    patch(order.simulator, room, roomPatch(await readJson(order.request)));
+  'PATCH /sim/rooms/:uniqueId': async (control) => {
+    const room = roomOf(control);
+    patch(control.simulator, room, roomPatch(await readJson(control.request)));
     return { body: summary(room) };
   },
-  'DELETE /sim/rooms/:uniqueId': (order) => {
-    order.simulator.removeRoom(roomOf(order));
+  'DELETE /sim/rooms/:uniqueId': (control) => {
+    control.simulator.removeRoom(roomOf(control));
     return { body: { removed: 1 } };
   },
-  'GET /sim/rooms/:uniqueId/ledger': (order) => sendLedger(roomOf(order), order),
-  'GET /sim/rooms/:uniqueId/connections': (order) => {
-    const room = roomOf(order);
+  'GET /sim/rooms/:uniqueId/ledger': (control) => sendLedger(roomOf(control), control),
+  'GET /sim/rooms/:uniqueId/connections': (control) => {
+    const room = roomOf(control);
     return { body: { open: room.everyone.map(({ info }) => info), past: room.pastConnections } };
   },
-  'POST /sim/rooms/:uniqueId/burst': async (order) => {
-    const room = roomOf(order);
-    const { messages, perFrame } = burstInput(await readJson(order.request));
+  'POST /sim/rooms/:uniqueId/burst': async (control) => {
+    const room = roomOf(control);
+    const { messages, perFrame } = burstInput(await readJson(control.request));
     return { body: { first: room.ledger.head + 1, last: room.burst(messages, perFrame, Date.now()) } };
   },
   'GET /sim/faults': ({ simulator }) => ({ body: simulator.faults.list() }),
@@ -134,7 +134,7 @@ function matches(pattern: readonly string[], segments: readonly string[]): boole
   );
 }
 
-async function openMany({ simulator, request }: Order): Promise<Reply> {
+async function openMany({ simulator, request }: ControlRequest): Promise<Reply> {
   const { count, prefix, ...options } = batchInput(await readJson(request));
   const names = Array.from({ length: count }, (_, index) => `${prefix}${String(index + 1).padStart(4, '0')}`);
   const taken = names.find((name) => simulator.room(name));
@@ -142,7 +142,7 @@ async function openMany({ simulator, request }: Order): Promise<Reply> {
   return { status: 201, body: names.map((uniqueId) => summary(simulator.openRoom({ ...options, uniqueId }))) };
 }
 
-function roomOf({ simulator, names: [name = ''] }: Order): Room {
+function roomOf({ simulator, names: [name = ''] }: ControlRequest): Room {
   return roomCalled(simulator, decodeURIComponent(name));
 }
 
@@ -186,7 +186,7 @@ function newestOpening({ connections }: Room): number | null {
   return newest;
 }
 
-async function sendLedger(room: Room, { query, response }: Order): Promise<undefined> {
+async function sendLedger(room: Room, { query, response }: ControlRequest): Promise<undefined> {
   const after = wholeNumber(query, 'after', 0);
   const limit = wholeNumber(query, 'limit', Number.MAX_SAFE_INTEGER);
   response.writeHead(200, { 'content-type': 'application/x-ndjson' });

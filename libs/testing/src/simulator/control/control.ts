@@ -21,7 +21,7 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { isForeignPage } from '@tributary/runtime/foreign-page';
-import { methodsOf, NotFound, type Order, type Reply, routeFor } from './control-routes.js';
+import { methodsOf, NotFound, type ControlRequest, type Reply, routeFor } from './control-routes.js';
 import { InputError } from './input.js';
 import { pathOf, queryOf } from '../tiktok/request.js';
 import type { SimulatorCore } from '../simulator-core.js';
@@ -46,9 +46,9 @@ async function replyTo(simulator: SimulatorCore, request: IncomingMessage, respo
   // Node sends no body in answer to HEAD.
   const found = routeFor(method === 'HEAD' ? 'GET' : method, path);
   if (!found) return unknown(method, path);
-  const order: Order = { simulator, request, response, names: found.names, query: queryOf(request) };
+  const control: ControlRequest = { simulator, request, response, names: found.names, query: queryOf(request) };
   try {
-    return await found.handle(order);
+    return await found.handle(control);
   } catch (error) {
     if (error instanceof InputError || error instanceof RangeError || error instanceof URIError)
       return { status: 400, body: { message: error.message } };

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { bytesOf, numberOf, readFields } from '../wire/protobuf.js';
 
-/** One recorded message: its wire name and protobuf bytes, and the id that stands in it. */
+/** One recorded message: its wire name, its protobuf bytes, and the id inside. */
 export interface RecordedPayload {
   method: string;
   payload: Buffer;

@@ -234,7 +234,7 @@ export class Room {
     for (const connection of this.connections) connection.send({ ...frame, messages: 0 });
   }
 
-  /** Sends the newest messages again, as after a reconnect. False when there is nothing to repeat or nobody to tell. */
+  /** Sends the newest messages again, as after a reconnect. False without messages to repeat or without viewers. */
   repeatHistory(now: number, only?: Connection): boolean {
     const { frames } = this.context;
     const history = this.history.repeatable();

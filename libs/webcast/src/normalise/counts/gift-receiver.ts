@@ -5,7 +5,7 @@ import type { EventBuilder } from '../event-builder.js';
 
 const DECIMAL = /^\d{1,20}$/;
 
-/** The guest who received a gift; undefined for a gift to the host, and where the message names nobody. */
+/** The guest who received a gift; undefined for a gift to the host, and for a message without a receiver. */
 export function receiverOf(message: LeanGift, room: EventBuilder): Person | undefined {
   const { monitorInfo } = message;
   const isHost = (id: string, uniqueId?: string) => id === idIfAny(monitorInfo?.anchorId) || room.isHost(id, uniqueId);

@@ -38,7 +38,7 @@ import { Upstream } from './tiktok/upstream.js';
 import { Visitors } from './tiktok/visitor.js';
 
 const MEMORY = { entriesMax: 20_000, bytesMax: 67_108_864 };
-/** One signer loads for all for at most this long: longer than most bundles take, shorter than any client's patience. */
+/** Longest time that one signer loads for all: longer than most bundles take, shorter than the time-out of any client. */
 const LOCK_MS = 3_000;
 const GIFT_CONNECTIONS_MAX = 16;
 

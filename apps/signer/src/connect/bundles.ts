@@ -57,14 +57,14 @@ export class Bundles {
     };
   }
 
-  /** A bundle that this process has at hand for such a request, without waiting for anything. */
+  /** A bundle for such a request from this process' memory, without waiting. */
   atHand(request: Asked<ConnectRequest>, own: boolean): BundleAnswer | undefined {
     if (own || !this.shareable(request)) return undefined;
     const made = this.cache.peek(this.kind, keyOf(request));
     return made && { bundle: made.bundle, attempts: [], shared: 'memory' };
   }
 
-  /** A bundle for this request. `own` asks for one that nobody else gets; `spentMs` of the time for it is gone already. */
+  /** A bundle for this request. `own` asks for one that is not shared; `spentMs` of its time budget is used already. */
   async get(request: Asked<ConnectRequest>, own: boolean, signal: AbortSignal, spentMs: number): Promise<BundleAnswer> {
     if (own || !this.shareable(request)) return answerOf(await this.chain.connect(request, signal, spentMs));
     const made = await this.cache.get<Made, Attempt[]>(
@@ -90,7 +90,7 @@ function answerOf({ value, attempts }: ChainResult<ConnectBundle>): BundleAnswer
   return value ? { bundle: value, attempts } : { attempts };
 }
 
-/** A room id says who is asked for, whatever name came with it. */
+/** The room id decides which room is meant, whatever name came with it. */
 function keyOf({ roomId, userAgent = '' }: Asked<ConnectRequest>): string {
   return `${roomId} ${userAgent}`;
 }

@@ -7,7 +7,7 @@ import { callerOf } from '../access/caller.js';
 import { Ownership } from '../rooms/ownership.js';
 import type { ShadowReport } from '../failover/shadow.js';
 
-/** How each provider fares, and the way to close its breakers by hand. */
+/** Figures of each provider, and a route that closes its breakers. */
 @Controller('v1/providers')
 @UseGuards(AccessGuard)
 @NotCounted()

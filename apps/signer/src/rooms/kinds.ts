@@ -1,9 +1,9 @@
 import type { ResolveResult, RoomInfoResult } from '@tributary/webcast';
 import type { CacheKind } from '../cache/kinds.js';
 
-/** What a creator's handle leads to, as far as it can be relied upon: not a block, not a failure. */
+/** Answers about a handle that may be cached: neither a block nor a failure. */
 export type FoundRoom = Extract<ResolveResult, { kind: 'live' | 'offline' | 'not-found' }>;
-/** What a room says of itself. */
+/** Answers of room info that may be cached. */
 export type KnownInfo = Extract<RoomInfoResult, { kind: 'info' | 'gated' | 'finished' }>;
 
 const MINUTE_MS = 60_000;
@@ -13,7 +13,7 @@ const DAY_MS = 24 * HOUR_MS;
 /** A handle that does not exist is cached for this long. */
 const NOT_FOUND_MS = MINUTE_MS;
 
-/** The room of a handle. While TikTok refuses to say, what it said in the last ten minutes counts. */
+/** The room of a handle. While TikTok refuses to answer, its answer of the last ten minutes is served. */
 export function roomKind(freshMs: number): CacheKind<FoundRoom> {
   return {
     name: 'room',

@@ -25,9 +25,9 @@ const PARAMETERS: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * The room that a URL is about, for a caller who is limited to some creators. TikTok reads the URL, not this process: so it must say
- * nothing that could be read in two ways, and nothing beside the room that could name another one.
- * @throws SignError 403 saying what may not be there
+ * The room of a URL, for a caller that is limited to some creators. TikTok reads the URL, not this process. So the URL must not be
+ * ambiguous, and must not name another room anywhere.
+ * @throws SignError 403 naming the part that is not allowed
  */
 export function roomOfLimitedUrl({ pathname, search }: URL, { method, payload }: { method: string; payload?: string }): string {
   const refuse = (what: string) => new SignError(403, 'forbidden', `for some creators only, URLs are signed ${what}`);

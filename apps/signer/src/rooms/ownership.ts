@@ -3,7 +3,7 @@ import type { Caller } from '../access/caller.js';
 import { SignError } from '../http/answer.js';
 import { RoomFinder } from './room-finder.js';
 
-/** Holds callers whose key or token is limited to creators to the rooms of these. */
+/** Lets callers whose key or token is limited to creators use the rooms of these only. */
 @Injectable()
 export class Ownership {
   constructor(private readonly rooms: RoomFinder) {}

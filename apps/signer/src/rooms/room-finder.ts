@@ -9,7 +9,7 @@ import { type FoundRoom, infoKind, type KnownInfo, ownerKind, roomKind, userKind
 type NotFound = Exclude<ResolveResult, FoundRoom>;
 type NoInfo = Exclude<RoomInfoResult, KnownInfo>;
 
-/** What is known of a creator, and from where. `undefined`: TikTok said it for this request. */
+/** What is known of a creator, and the source. `undefined`: TikTok answered for this request. */
 export interface Resolved {
   found: ResolveResult;
   cached?: CacheOrigin;
@@ -22,7 +22,7 @@ export type UserLiveness = { room_id: string; is_live: boolean } | null;
 const RESOLVES_AT_ONCE = 4;
 const nobody = () => Promise.resolve({ ok: false as const, failure: undefined });
 
-/** Turns what TikTok says about a creator into a room to connect to, or into the answer that there is none. */
+/** Finds the room of a creator, or the reason why there is none to connect to. */
 @Injectable()
 export class RoomFinder {
   private readonly room: CacheKind<FoundRoom>;
@@ -94,9 +94,9 @@ export class RoomFinder {
   }
 
   /**
-   * Liveness of users by their numeric ids. TikTok has no such question for strangers, so it is answered for those who were
-   * met here: their rooms in one request, and for those whose room is over what their handle leads to now.
-   * @throws SignError when that cannot be told.
+   * Liveness of users by their numeric ids. TikTok has no request for that, so only users that this signer has seen before are
+   * answered: their rooms in one request and, where a room is over, the present room of the handle.
+   * @throws SignError when TikTok does not answer.
    */
   async liveness(userIds: readonly string[], signal: AbortSignal): Promise<Record<string, UserLiveness>> {
     const answer: Record<string, UserLiveness> = {};

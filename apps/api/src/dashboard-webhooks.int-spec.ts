@@ -126,6 +126,49 @@ withChromium('webhooks in the dashboard', () => {
     await shown('.delivery:has-text("gift of @luna")');
   }, 60_000);
 
+  it('takes the answer to a retry also when the list shows something else by then, and says what was refused', async () => {
+    receiver.answer(() => ({ status: 500 }));
+    const { body } = await api.call<{ id: string }>('POST', '/v1/webhooks', { body: { url: receiver.url('/late') } });
+    await api.commit([draft({ receivedAt: Date.now() })]);
+    await visit(api, `webhooks/${body.id}`);
+    await page.click('.delivery-head:has-text("error status (500)")');
+    let answer = () => {};
+    const asked = new Promise<void>((resolve) => {
+      void page.route('**/deliveries/*/retry', async (route) => {
+        resolve();
+        await new Promise<void>((go) => (answer = go));
+        await route.continue();
+      });
+    });
+    await page.click('button:has-text("Try now")');
+    await asked;
+    await page.click('.chip:has-text("Delivered")');
+    await shown('.empty:has-text("None of them.")');
+    answer();
+    await shown('.toast:has-text("It is tried again.")');
+
+    await page.route('**/pause', (route) => route.fulfill({ status: 403, json: { detail: 'this key is limited to other creators' } }));
+    await page.click('.actions button:has-text("Pause")');
+    await shown('.toast:has-text("this key is limited to other creators")');
+    receiver.answer(() => undefined);
+  }, 60_000);
+
+  it('does not take a secret for copied that could not be copied', async () => {
+    const { body } = await api.call<{ id: string }>('POST', '/v1/webhooks', { body: { url: receiver.url('/rotated') } });
+    await page.addInitScript("document.execCommand = () => false; navigator.clipboard.writeText = () => Promise.reject(new Error('no'))");
+    await visit(api, `webhooks/${body.id}`);
+    await page.click('.actions button:has-text("Rotate secret")');
+    await page.click('button:has-text("Make a new secret")');
+    await shown('.secret');
+    await page.click('.secret-line button');
+    await shown('.secret-line button:has-text("Select and copy it")');
+    await page.keyboard.press('Escape');
+    await shown('.field-error:has-text("Copy the secret first")');
+    expect(await page.isVisible('.secret')).toBe(true);
+    await page.click('button:has-text("Done, it is stored")');
+    expect(await page.isVisible('.secret')).toBe(false);
+  }, 60_000);
+
   it('says so where the key may not see webhooks, and where there are none', async () => {
     await visit(api, 'webhooks', await api.key('read'));
     await shown('#hooks-refused');

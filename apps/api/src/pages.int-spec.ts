@@ -78,4 +78,15 @@ withChromium('the pages in a browser', () => {
     expect(await stored()).toBe(other);
     expect(complaints).toEqual([]);
   });
+
+  it('a link without a key leaves a tab that is not signed in at its form', async () => {
+    await page.goto(`${api.url}/`);
+    await shown('#signin');
+    await page.evaluate("window.untouched = true; location.hash = 'key='");
+    await page.waitForFunction("location.hash === ''");
+    await page.evaluate('new Promise((resolve) => setTimeout(resolve))');
+    expect(await page.evaluate("[window.untouched, sessionStorage.getItem('tributary-key')]")).toEqual([true, null]);
+    expect(await page.textContent('#signin-error')).toBe('');
+    expect(complaints).toEqual([]);
+  });
 });

@@ -27,14 +27,14 @@ const { describeCatalog } = await built('libs/events/src/catalog-docs.js');
 const { PROBLEM_TYPES } = await built('libs/runtime/src/problem-types.js');
 
 const settings = describeSettings().map(
-  (/** @type {{ env: string, default: string, about: string, secret: boolean }} */ setting) =>
-    `| \`${setting.env}\` | ${setting.default === '' ? '' : `\`${setting.default}\``} | ${setting.about}${setting.secret ? ' (secret: masked in logs)' : ''} |`,
+  (/** @type {{ env: string, default: string, about: string, of: readonly string[], secret: boolean }} */ setting) =>
+    `| \`${setting.env}\` | ${setting.default === '' ? '' : `\`${setting.default}\``} | ${setting.about}${setting.secret ? ' (secret: masked in logs)' : ''} | ${setting.of.length === 4 ? 'all' : setting.of.join(', ')} |`,
 );
 const parts = [
   {
     file: 'README.md',
     name: 'configuration',
-    text: ['| variable | default | what it sets |', '| --- | --- | --- |', ...settings].join('\n'),
+    text: ['| variable | default | what it sets | read by |', '| --- | --- | --- | --- |', ...settings].join('\n'),
   },
   { file: 'docs/events.md', name: 'catalog', text: describeCatalog().trim() },
   {

@@ -53,7 +53,7 @@ function explain(error: unknown): string {
 try {
   const args = process.argv.slice(2);
   const isHelp = args.includes('--help') || args.includes('-h');
-  process.stdout.write(isHelp ? USAGE : `${JSON.stringify(await run(args, loadConfig()))}\n`);
+  process.stdout.write(isHelp ? USAGE : `${JSON.stringify(await run(args, loadConfig('admin')))}\n`);
 } catch (error) {
   process.stderr.write(`admin: ${explain(error)}\n`);
   process.exitCode = 1;

@@ -15,7 +15,7 @@ function demoRooms(config: Config): RoomOptions[] {
 async function main(): Promise<void> {
   let config: Config;
   try {
-    config = loadConfig();
+    config = loadConfig('simulator');
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     process.stderr.write(`simulator: ${error.message}\n`);

@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { plainToInstance } from 'class-transformer';
 import { validateSync } from 'class-validator';
-import { type SettingDoc, settings } from './setting-rules.js';
+import { type ProcessName, type SettingDoc, settings } from './setting-rules.js';
 import { Config } from './settings.js';
 
-export { Config };
+export { Config, type ProcessName };
 
 /** The settings in the order they are declared, with their defaults, for docs. @public */
 export function describeSettings(): (SettingDoc & { default: string })[] {
@@ -21,24 +21,44 @@ export class ConfigError extends Error {
 }
 
 /**
- * Reads the configuration from environment variables. The only place that reads `process.env`. A secret may also be in a
- * file that `<NAME>_FILE` names, as containers mount them.
- * @throws ConfigError that names each bad variable and what was expected.
+ * Reads the configuration of one process from environment variables. The only place that reads `process.env`. A secret may also
+ * be in a file that `<NAME>_FILE` names, as containers mount them. A setting of other processes cannot stop this one: with a
+ * wrong value it keeps its default here, and the files of their secrets are not read.
+ * @param onIgnored called with one sentence for each setting of other processes that is wrong
+ * @throws ConfigError that names each bad variable of this process and what was expected.
  */
-export function loadConfig(env: Record<string, string | undefined> = process.env): Config {
+export function loadConfig(
+  name: ProcessName,
+  env: Record<string, string | undefined> = process.env,
+  onIgnored: (problem: string) => void = () => undefined,
+): Config {
+  const isOwn = ({ of }: SettingDoc) => of.includes(name);
   const given: Record<string, string> = {};
-  for (const { env: name, field, secret } of settings) {
-    const value = env[name] || (secret ? readSecretFile(name, env[`${name}_FILE`]) : undefined);
+  for (const setting of settings) {
+    const { field, secret } = setting;
+    const value = env[setting.env] || (secret && isOwn(setting) ? readSecretFile(setting.env, env[`${setting.env}_FILE`]) : undefined);
     if (value !== undefined && value !== '') given[field] = value;
   }
   const config = plainToInstance(Config, given, { exposeDefaultValues: true });
-  const problems = validateSync(config).flatMap((error) => {
-    const name = settings.find((doc) => doc.field === error.property)?.env ?? error.property;
-    const texts = new Set(Object.values(error.constraints ?? {}).map((text) => text.replace(error.property, 'the value')));
-    return [...texts].map((text) => `${name}: ${text}`);
-  });
-  if (problems.length > 0) throw new ConfigError(`configuration is wrong: ${problems.join('; ')}`);
+  const wrong = problemsOf(config);
+  const own = settings.filter((setting) => isOwn(setting) && wrong.has(setting.field)).map(({ field }) => wrong.get(field));
+  if (own.length > 0) throw new ConfigError(`configuration is wrong: ${own.join('; ')}`);
+  const defaults = new Config();
+  for (const [field, problem] of wrong) {
+    Reflect.set(config, field, Reflect.get(defaults, field));
+    onIgnored(problem);
+  }
   return config;
+}
+
+/** What is wrong with each field, as `NAME: expected ...`. */
+function problemsOf(config: Config): Map<string, string> {
+  const problems = new Map<string, string>();
+  for (const { property, constraints = {} } of validateSync(config)) {
+    const name = settings.find(({ field }) => field === property)?.env ?? property;
+    problems.set(property, `${name}: ${[...new Set(Object.values(constraints))].join(', ')}`);
+  }
+  return problems;
 }
 
 function readSecretFile(name: string, path: string | undefined): string | undefined {

@@ -1,6 +1,6 @@
 export { allowedHosts } from './allowed-hosts.js';
 export { backoffMs, type BackoffBounds, pause } from './backoff.js';
-export { Config, ConfigError, loadConfig } from './config.js';
+export { Config, ConfigError, loadConfig, type ProcessName } from './config.js';
 export type { SettingDoc } from './setting-rules.js';
 export { isForeignPage } from './foreign-page.js';
 export { HealthController, Metrics, Readiness, type ReadinessCheck } from './health.js';

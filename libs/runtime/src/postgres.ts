@@ -1,4 +1,5 @@
 import pg from 'pg';
+import { ConfigError } from './config.js';
 import { reasonOf } from './reason.js';
 import { backoffMs, pause } from './backoff.js';
 import type { Logger } from './logging.js';
@@ -13,8 +14,11 @@ const SAY_EVERY_MS = 10_000;
  * Makes a PostgreSQL pool. bigint columns come as strings; ask for `::float8` or parse where a number is safe. The server ends
  * an ordinary statement after {@link STATEMENT_MS} ms, and {@link allowLong} allows more. A connection whose server stays
  * silent beyond that is destroyed, with all idle ones beside it, for their peer is probably gone too.
+ * @throws ConfigError for an address that cannot be parsed
  */
 export function createPool(url: string, logger: Logger, options: { name: string; max: number }): pg.Pool {
+  if (!URL.canParse(url))
+    throw new ConfigError('DATABASE_URL: expected postgres://user:password@host:port/database, with / ? # @ of a password percent-encoded');
   const pool = new pg.Pool({
     Client: DeadlineClient,
     connectionString: url,

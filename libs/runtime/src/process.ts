@@ -1,14 +1,14 @@
 import { NestFactory } from '@nestjs/core';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { allowedHosts } from './allowed-hosts.js';
-import { type Config, ConfigError, loadConfig, maskedConfig } from './config.js';
+import { type Config, ConfigError, loadConfig, maskedConfig, type ProcessName } from './config.js';
 import { createHttpAdapter, type HttpOptions } from './http-adapter.js';
 import { createLogger, type Logger, nestLogger } from './logging.js';
 import { createValidationPipe, ProblemFilter } from './problem.js';
 
 /** What a process hands to {@link runProcess}. */
 export interface ProcessOptions extends HttpOptions {
-  name: string;
+  name: Exclude<ProcessName, 'admin'>;
   /** Its port, from the configuration. */
   port: (config: Config) => number;
   /** The root module, made with the resolved configuration and logger. */
@@ -30,8 +30,9 @@ export function tellParent(): void {
  */
 export async function runProcess(options: ProcessOptions): Promise<void> {
   let config: Config;
+  const ignored: string[] = [];
   try {
-    config = loadConfig();
+    config = loadConfig(options.name, process.env, (problem) => ignored.push(problem));
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     process.stderr.write(`${options.name}: ${error.message}\n`);
@@ -42,6 +43,7 @@ export async function runProcess(options: ProcessOptions): Promise<void> {
     logger.error({ err: error }, 'unhandled rejection; this is a bug, the process ends');
     process.exit(1);
   });
+  if (ignored.length > 0) logger.warn({ ignored }, 'settings of other processes are wrong; this process does without them');
   logger.debug({ config: maskedConfig(config) }, 'configuration');
   try {
     const app = await NestFactory.create<NestFastifyApplication>(
@@ -78,6 +80,7 @@ export async function runProcess(options: ProcessOptions): Promise<void> {
     const code = (error as NodeJS.ErrnoException).code;
     if (code === 'EADDRINUSE')
       logger.error({ port: options.port(config) }, 'the port is in use; choose another or stop what listens there');
+    else if (error instanceof ConfigError) logger.error({ reason: error.message }, 'cannot start: the configuration is wrong');
     else logger.error({ err: error }, 'cannot start');
     setTimeout(() => process.exit(1), 50);
   }

@@ -1,5 +1,6 @@
 import { Redis, type RedisOptions } from 'ioredis';
 import { backoffMs, pause } from './backoff.js';
+import { ConfigError } from './config.js';
 import type { Logger } from './logging.js';
 
 /** A server that sends nothing for this long although an answer is due counts as gone. Half of a lease time, so that leases outlive it. */
@@ -14,12 +15,15 @@ const KEEPALIVE_MS = 5_000;
  * its server. A connection on which an answer is due and nothing comes for {@link SILENCE_MS} ms is replaced, so a blocking
  * command may block for less than that. `use: 'command'` fails commands while the server is away, so that callers decide (the default);
  * `use: 'blocking'` is for a client of its own that runs blocking reads.
+ * @throws ConfigError for an address that cannot be parsed
  */
 export function createRedis(
   url: string,
   logger: Logger,
   options: { name: string; use?: 'command' | 'blocking' } = { name: 'redis' },
 ): Redis {
+  if (!URL.canParse(url))
+    throw new ConfigError('REDIS_URL: expected redis://user:password@host:port, with / ? # @ of a password percent-encoded');
   const settings: RedisOptions = {
     connectionName: options.name,
     lazyConnect: false,

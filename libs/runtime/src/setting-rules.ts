@@ -1,22 +1,31 @@
 import { Transform } from 'class-transformer';
-import { IsInt, IsNumber, Matches, Max, Min } from 'class-validator';
+import { isIP } from 'node:net';
+import { ArrayNotEmpty, IsBoolean, IsIn, IsInt, IsNumber, IsUrl, Matches, Max, Min, ValidateBy } from 'class-validator';
 
 /** One row of the README's configuration table. */
 export interface SettingDoc {
   env: string;
   field: string;
   about: string;
+  /** The processes that it is a setting of: only they refuse to start when it is wrong. */
+  of: readonly ProcessName[];
   secret: boolean;
 }
+
+/** What reads a configuration. */
+export type ProcessName = 'api' | 'ingest' | 'signer' | 'simulator' | 'admin';
+
+/** Every process that listens. */
+export const SERVERS: readonly ProcessName[] = ['api', 'ingest', 'signer', 'simulator'];
 
 /** Every setting with its variable; filled by the declarations below. */
 export const settings: SettingDoc[] = [];
 
-/** Binds a field to its environment variable. The order of declaration is the order of the table. */
+/** Binds a field to its environment variable and to the processes that it is for. The order of declaration is that of the table. */
 export const Setting =
-  (env: string, about: string, secret = false): PropertyDecorator =>
+  (env: string, about: string, of: readonly ProcessName[], { secret = false } = {}): PropertyDecorator =>
   (_target, field) => {
-    settings.push({ env, field: String(field), about, secret });
+    settings.push({ env, field: String(field), about, of, secret });
   };
 
 export const list = ({ value }: { value: unknown }) =>
@@ -26,7 +35,7 @@ export const list = ({ value }: { value: unknown }) =>
         .map((part) => part.trim())
         .filter(Boolean)
     : value;
-export const bool = ({ value }: { value: unknown }) =>
+const bool = ({ value }: { value: unknown }) =>
   value === 'true' || value === '1' ? true : value === 'false' || value === '0' ? false : value;
 export const json = ({ value }: { value: unknown }): unknown => {
   if (typeof value !== 'string') return value;
@@ -53,7 +62,43 @@ const numeric =
 export const Bounded = numeric('a whole number', int, IsInt);
 export const BoundedDecimal = numeric('a number', decimal, (options) => IsNumber({}, options));
 export const Port = () => Bounded(0, 65_535);
-export const httpUrl = { protocols: ['http', 'https'], require_tld: false, require_protocol: true };
+
+/** One of a few words. */
+export const OneOf = (words: readonly string[]): PropertyDecorator => IsIn(words, { message: `expected one of ${words.join(', ')}` });
+
+/** Some of a few words, at least one, with commas between. */
+export const SomeOf =
+  (words: readonly string[]): PropertyDecorator =>
+  (target, field) => {
+    const message = `expected one or more of ${words.join(', ')}, with commas between`;
+    Transform(list)(target, field);
+    ArrayNotEmpty({ message })(target, field);
+    IsIn(words, { each: true, message })(target, field);
+  };
+
+export const YesOrNo = (): PropertyDecorator => (target, field) => {
+  Transform(bool)(target, field);
+  IsBoolean({ message: 'expected true or false' })(target, field);
+};
+
+export const HttpUrl = (): PropertyDecorator =>
+  IsUrl(
+    { protocols: ['http', 'https'], require_tld: false, require_protocol: true },
+    { message: 'expected a URL such as http://127.0.0.1:3001' },
+  );
+
+/** Networks in CIDR notation, with commas between. */
+export const Networks = (): PropertyDecorator => (target, field) => {
+  Transform(list)(target, field);
+  const message = 'expected networks such as 10.1.0.0/16, with commas between';
+  ValidateBy({ name: 'networks', validator: { validate: isNetwork } }, { each: true, message })(target, field);
+};
+
+function isNetwork(text: unknown): boolean {
+  const [, address = '', bits = ''] = (typeof text === 'string' && /^([^/]+)\/(\d{1,3})$/.exec(text)) || [];
+  const version = isIP(address);
+  return version !== 0 && Number(bits) <= (version === 4 ? 32 : 128);
+}
 
 /** Web origins, each as a browser sends it: capitals and a slash at the end are forgiven, a path or `*` is not. */
 export const Origins = (): PropertyDecorator => (target, field) => {

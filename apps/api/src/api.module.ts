@@ -3,6 +3,9 @@ import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { type Config, HealthController, type Logger } from '@tributary/runtime';
 import { allowOrigins } from './cross-origin.js';
 import { serveDashboard } from './dashboard.js';
+import { deliversWebhooks } from './delivery/delivers-webhooks.js';
+import { DeliveryModule } from './delivery/delivery.module.js';
+import { WebhookResourcesModule } from './delivery/webhook-resources.module.js';
 import { measureRequests } from './http-metrics.js';
 import { HttpModule } from './http.module.js';
 import { connectLog } from './log-consumer.js';
@@ -25,7 +28,9 @@ export class ApiModule {
         StoreModule,
         ...(roles.has('store') ? [StoreWriterModule] : []),
         ...(roles.has('http') ? [HttpModule] : []),
-        WebhooksModule.of(config),
+        WebhookResourcesModule,
+        ...(deliversWebhooks(config) ? [DeliveryModule] : []),
+        ...(roles.has('http') ? [WebhooksModule.of(config)] : []),
       ],
       controllers: [HealthController],
     };

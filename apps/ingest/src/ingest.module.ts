@@ -27,10 +27,10 @@ class WorkerLifecycle implements OnApplicationBootstrap, OnApplicationShutdown {
   private readonly stopping = new AbortController();
 
   constructor(
-    @Inject(Config) private readonly config: Config,
+    private readonly config: Config,
     @Inject(LOGGER) private readonly logger: Logger,
-    @Inject(Metrics) private readonly metrics: Metrics,
-    @Inject(Readiness) private readonly readiness: Readiness,
+    private readonly metrics: Metrics,
+    private readonly readiness: Readiness,
     @Inject(REDIS) private readonly redis: Redis,
     @Inject(INBOX_REDIS) private readonly inboxRedis: Redis,
     @Inject(SUBSCRIBER) private readonly subscriber: Redis,

@@ -15,7 +15,7 @@ import { GuardedHttp } from '../outbound/guarded-http.js';
 import { DeliveryMetrics } from './upkeep/metrics.js';
 import { type RetryPolicy, RETRY_POLICY } from './request/retry-policy.js';
 import { DeliveryEngine, type DeliveryEngineOptions } from './engine.js';
-import { webhookBox } from '../webhooks/secret-key.js';
+import { webhookBox } from './secret-key.js';
 import { newSecretPair, publicKeyText, sharedSecretText } from './request/signature.js';
 
 export const silent = {

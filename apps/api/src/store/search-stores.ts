@@ -1,6 +1,8 @@
-import type { Metrics } from '@tributary/runtime';
+import { Inject, Injectable } from '@nestjs/common';
+import { Metrics } from '@tributary/runtime';
 import type { Pool, QueryResult } from 'pg';
 import { Gauge } from 'prom-client';
+import { SEARCH_POOL } from '../resources.js';
 import { isSearch } from './event-select.js';
 import { EventStore } from './event-store.js';
 import { FairQueue, type FairWork } from './fair-queue.js';
@@ -26,15 +28,15 @@ export function isCostly({ q, userId, types, since, until, ...plain }: EventFilt
  * Event stores for what may read much of the log: searches, exports, live readers that catch up. They have connections of
  * their own and take turns by key, statement by statement, so that no reader delays a delivery, a plain request, or another key.
  */
+@Injectable()
 export class SearchStores {
   private readonly queue: FairQueue;
 
   constructor(
-    private readonly pool: Pool,
-    metrics?: Metrics,
+    @Inject(SEARCH_POOL) private readonly pool: Pool,
+    metrics: Metrics,
   ) {
     this.queue = new FairQueue({ runningMax: pool.options.max, waitingMax: WAITING_MAX });
-    if (!metrics) return;
     const { queue } = this;
     const registers = [metrics];
     new Gauge({

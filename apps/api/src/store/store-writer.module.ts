@@ -1,84 +1,22 @@
-import { Inject, Injectable, Module, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
-import { FeedWriter, InboxReader, LogKeys } from '@tributary/log';
-import { Config, type Logger, Metrics, Readiness } from '@tributary/runtime';
+import { Module } from '@nestjs/common';
+import { FeedWriter, LogKeys } from '@tributary/log';
+import { Config, type Logger, Metrics } from '@tributary/runtime';
 import type { Redis } from 'ioredis';
 import type { Pool } from 'pg';
 import { Counter } from 'prom-client';
 import { CreatorStatuses } from '../creators/creator-statuses.js';
-import { type Loop, startLoop } from '../loop.js';
 import { LOGGER, REDIS, STORE_POOL } from '../resources.js';
 import { Cleanup } from './cleanup.js';
 import { Committer } from './committer.js';
 import { DayPartitions } from './days.js';
-import { buildIndexes } from './index-builder.js';
 import { OwnEvents } from './own-events.js';
 import { SessionsAggregate } from './sessions-aggregate.js';
+import { SessionUpkeep } from './session-upkeep.js';
 import { StoreModule } from './store.module.js';
+import { StoreReadiness } from './store-readiness.js';
+import { StoreUpkeep } from './store-upkeep.js';
 import { UnwatchedRooms } from './unwatched-rooms.js';
 import { StoreController, StoreWriter } from './writer.js';
-
-const TRIM_EVERY_MS = 5_000;
-const DAYS_EVERY_MS = 3_600_000;
-const INDEXES_EVERY_MS = 600_000;
-const AGGREGATE_EVERY_MS = 1_000;
-const UNWATCHED_EVERY_MS = 5_000;
-/** Stored this much later than appended, the store role is not ready. */
-const LAG_MS_MAX = 30_000;
-
-/** The store role's background work: trimming, day partitions and retention, aggregates, readiness. */
-@Injectable()
-class StoreUpkeep implements OnApplicationBootstrap, OnApplicationShutdown {
-  private loops: Loop[] = [];
-
-  constructor(
-    private readonly config: Config,
-    @Inject(LOGGER) private readonly logger: Logger,
-    private readonly writer: StoreWriter,
-    private readonly reader: InboxReader,
-    private readonly days: DayPartitions,
-    private readonly sessions: SessionsAggregate,
-    private readonly unwatched: UnwatchedRooms,
-    private readonly readiness: Readiness,
-    @Inject(STORE_POOL) private readonly pool: Pool,
-  ) {}
-
-  onApplicationBootstrap(): void {
-    const { logger } = this;
-    this.loops = [
-      startLoop({ name: 'inbox trimming', everyMs: TRIM_EVERY_MS, logger }, () => this.writer.upkeep()),
-      startLoop({ name: 'day partitions', everyMs: DAYS_EVERY_MS, logger }, (signal) => this.keepDays(signal)),
-      startLoop({ name: 'index building', everyMs: INDEXES_EVERY_MS, logger }, async (signal) => {
-        const built = await buildIndexes(this.pool, signal);
-        if (built.length > 0) logger.info({ indexes: built.length }, 'missing indexes were built');
-      }),
-      startLoop({ name: 'session counts', everyMs: AGGREGATE_EVERY_MS, logger }, async (signal) => {
-        await this.sessions.catchUp(signal);
-      }),
-      startLoop({ name: 'rooms that nobody watches', everyMs: UNWATCHED_EVERY_MS, logger }, async () => {
-        await this.unwatched.round();
-      }),
-    ];
-    this.readiness.add('store', () => this.lagging());
-  }
-
-  async onApplicationShutdown(): Promise<void> {
-    await Promise.all(this.loops.map((loop) => loop.stop()));
-  }
-
-  private async keepDays(signal: AbortSignal): Promise<void> {
-    await this.days.ensureLive();
-    if (this.config.retentionDays === 0) return;
-    const dropped = await this.days.dropOlderThan(this.config.retentionDays, signal);
-    if (dropped.length > 0) this.logger.info({ days: dropped.length }, 'days past their retention were dropped');
-  }
-
-  private async lagging(): Promise<string | undefined> {
-    const head = this.writer.head;
-    if (!head) return 'the database cannot be read';
-    const { oldestMs } = await this.reader.lag(head.positions);
-    return oldestMs > LAG_MS_MAX ? `events are stored ${Math.round(oldestMs / 1000)} s late` : undefined;
-  }
-}
 
 function sessionsOf(pool: Pool, logger: Logger, metrics: Metrics): SessionsAggregate {
   const left = new Counter({
@@ -129,6 +67,8 @@ function unwatchedOf(pool: Pool, statuses: CreatorStatuses, committer: Committer
     { provide: UnwatchedRooms, useFactory: unwatchedOf, inject: [STORE_POOL, CreatorStatuses, Committer, FeedWriter, LOGGER, Metrics] },
     StoreWriter,
     StoreUpkeep,
+    SessionUpkeep,
+    StoreReadiness,
     Cleanup,
   ],
 })

@@ -1,9 +1,9 @@
 import { Module } from '@nestjs/common';
 import { InboxReader, LogKeys } from '@tributary/log';
-import { Config, Metrics } from '@tributary/runtime';
+import { Config } from '@tributary/runtime';
 import type { Redis } from 'ioredis';
 import type { Pool } from 'pg';
-import { POOL, REDIS, SEARCH_POOL } from '../resources.js';
+import { POOL, REDIS } from '../resources.js';
 import { EventStore } from './event-store.js';
 import { SearchStores } from './search-stores.js';
 
@@ -12,11 +12,7 @@ import { SearchStores } from './search-stores.js';
   providers: [
     { provide: LogKeys, useFactory: (config: Config) => new LogKeys(config.redisPrefix, config.partitions), inject: [Config] },
     { provide: EventStore, useFactory: (pool: Pool) => new EventStore(pool), inject: [POOL] },
-    {
-      provide: SearchStores,
-      useFactory: (pool: Pool, metrics: Metrics) => new SearchStores(pool, metrics),
-      inject: [SEARCH_POOL, Metrics],
-    },
+    SearchStores,
     {
       provide: InboxReader,
       useFactory: (redis: Redis, keys: LogKeys, config: Config) =>

@@ -1,4 +1,4 @@
-import { Body, Controller, Delete, Get, HttpCode, Inject, Param, Post, Query, UseGuards } from '@nestjs/common';
+import { Body, Controller, Delete, Get, HttpCode, Param, Post, Query, UseGuards } from '@nestjs/common';
 import {
   ApiAcceptedResponse,
   ApiBody,
@@ -133,14 +133,14 @@ class PayloadQuery {
 @Controller('v1/webhooks/:id')
 export class DeliveriesController {
   constructor(
-    @Inject(EndpointStore) private readonly endpoints: EndpointStore,
-    @Inject(DeliveryStore) private readonly store: DeliveryStore,
-    @Inject(DeliverySearch) private readonly search: DeliverySearch,
-    @Inject(OutboundEventReader) private readonly bodies: OutboundEventReader,
-    @Inject(CreatorRegistry) private readonly creators: CreatorRegistry,
-    @Inject(ReplayStore) private readonly replays: ReplayStore,
-    @Inject(EventStore) private readonly events: EventStore,
-    @Inject(ChangeNotifier) private readonly notifier: ChangeNotifier,
+    private readonly endpoints: EndpointStore,
+    private readonly store: DeliveryStore,
+    private readonly search: DeliverySearch,
+    private readonly bodies: OutboundEventReader,
+    private readonly creators: CreatorRegistry,
+    private readonly replays: ReplayStore,
+    private readonly events: EventStore,
+    private readonly notifier: ChangeNotifier,
   ) {}
 
   @Get('deliveries')

@@ -1,4 +1,6 @@
+import { Inject, Injectable } from '@nestjs/common';
 import type { Pool } from 'pg';
+import { POOL } from '../resources.js';
 import { DeliveryIds } from '../delivery/delivery.js';
 import { type AttemptRecord, readAttempt } from '../delivery/request/attempt.js';
 import type { FailureCategory } from '../outbound/outcome.js';
@@ -52,8 +54,9 @@ const UNATTEMPTED = `id, 'open' as state, false as test, false as again, replay_
 export const AGAIN_MAX = 10_000;
 
 /** Deliveries as owners see them. */
+@Injectable()
 export class DeliveryStore {
-  constructor(private readonly pool: Pool) {}
+  constructor(@Inject(POOL) private readonly pool: Pool) {}
 
   /** Deliveries of an endpoint, newest first, before the id `before`. */
   async list(endpointId: string, filter: DeliveryFilter, before: string | undefined, limit: number): Promise<DeliveryRow[]> {

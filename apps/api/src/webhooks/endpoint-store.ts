@@ -1,8 +1,10 @@
 import { createHash } from 'node:crypto';
-import type { SecretBox } from '@tributary/runtime';
+import { Inject, Injectable } from '@nestjs/common';
+import { Config, SecretBox } from '@tributary/runtime';
 import type { Pool, PoolClient } from 'pg';
 import { newId } from '../ids.js';
 import { inTransaction } from '../projections/versions.js';
+import { POOL } from '../resources.js';
 import type { Endpoint, EndpointSettings, EndpointState, SealedPart } from '../delivery/endpoint/endpoint.js';
 import { ENDPOINT_COLUMNS, type EndpointRow, settingColumns, toEndpoint } from '../delivery/endpoint/endpoint-row.js';
 import type { FailureCategory } from '../outbound/outcome.js';
@@ -65,11 +67,12 @@ const LOCKED = `with locked as (select id from webhook_deliveries where endpoint
 type StatusRow = EndpointRow & Omit<EndpointStatus, keyof Endpoint>;
 
 /** The endpoints, as their owners see and change them. */
+@Injectable()
 export class EndpointStore {
   constructor(
-    private readonly pool: Pool,
+    @Inject(POOL) private readonly pool: Pool,
     private readonly box: SecretBox,
-    private readonly perKeyMax: number,
+    private readonly config: Config,
   ) {}
 
   /**
@@ -100,7 +103,7 @@ export class EndpointStore {
         'select count(*)::int as n from webhook_endpoints where key_id is not distinct from $1 and deleted_at is null',
         [owner],
       );
-      if (counts[0]!.n >= this.perKeyMax) return { kind: 'full' };
+      if (counts[0]!.n >= this.config.webhookEndpointsPerKeyMax) return { kind: 'full' };
       const id = newId('wh_');
       const part: SealedPart = { secrets: [newSecretPair(options.sharedSecret)], headers: settings.headers };
       const columns = { id, key_id: owner, ...settingColumns(id, settings, part, this.box) };

@@ -1,4 +1,6 @@
+import { Inject, Injectable } from '@nestjs/common';
 import type { Pool } from 'pg';
+import { POOL } from '../resources.js';
 import { newId } from '../ids.js';
 import { LogRanges } from '../store/log-ranges.js';
 import { inTransaction } from '../projections/versions.js';
@@ -32,8 +34,9 @@ const FROM = `webhook_replays p join webhook_cursors r on r.id = p.id
 const UNIQUE_VIOLATION = '23505';
 
 /** Replays: each is a reader of its own beside its endpoint's live one. */
+@Injectable()
 export class ReplayStore {
-  constructor(private readonly pool: Pool) {}
+  constructor(@Inject(POOL) private readonly pool: Pool) {}
 
   /** Starts a replay of the events after `after` up to `to`; undefined when the endpoint has one running already. */
   async start(

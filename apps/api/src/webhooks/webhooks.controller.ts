@@ -1,4 +1,4 @@
-import { Body, Controller, Delete, Get, Headers, HttpCode, Inject, Param, Patch, Post, Query, Res, UseGuards } from '@nestjs/common';
+import { Body, Controller, Delete, Get, Headers, HttpCode, Param, Patch, Post, Query, Res, UseGuards } from '@nestjs/common';
 import {
   ApiBody,
   ApiCreatedResponse,
@@ -68,12 +68,12 @@ class TestView {
 @Controller('v1/webhooks')
 export class WebhooksController {
   constructor(
-    @Inject(WebhooksService) private readonly service: WebhooksService,
-    @Inject(EndpointStore) private readonly endpoints: EndpointStore,
-    @Inject(EventStore) private readonly events: EventStore,
-    @Inject(WaitingEventsCounter) private readonly waiting: WaitingEventsCounter,
-    @Inject(ChangeNotifier) private readonly notifier: ChangeNotifier,
-    @Inject(Config) private readonly config: Config,
+    private readonly service: WebhooksService,
+    private readonly endpoints: EndpointStore,
+    private readonly events: EventStore,
+    private readonly waiting: WaitingEventsCounter,
+    private readonly notifier: ChangeNotifier,
+    private readonly config: Config,
   ) {}
 
   @Post()

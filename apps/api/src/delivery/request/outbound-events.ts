@@ -1,3 +1,4 @@
+import { Inject, Injectable } from '@nestjs/common';
 import { EnvelopeWriter, type StoredEvent } from '@tributary/events';
 import type { Pool } from 'pg';
 import { envelopeOf, positionOf } from '../../events/envelopes.js';
@@ -7,6 +8,7 @@ import { GenerationHistory, type GenerationStart } from '../../store/generations
 import { LogRanges } from '../../store/log-ranges.js';
 import { BATCH_CONTENT_TYPE } from './content-types.js';
 import { inStoredOrder } from './stored-order.js';
+import { POOL } from '../../resources.js';
 
 /** A stored event on its way to receivers. Its JSON is made once, however many endpoints get it. */
 export class OutboundEvent {
@@ -83,11 +85,12 @@ const COLUMNS = `e.seq::float8 as seq, e.id, e.type, e.creator_id as "creatorId"
 type Row = Omit<StoredEvent, 'data' | 'raw'> & { data: string };
 
 /** Reads stored events for deliveries. */
+@Injectable()
 export class OutboundEventReader {
   private readonly ranges: LogRanges;
   private readonly generations: GenerationHistory;
 
-  constructor(private readonly pool: Pool) {
+  constructor(@Inject(POOL) private readonly pool: Pool) {
     this.ranges = new LogRanges(pool);
     this.generations = new GenerationHistory(pool);
   }

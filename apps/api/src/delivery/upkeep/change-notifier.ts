@@ -1,11 +1,13 @@
-import type { DeliveryEngine } from '../engine.js';
-import type { WakeQueue } from './wake-queue.js';
+import { Injectable, Optional } from '@nestjs/common';
+import { DeliveryEngine } from '../engine.js';
+import { WakeQueue } from './wake-queue.js';
 
 /** Notifies the process that serves an endpoint of a change. Only a hint: every process looks for changes each second anyway. */
+@Injectable()
 export class ChangeNotifier {
   constructor(
     private readonly queue: WakeQueue,
-    private readonly engine: DeliveryEngine | undefined,
+    @Optional() private readonly engine?: DeliveryEngine,
   ) {}
 
   notifyChanged(id: string): void {

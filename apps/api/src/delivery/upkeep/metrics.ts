@@ -1,4 +1,5 @@
-import type { Metrics } from '@tributary/runtime';
+import { Injectable } from '@nestjs/common';
+import { Metrics } from '@tributary/runtime';
 import { Counter, Gauge, Histogram } from 'prom-client';
 import type { Outcome } from '../../outbound/outcome.js';
 import type { EndpointState } from '../endpoint/endpoint.js';
@@ -22,6 +23,7 @@ export interface MeasuredEngine {
 }
 
 /** Metrics of webhook delivery. */
+@Injectable()
 export class DeliveryMetrics {
   private readonly attempts: (outcome: string) => void;
   private readonly deliveries: (state: string) => void;

@@ -94,6 +94,48 @@ describe('createHttpAdapter', () => {
     }
   });
 
+  it.each([
+    ['what is no HTTP', 'hello\r\n\r\n', 400, 'malformed-request'],
+    ['a body with a length that is none', 'POST / HTTP/1.1\r\nhost: localhost\r\ncontent-length: -1\r\n\r\n', 400, 'malformed-request'],
+    ['two lengths', 'POST / HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n', 400, 'malformed-request'],
+    ['a header with a NUL', 'GET / HTTP/1.1\r\nhost: localhost\r\nx: a\0b\r\n\r\n', 400, 'malformed-request'],
+    ['no Host', 'GET / HTTP/1.1\r\nconnection: close\r\n\r\n', 400, 'malformed-request'],
+    ['headers of 40 KB', `GET / HTTP/1.1\r\nhost: localhost\r\nx: ${'x'.repeat(40_000)}\r\n\r\n`, 431, 'headers-too-large'],
+    ['a request without an end', 'GET / HTTP/1.1\r\nhost: localhost\r\n', 408, 'request-timeout'],
+    [
+      'an expectation that nobody knows, like any other request',
+      'GET /nowhere HTTP/1.1\r\nhost: localhost\r\nexpect: luck\r\nconnection: close\r\n\r\n',
+      404,
+      undefined,
+    ],
+  ])('answers %s as a problem with its code and the id of the request', async (_, sent, status, code) => {
+    const socket = connect(port, '127.0.0.1');
+    socket.on('error', () => undefined);
+    socket.write(sent);
+    let answer = '';
+    for await (const chunk of socket) answer += String(chunk);
+    const [head = '', body = ''] = answer.split('\r\n\r\n');
+    expect(head).toMatch(new RegExp(`^HTTP/1.1 ${status} `));
+    if (code === undefined) return;
+    expect(head).toContain('content-type: application/problem+json');
+    expect(head).toContain("content-security-policy: default-src 'none'");
+    const problem = JSON.parse(body) as { requestId: string };
+    expect(problem).toMatchObject({ status, code, type: `/problems/${code}` });
+    expect(head).toContain(`x-request-id: ${problem.requestId}`);
+  });
+
+  it('answers nothing into an answer that is under way', async () => {
+    const socket = connect(port, '127.0.0.1');
+    socket.on('error', () => undefined);
+    let answer = '';
+    socket.on('data', (chunk) => (answer += String(chunk)));
+    socket.write('GET /stream HTTP/1.1\r\nhost: localhost\r\n\r\n');
+    await waitFor(() => answer.includes('first'), { what: 'the answer to begin' });
+    socket.write('no request\r\n\r\n');
+    await once(socket, 'close');
+    expect(answer.match(/HTTP\/1.1/g)).toHaveLength(1);
+  });
+
   it('answers no name that a stranger could have pointed at it, whatever the path or method', async () => {
     const ask = async (text: string) => {
       const socket = connect(port, '127.0.0.1');

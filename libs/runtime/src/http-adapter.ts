@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
@@ -8,6 +7,7 @@ import { AllowedHosts } from './allowed-hosts.js';
 import { Problem, sendProblem } from './problem.js';
 import { codeOfStatus } from './problem-types.js';
 import { RouteTable } from './route-table.js';
+import { answerRaw, ignoreExpectations, newRequestId, problemOfUnreadable } from './unreadable-request.js';
 
 /** What a process may set of its HTTP server. */
 export interface HttpOptions {
@@ -54,26 +54,34 @@ export function createHttpAdapter(options: HttpOptions): HttpAdapter {
     bodyLimit: options.bodyBytesMax ?? BODY_BYTES_MAX,
     trustProxy: false,
     forceCloseConnections: true,
-    genReqId: () => `req_${randomBytes(9).toString('base64url')}`,
+    genReqId: newRequestId,
     routerOptions: { maxParamLength: 512, ignoreDuplicateSlashes: options.ignoreDuplicateSlashes ?? false },
     connectionTimeout: silenceMsMax,
     // Node looks for slow requests only every 30 s unless told otherwise.
     requestTimeout: requestMsMax,
-    http: { connectionsCheckingInterval: 1_000, headersTimeout: requestMsMax },
+    http: { connectionsCheckingInterval: 1_000, headersTimeout: requestMsMax, requireHostHeader: false },
     // The router answers a malformed address before any filter of ours could.
     frameworkErrors: (error: FastifyError, request: FastifyRequest, reply: FastifyReply) => {
       const code = codeOfStatus(error.statusCode ?? 400) ?? 'malformed-request';
       sendProblem(reply, new Problem(code, 'the address of the request cannot be read', { headers: HEADERS }), request.id);
     },
+    clientErrorHandler: (error, socket) => {
+      if (error.code !== 'ECONNRESET' && !socket.destroyed) answerRaw(socket, problemOfUnreadable(error), HEADERS);
+    },
   });
   const instance = adapter.getInstance();
   cutSilent(instance.server, silenceMsMax);
+  ignoreExpectations(instance.server);
   const hosts = options.hosts ?? new AllowedHosts();
   refuseUpgrades(instance.server, hosts);
   const routes = new RouteTable(options.ignoreDuplicateSlashes);
   instance.addHook('onRoute', ({ method, url }) => routes.add(method, url));
   instance.addHook('onRequest', (request, reply, done) => {
     void reply.headers({ ...HEADERS, 'x-request-id': request.id });
+    const { httpVersion } = request.raw;
+    // Node would answer it without a word.
+    if (request.headers.host === undefined && httpVersion === '1.1')
+      return sendProblem(reply, new Problem('malformed-request', 'HTTP/1.1 needs the header Host'), request.id);
     if (!hosts.allows(request.headers.host)) return sendProblem(reply, new Problem('host-not-allowed', HOST_REFUSED), request.id);
     done();
   });
@@ -103,7 +111,7 @@ export function createHttpAdapter(options: HttpOptions): HttpAdapter {
 /** Refuses WebSockets for other names, in front of whoever serves them: an upgrade passes by the router and its hooks. */
 function refuseUpgrades(server: Server, hosts: AllowedHosts): void {
   const refuse = ({ headers }: IncomingMessage, socket: Duplex) => {
-    if (!hosts.allows(headers.host)) socket.end('HTTP/1.1 421 Misdirected Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n');
+    if (!hosts.allows(headers.host)) answerRaw(socket, new Problem('host-not-allowed', HOST_REFUSED), HEADERS);
   };
   // A listener without another would swallow every request that offers an upgrade.
   const onNewListener = (event: string | symbol) => {

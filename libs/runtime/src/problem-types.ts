@@ -89,6 +89,11 @@ export const PROBLEM_TYPES = {
     remedy: 'Use a new Idempotency-Key for each new request, and the same one only to repeat it.',
   },
   'rate-limited': { status: 429, title: 'Too many requests', remedy: 'Wait as long as `Retry-After` says, in seconds.' },
+  'headers-too-large': {
+    status: 431,
+    title: 'The headers are too large',
+    remedy: 'The address and all headers of a request have at most 16 KiB.',
+  },
   internal: {
     status: 500,
     title: 'The server failed',
@@ -129,6 +134,7 @@ export function codeOfStatus(status: number): ProblemCode | undefined {
     415: 'unsupported-media-type',
     422: 'unprocessable',
     429: 'rate-limited',
+    431: 'headers-too-large',
     501: 'unsupported',
     503: 'unavailable',
   };

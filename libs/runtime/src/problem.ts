@@ -110,10 +110,15 @@ export class ProblemFilter implements ExceptionFilter {
 
 /** Answers a problem as RFC 9457 says. */
 export function sendProblem(reply: FastifyReply, problem: Problem, requestId: string): void {
-  const { headers, ...members } = problem.extra;
-  const { code, title, status, detail } = problem;
+  const { headers } = problem.extra;
   void reply
-    .status(status)
+    .status(problem.status)
     .headers({ ...headers, 'content-type': 'application/problem+json', 'x-request-id': requestId })
-    .send(JSON.stringify({ type: `/problems/${code}`, title, status, detail, code, requestId, ...members }));
+    .send(problemBody(problem, requestId));
+}
+
+/** The body of such an answer. */
+export function problemBody({ code, title, status, detail, extra }: Problem, requestId: string): string {
+  const { headers: _, ...members } = extra;
+  return JSON.stringify({ type: `/problems/${code}`, title, status, detail, code, requestId, ...members });
 }

@@ -9,6 +9,7 @@ const ALWAYS = new Set([
   'malformed-body',
   'body-too-large',
   'path-too-long',
+  'headers-too-large',
   'unsupported-media-type',
 ]);
 

@@ -21,7 +21,7 @@ const NUMBER_BYTES = 6;
 const LENGTH_BYTES = 4;
 const PARTS = 11;
 const PAYLOAD_BYTES_MIN = NUMBER_BYTES + PARTS * LENGTH_BYTES;
-/** No event is larger: a frame unzips to 16 MiB at most. A longer length is a damaged one. */
+/** No event is larger: a frame unzips to 4 MiB at most. A longer length is a damaged one. */
 const PAYLOAD_BYTES_MAX = 67_108_864;
 
 /** The records of consecutive events, the first of which has the number `first`. */

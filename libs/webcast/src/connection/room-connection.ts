@@ -36,7 +36,7 @@ export const CONNECTION_LIMITS: Readonly<ConnectionLimits> = Object.freeze({
   closeTimeoutMs: 2_000,
   heartbeatMs: 10_000,
   frameBytesMax: 4_194_304,
-  inflatedBytesMax: 16_777_216,
+  inflatedBytesMax: 4_194_304,
   messagesPerFrameMax: 10_000,
   unreadableFramesMax: 8,
   unsentBytesMax: 1_048_576,

@@ -146,6 +146,17 @@ describe('reading a push frame', () => {
     expect(readFrame(crowd, limits)).toMatchObject({ kind: 'bad', problem: expect.stringContaining('more than 100 messages') });
   });
 
+  it.each([
+    ['route parameters', [0x3a, 0x00]],
+    ['cursors', [0x12, 0x01, 0x61]],
+    ['unknown numbers', [0x78, 0x01]],
+  ])('bounds the number of other fields, such as %s', (_name, field) => {
+    const few = fetchResult({ messages: [message({})] });
+    const flood = (count: number) => pushFrame(gzipSync(Buffer.concat([few, Buffer.alloc(count * field.length, Buffer.from(field))])));
+    expect(readFrame(flood(900), limits)).toMatchObject({ kind: 'result', result: { messages: [{}] } });
+    expect(readFrame(flood(2_000), limits)).toMatchObject({ kind: 'bad', problem: expect.stringContaining('more than 1000 fields') });
+  });
+
   it('does not believe the size that a gzip trailer claims', () => {
     const packed = gzipSync(fetchResult({ messages: [message({})] }));
     packed.writeUInt32LE(0xffff_ffff, packed.length - 4);

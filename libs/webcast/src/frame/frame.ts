@@ -35,6 +35,8 @@ const MESSAGE_NAME = /^(?:Webcast|Room)\w+$/;
 const INFLATE_CHUNK_BYTES_MIN = 1_024;
 const INFLATE_CHUNK_BYTES_MAX = 262_144;
 const ROUTE_PARAMS_MAX = 64;
+/** Fields besides messages; TikTok sends about twelve. A small packed frame could hold millions, each of which takes time. */
+const FIELDS_MAX = 1_000;
 
 /**
  * Reads one `WebcastPushFrame` synchronously, so that frames keep the order in which they arrived: inflating
@@ -50,13 +52,14 @@ export function readFrame(bytes: Uint8Array, limits: FrameLimits): Frame {
 
 /**
  * Reads a `ProtoMessageFetchResult`.
- * @throws Error when the bytes are not one, end too early, or hold more messages than `messagesMax`.
+ * @throws Error when the bytes are not one, end too early, or hold more messages than `messagesMax` or more fields than any has.
  */
 export function readFetchResult(bytes: Uint8Array, messagesMax: number): FetchResult {
   const reader = new FieldReader(bytes);
   const result: FetchResult = { messages: [], cursor: '', internalExt: '', needAck: false, pushServer: '', routeParams: [] };
-  while (reader.pos < reader.len) {
+  for (let fields = 0; reader.pos < reader.len; fields++) {
     const tag = reader.uint32();
+    if (fields - result.messages.length > FIELDS_MAX) throw new RangeError(`more than ${FIELDS_MAX} fields besides messages in one frame`);
     switch (tag) {
       case 10:
         if (result.messages.length >= messagesMax) throw new RangeError(`more than ${messagesMax} messages in one frame`);

@@ -9,7 +9,7 @@ export {
 } from './connection/connection-outcome.js';
 export { RoomConnection, type RoomConnectionOptions, type ConnectionLimits, type ConnectionStats } from './connection/room-connection.js';
 export { HIDDEN, proxyDispatcher, type ProxyGuard, type ProxyResult, type ProxyRoute, readProxy } from './proxy/proxy.js';
-export { readUniqueId, type UniqueIdResult } from './rooms/unique-id.js';
+export { isUniqueId, readUniqueId, type UniqueIdResult } from './rooms/unique-id.js';
 export { type WireMessage } from './frame/wire-message.js';
 export {
   type RequestIdentity,

@@ -33,6 +33,7 @@ describe('Tokens', () => {
       'base64url',
     );
     expect(tokens.verify(`${header}.${claims}.${signature}`).ok).toBe(false);
+    for (const more of ['.', '.x', `.${signature}`]) expect(tokens.verify(mint() + more).ok).toBe(false);
     expect(new Tokens('another secret of thirty-two characters', () => now).verify(mint()).ok).toBe(false);
   });
 
@@ -51,6 +52,8 @@ describe('Tokens', () => {
   it.each([
     [{}],
     [{ creators: ['luna.bakes', 'two'] }],
+    // Handles that could be taken for addresses.
+    [{ creators: ['tiktok.com', 'a.tiktok.com'] }],
     [{ limits: { minute: 1, hour: 0, day: 0 } }],
     [{ key: 'a'.repeat(64), name: 'page' }],
   ])('reads what it says: %j', (claims) => expect(verified({ ...CLAIMS, ...claims })).toBe(true));

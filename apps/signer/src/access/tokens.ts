@@ -1,5 +1,5 @@
 import { createHmac, randomUUID, timingSafeEqual } from 'node:crypto';
-import { readUniqueId } from '@tributary/webcast';
+import { isUniqueId } from '@tributary/webcast';
 import { type Limits, WINDOWS } from './limits.js';
 
 /** What a token says of its bearer. Times in unix seconds. */
@@ -11,7 +11,7 @@ export interface TokenClaims {
   key?: string;
   iat: number;
   exp: number;
-  /** Handles whose rooms it may connect to, as {@link readUniqueId} gives them; null for all that its key may. */
+  /** Handles whose rooms it may connect to, in the form of {@link isUniqueId}; null for all that its key may. */
   creators: string[] | null;
   /** Limits of this token alone, beside those of its key. */
   limits?: Limits;
@@ -44,7 +44,8 @@ export class Tokens {
   verify(token: string): TokenResult {
     const refuse = (message: string): TokenResult => ({ ok: false, message });
     if (token.length > TOKEN_LENGTH_MAX) return refuse('the token is too long');
-    const [header = '', payload = '', signature = ''] = token.split('.');
+    const [header = '', payload = '', signature = '', ...more] = token.split('.');
+    if (more.length > 0) return refuse('the token has more than three parts');
     const given = Buffer.from(signature);
     const own = Buffer.from(this.sign(`${header}.${payload}`));
     if (given.length !== own.length || !timingSafeEqual(given, own)) return refuse('the token was not made by this signer, or was changed');
@@ -112,10 +113,7 @@ function isText(value: unknown): value is string {
 }
 
 function areHandles(value: unknown): boolean {
-  const isHandle = (entry: unknown) => {
-    const read = typeof entry === 'string' ? readUniqueId(entry) : undefined;
-    return read?.ok === true && read.uniqueId === entry;
-  };
+  const isHandle = (entry: unknown) => typeof entry === 'string' && isUniqueId(entry);
   return Array.isArray(value) && value.length > 0 && value.length <= TOKEN_CREATORS_MAX && value.every(isHandle);
 }
 

@@ -1,5 +1,5 @@
 import { cookiePairs } from '@tributary/signing';
-import { readUniqueId } from '@tributary/webcast';
+import { isUniqueId, readUniqueId } from '@tributary/webcast';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { SignError } from './answer.js';
 
@@ -38,6 +38,7 @@ export function roomIdOf(value: string | undefined): string | undefined {
 /** A creator's handle from any form that people paste. */
 export function uniqueIdOf(value: string | undefined): string | undefined {
   if (value === undefined || value === '') return undefined;
+  if (isUniqueId(value)) return value;
   const read = readUniqueId(value);
   if (!read.ok) throw new SignError(400, 'bad-request', `unique_id: ${read.reason}`);
   return read.uniqueId;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { parseUniqueId, readUniqueId } from './unique-id.js';
+import { isUniqueId, parseUniqueId, readUniqueId } from './unique-id.js';
 
 describe('a creator name in any form people paste', () => {
   it.each([
@@ -61,6 +61,12 @@ describe('a creator name in any form people paste', () => {
   ])('refuses %j and says why', (text, reason) => {
     expect(readUniqueId(text)).toEqual({ ok: false, reason: expect.stringContaining(reason) });
     expect(parseUniqueId(text)).toBeUndefined();
+  });
+
+  it('knows a handle that was read already, also one that looks like an address', () => {
+    for (const handle of ['name.of_1', 'tiktok.com', 'a.tiktok.com', parseUniqueId('@M.TikTok.com')!])
+      expect([handle, isUniqueId(handle)]).toEqual([handle, true]);
+    for (const text of ['@name', 'Name', ' name', 'name.', 'n', 'name/live', '']) expect([text, isUniqueId(text)]).toEqual([text, false]);
   });
 
   it('refuses an endless text without looking into it', () => {

@@ -50,6 +50,15 @@ function readAddress(text: string): UniqueIdResult {
   return readHandle(segment.slice(1));
 }
 
+/**
+ * Whether a text is a handle as {@link readUniqueId} gives one: what programs pass on. Read anew it could be taken for an address:
+ * `tiktok.com` is a handle too, which people have to write as `@tiktok.com`.
+ */
+export function isUniqueId(text: string): boolean {
+  const read = readHandle(text);
+  return read.ok && read.uniqueId === text;
+}
+
 /** TikTok's rule: 2 to 24 of letters, digits, `_` and `.`, the last not a period; handles are lower case. */
 function readHandle(text: string): UniqueIdResult {
   const handle = text.trim().toLowerCase();

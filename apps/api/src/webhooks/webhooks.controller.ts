@@ -17,6 +17,7 @@ import type { FastifyReply } from 'fastify';
 import { Caller, Needs } from '../access/needs.js';
 import { boundsOf } from '../events/positions.js';
 import { Fails } from '../openapi/fails.js';
+import { idempotencyKey } from './idempotency-key.js';
 import { decodePageCursor, encodePageCursor, PageQuery } from '../paging.js';
 import { EventStore } from '../store/event-store.js';
 import { AttemptView, attemptView } from './delivery-view.js';
@@ -93,12 +94,11 @@ export class WebhooksController {
   @ApiCreatedResponse({ type: NewEndpointView })
   async create(
     @Body() body: NewEndpointBody,
-    @Headers('idempotency-key') key: string | undefined,
+    @Headers('idempotency-key') keyText: string | undefined,
     @Caller() caller: KeyRecord,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<NewEndpointView> {
-    if (key !== undefined && !/^[\x21-\x7e]{1,255}$/.test(key))
-      throw Problem.badField('Idempotency-Key', '1 to 255 visible ASCII characters');
+    const key = idempotencyKey(keyText);
     const head = await this.events.head();
     const position = body.cursor === undefined ? undefined : boundsOf(body.cursor, 'asc', head).after;
     const created = await this.service.create(caller, body, position, key);

@@ -13,6 +13,7 @@ const SOURCES = [
   'libs',
   'bench',
   'test/faults',
+  'test/fuzz',
   'scripts/servers',
   'nest-cli.json',
   'tsconfig.json',

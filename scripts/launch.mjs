@@ -13,6 +13,7 @@ const COMMANDS = {
   docs: { file: 'scripts/docs.mjs' },
   bench: { folder: 'bench' },
   faults: { folder: 'test/faults' },
+  fuzz: { folder: 'test/fuzz' },
 };
 /** In bench/, but a command of its own. */
 const OWN_COMMANDS = ['replay'];
@@ -30,6 +31,12 @@ const PROGRAMS = {
     house: 'everything at once: drops, silence, duplicates and kill -9',
     ingest: 'three workers under kill -9, freezes, wipes and cut networks',
     webhooks: '200 endpoints, good and bad, under kills, wipes and outages',
+  },
+  fuzz: {
+    cursors: 'cursors, ids, secrets and tokens, changed, through everything that reads them',
+    frames: 'changed frames through the frame reader, the decoders and the normaliser',
+    rest: 'hostile requests and broken HTTP to a real api process',
+    sign: 'the same to a real signer',
   },
 };
 

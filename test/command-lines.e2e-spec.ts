@@ -31,13 +31,14 @@ const commands = Object.entries(scripts).flatMap(([name, command]) =>
 );
 const programs = (folder: string) =>
   readdirSync(join(root, folder), { withFileTypes: true })
-    .filter((entry) => entry.isFile() && entry.name.endsWith('.ts') && entry.name !== 'replay.ts')
+    .filter((entry) => entry.isFile() && /^[a-z-]+\.ts$/.test(entry.name) && entry.name !== 'replay.ts')
     .map(({ name }) => name.slice(0, -'.ts'.length));
 
 const lines: [string, string[]][] = [
   ...commands.map(([name, args]): [string, string[]] => [`npm run ${name} --`, [...args]]),
   ...programs('bench').map((name): [string, string[]] => [`npm run bench -- ${name}`, ['scripts/run.mjs', 'bench', name]]),
   ...programs('test/faults').map((name): [string, string[]] => [`npm run faults -- ${name}`, ['scripts/run.mjs', 'faults', name]]),
+  ...programs('test/fuzz').map((name): [string, string[]] => [`npm run fuzz -- ${name}`, ['scripts/run.mjs', 'fuzz', name]]),
   ...['demo-live.mjs', 'test-simple-integration.mjs'].map((name): [string, string[]] => [`node examples/${name}`, [`examples/${name}`]]),
   ['node dist/apps/api/src/admin.js', ['dist/apps/api/src/admin.js']],
 ];
@@ -53,7 +54,7 @@ function expectRefusal({ code, out, err }: Ended, what: RegExp): void {
 describe('a command line', () => {
   it('is each of the documented ones', () => {
     expect(commands.map(([name]) => name)).toEqual(
-      expect.arrayContaining(['start', 'test', 'check', 'tail', 'bench', 'faults', 'replay', 'docs']),
+      expect.arrayContaining(['start', 'test', 'check', 'tail', 'bench', 'faults', 'fuzz', 'replay', 'docs']),
     );
     expect(lines.length).toBeGreaterThan(16);
   });
@@ -118,6 +119,14 @@ describe('a command line', () => {
       ['scripts/run.mjs', 'faults', 'failover', '--creators', '1'],
       /--creators: expected a whole number from 16 to 500/,
     ],
+    ['a number of inputs that is none', ['scripts/run.mjs', 'fuzz', 'frames', '--count', 'all'], /--count: expected a whole number from 1/],
+    ['a number of an input that is none', ['scripts/run.mjs', 'fuzz', 'cursors', '--only', '-1'], /--only/],
+    [
+      'too many inputs at a time',
+      ['scripts/run.mjs', 'fuzz', 'rest', '--parallel', '1000'],
+      /--parallel: expected a whole number from 1 to 64/,
+    ],
+    ['a fuzz target that there is not', ['scripts/run.mjs', 'fuzz', 'moon'], /there is no "moon"; there are cursors, frames, rest, sign/],
     ['a check that there is not', ['scripts/check.mjs', 'moon'], /there is no check "moon"; there are format/],
     ['an admin command that there is not', ['dist/apps/api/src/admin.js', 'moon'], /there is no command "moon"/],
     ['an example without a creator', ['examples/demo-live.mjs'], /it needs the NAME of a creator/],
@@ -149,6 +158,7 @@ describe('a command line', () => {
       for (const [command, folder] of [
         ['bench', 'bench'],
         ['faults', 'test/faults'],
+        ['fuzz', 'test/fuzz'],
       ] as const) {
         const { out } = await run('scripts/run.mjs', command, '--help');
         for (const name of programs(folder)) expect(out).toMatch(new RegExp(`^ {2}${name} +\\S.{10,}$`, 'm'));

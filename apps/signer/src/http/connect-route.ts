@@ -4,7 +4,7 @@ import type { FastifyInstance } from 'fastify';
 import { Access } from '../access/access.js';
 import { Connects } from './connects.js';
 
-const CONNECT_ROUTE = '/webcast/rooms/:room_id/connect';
+export const CONNECT_ROUTE = '/webcast/rooms/:room_id/connect';
 
 /**
  * The route that clients ask most, as a route of Fastify: Nest's router would cost a sixth of an answer from memory. Access and

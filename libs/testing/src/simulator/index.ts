@@ -13,3 +13,4 @@ export type { SimulatorOptions, SimulatorStats } from './simulator-core.js';
 export { TIKTOK_PATHS } from './tiktok/routes.js';
 export type { Totals } from './room/totals.js';
 export { PUSH_PATHS } from './tiktok/upgrade.js';
+export { CORPUS_MS, CORPUS_ROOM, type CorpusFrame, frameCorpus } from './traffic/frame-corpus.js';

@@ -1,39 +1,38 @@
+import { hasWords, wordsOf } from '../apps/api/src/public/feed/event-words.js';
 import { paint, plain } from './terminal.mjs';
 
-/** What is worth saying of an event's data, by type. @type {Record<string, (data: any) => string>} */
-const TEXTS = {
-  chat: (data) => data.comment,
-  gift: (data) =>
-    `${data.count} x ${data.name || `gift ${data.giftId}`} (${data.totalDiamonds} diamonds${data.final ? ', run ended' : ''})`,
-  like: (data) => `${data.count} likes, ${data.roomLikes} in all`,
-  member: (data) => `joined, ${data.memberCount} here`,
-  follow: () => 'followed',
-  share: () => 'shared the room',
-  roomUser: (data) => `${data.viewers} viewers, ${data.totalViewers} since the start`,
-  question: (data) => `asks: ${data.text}`,
-  subscribe: (data) => `${data.notice}, month ${data.months}`,
-  caption: (data) => data.text ?? data.content ?? '',
-  live: (data) => `is live${data.title ? `: ${data.title}` : ''}`,
-  offline: (data) => `is offline (${data.confirmedBy})`,
-  unwatched: (data) => `is watched no more: ${data.reason}`,
-  connected: (data) => `connected by ${data.worker}`,
-  disconnected: (data) => `disconnected: ${data.reason}, ${data.events} events`,
-  gap: (data) => `gap from ${data.from} to ${data.to}: ${data.reason}`,
-  error: (data) => data.message,
-};
 const OTHER_CHARS_MAX = 160;
 
 /**
- * One readable line for an event as the API delivers it.
+ * One readable line for an event as the API delivers it; undefined when a person has nothing to read in it.
  * @param {{ type: string, time: string, creator: string, data: any }} event
  */
 export function describe({ type, time, creator, data }) {
+  const text = hasWords(type) ? inWords({ type, data }) : asJson(data);
+  if (text === undefined) return undefined;
   const name = type.slice(type.lastIndexOf('.') + 1);
-  const person = data.user?.uniqueId ?? data.user?.nickname ?? data.user?.id;
-  const { user: _user, ...rest } = data;
-  const text = TEXTS[name]?.(data) ?? JSON.stringify(rest).slice(0, OTHER_CHARS_MAX);
-  const head = `${paint('dim', clock(time))} ${paint('cyan', plain(`@${creator}`.padEnd(16)))} ${paint(type.startsWith('monitor.') ? 'yellow' : 'green', plain(name.padEnd(12)))}`;
-  return `${head} ${person ? `${paint('bold', plain(String(person)))} ` : ''}${plain(String(text))}`;
+  const colour = type.startsWith('monitor.') ? 'yellow' : 'green';
+  return `${paint('dim', clock(time))} ${paint('cyan', plain(`@${creator}`.padEnd(16)))} ${paint(colour, plain(name.padEnd(12)))} ${text}`;
+}
+
+/** @param {{ type: string, data: any }} event */
+function inWords(event) {
+  const [, ...parts] = wordsOf(event) ?? [];
+  if (parts.length === 0) return undefined;
+  return parts
+    .map((part) => (typeof part === 'string' ? plain(part) : 'gem' in part ? plain(part.gem) : person(part.who)))
+    .join('')
+    .trim();
+}
+
+/** An event without words of its own: who it is about, and the beginning of its data. @param {any} data */
+function asJson({ user, ...rest }) {
+  return `${user ? `${person(user)} ` : ''}${plain(JSON.stringify(rest).slice(0, OTHER_CHARS_MAX))}`;
+}
+
+/** The handle of a viewer, by which they can be found again. @param {{ id?: string, uniqueId?: string, nickname?: string }} [user] */
+function person(user) {
+  return paint('bold', plain(String(user?.uniqueId || user?.nickname || user?.id || 'somebody')));
 }
 
 /**

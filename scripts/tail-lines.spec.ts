@@ -21,6 +21,21 @@ describe('a line of tail', () => {
 
   it('says that a room is watched no more, and why', () => {
     const event = { type: 'monitor.unwatched', time: at(0), creator: 'one', data: { roomId: '7', reason: 'paused', lastSeenAt: at(1) } };
-    expect(line(event)).toContain('is watched no more: paused');
+    expect(line(event)).toContain('Watched no more: it was paused');
+  });
+
+  it('shows the words of a caption, once they are definite', () => {
+    const caption = (definite: boolean) => {
+      const data = { definite, durationMs: 0, sentenceId: '1', texts: [{ language: 'en', text: 'good evening' }] };
+      return line({ type: 'tiktok.live.caption', time: at(0), creator: 'one', data });
+    };
+    expect(caption(true)).toContain('“good evening”');
+    expect(caption(false)).toBeUndefined();
+  });
+
+  it('names viewers by their handle, and shows the data of a type without words of its own', () => {
+    const user = { uniqueId: 'viewer', nickname: 'A Viewer' };
+    expect(line({ type: 'tiktok.live.chat', time: at(0), creator: 'one', data: { user, comment: 'hello' } })).toMatch(/ viewer hello$/);
+    expect(line({ type: 'tiktok.live.toast', time: at(0), creator: 'one', data: { user, level: 3 } })).toMatch(/ viewer \{"level":3\}$/);
   });
 });

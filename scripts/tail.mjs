@@ -75,7 +75,10 @@ async function follow({ names, type, json }, signal) {
           else note(`following ${names.length > 0 ? names.map((name) => `@${name}`).join(', ') : 'all creators'}`);
           for (const line of await statesOf(api, names)) note(line);
         } else if (event === 'closed') why = `the server ended the stream: ${body.reason}`;
-        else if (event !== 'position') process.stdout.write(json ? `${data}\n` : `${describe(body)}\n`);
+        else if (event !== 'position') {
+          const line = json ? data : describe(body);
+          if (line !== undefined) process.stdout.write(`${line}\n`);
+        }
       }
     } catch (error) {
       if (signal.aborted) return;

@@ -2,7 +2,7 @@
 import { isOf } from '../api/events.js';
 import { byId, h } from '../elements/dom.js';
 import { count, dateOf, duration } from '../elements/format.js';
-import { gapMs, gapReason } from '../feed/lines.js';
+import { gapMs, gapReason } from '../feed/event-words.js';
 
 /** @import { EventOf, LiveEvent } from '../api/event-data.js' */
 

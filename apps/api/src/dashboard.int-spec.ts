@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { CREATOR_STATES } from '@tributary/creators';
 import { EVENT_TYPES, type Envelope } from '@tributary/events';
 import { dashboardFiles } from './dashboard.js';
+import { FIELDS } from './filter/filter.js';
 import { ApiUnderTest, draft } from './testing/api-under-test.js';
 import { FAILURE_CATEGORIES } from './outbound/outcome.js';
 
@@ -124,6 +125,23 @@ describe('dashboard', () => {
         { health: { ...failing, lastSuccessAt: new Date() }, lag: { retrying: 2 } },
       ].map((more) => stateOf(endpoint(more)).key),
     ).toEqual(['enabled', 'paused', 'disabled', 'failing', 'retrying']);
+  });
+
+  it('says of an endpoint everything that it filters by', async () => {
+    const { filterText } = (await import(new URL('./public/webhooks/words.js', import.meta.url).href)) as {
+      filterText(endpoint: object, creators: Map<string, unknown>): string;
+    };
+    const words = new Map([['cr_1', { view: { uniqueId: 'luna' } }]]);
+    expect(filterText({ types: null, creators: null, room: null, user: null, q: null }, words)).toBe('Every event of every creator');
+    expect(filterText({ types: ['tiktok.live.gift'], creators: ['cr_1'], room: '7', user: 'v', q: 'hi' }, words)).toBe(
+      'gift of @luna, in room 7, by viewer v, with “hi”',
+    );
+    for (const [, { setting }] of FIELDS) {
+      if (!setting) continue;
+      const value = setting.form.kind.endsWith('s') ? ['asked-for'] : 'asked-for';
+      const text = filterText({ types: null, creators: null, [setting.name]: value }, words);
+      expect({ setting: setting.name, text }).toEqual({ setting: setting.name, text: expect.stringContaining('asked-for') });
+    }
   });
 
   it('has words for every state of a creator, and counts a stream from its start', async () => {

@@ -5,6 +5,12 @@ import { Transform } from 'class-transformer';
 
 const PATTERNS_MAX = 100;
 
+/** Those of these texts that name no type of the catalog, as a type or a pattern. */
+function unknownTypes(value: unknown): string[] {
+  // A text with a comma would be a list, which this is already.
+  return strings(value).filter((text) => text.includes(',') || unknownPatterns([text]).length > 0);
+}
+
 /** Event types of the catalog, or patterns with a trailing `*`; one that matches no type is refused: it would be silent for ever. */
 export function AreEventTypes(): PropertyDecorator {
   const known: PropertyDecorator = (target, property) =>
@@ -13,9 +19,9 @@ export function AreEventTypes(): PropertyDecorator {
       target: target.constructor,
       propertyName: property as string,
       validator: {
-        validate: (value: unknown) => Array.isArray(value) && unknownPatterns(strings(value)).length === 0,
+        validate: (value: unknown) => Array.isArray(value) && unknownTypes(value).length === 0,
         defaultMessage: ({ property: name, value }: ValidationArguments) =>
-          `${name} must hold event types such as tiktok.live.chat, or patterns such as tiktok.live.*; there is no ${unknownPatterns(strings(value)).slice(0, 5).join(', ')}`,
+          `${name} must hold event types such as tiktok.live.chat, or patterns such as tiktok.live.*; there is no ${unknownTypes(value).slice(0, 5).join(', ')}`,
       },
     });
   return applyDecorators(IsArray(), ArrayMaxSize(PATTERNS_MAX), IsString({ each: true }), MaxLength(100, { each: true }), known);

@@ -41,7 +41,7 @@ const eventQuery = (name: 'cursor' | 'since' | 'type' | 'limit' | 'creator', exa
   parser({
     name: `${name} of GET /v1/events`,
     example,
-    read: async (text) => (await validated(EventPageQuery, 'query', { [name]: text }))[name],
+    read: async (text) => new Map<string, unknown>(Object.entries(await validated(EventPageQuery, 'query', { [name]: text }))).get(name),
   });
 
 /** A page cursor with this many parts. */

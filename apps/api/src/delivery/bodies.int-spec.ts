@@ -123,7 +123,7 @@ describe('the body of a webhook-id', () => {
       const gifts = await fixture.events(2, { type: 'tiktok.live.gift' });
       await waitFor(() => receiver.hooks.length > 1, { what: 'an attempt' });
       const old = new Set(receiver.hooks.map(idOf));
-      await change(id, `types = '{tiktok.live.gift}'`);
+      await change(id, `filter = '{"types":["tiktok.live.gift"]}'`);
       await waitFor(() => receiver.hooks.some((hook) => !old.has(idOf(hook))), { what: 'another id' });
       const later = await fixture.events(2, { type: 'tiktok.live.gift' });
       failing = false;
@@ -158,9 +158,9 @@ describe('the body of a webhook-id', () => {
     await fixture.events(1);
     const gifts = await fixture.events(1, { type: 'tiktok.live.gift' });
     // Planned with both, or about to be: sent with gifts alone.
-    await change(id, `types = '{tiktok.live.gift}'`);
+    await change(id, `filter = '{"types":["tiktok.live.gift"]}'`);
     await waitFor(() => receiver.hooks.length > 1, { what: 'an attempt' });
-    await change(id, 'types = null');
+    await change(id, `filter = '{}'`);
     const before = receiver.hooks.length;
     await waitFor(() => receiver.hooks.length > before + 3, { what: 'attempts with the wide filter' });
     failing = false;

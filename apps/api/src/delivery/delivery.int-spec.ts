@@ -22,7 +22,7 @@ const arrived = (path: string, count: number) =>
 describe('delivering', () => {
   it('sends each matching event as a signed CloudEvent, and nothing else', async () => {
     const all = await fixture.endpoint({ url: receiver.url('/all'), headers: { 'x-token': 'abc' } });
-    await fixture.endpoint({ url: receiver.url('/some'), creatorIds: ['cr_b'], types: ['tiktok.live.g*'] });
+    await fixture.endpoint({ url: receiver.url('/some'), filter: { creatorIds: ['cr_b'], types: ['tiktok.live.g*'] } });
     await fixture.claimAll(await fixture.engine());
     const chats = await fixture.events(3);
     const gifts = await fixture.events(2, { creatorId: 'cr_b', type: 'tiktok.live.gift' });
@@ -146,7 +146,7 @@ describe('delivering', () => {
   });
 
   it('lets the position pass what does not match', async () => {
-    const { id } = await fixture.endpoint({ url: receiver.url('/x'), creatorIds: ['cr_other'] });
+    const { id } = await fixture.endpoint({ url: receiver.url('/x'), filter: { creatorIds: ['cr_other'] } });
     await fixture.claimAll(await fixture.engine());
     await fixture.events(50);
     const position = async () =>

@@ -1,6 +1,7 @@
 import { type Logger, reasonOf } from '@tributary/runtime';
 import { type Attempt, AttemptSender } from './request/attempt.js';
-import { type DisabledReason, type Endpoint, eventTest, isEntitled } from './endpoint/endpoint.js';
+import { testOf } from '../filter/filter.js';
+import { type DisabledReason, type Endpoint, filterOf, isEntitled } from './endpoint/endpoint.js';
 import type { LoadedDelivery, OutboundEvent, WantedDelivery } from './request/outbound-events.js';
 import type { GuardedHttp } from '../outbound/guarded-http.js';
 import type { Outcome } from '../outbound/outcome.js';
@@ -78,7 +79,7 @@ export class Dispatcher {
   ) {
     this.health = new EndpointHealth(stored, concurrencyOf(endpoint), parts.policy);
     this.sender = new AttemptSender(endpoint, parts.http);
-    this.wants = eventTest(endpoint);
+    this.wants = testOf(filterOf(endpoint));
     this.bucket = bucketOf(endpoint);
   }
 
@@ -114,7 +115,7 @@ export class Dispatcher {
   resume(endpoint: Endpoint, stored: StoredHealth): void {
     this.endpoint = endpoint;
     this.sender = new AttemptSender(endpoint, this.parts.http);
-    this.wants = eventTest(endpoint);
+    this.wants = testOf(filterOf(endpoint));
     this.bucket = bucketOf(endpoint);
     this.health.reset(concurrencyOf(endpoint), stored);
     this.finished = undefined;

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { StoredEvent } from '@tributary/events';
 import { waitFor } from '@tributary/testing';
+import { matches } from '../filter/filter.js';
 import { LiveHub } from '../live/hub.js';
 import { OutboundEvent, type OutboundEventReader } from './request/outbound-events.js';
 import { silent } from './testing.js';
@@ -50,13 +51,7 @@ class FakeLog {
 
   page: OutboundEventReader['page'] = async (filter, { after, to, limit }) => {
     const upTo = Math.min(to, this.events.length);
-    const found = this.events.filter(
-      ({ seq, creatorId, type }) =>
-        seq > after &&
-        seq <= upTo &&
-        (!filter.creatorIds || filter.creatorIds.includes(creatorId)) &&
-        (!filter.types || filter.types.includes(type)),
-    );
+    const found = this.events.filter((one) => one.seq > after && one.seq <= upTo && matches(filter, one));
     const entries = found.slice(0, limit).map((one) => new OutboundEvent(one, () => ''));
     return { entries, reached: found.length > limit ? entries.at(-1)!.seq : Math.max(after, upTo), oldest: 1, generation: this.generation };
   };

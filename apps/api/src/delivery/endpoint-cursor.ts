@@ -1,8 +1,8 @@
 import type { StoredEvent } from '@tributary/events';
 import { type Logger, reasonOf } from '@tributary/runtime';
 import type { LiveHub } from '../live/hub.js';
+import type { EventFilter } from '../filter/filter.js';
 import type { Subscriber } from '../live/subscribers.js';
-import type { EventFilter } from '../store/filter.js';
 import { type OutboundEvent, outboundEventOf, type OutboundEventReader } from './request/outbound-events.js';
 import type { Batch } from './endpoint/endpoint.js';
 

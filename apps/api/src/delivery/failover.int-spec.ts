@@ -35,7 +35,7 @@ const both = (count: number, more: Partial<EventDraft>) => Array.from({ length: 
 
 describe('a fail-over of PostgreSQL that loses the last commit', () => {
   it('costs no endpoint an event: the tail and every cursor check their positions again', async () => {
-    const { id } = await fixture.endpoint({ url: receiver.url('/b'), creatorIds: ['cr_b'] });
+    const { id } = await fixture.endpoint({ url: receiver.url('/b'), filter: { creatorIds: ['cr_b'] } });
     const engine = await fixture.engine({ tickMs: 1_500, ttlMs: 10_000 });
     await fixture.claimAll(engine);
     await fixture.events(1, { creatorId: 'cr_b' });
@@ -59,7 +59,7 @@ describe('a fail-over of PostgreSQL that loses the last commit', () => {
   it('sends no event that the filter leaves out: a retry never takes the numbers of a lost log for those of this one', async () => {
     let requests = 0;
     receiver.answer(() => (requests++ === 0 ? { delayMs: 1_500, status: 500 } : { status: 200 }));
-    const { id } = await fixture.endpoint({ url: receiver.url('/only-b'), creatorIds: ['cr_b'], timeoutMs: 3_000 });
+    const { id } = await fixture.endpoint({ url: receiver.url('/only-b'), filter: { creatorIds: ['cr_b'] }, timeoutMs: 3_000 });
     const engine = await fixture.engine({ tickMs: 500, ttlMs: 10_000 });
     await fixture.claimAll(engine);
     await fixture.events(10, { creatorId: 'cr_a' });
@@ -87,7 +87,7 @@ describe('a fail-over of PostgreSQL that loses the last commit', () => {
   });
 
   it('leaves a delivery whose numbers name what the filter leaves out cancelled, never sent', async () => {
-    const { id } = await fixture.endpoint({ url: receiver.url('/only-b'), creatorIds: ['cr_b'] });
+    const { id } = await fixture.endpoint({ url: receiver.url('/only-b'), filter: { creatorIds: ['cr_b'] } });
     await fixture.events(2, { creatorId: 'cr_a' });
     // As a version that knew no generations may have left it behind.
     await fixture.pool.query(
@@ -101,7 +101,7 @@ describe('a fail-over of PostgreSQL that loses the last commit', () => {
   });
 
   it('does not let a position pass the end of the log', async () => {
-    const { id } = await fixture.endpoint({ url: receiver.url('/b'), creatorIds: ['cr_b'] });
+    const { id } = await fixture.endpoint({ url: receiver.url('/b'), filter: { creatorIds: ['cr_b'] } });
     const engine = await fixture.engine({ tickMs: 200, ttlMs: 10_000 });
     await fixture.claimAll(engine);
     await fixture.events(10, { creatorId: 'cr_a' });

@@ -34,6 +34,7 @@ export function quickPolicy(more: Partial<RetryPolicy> = {}): RetryPolicy {
 export const DEFAULTS: Omit<EndpointSettings, 'url'> = {
   description: '',
   metadata: {},
+  filter: {},
   ordered: false,
   maxInFlight: 10,
   timeoutMs: 1_000,

@@ -15,6 +15,46 @@ afterEach(async () => {
   await receiver.close();
 });
 
+it('endpoints of the version before keep what they want: creators, types, both, or everything', async () => {
+  const wants: [string, Record<string, unknown>, { creatorIds?: string[]; types?: string[] }][] = [
+    ['/all', { creator_ids: null, types: null }, {}],
+    ['/creators', { creator_ids: ['cr_b', 'cr_c'], types: null }, { creatorIds: ['cr_b', 'cr_c'] }],
+    ['/types', { creator_ids: null, types: ['tiktok.live.g*', 'monitor.gap'] }, { types: ['tiktok.live.g*', 'monitor.gap'] }],
+    ['/both', { creator_ids: ['cr_b'], types: ['tiktok.live.gift'] }, { creatorIds: ['cr_b'], types: ['tiktok.live.gift'] }],
+  ];
+  const ids = await Promise.all(wants.map(async ([path]) => (await fixture.endpoint({ url: receiver.url(path) })).id));
+  const later = await fixture.endpoint({ url: receiver.url('/later'), filter: { q: 'hello', types: ['tiktok.live.chat'] } });
+  await schemaBefore(fixture.url, '0014_endpoint_filters');
+  const { rows: down } = await fixture.pool.query('select types, state from webhook_endpoints where id = $1', [later.id]);
+  expect(down).toEqual([{ types: ['tiktok.live.chat'], state: 'disabled' }]);
+  for (const [i, [, columns]] of wants.entries()) {
+    const set = 'update webhook_endpoints set creator_ids = $2, types = $3 where id = $1';
+    await fixture.pool.query(set, [ids[i], columns.creator_ids, columns.types]);
+  }
+
+  expect(await migrate(fixture.url)).toContain('0014_endpoint_filters');
+  const { rows } = await fixture.pool.query<{ id: string; filter: object }>('select id, filter from webhook_endpoints');
+  expect(wants.map((_, i) => rows.find(({ id }) => id === ids[i])?.filter)).toEqual(wants.map(([, , filter]) => filter));
+  await fixture.claimAll(await fixture.engine());
+  const sent = [];
+  for (const creatorId of ['cr_a', 'cr_b'])
+    for (const type of ['tiktok.live.chat', 'tiktok.live.gift']) sent.push(...(await fixture.events(1, { creatorId, type })));
+  const [, giftOfA, chatOfB, giftOfB] = sent;
+  const expected = { '/all': sent, '/creators': [chatOfB, giftOfB], '/types': [giftOfA, giftOfB], '/both': [giftOfB] };
+  const arrived = () =>
+    Object.fromEntries(
+      wants.map(([path]) => [
+        path,
+        receiver
+          .of(path)
+          .flatMap((hook) => hookEvents(hook).map(({ id }) => id))
+          .sort(),
+      ]),
+    );
+  await waitFor(() => Object.values(arrived()).flat().length >= 9, { what: 'every delivery' });
+  expect(arrived()).toEqual(Object.fromEntries(Object.entries(expected).map(([path, events]) => [path, [...events].sort()])));
+});
+
 it('a database of the version before goes on: open deliveries, planned batches, a replay and events about endpoints are all taken up', async () => {
   const ids = await fixture.events(6);
   const { id } = await fixture.endpoint({ url: receiver.url('/x') }, 6);

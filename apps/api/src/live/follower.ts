@@ -1,5 +1,5 @@
 import type { StoredEvent } from '@tributary/events';
-import type { EventFilter } from '../store/filter.js';
+import type { EventFilter } from '../filter/filter.js';
 
 /** A step of a follower: matching events, and the position up to which everything was looked at. */
 export interface LiveBatch {

@@ -1,7 +1,7 @@
 import { setMaxListeners } from 'node:events';
 import { describe, expect, it } from '@jest/globals';
 import type { StoredEvent } from '@tributary/events';
-import type { EventFilter } from '../store/filter.js';
+import type { EventFilter } from '../filter/filter.js';
 import { LiveHub } from './hub.js';
 
 const FOLLOWERS = 5_000;

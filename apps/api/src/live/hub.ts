@@ -3,8 +3,8 @@ import type { FeedBatch } from '@tributary/log';
 import { reasonOf } from '@tributary/runtime';
 import type { EventStore } from '../store/event-store.js';
 import { type GenerationStart, reachOf } from '../store/generations.js';
-import { type EventFilter, matches } from '../store/filter.js';
-import { FilterIndex } from './filter-index.js';
+import { FilterIndex } from '../filter/filter-index.js';
+import { type EventFilter, matches } from '../filter/filter.js';
 import { Follower, type LiveBatch } from './follower.js';
 import { type Subscriber, Subscribers } from './subscribers.js';
 

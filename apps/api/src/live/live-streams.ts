@@ -3,7 +3,7 @@ import { Config, type KeyRecord, type Logger, Metrics, Problem } from '@tributar
 import { Counter, Gauge } from 'prom-client';
 import { KeyRing } from '../access/key-ring.js';
 import { LOGGER } from '../resources.js';
-import type { EventFilter } from '../store/filter.js';
+import type { EventFilter } from '../filter/filter.js';
 import { SearchStores } from '../store/search-stores.js';
 import { type LiveCodec, LiveEncoder } from './codec.js';
 import type { LiveConnection } from './connection.js';

@@ -4,6 +4,7 @@ import type { KeyRecord } from '@tributary/runtime';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Caller, Needs } from '../access/needs.js';
 import { CursorQuery, EventFilters } from '../events/event-query.js';
+import { spanOf } from '../filter/filter.js';
 import { codecFor, HTTP_CODECS } from './codecs.js';
 import { HttpConnection, streamHeaders } from './http-connection.js';
 import { LiveStreams } from './live-streams.js';
@@ -57,7 +58,7 @@ export class StreamController {
     const filter = await this.filters.from(query, caller);
     const resumed = codec.resumesAt(headers);
     const given = resumed ?? (query.cursor === undefined ? undefined : { field: 'cursor', text: query.cursor });
-    const start = await this.starts.find(given, filter.since);
+    const start = await this.starts.find(given, spanOf(filter).since);
     // An answer without a body is over with its head.
     if (method === 'HEAD') return void reply.headers(streamHeaders(codec)).send();
     if (resumed && (await this.starts.hasEverything(filter, start))) return void reply.status(204).send();

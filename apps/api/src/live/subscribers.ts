@@ -1,6 +1,6 @@
 import type { StoredEvent } from '@tributary/events';
-import type { EventFilter } from '../store/filter.js';
-import { FilterIndex } from './filter-index.js';
+import type { EventFilter } from '../filter/filter.js';
+import { FilterIndex } from '../filter/filter-index.js';
 
 /** Takes events as they are stored. It must be quick: it runs within the commit's batch. */
 export interface Subscriber {

@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { Problem } from '@tributary/runtime';
 import { type CursorVerdict, judgeCursor } from '../events/positions.js';
 import { EventStore } from '../store/event-store.js';
-import type { EventFilter } from '../store/filter.js';
+import { type EventFilter, spanOf } from '../filter/filter.js';
 import type { Head } from '../store/generations.js';
 import type { GivenPosition, Hello } from './codec.js';
 import { StreamLimits } from './stream-limits.js';
@@ -41,7 +41,8 @@ export class SubscriptionStarts {
 
   /** Whether nothing follows for a reader whose `until` is past. One that connects again by itself would do so for ever. */
   async hasEverything(filter: EventFilter, { after, recovered }: SubscriptionStart): Promise<boolean> {
-    if (!recovered || !filter.until || filter.until.getTime() + this.limits.lateMs > Date.now()) return false;
+    const { before } = spanOf(filter);
+    if (!recovered || !before || before.getTime() + this.limits.lateMs > Date.now()) return false;
     const page = await this.store.query(filter, { after, order: 'asc', limit: 1 });
     return page.events.length === 0 && !page.more;
   }

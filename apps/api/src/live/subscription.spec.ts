@@ -3,7 +3,7 @@ import type { StoredEvent } from '@tributary/events';
 import { encodeCursor } from '@tributary/log';
 import { createLogger } from '@tributary/runtime';
 import { waitFor } from '@tributary/testing';
-import type { EventFilter } from '../store/filter.js';
+import type { EventFilter } from '../filter/filter.js';
 import { type Closed, LiveEncoder, type LiveMessage } from './codec.js';
 import type { LiveConnection, WriteOutcome } from './connection.js';
 import { LiveHub } from './hub.js';

@@ -2,7 +2,7 @@ import type { StoredEvent } from '@tributary/events';
 import { encodeCursor } from '@tributary/log';
 import { backoffMs, type Logger, pause, reasonOf } from '@tributary/runtime';
 import type { EventStore } from '../store/event-store.js';
-import type { EventFilter } from '../store/filter.js';
+import { type EventFilter, spanOf } from '../filter/filter.js';
 import { type Closed, type Hello, type LiveEncoder, STREAM_ENDS, type StreamEnd } from './codec.js';
 import type { LiveConnection } from './connection.js';
 import type { Follower } from './follower.js';
@@ -78,9 +78,10 @@ export class LiveSubscription {
   /** Ends the subscription once everything before the filter's `until` was sent. */
   private endAtUntil(): (() => void) | undefined {
     const { filter, limits, hub, start } = this.options;
-    if (!filter.until) return undefined;
+    const { before } = spanOf(filter);
+    if (!before) return undefined;
     return endAt({
-      until: filter.until.getTime(),
+      until: before.getTime(),
       lateMs: limits.lateMs,
       everyMs: UNTIL_EVERY_MS,
       // The hub may be behind what the database had when the subscription began.

@@ -2,12 +2,13 @@ import { Controller, Get, Param, Query } from '@nestjs/common';
 import { ApiOkResponse, ApiOperation, ApiParam, ApiProperty, ApiPropertyOptional, ApiTags } from '@nestjs/swagger';
 import { UNWATCHED_REASONS } from '@tributary/events';
 import { type KeyRecord, Problem } from '@tributary/runtime';
-import { ArrayMaxSize, ArrayMinSize, IsArray, IsBoolean, IsIn, IsOptional, IsString, Length } from 'class-validator';
+import { IsBoolean, IsIn, IsOptional } from 'class-validator';
 import { Caller, Needs } from '../access/needs.js';
 import { reaches } from '../access/reach.js';
 import { EventFilters } from '../events/event-query.js';
+import { FilterParameter } from '../filter/filter-words.js';
 import { Fails } from '../openapi/fails.js';
-import { asFlag, asList, decodePageCursor, encodePageCursor, ListLimit, PageEnd, PageQuery } from '../paging.js';
+import { asFlag, decodePageCursor, encodePageCursor, ListLimit, PageEnd, PageQuery } from '../paging.js';
 import { IsInstant, toDate } from '../validators.js';
 import { type Bucket, BUCKETS, type LeaderField, LEADERS, SessionStore } from './session-store.js';
 import { Leaderboard, Timeline } from './session-tables.js';
@@ -95,14 +96,7 @@ class SessionPage extends PageEnd {
 }
 
 class SessionQuery extends PageQuery {
-  @ApiPropertyOptional({ type: [String], description: 'repeated or comma separated: internal ids or handles' })
-  @IsOptional()
-  @asList
-  @IsArray()
-  @ArrayMinSize(1, { message: 'creator must name at least one creator; leave it out for all of them' })
-  @ArrayMaxSize(200)
-  @IsString({ each: true })
-  @Length(1, 64, { each: true })
+  @FilterParameter('creatorIds', 'repeated or comma separated: internal ids or handles')
   creator?: string[];
 
   @ApiPropertyOptional({ format: 'date-time', description: 'sessions that were live at this time or later' })

@@ -1,22 +1,31 @@
-import { type EventFilter, toSql } from './filter.js';
+import type { Bind, Branch } from '../filter/field.js';
+import { type EventFilter, type FilterPart, partsOf } from '../filter/filter.js';
 import { inDays } from './log-ranges.js';
 import type { Window } from './windows.js';
-
-/** Values whose rows are merged out of an index, each in order; with more, a bounded stretch of the log is looked through. */
-const BRANCHES_MAX = 16;
 
 /** How a filter's rows are found. */
 interface Access {
   /** Conditions that exclude each other; an index gives the rows of each in the order of the log. */
-  branches: ((bind: (value: unknown) => string) => string)[];
+  branches: Branch[];
+  /** The field that they are of. */
+  by?: FilterPart;
   /** What the rows of a branch must pass besides. */
-  rest: EventFilter;
+  rest: FilterPart[];
 }
 
 /** Whether rows may have to be read that the filter refuses: then a page of matches can lie far apart. */
 export function isSearch(filter: EventFilter): boolean {
-  const { rest } = accessOf(filter);
-  return Object.values(rest).some((value) => value !== undefined);
+  return accessOf(filter).rest.length > 0;
+}
+
+/** Whether a page may have to look at far more events than it gives. */
+export function isCostly(filter: EventFilter): boolean {
+  return isSearch(filter) || partsOf(filter).some(({ field }) => !field.isQuick);
+}
+
+/** The index that a statement needs and that may still be built; undefined where there is none. */
+export function lateIndexOf(filter: EventFilter): string | undefined {
+  return accessOf(filter).by?.field.lateIndex;
 }
 
 /** A statement over events, aliased `e`, that reads up to `limit` matching rows of a window in the order of the log. */
@@ -27,9 +36,9 @@ export function selectEvents(
   { order, limit }: { order: 'asc' | 'desc'; limit: number },
 ): { text: string; values: unknown[] } {
   const values: unknown[] = [from, until, limit];
-  const bind = (value: unknown) => `$${values.push(value)}`;
+  const bind: Bind = (value) => `$${values.push(value)}`;
   const { branches, rest } = accessOf(filter);
-  const common = ['e.seq > $1', 'e.seq <= $2', inDays(days, values, 'e.day'), ...toSql(rest, values)];
+  const common = ['e.seq > $1', 'e.seq <= $2', inDays(days, values, 'e.day'), ...conditionsOf(rest, bind)];
   // By the column: an alias of the same name would be the computed value, which no index has in order.
   const select = (what: string, conditions: string[]) =>
     `select ${what} from events e where ${conditions.join(' and ')} order by e.seq ${order} limit $3`;
@@ -41,34 +50,14 @@ export function selectEvents(
   return { text: `select ${columns} from (${union}) e order by e.seq ${order} limit $3`, values };
 }
 
+/** By the first field in the order of the table that can lead to rows, where its value does. */
 function accessOf(filter: EventFilter): Access {
-  const { creatorIds, roomId, types, userId, ...rest } = filter;
-  if (userId) {
-    return {
-      branches: [
-        (bind) => `e.user_id = ${bind(userId)}`,
-        (bind) => ((user) => `e.user_handle = lower(${user}) and e.user_id is distinct from ${user}`)(bind(userId)),
-      ],
-      rest: { ...rest, creatorIds, roomId, types: narrowing(types) },
-    };
-  }
-  if (roomId) return { branches: [(bind) => `e.room_id = ${bind(roomId)}`], rest: { ...rest, creatorIds, types: narrowing(types) } };
-  const exact = narrowing(types);
-  const fewCreators = few(creatorIds);
-  if (fewCreators) return { branches: fewCreators.map((id) => (bind) => `e.creator_id = ${bind(id)}`), rest: { ...rest, types: exact } };
-  const fewTypes = few(exact);
-  if (fewTypes && creatorIds === undefined && !fewTypes.some((type) => type.endsWith('*'))) {
-    return { branches: fewTypes.map((type) => (bind) => `e.type = ${bind(type)}`), rest };
-  }
-  return { branches: [], rest: { ...rest, creatorIds, types: exact } };
+  const parts = partsOf(filter);
+  const by = parts.find(({ field }) => 'branches' in field);
+  const branches = by?.field.branches?.(by.value);
+  return by && branches ? { branches, by, rest: parts.filter((part) => part !== by) } : { branches: [], rest: parts };
 }
 
-function narrowing(types: string[] | undefined): string[] | undefined {
-  return types?.includes('*') ? undefined : types;
-}
-
-/** Different values, few enough to be merged. */
-function few(values: string[] | undefined): string[] | undefined {
-  const different = [...new Set(values)];
-  return different.length > 0 && different.length <= BRANCHES_MAX ? different : undefined;
+function conditionsOf(parts: readonly FilterPart[], bind: Bind): string[] {
+  return parts.map(({ field, value }) => field.sql(value, bind));
 }

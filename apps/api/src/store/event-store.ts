@@ -1,11 +1,10 @@
 import { dayOfEvent, type StoredEvent, UNDATED } from '@tributary/events';
 import type { Pool } from 'pg';
-import { isSearch, selectEvents } from './event-select.js';
-import type { EventFilter } from './filter.js';
+import { type EventFilter, isClosed, spanOf, storedForm } from '../filter/filter.js';
+import { isSearch, lateIndexOf, selectEvents } from './event-select.js';
 import { GenerationHistory, type Head, reachOf } from './generations.js';
 import { LogRanges } from './log-ranges.js';
 import { farDay } from './partition-names.js';
-import { withStoredTypes } from './stored-types.js';
 import { WINDOW_DAYS_MAX, type Window } from './windows.js';
 
 /** One page of events, ordered by position. */
@@ -50,8 +49,8 @@ export class EventStore {
   private readonly searchMsMax: number;
   private readonly generations: GenerationHistory;
   private readonly ranges: LogRanges;
-  /** Databases whose partitions all have their index of types; once there, it stays. By what the pools of one database share. */
-  private static readonly indexed = new Set<string>();
+  /** Indexes that all partitions of a database have; once there, they stay. By what the pools of one database share, and the index. */
+  private static readonly built = new Set<string>();
   private readonly database: string;
 
   constructor(
@@ -91,14 +90,15 @@ export class EventStore {
   async query(filter: EventFilter, { after, before, order, limit, raw }: PageOptions): Promise<EventPage> {
     const deadline = performance.now() + this.searchMsMax;
     const asc = order === 'asc';
-    let span = { from: after ?? 0, until: (before ?? Infinity) - 1, order, since: filter.since, before: filter.until, goingOn: false };
+    let span = { ...spanOf(filter), from: after ?? 0, until: (before ?? Infinity) - 1, order, goingOn: false };
     let look = await this.ranges.look(span);
     const head = look.head.seq;
     const [from, until] = [span.from, Math.min(head, span.until)];
-    const exact = await withStoredTypes(this.pool, filter);
-    if (exact.types?.length === 0 || exact.creatorIds?.length === 0) look = { ...look, windows: [], reached: asc ? until : from };
+    const exact = await storedForm(this.pool, filter);
+    if (isClosed(exact)) look = { ...look, windows: [], reached: asc ? until : from };
     const columns = raw ? `${COLUMNS}, e.raw` : COLUMNS;
-    const isBounded = isSearch(exact) || (exact.types !== undefined && !(await this.findsTypes()));
+    const index = lateIndexOf(exact);
+    const isBounded = isSearch(exact) || (index !== undefined && !(await this.isBuilt(index)));
     const pace = { numbers: isBounded ? this.searchNumbers : Infinity };
     const rows: Row[] = [];
     for (;;) {
@@ -190,13 +190,15 @@ export class EventStore {
     }
   }
 
-  /** Whether every partition has its index of types: after an update from a version without, they are built one by one. */
-  private async findsTypes(): Promise<boolean> {
-    if (EventStore.indexed.has(this.database)) return true;
+  /** Whether every partition has an index: after an update from a version without, they are built one by one. */
+  private async isBuilt(index: string): Promise<boolean> {
+    const key = `${this.database} ${index}`;
+    if (EventStore.built.has(key)) return true;
     const { rows } = await this.pool.query<{ valid: boolean }>(
-      `select indisvalid as valid from pg_index where indexrelid = to_regclass('events_type_seq_idx')`,
+      `select indisvalid as valid from pg_index where indexrelid = to_regclass($1)`,
+      [index],
     );
-    if (rows[0]?.valid) EventStore.indexed.add(this.database);
+    if (rows[0]?.valid) EventStore.built.add(key);
     return rows[0]?.valid === true;
   }
 }

@@ -6,7 +6,7 @@ import { OutboundEventReader } from '../delivery/request/outbound-events.js';
 import { Committer } from './committer.js';
 import { DayPartitions } from './days.js';
 import { EventStore } from './event-store.js';
-import type { EventFilter } from './filter.js';
+import type { EventFilter } from '../filter/filter.js';
 import { LogRanges } from './log-ranges.js';
 import { migrate } from './migrate.js';
 import { SessionsAggregate } from './sessions-aggregate.js';

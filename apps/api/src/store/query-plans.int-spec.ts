@@ -9,7 +9,7 @@ import { DeliverySearch } from '../webhooks/delivery-search.js';
 import { DeliveryStore } from '../webhooks/delivery-store.js';
 import { WaitingEventsCounter } from '../webhooks/waiting-events.js';
 import { EventStore } from './event-store.js';
-import type { EventFilter } from './filter.js';
+import type { EventFilter } from '../filter/filter.js';
 import { LogRanges } from './log-ranges.js';
 
 const logger = { info: () => undefined, warn: () => undefined, error: () => undefined, trace: () => undefined, debug: () => undefined };

@@ -3,10 +3,8 @@ import { Metrics } from '@tributary/runtime';
 import type { Pool, QueryResult } from 'pg';
 import { Gauge } from 'prom-client';
 import { SEARCH_POOL } from '../resources.js';
-import { isSearch } from './event-select.js';
 import { EventStore } from './event-store.js';
 import { FairQueue, type FairWork } from './fair-queue.js';
-import type { EventFilter } from './filter.js';
 
 /** What a search is for; each has turns of its own, so that a key's pages do not wait for its streams. */
 export type SearchKind = 'page' | 'export' | 'stream';
@@ -18,11 +16,6 @@ const WAITING: Record<SearchKind, FairWork> = {
   export: { waitingMax: 16 },
   stream: { waitingMax: WAITING_MAX },
 };
-
-/** Whether a page may have to look at far more events than it gives. By few creators or a room, indexes find them in order. */
-export function isCostly({ q, userId, types, since, until, ...plain }: EventFilter): boolean {
-  return [q, userId, types, since, until].some((part) => part !== undefined) || isSearch(plain);
-}
 
 /**
  * Event stores for what may read much of the log: searches, exports, live readers that catch up. They have connections of

@@ -312,7 +312,7 @@ describe('queries and live reading', () => {
       { creatorIds: [] },
       { until: new Date(0) },
     ];
-    const { matches } = await import('./filter.js');
+    const { matches } = await import('../filter/filter.js');
     for (const filter of filters) {
       const stored = (await store.query(filter, { order: 'asc', limit: 10 })).events.map(({ id }) => id);
       expect(stored).toEqual(all.filter((event) => matches(filter, event)).map(({ id }) => id));

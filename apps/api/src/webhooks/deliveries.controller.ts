@@ -11,17 +11,19 @@ import {
   ApiTags,
 } from '@nestjs/swagger';
 import { type KeyRecord, Problem } from '@tributary/runtime';
-import { ArrayMaxSize, ArrayMinSize, IsArray, IsBoolean, IsIn, IsOptional, IsString, Length, MaxLength } from 'class-validator';
+import { IsBoolean, IsIn, IsOptional, IsString, Length, MaxLength } from 'class-validator';
 import { Caller, Needs } from '../access/needs.js';
 import { reaches, reachOf } from '../access/reach.js';
 import { CreatorRegistry } from '../creators/creator-registry.js';
+import { creatorIdsOf } from '../creators/named-creators.js';
 import { OutboundEventReader } from '../delivery/request/outbound-events.js';
 import { goneCursor, judgeCursor } from '../events/positions.js';
+import { FilterParameter } from '../filter/filter-words.js';
 import { Fails } from '../openapi/fails.js';
-import { asFlag, asList, decodePageCursor, encodePageCursor, ListLimit, PageQuery } from '../paging.js';
+import { asFlag, decodePageCursor, encodePageCursor, ListLimit, PageQuery } from '../paging.js';
 import { EventStore } from '../store/event-store.js';
 import type { Head } from '../store/generations.js';
-import { AreEventTypes, IsInstant, toDate } from '../validators.js';
+import { IsInstant, toDate } from '../validators.js';
 import { PAYLOAD_BYTES_MAX, type Payloads, payloadsOf } from './delivery-payload.js';
 import { DeliverySearch, EVENTS_SHOWN_MAX, type FoundDelivery, type FoundPage } from './delivery-search.js';
 import { AGAIN_MAX, DELIVERY_STATES, DeliveryStore, type DeliveryRow, type DeliveryState } from './delivery-store.js';
@@ -83,21 +85,10 @@ class DeliveryQuery extends PageQuery {
   @IsInstant()
   until?: string;
 
-  @ApiPropertyOptional({ type: [String], description: 'those with an event of one of these types, or patterns with a trailing `*`' })
-  @IsOptional()
-  @asList
-  @ArrayMinSize(1, { message: 'type must name at least one event type; leave it out for all of them' })
-  @AreEventTypes()
+  @FilterParameter('types', 'those with an event of one of these types, or patterns with a trailing `*`')
   type?: string[];
 
-  @ApiPropertyOptional({ type: [String], description: 'those with an event of one of these creators: internal ids or handles' })
-  @IsOptional()
-  @asList
-  @IsArray()
-  @ArrayMinSize(1, { message: 'creator must name at least one creator; leave it out for all of them' })
-  @ArrayMaxSize(200)
-  @IsString({ each: true })
-  @Length(1, 64, { each: true })
+  @FilterParameter('creatorIds', 'those with an event of one of these creators: internal ids or handles')
   creator?: string[];
 
   @ApiPropertyOptional({ description: 'those with this event: its id' })
@@ -160,7 +151,8 @@ export class DeliveriesController {
     const event = query.event === undefined ? undefined : await this.events.byId(query.event);
     if (query.event !== undefined && !(event && reaches(caller, event.creatorId))) return { data: [], next: null };
     const { state, replay: replayId, type: types } = query;
-    const content = { types, creatorIds: await this.creatorIds(query.creator, reach), event, reach };
+    const creatorIds = query.creator && (await creatorIdsOf(this.creators, query.creator, { field: 'creator', reach }));
+    const content = { types, creatorIds, event, reach };
     const filter = { state, replayId, since: toDate(query.since), until: toDate(query.until), ...content };
     const page = await this.search.page(id, filter, before, query.limit);
     if (!query.payload) return pageOf(page, (one) => deliveryView(one.row, head, one.events));
@@ -315,13 +307,6 @@ export class DeliveriesController {
     const endpoint = await this.endpoints.find(id);
     if (!endpoint) throw unknownEndpoint(id);
     return payloadsOf(this.bodies, endpoint, rows, head.generation, reach);
-  }
-
-  private async creatorIds(refs: string[] | undefined, reach: string[] | undefined): Promise<string[] | undefined> {
-    if (!refs) return undefined;
-    const { ids, unknown } = await this.creators.resolve(refs, reach);
-    if (unknown.length === 0) return ids;
-    throw Problem.badField('creator', `ids or handles of creators that are or were monitored; unknown: ${unknown.slice(0, 5).join(', ')}`);
   }
 
   private async delivery(id: string, delivery: string): Promise<DeliveryRow> {

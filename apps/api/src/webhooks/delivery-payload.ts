@@ -1,8 +1,8 @@
-import type { Endpoint } from '../delivery/endpoint/endpoint.js';
-import { eventTest } from '../delivery/endpoint/endpoint.js';
+import { type Endpoint, filterOf } from '../delivery/endpoint/endpoint.js';
 import { bodyOf } from '../delivery/request/attempt.js';
 import { BATCH_CONTENT_TYPE, CONTENT_TYPE } from '../delivery/request/content-types.js';
 import type { OutboundEventReader } from '../delivery/request/outbound-events.js';
+import { testOf } from '../filter/filter.js';
 import type { DeliveryRow } from './delivery-store.js';
 
 /** The body of a delivery, as its next attempt would send it, or its last one did. */
@@ -38,7 +38,7 @@ export async function payloadsOf(
   generation: number,
   reach?: readonly string[],
 ): Promise<Payloads> {
-  const wants = eventTest(endpoint);
+  const wants = testOf(filterOf(endpoint));
   const visible = reach && new Set(reach);
   const byId = new Map<string, Payload>();
   let bytes = 0;

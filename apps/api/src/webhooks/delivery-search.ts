@@ -1,6 +1,6 @@
-import { matchesType } from '@tributary/events';
 import type { Pool } from 'pg';
 import { DeliveryIds } from '../delivery/delivery.js';
+import { FILTER_FIELDS } from '../filter/fields.js';
 import type { DeliveryFilter, DeliveryRow, DeliveryStore } from './delivery-store.js';
 
 /** What of an event is shown of a delivery. */
@@ -16,9 +16,9 @@ export interface DeliveredEvent {
 /** Which deliveries are looked for, beyond what their rows say. */
 export interface ContentFilter {
   /** Types or patterns; missing: all. */
-  types?: readonly string[];
+  types?: string[];
   /** Internal ids; missing: all. */
-  creatorIds?: readonly string[];
+  creatorIds?: string[];
   /** One event of the log, and when it was received: no delivery of it was made before. */
   event?: { seq: number; receivedAt: number };
   /** Internal ids of the creators whose events may be seen; missing: all. */
@@ -62,6 +62,7 @@ export class DeliverySearch {
     const oldest = event && DeliveryIds.from(Math.max(0, event.receivedAt - CLOCK_MS));
     const deadline = this.now() + PAGE_MS_MAX;
     const found: FoundDelivery[] = [];
+    const isWanted = contentTest(filter);
     for (let from = before; ;) {
       const size = isSearch ? STEP_MAX : limit + 1;
       const rows = await this.deliveries.list(endpointId, { ...filter, ...(oldest ? { after: oldest } : {}) }, from, size);
@@ -74,7 +75,7 @@ export class DeliverySearch {
       );
       for (const row of candidates) {
         const own = row.seqs.flatMap((seq) => events.get(seq) ?? []);
-        if (!isWanted(filter, own)) continue;
+        if (!isWanted(own)) continue;
         if (found.length === limit) return { found, next: found.at(-1)!.row.id };
         found.push({ row, events: own.slice(0, EVENTS_SHOWN_MAX) });
       }
@@ -103,8 +104,9 @@ function bounded(rows: DeliveryRow[]): DeliveryRow[] {
   return end === -1 ? rows : rows.slice(0, end);
 }
 
-/** Whether one of its events is of a wanted type and creator. */
-function isWanted({ types, creatorIds }: ContentFilter, events: readonly DeliveredEvent[]): boolean {
-  if (!types && !creatorIds) return true;
-  return events.some(({ type, creatorId }) => (!types || matchesType(types, type)) && (!creatorIds || creatorIds.includes(creatorId)));
+/** A test of deliveries by their events: one is of a wanted type and creator. */
+function contentTest({ types, creatorIds }: ContentFilter): (events: readonly DeliveredEvent[]) => boolean {
+  if (!types && !creatorIds) return () => true;
+  const [ofType, ofCreator] = [types && FILTER_FIELDS.types.test(types), creatorIds && FILTER_FIELDS.creatorIds.test(creatorIds)];
+  return (events) => events.some((event) => (!ofType || ofType(event)) && (!ofCreator || ofCreator(event)));
 }

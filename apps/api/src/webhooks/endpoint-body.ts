@@ -19,7 +19,8 @@ import {
   ValidateIf,
   ValidateNested,
 } from 'class-validator';
-import { AreEventTypes, IsInstant } from '../validators.js';
+import { EventFilterSettings } from '../filter/filter-words.js';
+import { IsInstant } from '../validators.js';
 import { readTarget } from '../outbound/target.js';
 import { headerProblem, Judged, metadataProblem } from './header-rules.js';
 import { readSharedSecret, SIGNATURE_SCHEMES, type SignatureScheme } from '../delivery/request/signature.js';
@@ -27,7 +28,6 @@ import { readSharedSecret, SIGNATURE_SCHEMES, type SignatureScheme } from '../de
 /** Absent is fine, null is not. */
 const Given = () => ValidateIf((_, value) => value !== undefined);
 
-const CREATORS_MAX = 1_000;
 export const RATE_MAX = 10_000;
 const GRACE_SECONDS_MAX = 7 * 86_400;
 
@@ -60,7 +60,7 @@ class BatchBody {
 }
 
 /** The settings of an endpoint but for its URL; null takes a setting back to its default. */
-class SettingsBody {
+class SettingsBody extends EventFilterSettings {
   @ApiPropertyOptional({ type: String, nullable: true, maxLength: 500, description: 'what it is for; free text' })
   @IsOptional()
   @IsString()
@@ -72,26 +72,6 @@ class SettingsBody {
   @IsOptional()
   @Judged('metadata', metadataProblem)
   metadata?: Record<string, string> | null;
-
-  @ApiPropertyOptional({ type: [String], nullable: true, description: 'ids or handles of creators; all when absent or null' })
-  @IsOptional()
-  @IsArray()
-  @ArrayMinSize(1)
-  @ArrayMaxSize(CREATORS_MAX)
-  @IsString({ each: true })
-  @Length(1, 64, { each: true })
-  creators?: string[] | null;
-
-  @ApiPropertyOptional({
-    type: [String],
-    nullable: true,
-    description: 'event types, or patterns with a trailing `*`; all when absent or null',
-    example: ['tiktok.live.gift', 'monitor.*'],
-  })
-  @IsOptional()
-  @AreEventTypes()
-  @ArrayMinSize(1)
-  types?: string[] | null;
 
   @ApiPropertyOptional({
     type: Boolean,

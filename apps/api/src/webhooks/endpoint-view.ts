@@ -1,6 +1,7 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { encodeCursor } from '@tributary/log';
 import { Problem } from '@tributary/runtime';
+import { EventFilterView, settingsOf } from '../filter/filter-words.js';
 import { PageEnd } from '../paging.js';
 import { hiddenValues } from '../delivery/request/attempt.js';
 import type { Endpoint, EndpointState } from '../delivery/endpoint/endpoint.js';
@@ -80,7 +81,7 @@ class LagView {
   oldestAt!: Date | null;
 }
 
-export class EndpointView {
+export class EndpointView extends EventFilterView {
   @ApiProperty({ example: 'wh_01kapmz9x8t0v7rwe5' })
   id!: string;
   @ApiProperty({ type: String, nullable: true, description: 'the key that it belongs to; null: the operator' })
@@ -91,10 +92,6 @@ export class EndpointView {
   description!: string;
   @ApiProperty({ type: 'object', additionalProperties: { type: 'string' } })
   metadata!: Record<string, string>;
-  @ApiProperty({ type: [String], nullable: true, description: 'internal ids; null: all that its owner may see' })
-  creators!: string[] | null;
-  @ApiProperty({ type: [String], nullable: true, description: 'null: all' })
-  types!: string[] | null;
   @ApiProperty({ description: 'strictly in log order, one request at a time' })
   ordered!: boolean;
   @ApiProperty({ type: 'integer' })
@@ -189,8 +186,7 @@ export function endpointView(endpoint: EndpointStatus, head: { generation: numbe
     url,
     description,
     metadata,
-    creators: endpoint.creatorIds ?? null,
-    types: endpoint.types ?? null,
+    ...settingsOf(endpoint.filter),
     ordered,
     maxInFlight,
     batch: endpoint.batch ?? null,

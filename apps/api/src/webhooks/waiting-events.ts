@@ -1,8 +1,7 @@
 import type { Pool, PoolClient } from 'pg';
+import { type EventFilter, isClosed, storedForm } from '../filter/filter.js';
 import { selectEvents } from '../store/event-select.js';
-import type { EventFilter } from '../store/filter.js';
 import { LogRanges } from '../store/log-ranges.js';
-import { withStoredTypes } from '../store/stored-types.js';
 
 /** Matching events that an endpoint has not come to. */
 export interface WaitingEvents {
@@ -138,8 +137,8 @@ export class WaitingEventsCounter {
     let [events, oldestAt]: [number, Date | null] = [0, null];
     for (let from = after; ;) {
       const { head, windows, reached } = await ranges.look({ from, until: Infinity, order: 'asc', goingOn: from > after });
-      exact ??= await withStoredTypes(client, filter);
-      if (exact.types?.length === 0 || exact.creatorIds?.length === 0) return NOTHING;
+      exact ??= await storedForm(client, filter);
+      if (isClosed(exact)) return NOTHING;
       for (const window of windows) {
         const select = selectEvents('e.seq, e.received_at', exact, window, { order: 'asc', limit: most + 1 - events });
         const { rows } = await client.query<{ n: number; at: Date | null }>(

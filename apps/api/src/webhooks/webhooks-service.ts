@@ -2,6 +2,9 @@ import type { SsrfGuard } from '@tributary/outbound';
 import type { KeyRecord, Problem as ProblemType } from '@tributary/runtime';
 import { allows, Problem } from '@tributary/runtime';
 import { isWithin, reachOf } from '../access/reach.js';
+import { creatorIdsOf } from '../creators/named-creators.js';
+import type { WordLookup } from '../filter/field.js';
+import { readFilter } from '../filter/filter-words.js';
 import { type AttemptRecord, readAttempt, AttemptSender } from '../delivery/request/attempt.js';
 import { askConsent } from './challenge.js';
 import type { DeliveryStore } from './delivery-store.js';
@@ -20,7 +23,7 @@ export interface WebhooksServiceOptions {
   http: GuardedHttp;
   guard: SsrfGuard;
   /** Internal ids of creators named by id or handle; with a reach, others than those in it are unknown. */
-  resolveCreators(refs: readonly string[], reach: readonly string[] | undefined): Promise<{ ids: string[]; unknown: string[] }>;
+  resolveCreators: (refs: readonly string[], reach: readonly string[] | undefined) => Promise<{ ids: string[]; unknown: string[] }>;
   /** The record of the key with this id, where it is in force. */
   findKey(id: string): KeyRecord | undefined;
   /** Tells whoever runs the endpoint that it has changed. */
@@ -32,6 +35,7 @@ export interface WebhooksServiceOptions {
 const DEFAULTS: Omit<EndpointSettings, 'url'> = {
   description: '',
   metadata: {},
+  filter: {},
   ordered: false,
   maxInFlight: 10,
   timeoutMs: 15_000,
@@ -157,15 +161,14 @@ export class WebhooksService {
     body: Partial<NewEndpointBody>,
     reach: readonly string[] | undefined,
   ): Promise<EndpointSettings> {
-    const { creators, batch } = body;
+    const { batch } = body;
     /** Absent keeps, null takes back to the default, and everything else is taken over. */
     const pick = <T>(given: T | null | undefined, kept: T, fallback: T): T => (given === undefined ? kept : (given ?? fallback));
     return {
       url: body.url ?? base.url,
       description: pick(body.description, base.description, DEFAULTS.description),
       metadata: pick(body.metadata, base.metadata, DEFAULTS.metadata),
-      creatorIds: creators === undefined ? base.creatorIds : creators === null ? undefined : await this.creatorIds(creators, reach),
-      types: pick<string[] | undefined>(body.types, base.types, undefined),
+      filter: await readFilter('setting', body, this.lookupOf(reach), base.filter),
       ordered: pick(body.ordered, base.ordered, DEFAULTS.ordered),
       maxInFlight: pick(body.maxInFlight, base.maxInFlight, DEFAULTS.maxInFlight),
       batch:
@@ -181,15 +184,9 @@ export class WebhooksService {
     };
   }
 
-  private async creatorIds(refs: string[], reach: readonly string[] | undefined): Promise<string[]> {
-    const { ids, unknown } = await this.options.resolveCreators(refs, reach);
-    if (unknown.length > 0) {
-      throw Problem.badField(
-        'creators',
-        `ids or handles of creators that are or were monitored; unknown: ${unknown.slice(0, 5).join(', ')}`,
-      );
-    }
-    return [...new Set(ids)];
+  private lookupOf(reach: readonly string[] | undefined): WordLookup {
+    const registry = { resolve: this.options.resolveCreators };
+    return { creatorIds: (refs, field) => creatorIdsOf(registry, refs, { field, reach }) };
   }
 
   /** Refuses an address that no attempt could reach, and asks the receiver where that is wanted. */

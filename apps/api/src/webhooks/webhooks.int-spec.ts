@@ -137,6 +137,13 @@ describe('webhook endpoints', () => {
     [{ url: 'https://example.com/', rateLimit: 0 }, ['rateLimit']],
     [{ url: 'https://example.com/', timeoutMs: 31_000 }, ['timeoutMs']],
     [{ url: 'https://example.com/', types: ['tiktok.live.nothing'] }, ['types']],
+    [{ url: 'https://example.com/', types: ['tiktok.live.chat,tiktok.live.gift'] }, ['types']],
+    [{ url: 'https://example.com/', types: [] }, ['types']],
+    [{ url: 'https://example.com/', creators: [] }, ['creators']],
+    [{ url: 'https://example.com/', q: '' }, ['q']],
+    [{ url: 'https://example.com/', user: 5 }, ['user']],
+    [{ url: 'https://example.com/', room: 'a/b' }, ['room']],
+    [{ url: 'https://example.com/', since: '2026-01-01' }, ['since']],
     [{ url: 'https://example.com/', creators: ['nobody'] }, ['creators']],
     [{ url: 'https://example.com/', secret: 'whsec_short' }, ['secret']],
     [{ url: 'https://example.com/', signatures: ['v2'] }, ['signatures']],
@@ -246,7 +253,7 @@ describe('a paused endpoint', () => {
 
 describe('an endpoint that cannot be delivered to', () => {
   it('is disabled by 410, says so in the log, and goes on where it stopped when it is resumed', async () => {
-    receiver.answer(() => ({ status: 410 }));
+    receiver.answer(({ path }) => (path === '/gone' ? { status: 410 } : undefined));
     const { id } = await create('/gone', { ordered: true, types: ['tiktok.live.*'] });
     const ids = await store(3);
     await waitFor(async () => (await get(id)).state === 'disabled', { what: 'the endpoint to be disabled' });
@@ -268,7 +275,7 @@ describe('an endpoint that cannot be delivered to', () => {
 
   it('shows every attempt, and takes given-up deliveries up again, one or all', async () => {
     receiver.answer(() => ({ status: 500, body: 'no' }));
-    const { id } = await create('/dead');
+    const { id } = await create('/dead', { types: ['tiktok.live.*'] });
     await store(4);
     await waitFor(async () => (await deliveries(id, '?state=open')).filter(({ attempts }) => attempts === 1).length === 4, {
       what: 'first attempts',

@@ -1,4 +1,5 @@
 import { readRestriction, type SecretBox } from '@tributary/runtime';
+import { readStoredFilter } from '../../filter/filter.js';
 import { KEY_IN_FORCE } from '../../access/stored-keys.js';
 import type { Endpoint, EndpointSettings, Owner, SealedPart } from './endpoint.js';
 import type { SignatureScheme } from '../request/signature.js';
@@ -12,8 +13,7 @@ export interface EndpointRow {
   url: string;
   description: string;
   metadata: Record<string, string>;
-  creatorIds: string[] | null;
-  types: string[] | null;
+  filter: Record<string, unknown>;
   ordered: boolean;
   maxInFlight: number;
   batchEventsMax: number | null;
@@ -37,22 +37,21 @@ export const OWNER_LAPSED = `(e.key_id is not null and not exists (select from a
 export const ENDPOINT_COLUMNS = `e.id, e.key_id as "keyId",
   (select json_build_object('restriction', k.restriction, 'until',
      case when k.revoked_at is not null then 0 else (extract(epoch from k.expires_at) * 1000)::float8 end)
-   from api_keys k where k.id = e.key_id) as "ownerKey", e.url, e.description, e.metadata, e.creator_ids as "creatorIds", e.types, e.ordered,
+   from api_keys k where k.id = e.key_id) as "ownerKey", e.url, e.description, e.metadata, e.filter, e.ordered,
   e.max_in_flight as "maxInFlight", e.batch_events_max as "batchEventsMax", e.batch_wait_ms as "batchWaitMs", e.rate_per_second as "ratePerSecond",
   e.timeout_ms as "timeoutMs", e.signatures, e.sealed, e.state, e.reason, e.state_since as "stateSince", e.version::float8 as version,
   e.created_at as "createdAt", e.updated_at as "updatedAt"`;
 
-/** @throws Error when the secrets do not open, which the check of the key at start rules out. */
+/** @throws Error when the secrets do not open, which the check of the key at start rules out, or a later version wrote the filter. */
 export function toEndpoint(row: EndpointRow, box: SecretBox): Endpoint {
-  const { keyId, ownerKey, creatorIds, types, batchEventsMax, batchWaitMs, ratePerSecond, sealed, ...same } = row;
+  const { keyId, ownerKey, filter, batchEventsMax, batchWaitMs, ratePerSecond, sealed, ...same } = row;
   const text = box.open(sealed, row.id);
   if (text === undefined) throw new Error(`the secrets of webhook endpoint ${row.id} do not open with WEBHOOK_SECRET_KEY`);
   return {
     ...same,
     ...(JSON.parse(text) as SealedPart),
     owner: ownerOf(keyId, ownerKey),
-    ...(creatorIds ? { creatorIds } : {}),
-    ...(types ? { types } : {}),
+    filter: readStoredFilter(filter),
     ...(batchEventsMax === null ? {} : { batch: { maxEvents: batchEventsMax, maxWaitMs: batchWaitMs ?? 0 } }),
     ...(ratePerSecond === null ? {} : { ratePerSecond }),
   };
@@ -72,8 +71,7 @@ export function settingColumns(id: string, settings: EndpointSettings, part: Sea
     url: settings.url,
     description: settings.description,
     metadata: JSON.stringify(settings.metadata),
-    creator_ids: settings.creatorIds ?? null,
-    types: settings.types ?? null,
+    filter: JSON.stringify(settings.filter),
     ordered: settings.ordered,
     max_in_flight: settings.maxInFlight,
     batch_events_max: settings.batch?.maxEvents ?? null,

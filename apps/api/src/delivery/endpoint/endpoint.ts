@@ -1,5 +1,4 @@
-import { matchesType } from '@tributary/events';
-import type { EventFilter } from '../../store/filter.js';
+import { type EventFilter, limitedTo } from '../../filter/filter.js';
 import type { SecretPair, SignatureScheme } from '../request/signature.js';
 
 /** How many events one delivery carries. */
@@ -14,10 +13,8 @@ export interface EndpointSettings {
   url: string;
   description: string;
   metadata: Record<string, string>;
-  /** Internal ids; missing: every creator. */
-  creatorIds?: string[];
-  /** Types or patterns; missing: every type. */
-  types?: string[];
+  /** Which events it wants. */
+  filter: EventFilter;
   ordered: boolean;
   /** Deliveries that are planned and not finished; of an ordered endpoint one of them is on the wire. */
   maxInFlight: number;
@@ -62,13 +59,6 @@ export function isEntitled({ until }: Owner, now: number): boolean {
   return until === undefined || now < until;
 }
 
-/** What is in both lists, where a missing one holds everything. */
-function both(one: string[] | undefined, other: readonly string[] | undefined): string[] | undefined {
-  if (!other) return one;
-  const wider = new Set(other);
-  return one ? one.filter((id) => wider.has(id)) : [...other];
-}
-
 /** What is stored encrypted. */
 export interface SealedPart {
   secrets: SecretPair[];
@@ -76,16 +66,6 @@ export interface SealedPart {
 }
 
 /** Which events an endpoint gets: those that it wants, of creators that its owner may see. */
-export function filterOf({ creatorIds, types, owner }: Pick<Endpoint, 'creatorIds' | 'types' | 'owner'>): EventFilter {
-  const creators = both(creatorIds, owner.reach);
-  return { ...(creators ? { creatorIds: creators } : {}), ...(types ? { types } : {}) };
-}
-
-/** A test of events against {@link filterOf}, as quick for many creators as for one. */
-export function eventTest(
-  endpoint: Pick<Endpoint, 'creatorIds' | 'types' | 'owner'>,
-): (event: { creatorId: string; type: string }) => boolean {
-  const { creatorIds, types } = filterOf(endpoint);
-  const creators = creatorIds && new Set(creatorIds);
-  return (event) => (!creators || creators.has(event.creatorId)) && (!types || matchesType(types, event.type));
+export function filterOf({ filter, owner }: Pick<Endpoint, 'filter' | 'owner'>): EventFilter {
+  return limitedTo(filter, owner.reach);
 }

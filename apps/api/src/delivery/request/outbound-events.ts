@@ -3,7 +3,7 @@ import { EnvelopeWriter, type StoredEvent } from '@tributary/events';
 import type { Pool } from 'pg';
 import { envelopeOf, positionOf } from '../../events/envelopes.js';
 import { selectEvents } from '../../store/event-select.js';
-import type { EventFilter } from '../../store/filter.js';
+import type { EventFilter } from '../../filter/filter.js';
 import { GenerationHistory, type GenerationStart } from '../../store/generations.js';
 import { LogRanges } from '../../store/log-ranges.js';
 import { BATCH_CONTENT_TYPE } from './content-types.js';
@@ -16,7 +16,7 @@ export class OutboundEvent {
   private buffer: Buffer | undefined;
 
   constructor(
-    readonly event: Pick<StoredEvent, 'seq' | 'type' | 'creatorId' | 'receivedAt'>,
+    readonly event: StoredEvent,
     private readonly render: () => string,
   ) {}
 
@@ -151,7 +151,41 @@ export class OutboundEventReader {
 
 const writer = new EnvelopeWriter();
 
+/** An event of a row. Its data is parsed when somebody asks for it, and not kept: many events wait in memory. */
+class RowEvent implements StoredEvent {
+  constructor(private readonly row: Row) {}
+
+  get seq(): number {
+    return this.row.seq;
+  }
+  get id(): string {
+    return this.row.id;
+  }
+  get type(): string {
+    return this.row.type;
+  }
+  get creatorId(): string {
+    return this.row.creatorId;
+  }
+  get handle(): string {
+    return this.row.handle;
+  }
+  get roomId(): string {
+    return this.row.roomId;
+  }
+  get time(): number {
+    return this.row.time;
+  }
+  get receivedAt(): number {
+    return this.row.receivedAt;
+  }
+  get data(): object {
+    return JSON.parse(this.row.data) as object;
+  }
+}
+
 function storedEntry(row: Row, history: readonly GenerationStart[]): OutboundEvent {
+  const event = new RowEvent(row);
   // Parsed and written anew: the text of the database has spaces, and numbers in forms of its own.
-  return new OutboundEvent(row, () => writer.write(row, JSON.stringify(JSON.parse(row.data)), positionOf(row.seq, history)));
+  return new OutboundEvent(event, () => writer.write(row, JSON.stringify(event.data), positionOf(row.seq, history)));
 }

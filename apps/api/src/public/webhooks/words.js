@@ -165,13 +165,14 @@ export function handleOf(id, creators) {
 }
 
 /**
- * Which events it gets, in a line: `gift, monitor.* of @luna.bakes and 2 more`.
- * @param {Endpoint} endpoint
+ * Which events it gets, in a line: `gift, monitor.* of @luna.bakes and 2 more, with “hello”`.
+ * @param {Pick<Endpoint, 'types' | 'creators'> & { room?: string | null, user?: string | null, q?: string | null }} endpoint
  * @param {Map<string, Monitored>} creators by id
  */
-export function filterText({ types, creators: ids }, creators, shownMax = 3) {
+export function filterText({ types, creators: ids, room, user, q }, creators, shownMax = 3) {
   /** @param {string[]} list */
   const some = (list) => (list.length > shownMax ? `${list.slice(0, shownMax).join(', ')} and ${list.length - shownMax} more` : list.join(', '));
   const what = types ? some(types.map(shortType)) : 'Every event';
-  return `${what} of ${ids ? some(ids.map((id) => handleOf(id, creators))) : 'every creator'}`;
+  const who = `${what} of ${ids ? some(ids.map((id) => handleOf(id, creators))) : 'every creator'}`;
+  return [who, room && `in room ${room}`, user && `by viewer ${user}`, q && `with “${q}”`].filter(Boolean).join(', ');
 }

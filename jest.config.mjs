@@ -27,7 +27,7 @@ export default {
   modulePathIgnorePatterns: ['<rootDir>/dist/', '<rootDir>/.tributary/'],
   globalSetup: '<rootDir>/test/global-setup.mjs',
   globalTeardown: '<rootDir>/test/global-teardown.mjs',
-  reporters: ['default', '<rootDir>/scripts/count-reporter.mjs'],
+  reporters: ['default', '<rootDir>/scripts/tests/count-reporter.mjs'],
   workerIdleMemoryLimit: '800MB',
   maxWorkers: 2,
   testTimeout: 120_000,

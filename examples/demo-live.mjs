@@ -7,10 +7,15 @@ import { built, openServers } from './parts/servers.mjs';
 
 const about = readArguments('demo-live.mjs');
 const servers = await openServers(about);
+/** @type {typeof import('@tributary/signing')} */
 const { useLocalSigner } = await built('libs/signing/src/index.js');
 useLocalSigner(servers.signerUrl, { apiKey: servers.apiKey });
 
-const connection = new TikTokLiveConnection(servers.name, { ...servers.connectorOptions, processInitialData: false });
+// The library's types leave out that a connection is an emitter.
+const connection = /** @type {TikTokLiveConnection & import('node:events').EventEmitter} */ (
+  new TikTokLiveConnection(servers.name, { ...servers.connectorOptions, processInitialData: false })
+);
+/** @param {string} text */
 const say = (text) => process.stdout.write(`${text}\n`);
 
 connection.on('connected', (state) => say(`connected to room ${state.roomId} of @${servers.name}, signed for by ${servers.signerUrl}`));
@@ -19,9 +24,10 @@ connection.on('chat', (data) => say(`chat     ${data.user?.nickname}: ${data.con
 connection.on('member', (data) => say(`join     ${data.user?.nickname}`));
 connection.on('gift', (data) => say(`gift     ${data.user?.nickname}: ${data.repeatCount} x ${data.gift?.name ?? data.giftId}`));
 connection.on('streamEnd', () => say('the live has ended'));
-connection.on('disconnected', () => end(0));
+connection.on('disconnected', () => void end(0));
 
 let ended = false;
+/** @param {number} code */
 async function end(code) {
   if (ended) return;
   ended = true;
@@ -37,6 +43,6 @@ if (about.seconds !== undefined) setTimeout(() => void end(0), about.seconds * 1
 try {
   await connection.connect();
 } catch (error) {
-  process.stderr.write(`cannot connect to @${servers.name}: ${error.message}\n`);
+  process.stderr.write(`cannot connect to @${servers.name}: ${error instanceof Error ? error.message : String(error)}\n`);
   await end(1);
 }

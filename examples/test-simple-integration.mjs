@@ -9,18 +9,20 @@ import { built, openServers } from './parts/servers.mjs';
 
 const about = readArguments('test-simple-integration.mjs');
 const servers = await openServers(about);
+/** @type {typeof import('@tributary/signing')} */
 const { LocalSigningProvider } = await built('libs/signing/src/index.js');
 const receiveMs = (about.seconds ?? 5) * 1000;
+/** Messages by their type. @type {Map<string, number>} */
 const counts = new Map();
 let failures = 0;
 
-/** Runs one step and says how it went. */
+/** Runs one step and says how it went. @param {string} title @param {() => Promise<string>} run */
 async function step(title, run) {
   try {
     process.stdout.write(`ok    ${title}: ${await run()}\n`);
   } catch (error) {
     failures += 1;
-    process.stdout.write(`FAIL  ${title}: ${error.message}\n`);
+    process.stdout.write(`FAIL  ${title}: ${error instanceof Error ? error.message : String(error)}\n`);
   }
 }
 
@@ -36,22 +38,25 @@ await step('POST /api/eulerstream signs the live page', async () => {
     headers: { 'content-type': 'application/json', ...(servers.apiKey ? { 'x-api-key': servers.apiKey } : {}) },
     body: JSON.stringify({ url: `https://www.tiktok.com/@${servers.name}/live` }),
   });
-  const { success, data, unavailable, error } = await response.json();
+  /** @type {{ success: boolean, data: Record<string, string> & { navigator: { browser_platform: string } }, unavailable?: string[], error?: string }} */
+  const { success, data, unavailable, error } = JSON.parse(await response.text());
   if (!success) throw new Error(error);
   return `X-Bogus ${data['X-Bogus']}, as ${data.navigator.browser_platform}${unavailable ? `; not given: ${unavailable.join(', ')}` : ''}`;
 });
 
+/** @type {WebSocket | undefined} */
 let socket;
 await step('LocalSigningProvider opens the socket of the room', async () => {
   const provider = new LocalSigningProvider(`${servers.signerUrl}/api`, servers.apiKey ? { apiKey: servers.apiKey } : {});
   const { wsUrl, wsParams, wsHeaders, roomId, provider: by } = await provider.signedWebSocketProvider({ uniqueId: servers.name });
-  socket = new WebSocket(`${wsUrl}?${new URLSearchParams(wsParams)}`, { headers: wsHeaders });
-  socket.on('message', (data) => read(data));
+  const opening = new WebSocket(`${wsUrl}?${new URLSearchParams(wsParams)}`, { headers: wsHeaders });
+  socket = opening;
+  opening.on('message', (data) => read(/** @type {Buffer} */ (data)));
   await new Promise((resolve, reject) => {
-    socket.once('open', resolve);
-    socket.once('error', reject);
-    socket.once('unexpected-response', (_request, response) =>
-      reject(new Error(`refused: ${response.headers['handshake-msg'] ?? response.statusCode}`)),
+    opening.once('open', resolve);
+    opening.once('error', reject);
+    opening.once('unexpected-response', (_request, response) =>
+      reject(new Error(`refused: ${String(response.headers['handshake-msg'] ?? response.statusCode)}`)),
     );
   });
   return `room ${roomId}, by provider ${by}`;
@@ -67,7 +72,7 @@ socket?.terminate();
 await servers.close();
 process.exit(failures === 0 ? 0 : 1);
 
-/** Counts the messages of one frame by their type. */
+/** Counts the messages of one frame by their type. @param {Buffer} data */
 function read(data) {
   const frame = WebcastPushFrame.decode(data);
   if (frame.payloadType !== 'msg') return;

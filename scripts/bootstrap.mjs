@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, statfsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { runStep } from './commands.mjs';
+import { runStep } from './run-step.mjs';
 import { withLock } from './lock.mjs';
 import { Fault } from './servers/fault.mjs';
 import { cloneDir, root } from './servers/project.mjs';

@@ -1,4 +1,4 @@
-// npm run check [-- NAME ...]: see checks.mjs.
+// npm run check [-- NAME ...]: see checks/run-checks.mjs.
 import './node-version.mjs';
 
-void import('./checks.mjs').then(({ runChecks }) => runChecks(process.argv.slice(2)));
+void import('./checks/run-checks.mjs').then(({ runChecks }) => runChecks(process.argv.slice(2)));

@@ -8,9 +8,9 @@ import { printFailure } from './terminal.mjs';
 
 /** Programs by command; those with a folder take the program's name as their first argument. */
 const COMMANDS = {
-  tail: { file: 'scripts/tail.mjs' },
+  tail: { file: 'scripts/tail/tail.mjs' },
   replay: { file: 'dist/bench/replay.js' },
-  docs: { file: 'scripts/docs.mjs' },
+  docs: { file: 'scripts/checks/docs.mjs' },
   bench: { folder: 'bench' },
   faults: { folder: 'test/faults' },
   fuzz: { folder: 'test/fuzz' },

@@ -1,4 +1,8 @@
 // TypeScript under nodenext imports `./x.js`; outside node_modules that file is `./x.ts`.
+/**
+ * @param {string} request
+ * @param {{ basedir: string, defaultResolver: (request: string, options: object) => string }} options
+ */
 module.exports = (request, options) => {
   if (/^\.{1,2}\/.*\.js$/.test(request) && !options.basedir.includes('node_modules')) {
     try {

@@ -29,7 +29,7 @@ export function readArguments(file) {
     if (seconds !== undefined && !(seconds > 0)) throw new Error('--seconds: expected a number above 0');
     return { name: name?.replace(/^@/, ''), simulated: values.simulator, seconds };
   } catch (error) {
-    process.stderr.write(`${file}: ${error.message}; --help tells how it is called\n`);
+    process.stderr.write(`${file}: ${error instanceof Error ? error.message : String(error)}; --help tells how it is called\n`);
     process.exit(1);
   }
 }

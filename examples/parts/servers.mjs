@@ -39,13 +39,15 @@ export async function openServers({ name, simulated }) {
   return { signerUrl, apiKey: undefined, name: name ?? NAME, connectorOptions: connectorOptions(simulatorUrl), close };
 }
 
-/** Loads a part of the built project. */
+/** Loads a part of the built project. @param {string} path in dist */
 export function built(path) {
   return import(new URL(path, dist).href);
 }
 
+/** @param {string} entry @param {NodeJS.ProcessEnv} env */
 function start(entry, env) {
   // Nothing of it outlives the example, however that ends.
+  /** @type {import('node:child_process').SpawnOptions} */
   const options = {
     env: { PATH: process.env.PATH, LOG_LEVEL: 'silent', REDIS_URL: process.env.REDIS_URL, ...env },
     stdio: ['ignore', 'ignore', 'inherit'],
@@ -55,6 +57,7 @@ function start(entry, env) {
   return child;
 }
 
+/** @param {import('node:child_process').ChildProcess} child @param {string} url */
 async function ready(child, url) {
   for (let waitedMs = 0; waitedMs < 20_000; waitedMs += 50) {
     if (child.exitCode !== null) throw new Error(`${url} did not start`);
@@ -67,6 +70,7 @@ async function ready(child, url) {
   throw new Error(`${url} is not ready after 20 s`);
 }
 
+/** @param {number} count @returns {Promise<number[]>} */
 async function freePorts(count) {
   const servers = await Promise.all(
     Array.from({ length: count }, async () => {
@@ -75,7 +79,7 @@ async function freePorts(count) {
       return server;
     }),
   );
-  const ports = servers.map((server) => server.address().port);
+  const ports = servers.map((server) => /** @type {import('node:net').AddressInfo} */ (server.address()).port);
   await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
   return ports;
 }

@@ -37,5 +37,8 @@ type Listeners<E> = {
 
 export type Attributes<E> = { [K in Name]?: Value } & Listeners<E> & { data?: Record<string, string> };
 
+/** Whatever an attribute may be. */
+export type AnyAttribute = Value | Record<string, string> | EventListener;
+
 /** What is not there is left out. */
 export type Child = Node | string | undefined | null | false;

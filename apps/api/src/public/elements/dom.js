@@ -1,6 +1,6 @@
 /** Elements and icons. Everything from outside goes in as text, never as markup. */
 
-/** @import { Attributes, Child } from './attributes.js' */
+/** @import { AnyAttribute, Attributes, Child } from './attributes.js' */
 /** @import { PageIds } from './page-ids.js' */
 
 const SVG = 'http://www.w3.org/2000/svg';
@@ -15,11 +15,11 @@ const SVG = 'http://www.w3.org/2000/svg';
  */
 export function h(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
-  for (const [name, value] of Object.entries(/** @type {Record<string, unknown>} */ (attributes))) {
+  for (const [name, value] of Object.entries(/** @type {Record<string, AnyAttribute>} */ (attributes))) {
     if (value === undefined || value === null || value === false) continue;
-    if (typeof value === 'function') element.addEventListener(name.slice('on'.length), /** @type {EventListener} */ (value));
+    if (typeof value === 'function') element.addEventListener(name.slice('on'.length), value);
     else if (typeof value === 'object') Object.assign(element.dataset, value);
-    else element.setAttribute(name, value === true ? '' : String(/** @type {string | number} */ (value)));
+    else element.setAttribute(name, value === true ? '' : String(value));
   }
   element.append(...children.filter((child) => child !== undefined && child !== null && child !== false));
   return element;

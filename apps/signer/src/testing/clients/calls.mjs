@@ -4,12 +4,20 @@ import { WebSocket } from 'ws';
 const require = createRequire(import.meta.url);
 const EVENTS = ['chat', 'like', 'member'];
 
+/** @typedef {{ signerUrl: string, simulatorUrl: string, uniqueId: string, roomId: string, userId: string, apiKey: string }} About */
+/**
+ * A published client, or what it answers. Six versions of three packages are called as their users' scripts call them, inner parts
+ * included, for which the packages have no types.
+ * @typedef {any} Published
+ */
+/** @typedef {Record<string, () => Promise<string>>} Calls */
+
 /**
  * What each client calls, by the name of the row in the table. A call resolves with a few words on what it gave, and
  * rejects with whatever the client throws.
  * @param {string} client
- * @param {{ signerUrl: string, simulatorUrl: string, uniqueId: string, roomId: string, userId: string, apiKey: string }} about
- * @returns {Promise<Record<string, () => Promise<string>>>}
+ * @param {About} about
+ * @returns {Promise<Calls>}
  */
 export async function callsOf(client, about) {
   switch (client) {
@@ -30,7 +38,7 @@ export async function callsOf(client, about) {
   }
 }
 
-/** Connects, waits for one event of each kind, and disconnects. */
+/** Connects, waits for one event of each kind, and disconnects. @param {Published} connection @param {string} roomId */
 async function connected(connection, roomId) {
   const events = Promise.all(EVENTS.map((type) => new Promise((resolve) => connection.once(type, resolve))));
   const state = await connection.connect();
@@ -40,9 +48,12 @@ async function connected(connection, roomId) {
   return `connected: ${EVENTS.join(', ')}`;
 }
 
-/** Setting: `signProviderOptions.host`. It polls by itself and upgrades to the socket of the signed answer. */
+/** Setting: `signProviderOptions.host`. It polls by itself and upgrades to the socket of the signed answer. @param {About} about @returns {Calls} */
 function connector1({ signerUrl, simulatorUrl, uniqueId, roomId, apiKey }) {
-  const { WebcastPushConnection, signatureProvider } = require('ttlc-1');
+  /** @type {Published} */
+  const library = require('ttlc-1');
+  const { WebcastPushConnection, signatureProvider } = library;
+  /** @type {Published} */
   const config = require('ttlc-1/dist/lib/webcastConfig.js');
   config.TIKTOK_URL_WEB = `${simulatorUrl}/`;
   config.TIKTOK_URL_WEBCAST = `${simulatorUrl}/webcast/`;
@@ -53,7 +64,7 @@ function connector1({ signerUrl, simulatorUrl, uniqueId, roomId, apiKey }) {
   return { connect: () => connected(new WebcastPushConnection(uniqueId, { signProviderOptions, processInitialData: false }), roomId) };
 }
 
-/** Settings: the environment variable SIGN_API_URL, and the option `signApiKey` (2.0 forgets SIGN_API_KEY). */
+/** Settings: the environment variable SIGN_API_URL, and the option `signApiKey` (2.0 forgets SIGN_API_KEY). @param {About} about @param {Published} library @param {Published} config @returns {Calls} */
 function connector20({ simulatorUrl, uniqueId, roomId, apiKey }, library, { default: config }) {
   const { host } = new URL(simulatorUrl);
   config.TIKTOK_HOST_WEB = config.TIKTOK_HOST_WEBCAST = host;
@@ -80,9 +91,10 @@ function connector20({ simulatorUrl, uniqueId, roomId, apiKey }, library, { defa
   };
 }
 
-/** Settings: the environment variables SIGN_API_URL and SIGN_API_KEY. */
+/** Settings: the environment variables SIGN_API_URL and SIGN_API_KEY. @param {About} about @param {Published} library @returns {Calls} */
 function connector25({ simulatorUrl, uniqueId, roomId }, library) {
   const { host } = new URL(simulatorUrl);
+  /** @param {{ url?: string | URL }} options */
   const toHttp = (options) => {
     if (options.url === undefined) return;
     const url = new URL(options.url);
@@ -119,10 +131,12 @@ function connector25({ simulatorUrl, uniqueId, roomId }, library) {
   };
 }
 
-/** Settings: `basePath` and `apiKey`. */
+/** Settings: `basePath` and `apiKey`. @param {About} about @param {Published} library @returns {Calls} */
 function sdk3({ signerUrl, uniqueId, roomId, userId, apiKey }, { default: Client }) {
   const client = new Client({ basePath: signerUrl, ...(apiKey ? { apiKey } : {}) });
+  /** @param {unknown[]} args */
   const bundle = (...args) => client.webcast.fetchWebcastURL('sdk', ...args, { responseType: 'arraybuffer' });
+  /** @param {number} count */
   const none12 = (count) => Array.from({ length: count }, () => undefined);
   return {
     connect: async () => opened(await bundle(roomId, ...none12(10)), roomId),
@@ -142,7 +156,7 @@ function sdk3({ signerUrl, uniqueId, roomId, userId, apiKey }, { default: Client
   };
 }
 
-/** Settings: `basePath` and `apiKey`. */
+/** Settings: `basePath` and `apiKey`. @param {About} about @param {Published} library @returns {Calls} */
 function sdk4({ signerUrl, uniqueId, roomId, userId, apiKey }, { default: Client }) {
   const baseOptions = { validateStatus: () => true };
   const client = new Client({ basePath: signerUrl, baseOptions, ...(apiKey ? { apiKey } : {}) });
@@ -165,30 +179,34 @@ function sdk4({ signerUrl, uniqueId, roomId, userId, apiKey }, { default: Client
   };
 }
 
+/** @param {string} roomId */
 const toSign = (roomId) => ({
   url: `https://webcast.tiktok.com/webcast/gift/list/?room_id=${roomId}&`,
   method: 'GET',
   userAgent: 'Mozilla/5.0 (SDK)',
 });
+/** @param {Published} body */
 const signed = (body) => Object.keys(body.response.tokens).length > 0 && body.response.signedUrl !== '';
+/** @param {string} uniqueId */
 const jwt = (uniqueId) => ({ expireAfter: 60, websockets: { allowedCreators: [uniqueId], maxWebSockets: 1 } });
 
 function none() {
   return { status: 200, data: undefined };
 }
 
-/** What an API client's answer says, which throws for no status. */
+/** What an API client's answer says, which throws for no status. @param {Published} answer @param {(body: Published) => unknown} check */
 function answered({ status, data }, check) {
   if (status === 200 && data === undefined) return '-';
   if (status !== 200) return `status ${status}: ${data?.message === undefined ? 'no message' : 'code and message'}`;
   return said(data, check);
 }
 
+/** @param {Published} body @param {(body: Published) => unknown} check */
 function said(body, check) {
   return check(body) ? 'ok' : `unexpected: ${JSON.stringify(body).slice(0, 200)}`;
 }
 
-/** Opens the socket that a bundle leads to, as a program with nothing but the API client would, and waits for its first frame. */
+/** Opens the socket that a bundle leads to, as a program with nothing but the API client would, and waits for its first frame. @param {Published} answer @param {string} roomId */
 async function opened({ status, data, headers }, roomId) {
   if (status !== 200) return `status ${status}: ${JSON.parse(Buffer.from(data).toString()).message ? 'code and message' : 'no message'}`;
   const { ProtoMessageFetchResult } = await import('tiktok-live-proto/v3');

@@ -10,6 +10,7 @@ const TIME_MS_MAX = 15_000;
 const results = {};
 const calls = await callsOf(client, { signerUrl, simulatorUrl, uniqueId, roomId, userId, apiKey });
 for (const [route, call] of Object.entries(calls)) {
+  /** @type {NodeJS.Timeout | undefined} */
   let timer;
   const late = new Promise((_resolve, reject) => {
     timer = setTimeout(() => reject(new Error(`nothing within ${TIME_MS_MAX} ms`)), TIME_MS_MAX);
@@ -24,9 +25,10 @@ for (const [route, call] of Object.entries(calls)) {
 }
 process.stdout.write(`${JSON.stringify(results)}\n`, () => process.exit(0));
 
-/** The class of an error as the client's users meet it, and how long it tells them to wait. */
-function named(error) {
-  if (typeof error !== 'object' || error === null) return `threw ${String(error)}`;
+/** The class of an error as the client's users meet it, and how long it tells them to wait. @param {unknown} thrown */
+function named(thrown) {
+  if (typeof thrown !== 'object' || thrown === null) return `threw ${String(thrown)}`;
+  const error = /** @type {{ message?: string, retryAfter?: number }} */ (thrown);
   const name = error.constructor?.name === 'Error' ? `Error: ${error.message}` : error.constructor?.name;
   return error.retryAfter ? `${name} (retry in ${error.retryAfter} ms)` : name;
 }

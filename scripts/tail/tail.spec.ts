@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { releaseLock, takeLock } from './lock.mjs';
+import { releaseLock, takeLock } from '../lock.mjs';
 
 const folder = mkdtempSync(join(tmpdir(), 'tributary-tail-'));
 const lock = join(folder, 'lock');
@@ -41,8 +41,8 @@ beforeEach(() => {
 /** Runs `npm run tail` on the folder until it has printed a line, or ends by itself. */
 function tail(args: string[], env: Record<string, string> = {}): Promise<{ out: string; err: string; code: number | null }> {
   const { API_URL: _, API_KEY: __, ...inherited } = process.env;
-  const child = spawn(process.execPath, ['scripts/tail.mjs', ...args], {
-    cwd: join(import.meta.dirname, '..'),
+  const child = spawn(process.execPath, ['scripts/tail/tail.mjs', ...args], {
+    cwd: join(import.meta.dirname, '../..'),
     env: { ...inherited, TRIBUTARY_DATA_DIR: folder, ...env },
   });
   let [out, err] = ['', ''];

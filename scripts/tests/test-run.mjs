@@ -2,12 +2,12 @@ import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import { bootstrap } from './bootstrap.mjs';
-import { Fault } from './servers/fault.mjs';
-import { guard } from './servers/guard.mjs';
-import { root } from './servers/project.mjs';
-import { temporaryFolder } from './servers/temporary-folder.mjs';
-import { printFailure } from './terminal.mjs';
+import { bootstrap } from '../bootstrap.mjs';
+import { Fault } from '../servers/fault.mjs';
+import { guard } from '../servers/guard.mjs';
+import { root } from '../servers/project.mjs';
+import { temporaryFolder } from '../servers/temporary-folder.mjs';
+import { printFailure } from '../terminal.mjs';
 
 const require = createRequire(import.meta.url);
 

@@ -1,13 +1,13 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { setTimeout as wait } from 'node:timers/promises';
-import { readLock } from './lock.mjs';
-import { readArguments as parse } from './servers/arguments.mjs';
-import { Fault } from './servers/fault.mjs';
-import { stillRuns } from './servers/process-identity.mjs';
-import { Client, reason, Refused } from './stack/client.mjs';
-import { paths } from './stack/folder.mjs';
+import { readLock } from '../lock.mjs';
+import { readArguments as parse } from '../servers/arguments.mjs';
+import { Fault } from '../servers/fault.mjs';
+import { stillRuns } from '../servers/process-identity.mjs';
+import { Client, reason, Refused } from '../stack/client.mjs';
+import { paths } from '../stack/folder.mjs';
 import { describe, describeState } from './tail-lines.mjs';
-import { paint, printFailure, seconds } from './terminal.mjs';
+import { paint, printFailure, seconds } from '../terminal.mjs';
 
 const USAGE = `npm run tail [-- @name ...] [--type TYPES] [--json]
   prints live events as readable lines, of all creators or of those named, until Ctrl-C

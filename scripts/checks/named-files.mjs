@@ -1,7 +1,7 @@
-// node scripts/named-files.mjs: every file of the project that a document names exists. Run by "npm run check".
+// node scripts/checks/named-files.mjs: every file of the project that a document names exists. Run by "npm run check".
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { root } from './servers/project.mjs';
+import { root } from '../servers/project.mjs';
 
 /** A path from the root of the project, as documents name it. One with a star or a brace stands for several files. */
 const NAMED = /`((?:apps|libs|docs|scripts|test|bench|examples)\/[\w./-]*)`/g;
@@ -19,7 +19,7 @@ export function missingFrom(file, text, exists) {
   return [...new Set([...named, ...linked])].filter((path) => !exists(path)).map((path) => `${file}: there is no ${path}`);
 }
 
-if (process.argv[1] === join(root, 'scripts/named-files.mjs')) {
+if (process.argv[1] === join(root, 'scripts/checks/named-files.mjs')) {
   const pages = readdirSync(join(root, 'docs')).flatMap((name) => (name.endsWith('.md') ? [`docs/${name}`] : []));
   const files = ['README.md', 'CONTRIBUTING.md', ...pages];
   const missing = files.flatMap((file) =>

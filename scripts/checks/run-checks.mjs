@@ -2,10 +2,10 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { delimiter, join } from 'node:path';
-import { bootstrap } from './bootstrap.mjs';
-import { Fault } from './servers/fault.mjs';
-import { root } from './servers/project.mjs';
-import { paint, printFailure, seconds } from './terminal.mjs';
+import { bootstrap } from '../bootstrap.mjs';
+import { Fault } from '../servers/fault.mjs';
+import { root } from '../servers/project.mjs';
+import { paint, printFailure, seconds } from '../terminal.mjs';
 
 const PREFIX = 'check:';
 

@@ -1,5 +1,5 @@
-import { hasWords, wordsOf } from '../apps/api/src/public/feed/event-words.js';
-import { paint, plain } from './terminal.mjs';
+import { hasWords, wordsOf } from '../../apps/api/src/public/feed/event-words.js';
+import { paint, plain } from '../terminal.mjs';
 
 const OTHER_CHARS_MAX = 160;
 

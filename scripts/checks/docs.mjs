@@ -1,10 +1,10 @@
-// node scripts/docs.mjs [--check]: writes what the documents take from the code (the configuration table of README.md, the
+// node scripts/checks/docs.mjs [--check]: writes what the documents take from the code (the configuration table of README.md, the
 // catalog of docs/events.md, the codes of docs/problems.md); with --check it only says whether they are up to date. Needs a build.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { readArguments } from './servers/arguments.mjs';
-import { root } from './servers/project.mjs';
-import { printFailure } from './terminal.mjs';
+import { readArguments } from '../servers/arguments.mjs';
+import { root } from '../servers/project.mjs';
+import { printFailure } from '../terminal.mjs';
 
 const check = readCheck();
 

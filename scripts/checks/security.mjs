@@ -1,7 +1,7 @@
-// node scripts/security.mjs: every threat of docs/security.md names tests that exist. Run by "npm run check".
+// node scripts/checks/security.mjs: every threat of docs/security.md names tests that exist. Run by "npm run check".
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { root } from './servers/project.mjs';
+import { root } from '../servers/project.mjs';
 
 const PAGE = 'docs/security.md';
 const HEAD = '| threat | what holds it | test |';
@@ -52,7 +52,7 @@ function titlesOf(text) {
 /** @param {string} cell */
 const plain = (cell) => cell.replace(/^\| /, '').slice(0, 80);
 
-if (process.argv[1] === join(root, 'scripts/security.mjs')) {
+if (process.argv[1] === join(root, 'scripts/checks/security.mjs')) {
   const page = readFileSync(join(root, PAGE), 'utf8');
   const faults = faultsOf(page, (file) => (existsSync(join(root, file)) ? readFileSync(join(root, file), 'utf8') : undefined));
   if (faults.length > 0) {

@@ -37,6 +37,16 @@ describe('outages', () => {
     reader.close();
   });
 
+  it('stops while Redis is away', async () => {
+    const own = await startRedis({ appendonly: 'no' });
+    const stopping = await ApiUnderTest.start({ redisUrl: own.url });
+    await own.stop();
+    // The client of the feed has lost its server, and waits for it.
+    await waitFor(async () => !(await stopping.call<{ redis: { ok: boolean } }>('GET', '/v1/status')).body.redis.ok);
+    await stopping.stop();
+    await own.remove();
+  }, 30_000);
+
   it('answers 503 with Retry-After while PostgreSQL is away, keeps its keys and its live readers, and recovers', async () => {
     const reader = await api.stream();
     await reader.next();

@@ -125,8 +125,9 @@ export class LogTransport extends Server implements CustomTransportStrategy {
   }
 
   private async runFeed({ reader }: NonNullable<LogTransportOptions['feed']>, handle: Handler): Promise<void> {
+    const { signal } = this.stopping;
     await this.repeat('the feed cannot be read; live readers use PostgreSQL', async () => {
-      for (const batch of await reader.read()) {
+      for (const batch of (await unlessAborted(reader.read(), signal)) ?? []) {
         const outcome = await handle(batch);
         if (outcome.kind !== 'done') return outcome;
       }
@@ -163,4 +164,14 @@ export class LogTransport extends Server implements CustomTransportStrategy {
     if (subscriber.status === 'ready') subscribe();
     return appended;
   }
+}
+
+/** What a read gives; undefined once `signal` aborts. A client that is closed while it reconnects leaves a blocking read without an end. */
+function unlessAborted<T>(read: Promise<T>, signal: AbortSignal): Promise<T | undefined> {
+  return new Promise((resolve, reject) => {
+    const abort = () => resolve(undefined);
+    if (signal.aborted) abort();
+    signal.addEventListener('abort', abort, { once: true });
+    void read.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
+  });
 }

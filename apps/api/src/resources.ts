@@ -1,5 +1,26 @@
-import { Global, Inject, Injectable, Module, type DynamicModule, type OnApplicationShutdown } from '@nestjs/common';
-import { Config, createPool, createRedis, type Logger, Metrics, Readiness } from '@tributary/runtime';
+import {
+  Global,
+  Inject,
+  Injectable,
+  Module,
+  type DynamicModule,
+  type OnApplicationBootstrap,
+  type OnApplicationShutdown,
+  type OnModuleDestroy,
+} from '@nestjs/common';
+import {
+  Config,
+  createPool,
+  createRedis,
+  type Logger,
+  Metrics,
+  Peers,
+  Readiness,
+  RedisGate,
+  SharedBuckets,
+  SharedSlots,
+  WrongKeys,
+} from '@tributary/runtime';
 import type { Redis } from 'ioredis';
 import type pg from 'pg';
 
@@ -35,6 +56,27 @@ class Closing implements OnApplicationShutdown {
   }
 }
 
+/** Has the limits that all processes share kept up, where requests are answered. */
+@Injectable()
+class SharedLimitsLife implements OnApplicationBootstrap, OnModuleDestroy {
+  constructor(
+    private readonly config: Config,
+    private readonly peers: Peers,
+    private readonly slots: SharedSlots,
+  ) {}
+
+  onApplicationBootstrap(): void {
+    if (!this.config.apiRoles.includes('http')) return;
+    this.peers.start();
+    this.slots.start();
+  }
+
+  onModuleDestroy(): void {
+    this.peers.stop();
+    this.slots.stop();
+  }
+}
+
 /** Configuration, logger, clients, health: visible in every module of the process, closed after all of them. */
 @Global()
 @Module({})
@@ -58,10 +100,37 @@ export class ResourcesModule {
         },
         { provide: REDIS, useFactory: () => createRedis(config.redisUrl, logger, { name: 'api' }) },
         { provide: Metrics, useFactory: () => new Metrics('api') },
+        { provide: RedisGate, useFactory: (redis: Redis) => new RedisGate(redis, logger), inject: [REDIS] },
+        { provide: Peers, useFactory: (gate: RedisGate) => new Peers(gate, config.redisPrefix, 'api'), inject: [RedisGate] },
+        ...[SharedBuckets, SharedSlots].map((shared) => ({
+          provide: shared,
+          useFactory: (gate: RedisGate, peers: Peers) => new shared(gate, peers, config.redisPrefix),
+          inject: [RedisGate, Peers],
+        })),
+        {
+          provide: WrongKeys,
+          useFactory: (gate: RedisGate, peers: Peers, registry: Metrics) =>
+            new WrongKeys({ gate, peers, prefix: config.redisPrefix, perMinute: config.wrongKeysPerMinute, registry, logger }),
+          inject: [RedisGate, Peers, Metrics],
+        },
+        SharedLimitsLife,
         Readiness,
         Closing,
       ],
-      exports: [Config, LOGGER, POOL, STORE_POOL, SEARCH_POOL, WEBHOOK_POOL, REDIS, Metrics, Readiness],
+      exports: [
+        SharedBuckets,
+        SharedSlots,
+        WrongKeys,
+        Config,
+        LOGGER,
+        POOL,
+        STORE_POOL,
+        SEARCH_POOL,
+        WEBHOOK_POOL,
+        REDIS,
+        Metrics,
+        Readiness,
+      ],
     };
   }
 }

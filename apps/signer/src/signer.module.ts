@@ -1,6 +1,17 @@
 import { type DynamicModule, Inject, Injectable, Module, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
-import { Config, createRedis, HealthController, KeyProjection, type Logger, Metrics, Readiness } from '@tributary/runtime';
+import {
+  Config,
+  createRedis,
+  HealthController,
+  KeyProjection,
+  type Logger,
+  Metrics,
+  Peers,
+  Readiness,
+  RedisGate,
+  WrongKeys,
+} from '@tributary/runtime';
 import { RoomResolver } from '@tributary/webcast';
 import type { Redis } from 'ioredis';
 import { randomBytes } from 'node:crypto';
@@ -28,7 +39,6 @@ import { ProviderChain } from './failover/provider-chain.js';
 import { SignMetrics } from './failover/sign-metrics.js';
 import { providerOptions } from './providers/options.js';
 import { makeChain, remoteSigner, UPSTREAM_BODY_BYTES_MAX } from './providers/registry.js';
-import { RedisGate } from './redis-gate.js';
 import { LOGGER, REDIS } from './resources.js';
 import { GiftLists } from './rooms/gift-list.js';
 import { Ownership } from './rooms/ownership.js';
@@ -51,13 +61,16 @@ class Lifecycle implements OnApplicationBootstrap, OnApplicationShutdown {
     private readonly chain: ProviderChain,
     private readonly tabs: TabPool,
     private readonly upstream: Upstream,
+    private readonly peers: Peers,
   ) {}
 
   onApplicationBootstrap(): void {
     this.readiness.add('providers', () => this.chain.blockage());
+    this.peers.start();
   }
 
   async onApplicationShutdown(): Promise<void> {
+    this.peers.stop();
     await Promise.all([this.chain.close(), this.tabs.close(), this.upstream.close()]);
     this.redis.disconnect();
   }
@@ -84,7 +97,18 @@ export class SignerModule {
         { provide: Metrics, useValue: new Metrics('signer') },
         SignMetrics,
         { provide: REDIS, useFactory: () => createRedis(config.redisUrl, logger, { name: 'signer' }) },
-        RedisGate,
+        {
+          provide: RedisGate,
+          useFactory: (redis: Redis) => new RedisGate(redis, logger, 'no shared cache, limits by each signer alone, known keys only'),
+          inject: [REDIS],
+        },
+        { provide: Peers, useFactory: (gate: RedisGate) => new Peers(gate, config.redisPrefix, 'signer'), inject: [RedisGate] },
+        {
+          provide: WrongKeys,
+          useFactory: (gate: RedisGate, peers: Peers, registry: Metrics) =>
+            new WrongKeys({ gate, peers, prefix: config.redisPrefix, perMinute: config.wrongKeysPerMinute, registry, logger }),
+          inject: [RedisGate, Peers, Metrics],
+        },
         {
           provide: KeyCache,
           useFactory: (redis: Redis, gate: RedisGate) => {
@@ -93,7 +117,11 @@ export class SignerModule {
           },
           inject: [REDIS, RedisGate],
         },
-        { provide: RateLimits, useFactory: (gate: RedisGate) => new RateLimits(gate, config.redisPrefix), inject: [RedisGate] },
+        {
+          provide: RateLimits,
+          useFactory: (gate: RedisGate, peers: Peers) => new RateLimits(gate, config.redisPrefix, peers),
+          inject: [RedisGate, Peers],
+        },
         // Without a secret, development has tokens that end with the process; production mints none.
         { provide: Tokens, useFactory: () => new Tokens(config.signTokenSecret || randomBytes(32).toString('hex')) },
         {

@@ -98,6 +98,14 @@ describe('configuration', () => {
     }
   });
 
+  it('takes single addresses of trusted proxies beside networks, and neither names nor the network of all addresses', () => {
+    const load = (text: string) => loadConfig('api', { TRUSTED_PROXIES: text }).trustedProxies;
+    const good = ['10.0.0.0/8', '2001:db8::/32', '192.0.2.1/32', '127.0.0.1', '::1'];
+    expect(load(good.join(', '))).toEqual(good);
+    for (const wrong of ['abc', '10.0.0.0/33', '999.0.0.0/8', '::1/129', '0.0.0.0/0', '::/0', 'fe80::1%eth0', 'proxy.example'])
+      expect(() => load(`10.0.0.0/8,${wrong}`)).toThrow(/TRUSTED_PROXIES: expected addresses or networks such as 10\.1\.0\.0\/16/);
+  });
+
   it('takes a secret from the file that NAME_FILE names, the variable itself first', () => {
     const path = join(folder, 'key');
     writeFileSync(path, 'from-file\n');

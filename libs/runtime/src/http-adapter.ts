@@ -20,6 +20,8 @@ export interface HttpOptions {
   silenceMsMax?: number;
   /** Names by which it may be called; addresses and `localhost` alone unless told otherwise. */
   hosts?: AllowedHosts;
+  /** Reverse proxies whose `X-Forwarded-For` is believed. */
+  trustedProxies?: readonly string[];
 }
 
 /**
@@ -52,7 +54,7 @@ export function createHttpAdapter(options: HttpOptions): HttpAdapter {
   const silenceMsMax = options.silenceMsMax ?? SILENCE_MS_MAX;
   const adapter = new FastifyAdapter({
     bodyLimit: options.bodyBytesMax ?? BODY_BYTES_MAX,
-    trustProxy: false,
+    trustProxy: options.trustedProxies?.length ? [...options.trustedProxies] : false,
     forceCloseConnections: true,
     genReqId: newRequestId,
     routerOptions: { maxParamLength: 512, ignoreDuplicateSlashes: options.ignoreDuplicateSlashes ?? false },

@@ -48,7 +48,7 @@ export async function runProcess(options: ProcessOptions): Promise<void> {
   try {
     const app = await NestFactory.create<NestFastifyApplication>(
       options.module(config, logger),
-      createHttpAdapter({ ...options, hosts: allowedHosts(config) }),
+      createHttpAdapter({ ...options, hosts: allowedHosts(config), trustedProxies: config.trustedProxies }),
       {
         logger: nestLogger(logger),
         abortOnError: false,

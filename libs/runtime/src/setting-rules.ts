@@ -88,11 +88,21 @@ export const HttpUrl = (): PropertyDecorator =>
   );
 
 /** Networks in CIDR notation, with commas between. */
-export const Networks = (): PropertyDecorator => (target, field) => {
-  Transform(list)(target, field);
-  const message = 'expected networks such as 10.1.0.0/16, with commas between';
-  ValidateBy({ name: 'networks', validator: { validate: isNetwork } }, { each: true, message })(target, field);
-};
+export const Networks = (): PropertyDecorator => networks('expected networks such as 10.1.0.0/16, with commas between', isNetwork);
+
+/** The same for peers that are believed: single addresses too, and not the network of all addresses, which leaves nobody out. */
+export const TrustedNetworks = (): PropertyDecorator =>
+  networks('expected addresses or networks such as 10.1.0.0/16, with commas between', (text) => {
+    if (typeof text !== 'string' || text.includes('%') || text.endsWith('/0')) return false;
+    return isIP(text) !== 0 || isNetwork(text);
+  });
+
+function networks(message: string, validate: (text: unknown) => boolean): PropertyDecorator {
+  return (target, field) => {
+    Transform(list)(target, field);
+    ValidateBy({ name: 'networks', validator: { validate } }, { each: true, message })(target, field);
+  };
+}
 
 function isNetwork(text: unknown): boolean {
   const [, address = '', bits = ''] = (typeof text === 'string' && /^([^/]+)\/(\d{1,3})$/.exec(text)) || [];

@@ -14,6 +14,7 @@ import {
   SERVERS,
   Setting,
   SomeOf,
+  TrustedNetworks,
   YesOrNo,
 } from './setting-rules.js';
 
@@ -24,6 +25,8 @@ const SIMULATOR = ['simulator'] as const;
 /** Those that use the log, and hold or show creators. */
 const LOG = ['api', 'ingest'] as const;
 const WITH_REDIS = ['api', 'ingest', 'signer'] as const;
+/** Those that are called with keys. */
+const WITH_KEYS = ['api', 'signer'] as const;
 /** Those that call TikTok. */
 const TIKTOK = ['ingest', 'signer'] as const;
 
@@ -101,7 +104,7 @@ export class Config {
   @SomeOf(['http', 'store', 'webhooks'])
   apiRoles: string[] = ['http', 'store', 'webhooks'];
 
-  @Setting('API_RATE_PER_MINUTE', 'requests one key may make in a minute, in each api process', API)
+  @Setting('API_RATE_PER_MINUTE', 'requests one key may make in a minute, over all api processes', API)
   @Bounded(1, 10_000_000)
   apiRatePerMinute = 6_000;
 
@@ -113,9 +116,25 @@ export class Config {
   @Origins()
   apiOrigins: string[] = [];
 
-  @Setting('STREAMS_PER_KEY_MAX', 'live streams one key may have open, in each api process', API)
+  @Setting('STREAMS_PER_KEY_MAX', 'live streams one key may have open, over all api processes', API)
   @Bounded(1, 100_000)
   streamsPerKeyMax = 50;
+
+  @Setting(
+    'WRONG_KEYS_PER_MINUTE',
+    'different wrong keys one address may try in a minute, over all processes, before it is slowed; the same wrong key ten times as often. 0 is no limit',
+    WITH_KEYS,
+  )
+  @Bounded(0, 1_000_000)
+  wrongKeysPerMinute = 60;
+
+  @Setting(
+    'TRUSTED_PROXIES',
+    'addresses or networks of reverse proxies whose `X-Forwarded-For` is believed, such as `10.0.0.0/8`; without it all their clients are one address',
+    WITH_KEYS,
+  )
+  @TrustedNetworks()
+  trustedProxies: string[] = [];
 
   @Setting('WEBHOOK_SECRET_KEY', '32 bytes in base64 that encrypt the secrets of webhooks; part of the backup. Empty: no webhooks', API, {
     secret: true,

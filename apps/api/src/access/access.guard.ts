@@ -1,11 +1,11 @@
 import { type CanActivate, type ExecutionContext, Injectable } from '@nestjs/common';
 import { Reflector } from '@nestjs/core';
 import { LogContext } from '@tributary/log';
-import { allows, Config, HealthController, Problem, type Scope } from '@tributary/runtime';
+import { allows, HealthController, Problem, type Scope } from '@tributary/runtime';
 import type { FastifyReply } from 'fastify';
+import { KeyLimits } from './key-limits.js';
 import { KeyRing } from './key-ring.js';
 import { isOpen, type KeyedRequest, NEEDED_SCOPES, requestOf } from './needs.js';
-import { type BucketVerdict, TokenBuckets } from './token-buckets.js';
 
 const KEY_LENGTH_MAX = 200;
 
@@ -15,15 +15,11 @@ const KEY_LENGTH_MAX = 200;
  */
 @Injectable()
 export class AccessGuard implements CanActivate {
-  private readonly buckets: TokenBuckets;
-
   constructor(
     private readonly reflector: Reflector,
     private readonly keys: KeyRing,
-    config: Config,
-  ) {
-    this.buckets = new TokenBuckets(config.apiRatePerMinute);
-  }
+    private readonly limits: KeyLimits,
+  ) {}
 
   async canActivate(context: ExecutionContext): Promise<boolean> {
     if (isBatchOfLog(context)) return true;
@@ -36,16 +32,9 @@ export class AccessGuard implements CanActivate {
     const text = keyOf(request);
     if (text === undefined) throw unauthorised('send a key as `Authorization: Bearer <key>` or `x-api-key: <key>`');
     const record = text.length <= KEY_LENGTH_MAX ? await this.keys.find(text) : undefined;
+    await this.limits.admit(request.ip, text, record);
     if (!record) throw unauthorised('this key is not known, was revoked, or has expired');
-
-    const verdict = this.buckets.take(record.id);
-    const headers = rateHeaders(verdict);
-    if (!verdict.allowed) {
-      throw new Problem('rate-limited', `this key may make ${verdict.limit} requests a minute; wait ${verdict.retrySeconds} s`, {
-        headers: { ...headers, 'retry-after': String(verdict.retrySeconds) },
-      });
-    }
-    void reply.headers(headers);
+    void reply.headers(await this.limits.count(record));
     const missing = needed.find((scope) => !allows(record, scope));
     if (missing) throw new Problem('missing-scope', `this key lacks the scope ${missing}`, { neededScope: missing, scopes: record.scopes });
     request.apiKey = record;
@@ -67,8 +56,4 @@ function keyOf({ headers }: KeyedRequest): string | undefined {
 
 function unauthorised(detail: string): Problem {
   return new Problem('unauthorized', detail, { headers: { 'www-authenticate': 'Bearer realm="tributary"' } });
-}
-
-function rateHeaders({ limit, remaining, resetSeconds }: BucketVerdict): Record<string, string> {
-  return { 'ratelimit-limit': String(limit), 'ratelimit-remaining': String(remaining), 'ratelimit-reset': String(resetSeconds) };
 }

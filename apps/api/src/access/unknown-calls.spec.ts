@@ -9,13 +9,14 @@ import { WebhooksEnabledGuard } from '../webhooks/webhooks-enabled.guard.js';
 import { EndpointOwner } from '../webhooks/endpoint-owner.guard.js';
 import type { EndpointStore } from '../webhooks/endpoint-store.js';
 import { AccessGuard } from './access.guard.js';
+import type { KeyLimits } from './key-limits.js';
 import { KeyRing } from './key-ring.js';
 import { Open } from './needs.js';
 
 const logger = createLogger({ name: 'guard-test', level: 'silent', format: 'json' });
 const config = Object.assign(new Config(), { webhookSecretKey: Buffer.alloc(32, 7).toString('base64') });
 const guards = [
-  new AccessGuard(new Reflector(), new KeyRing({} as pg.Pool, logger), config),
+  new AccessGuard(new Reflector(), new KeyRing({} as pg.Pool, logger), {} as KeyLimits),
   new WebhooksEnabledGuard(config),
   new EndpointOwner({ exists: () => Promise.resolve(true) } as unknown as EndpointStore),
 ];

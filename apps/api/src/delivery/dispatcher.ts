@@ -80,7 +80,8 @@ export class Dispatcher {
     this.health = new EndpointHealth(stored, concurrencyOf(endpoint), parts.policy);
     this.sender = new AttemptSender(endpoint, parts.http);
     this.wants = testOf(filterOf(endpoint));
-    this.bucket = bucketOf(endpoint);
+    // Whoever has served it until now may have used up its rate.
+    this.bucket = bucketOf(endpoint, Math.max(stored.succeededAt ?? -Infinity, stored.failedAt ?? -Infinity));
   }
 
   /** Requests on the wire. */
@@ -116,7 +117,7 @@ export class Dispatcher {
     this.endpoint = endpoint;
     this.sender = new AttemptSender(endpoint, this.parts.http);
     this.wants = testOf(filterOf(endpoint));
-    this.bucket = bucketOf(endpoint);
+    if (this.bucket?.perSecond !== endpoint.ratePerSecond) this.bucket = bucketOf(endpoint, Date.now());
     this.health.reset(concurrencyOf(endpoint), stored);
     this.finished = undefined;
     this.paused = false;
@@ -312,6 +313,6 @@ function concurrencyOf({ ordered, maxInFlight }: Endpoint): number {
   return ordered ? 1 : maxInFlight;
 }
 
-function bucketOf({ ratePerSecond }: Endpoint): TokenBucket | undefined {
-  return ratePerSecond === undefined ? undefined : new TokenBucket(ratePerSecond);
+function bucketOf({ ratePerSecond }: Endpoint, emptyAt: number): TokenBucket | undefined {
+  return ratePerSecond === undefined ? undefined : new TokenBucket(ratePerSecond, Date.now(), emptyAt);
 }

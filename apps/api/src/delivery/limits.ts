@@ -3,11 +3,15 @@ export class TokenBucket {
   private tokens: number;
   private at: number;
 
+  /**
+   * @param emptyAt when it may have been empty, such as at the last request that another process has sent; full when it never was
+   */
   constructor(
     readonly perSecond: number,
     now = Date.now(),
+    emptyAt = -Infinity,
   ) {
-    this.tokens = Math.max(1, perSecond);
+    this.tokens = Math.min(Math.max(1, perSecond), (Math.max(0, now - emptyAt) * perSecond) / 1_000);
     this.at = now;
   }
 

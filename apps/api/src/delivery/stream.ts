@@ -85,7 +85,10 @@ export function streamsOf(load: EndpointLoad, parts: StreamParts, before?: Befor
   };
   if (!replay) return streams;
   const queue = queueOf('replay', share, ({ manual, replayId }) => !manual && replayId === replay.id);
-  const bucket = new TokenBucket(replay.ratePerSecond);
+  const old = before?.streams.replay;
+  // The same replay goes on at its rate, however often its endpoint is changed meanwhile.
+  const kept = old?.replayId === replay.id && old.bucket?.perSecond === replay.ratePerSecond ? old.bucket : undefined;
+  const bucket = kept ?? new TokenBucket(replay.ratePerSecond, Date.now(), Date.now());
   streams.replay = following(
     { ...base, name: 'replay', replayId: replay.id, concurrency: share, queue, bucket },
     replay.position,

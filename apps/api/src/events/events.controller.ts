@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
 import { Controller, Get, Param, Query, Req, Res } from '@nestjs/common';
 import { ApiOkResponse, ApiOperation, ApiParam, ApiProperty, ApiPropertyOptional, ApiTags } from '@nestjs/swagger';
-import { Metrics, type KeyRecord, Problem } from '@tributary/runtime';
+import { Metrics, type KeyRecord, Problem, SharedSlots } from '@tributary/runtime';
 import type { Envelope } from '@tributary/events';
 import { IsBoolean, IsIn, IsOptional } from 'class-validator';
 import type { FastifyReply, FastifyRequest } from 'fastify';
@@ -56,13 +56,13 @@ class ExportQuery extends CursorQuery {
 @Needs('read')
 @Controller('v1/events')
 export class EventsController {
-  private readonly exports = new Map<string, number>();
   private readonly running: Gauge;
   private runningNow = 0;
 
   constructor(
     private readonly store: EventStore,
     private readonly searches: SearchStores,
+    private readonly slots: SharedSlots,
     private readonly filters: EventFilters,
     private readonly keys: KeyRing,
     metrics: Metrics,
@@ -122,7 +122,7 @@ export class EventsController {
       .header('content-disposition', `attachment; filename="tributary-events.${query.format}"`);
     // Nobody takes a body: nothing is read for it.
     if (method === 'HEAD') return void reply.send();
-    const finish = this.admit(caller.id);
+    const finish = await this.admit(caller.id);
     const gone = new AbortController();
     const pages = this.searches.of(caller.id, 'export', gone.signal).stream(filter, { after, order: 'asc' });
     const lines = async function* () {
@@ -153,21 +153,26 @@ export class EventsController {
     return envelopeOf(event, head.history);
   }
 
-  /** Takes a place among the running exports; the result gives it back. */
-  private admit(key: string): () => void {
-    const own = this.exports.get(key) ?? 0;
-    if (own >= EXPORTS_PER_KEY_MAX || this.runningNow >= EXPORTS_MAX) {
-      throw new Problem('rate-limited', `at most ${EXPORTS_PER_KEY_MAX} exports of one key, ${EXPORTS_MAX} in all, run at a time`, {
+  /** Takes a place among the running exports, one of those that the key has over all processes. @returns what gives it back */
+  private async admit(key: string): Promise<() => void> {
+    const full = new Problem(
+      'rate-limited',
+      `at most ${EXPORTS_PER_KEY_MAX} exports of one key, ${EXPORTS_MAX} in one process, run at a time`,
+      {
         headers: { 'retry-after': '10' },
-      });
-    }
-    this.exports.set(key, own + 1);
+      },
+    );
+    if (this.runningNow >= EXPORTS_MAX) throw full;
+    // Counted before Redis is asked: others may ask meanwhile.
     this.running.set(++this.runningNow);
+    const giveBack = await this.slots.take(`exports-${key}`, EXPORTS_PER_KEY_MAX);
+    if (!giveBack) {
+      this.running.set(--this.runningNow);
+      throw full;
+    }
     return () => {
       this.running.set(--this.runningNow);
-      const left = (this.exports.get(key) ?? 1) - 1;
-      if (left > 0) this.exports.set(key, left);
-      else this.exports.delete(key);
+      giveBack();
     };
   }
 }

@@ -1,5 +1,5 @@
 import { Inject, Injectable, type OnModuleDestroy } from '@nestjs/common';
-import { Config, type KeyRecord, type Logger, Metrics, Problem } from '@tributary/runtime';
+import { Config, type KeyRecord, type Logger, Metrics, Problem, SharedSlots } from '@tributary/runtime';
 import { Counter, Gauge } from 'prom-client';
 import { KeyRing } from '../access/key-ring.js';
 import { LOGGER } from '../resources.js';
@@ -22,9 +22,11 @@ export interface LiveReading {
   connection: LiveConnection;
   filter: EventFilter;
   start: SubscriptionStart;
+  /** Gives back the place that {@link LiveStreams.admit} has taken; called once, at its end. */
+  giveBack: () => void;
 }
 
-/** The open live streams of this process: their number is bounded, in all and for each key. */
+/** The open live streams of this process: their number is bounded, in all here and for each key over all processes. */
 @Injectable()
 export class LiveStreams implements OnModuleDestroy {
   /** One for each codec: its subscriptions share the texts of events. */
@@ -34,6 +36,8 @@ export class LiveStreams implements OnModuleDestroy {
   private readonly subscribers: Gauge;
   private readonly ended: Counter<'reason'>;
   private stopping = false;
+  /** Streams that are open, or about to be. */
+  private admitted = 0;
 
   constructor(
     private readonly hub: LiveHub,
@@ -41,6 +45,7 @@ export class LiveStreams implements OnModuleDestroy {
     private readonly config: Config,
     private readonly limits: StreamLimits,
     private readonly searches: SearchStores,
+    private readonly slots: SharedSlots,
     @Inject(LOGGER) private readonly logger: Logger,
     metrics: Metrics,
   ) {
@@ -58,21 +63,34 @@ export class LiveStreams implements OnModuleDestroy {
     return this.perKey.get(key) ?? 0;
   }
 
-  /** @throws Problem 429 when the key or the process has as many streams as it may, 503 at shutdown. */
-  admit(key: string): void {
+  /**
+   * Takes one of the places that the key has over all processes.
+   * @returns gives it back: a part of what is served
+   * @throws Problem 429 when the key or the process has as many streams as it may, 503 at shutdown.
+   */
+  async admit(key: string): Promise<() => void> {
     if (this.stopping) throw new Problem('unavailable', 'this process stops', { headers: { 'retry-after': '1' } });
-    const own = this.countOf(key);
     const { streamsPerKeyMax } = this.config;
-    if (own < streamsPerKeyMax && this.open.size < this.limits.streamsMax) return;
-    const bound = own >= streamsPerKeyMax ? `this key may have ${streamsPerKeyMax}` : `this process may have ${this.limits.streamsMax}`;
-    throw new Problem('rate-limited', `${bound} streams open at a time`, { headers: { 'retry-after': '10' } });
+    const full = (bound: string) => new Problem('rate-limited', `${bound} streams open at a time`, { headers: { 'retry-after': '10' } });
+    if (this.admitted >= this.limits.streamsMax) throw full(`this process may have ${this.limits.streamsMax}`);
+    // Counted before Redis is asked: others may ask meanwhile.
+    this.admitted += 1;
+    const giveBack = await this.slots.take(`streams-${key}`, streamsPerKeyMax);
+    if (giveBack) {
+      return () => {
+        this.admitted -= 1;
+        giveBack();
+      };
+    }
+    this.admitted -= 1;
+    throw full(`this key may have ${streamsPerKeyMax}`);
   }
 
   /**
    * Serves one reader that was admitted; goes on in the background until its end.
    * @returns the subscription, so that a connection which carries several can stop one
    */
-  serve({ caller, codec, connection, filter, start }: LiveReading): LiveSubscription {
+  serve({ caller, codec, connection, filter, start, giveBack }: LiveReading): LiveSubscription {
     const { hub, limits, logger, keys } = this;
     const encoder = this.encoders.get(codec) ?? new LiveEncoder(codec);
     this.encoders.set(codec, encoder);
@@ -82,7 +100,11 @@ export class LiveStreams implements OnModuleDestroy {
     const unwatch = keys.whileHeld(caller, () => subscription.stop('revoked'));
     connection.onLeft(() => subscription.stop());
     this.perKey.set(caller.id, this.countOf(caller.id) + 1);
-    this.open.set(subscription, this.run(subscription, connection, caller.id).finally(unwatch));
+    const end = () => {
+      unwatch();
+      giveBack();
+    };
+    this.open.set(subscription, this.run(subscription, connection, caller.id).finally(end));
     this.subscribers.set(this.open.size);
     return subscription;
   }

@@ -62,8 +62,8 @@ export class StreamController {
     // An answer without a body is over with its head.
     if (method === 'HEAD') return void reply.headers(streamHeaders(codec)).send();
     if (resumed && (await this.starts.hasEverything(filter, start))) return void reply.status(204).send();
-    this.streams.admit(caller.id);
+    const giveBack = await this.streams.admit(caller.id);
     const connection = HttpConnection.open(reply, codec, this.limits);
-    this.streams.serve({ caller, codec, connection, filter, start });
+    this.streams.serve({ caller, codec, connection, filter, start, giveBack });
   }
 }

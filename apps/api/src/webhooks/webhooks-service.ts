@@ -1,5 +1,5 @@
 import type { SsrfGuard } from '@tributary/outbound';
-import type { KeyRecord, Problem as ProblemType } from '@tributary/runtime';
+import type { KeyRecord, Problem as ProblemType, SharedBuckets } from '@tributary/runtime';
 import { allows, Problem } from '@tributary/runtime';
 import { isWithin, reachOf } from '../access/reach.js';
 import { creatorIdsOf } from '../creators/named-creators.js';
@@ -14,7 +14,6 @@ import type { EndpointPatchBody, NewEndpointBody } from './endpoint-body.js';
 import type { Created, EndpointStore } from './endpoint-store.js';
 import type { GuardedHttp } from '../outbound/guarded-http.js';
 import { readTarget, type Target } from '../outbound/target.js';
-import { TokenBucket } from '../delivery/limits.js';
 import { newSecretPair, readSharedSecret, type SecretPair } from '../delivery/request/signature.js';
 
 export interface WebhooksServiceOptions {
@@ -28,6 +27,8 @@ export interface WebhooksServiceOptions {
   findKey(id: string): KeyRecord | undefined;
   /** Tells whoever runs the endpoint that it has changed. */
   notifyChanged(id: string): void;
+  /** Limits that all processes share. */
+  buckets: SharedBuckets;
   /** Name in the ownership challenge. */
   origin: string;
 }
@@ -45,12 +46,12 @@ const DEFAULTS: Omit<EndpointSettings, 'url'> = {
 const BATCH_WAIT_MS = 1_000;
 /** Old secrets that sign beside the newest: each makes the signature longer. */
 const SECRETS_MAX = 5;
-const TESTS = { perSecond: 0.5, endpointsMax: 10_000 };
+/** A test of an endpoint each 2 s, over all processes. */
+const TESTS = { limit: 1, periodMs: 2_000 };
 
 /** What owners do with endpoints, beyond reading and writing rows. */
 export class WebhooksService {
   private readonly ids = new DeliveryIds();
-  private readonly tests = new Map<string, TokenBucket>();
 
   constructor(private readonly options: WebhooksServiceOptions) {}
 
@@ -134,7 +135,7 @@ export class WebhooksService {
   async test(id: string): Promise<{ delivery: string; attempt: AttemptRecord } | undefined> {
     const endpoint = await this.options.endpoints.find(id);
     if (!endpoint) return undefined;
-    this.admitTest(id);
+    await this.admitTest(id);
     const delivery = this.ids.next();
     const event = {
       specversion: '1.0',
@@ -203,14 +204,11 @@ export class WebhooksService {
     if (ratePerSecond !== undefined) settings.ratePerSecond = Math.min(settings.ratePerSecond ?? Infinity, ratePerSecond);
   }
 
-  private admitTest(id: string): void {
-    if (this.tests.size > TESTS.endpointsMax) this.tests.clear();
-    const bucket = this.tests.get(id) ?? new TokenBucket(TESTS.perSecond);
-    this.tests.set(id, bucket);
-    const verdict = bucket.take();
-    if (verdict.taken) return;
+  private async admitTest(id: string): Promise<void> {
+    const { allowed, retryMs } = await this.options.buckets.take(`webhook-test-${id}`, TESTS);
+    if (allowed) return;
     throw new Problem('rate-limited', 'one test of an endpoint every 2 s', {
-      headers: { 'retry-after': String(Math.ceil(verdict.waitMs / 1_000)) },
+      headers: { 'retry-after': String(Math.max(1, Math.ceil(retryMs / 1_000))) },
     });
   }
 }

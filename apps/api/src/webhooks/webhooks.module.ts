@@ -1,6 +1,6 @@
 import { type DynamicModule, Module } from '@nestjs/common';
 import { SsrfGuard } from '@tributary/outbound';
-import { Config } from '@tributary/runtime';
+import { Config, SharedBuckets } from '@tributary/runtime';
 import type { Pool } from 'pg';
 import { AccessModule } from '../access/access.module.js';
 import { KeyRing } from '../access/key-ring.js';
@@ -53,18 +53,20 @@ export class WebhooksModule {
             notifier: ChangeNotifier,
             creators: CreatorRegistry,
             keys: KeyRing,
+            buckets: SharedBuckets,
           ) =>
             new WebhooksService({
               endpoints,
               deliveries,
               http,
               guard,
+              buckets,
               origin: config.webhookOrigin,
               resolveCreators: (refs, reach) => creators.resolve(refs, reach),
               findKey: (id) => keys.get(id),
               notifyChanged: (id) => notifier.notifyChanged(id),
             }),
-          inject: [EndpointStore, DeliveryStore, GuardedHttp, SsrfGuard, ChangeNotifier, CreatorRegistry, KeyRing],
+          inject: [EndpointStore, DeliveryStore, GuardedHttp, SsrfGuard, ChangeNotifier, CreatorRegistry, KeyRing, SharedBuckets],
         },
       ],
     };

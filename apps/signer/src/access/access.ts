@@ -1,16 +1,19 @@
 import { Injectable } from '@nestjs/common';
-import { allows, Config, hashKey, isForeignPage, type KeyRecord, type Scope } from '@tributary/runtime';
+import { allows, Config, hashKey, isForeignPage, type KeyRecord, type Scope, WrongKeys } from '@tributary/runtime';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { SignError } from '../http/answer.js';
 import { notesOf } from '../http/wide-log.js';
 import { type Caller, setCaller } from './caller.js';
 import { KeyCache } from './key-cache.js';
-import { type Limits, NO_LIMITS, RateLimits, readKeyLimits, tightest, type WindowState } from './limits.js';
+import { RateLimits, readKeyLimits, tightest } from './limits.js';
 import { looksLikeToken, Tokens } from './tokens.js';
+import { type Limits, NO_LIMITS, type WindowState } from './windows.js';
 
 const CREDENTIAL_LENGTH_MAX = 8_192;
 const LOCAL: Caller = { kind: 'local', id: 'local', counted: [], creators: null };
 const LOOPBACK = /^(?:127\.|::1$|::ffff:127\.)/;
+/** What a reverse proxy puts on the requests of others. */
+const FORWARDED = ['x-forwarded-for', 'forwarded', 'x-real-ip'];
 
 /** What a route asks of its callers. */
 export interface AccessRules {
@@ -29,6 +32,7 @@ export class Access {
     private readonly keys: KeyCache,
     private readonly tokens: Tokens,
     private readonly limits: RateLimits,
+    private readonly wrong: WrongKeys,
     private readonly config: Config,
   ) {
     this.defaults = { minute: config.signPerKeyMinute, hour: config.signPerKeyHour, day: config.signPerKeyDay };
@@ -44,29 +48,35 @@ export class Access {
     const free = this.isFree(request);
     const credential = credentialOf(request);
     if (credential !== undefined)
-      return this.isKnown(credential, rules.needed, request) || this.admitCredential(credential, rules, free, request, reply);
+      return this.isKnown(credential, rules.needed, free, request) || this.admitCredential(credential, rules, free, request, reply);
     if (!free) throw new SignError(401, 'unauthorized', 'an API key is needed: send it as x-api-key or as Authorization: Bearer');
     setCaller(request, LOCAL);
     return true;
   }
 
   /** Admits a key in memory that has no limit of any kind. False says nothing against it. */
-  private isKnown(credential: string, needed: Scope, request: FastifyRequest): boolean {
+  private isKnown(credential: string, needed: Scope, free: boolean, request: FastifyRequest): boolean {
     if (looksLikeToken(credential)) return false;
     const keyHash = hashKey(credential);
     const record = this.keys.peekHash(keyHash);
     // One that is limited to creators has to be judged by its rooms.
     if (!record || record.restriction || !allows(record, needed) || Object.values(this.limitsOf(record.id)).some((limit) => limit > 0))
       return false;
+    // An address that guesses keys must not find the right one faster here.
+    if (!free && !this.wrong.admitsAtOnce(request.ip, record.id)) return false;
     setCaller(request, { kind: 'key', id: record.id, counted: [], creators: null, record, keyHash });
     notesOf(request).key = record.id;
     return true;
   }
 
-  /** In development, this machine needs no key; a page that its browser shows is not this machine. */
-  private isFree(request: FastifyRequest): boolean {
+  /**
+   * In development, this machine needs no key. A page that its browser shows is not this machine, and neither is a client of a reverse
+   * proxy that runs on it.
+   */
+  private isFree({ socket, headers }: FastifyRequest): boolean {
     const { mode, signOrigins } = this.config;
-    return mode === 'development' && LOOPBACK.test(request.socket.remoteAddress ?? '') && !isForeignPage(request.headers, signOrigins);
+    if (mode !== 'development' || !LOOPBACK.test(socket.remoteAddress ?? '')) return false;
+    return FORWARDED.every((name) => headers[name] === undefined) && !isForeignPage(headers, signOrigins);
   }
 
   private async admitCredential(
@@ -76,30 +86,43 @@ export class Access {
     request: FastifyRequest,
     reply: FastifyReply,
   ): Promise<true> {
-    const caller = looksLikeToken(credential) ? await this.byToken(credential, needed) : await this.byKey(credential, needed, free);
+    const caller = looksLikeToken(credential)
+      ? await this.byToken(credential, needed, free, request)
+      : await this.byKey(credential, needed, free, request);
     setCaller(request, caller);
     if (caller.kind !== 'local') notesOf(request).key = caller.id;
     if (counted && caller.counted.length > 0) await this.count(caller, reply);
     return true;
   }
 
-  private async byKey(credential: string, needed: Scope, free: boolean): Promise<Caller> {
+  private async byKey(credential: string, needed: Scope, free: boolean, { ip }: FastifyRequest): Promise<Caller> {
     const keyHash = hashKey(credential);
     const record = credential.length > CREDENTIAL_LENGTH_MAX ? undefined : await this.keys.findHash(keyHash);
     if (record !== undefined && record !== 'unknown') {
+      if (!free) slow(await this.wrong.admit(ip, record.id));
       if (!allows(record, needed) && !free) throw new SignError(403, 'forbidden', `this API key has not the scope "${needed}"`);
       const counted = [{ who: record.id, limits: this.limitsOf(record.id) }];
       return { kind: 'key', id: record.id, counted, creators: handlesOf(record), record, keyHash };
     }
     if (free) return LOCAL;
     if (record === 'unknown') throw cannotBeChecked();
+    await this.chargeFor(ip, keyHash);
     throw new SignError(401, 'unauthorized', 'this API key is not known here, was revoked, or has expired');
   }
 
-  private async byToken(text: string, needed: Scope): Promise<Caller> {
+  /** Charges an address for a wrong credential. @throws SignError 429 where it has tried too many */
+  private async chargeFor(ip: string, hash: string): Promise<void> {
+    slow(await this.wrong.charge(ip, hash));
+  }
+
+  private async byToken(text: string, needed: Scope, free: boolean, { ip }: FastifyRequest): Promise<Caller> {
     const verdict = this.tokens.verify(text);
-    if (!verdict.ok) throw new SignError(401, 'unauthorized', verdict.message);
+    if (!verdict.ok) {
+      if (verdict.isForged && !free) await this.chargeFor(ip, hashKey(text));
+      throw new SignError(401, 'unauthorized', verdict.message);
+    }
     const { claims } = verdict;
+    if (!free) slow(await this.wrong.admit(ip, `token-${claims.sub}`));
     if (claims.key === undefined && this.config.mode !== 'development') {
       throw new SignError(401, 'unauthorized', 'this token was made without a key, which counts in development only');
     }
@@ -145,6 +168,11 @@ function handlesOf({ restriction, handles = [] }: KeyRecord): readonly string[] 
 /** What both allow, where null allows all. */
 function both(one: readonly string[] | null, other: readonly string[] | null): readonly string[] | null {
   return one && other ? one.filter((name) => other.includes(name)) : (one ?? other);
+}
+
+/** @throws SignError 429 where there is something to wait for */
+function slow(waitMs: number): void {
+  if (waitMs > 0) throw new SignError(429, 'rate-limited', 'too many wrong keys came from this address; wait a little', waitMs);
 }
 
 function mayMint(record: KeyRecord | undefined): boolean {

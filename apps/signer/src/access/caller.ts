@@ -1,6 +1,6 @@
 import type { KeyRecord } from '@tributary/runtime';
 import type { FastifyRequest } from 'fastify';
-import type { Limits } from './limits.js';
+import type { Limits } from './windows.js';
 import type { TokenClaims } from './tokens.js';
 
 /** Who makes a request. `local`: nobody in particular, from this machine, in development. */

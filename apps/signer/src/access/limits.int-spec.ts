@@ -1,9 +1,8 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { createRedis, type Logger, waitForRedis } from '@tributary/runtime';
+import { createRedis, type Logger, RedisGate, waitForRedis } from '@tributary/runtime';
 import { testServers } from '@tributary/testing';
 import type { Redis } from 'ioredis';
 import { randomUUID } from 'node:crypto';
-import { RedisGate } from '../redis-gate.js';
 import { RateLimits, readKeyLimits, tightest } from './limits.js';
 
 const quiet = { trace() {}, debug() {}, info() {}, warn() {}, error() {} } as unknown as Logger;
@@ -19,7 +18,7 @@ describe('RateLimits', () => {
   });
   beforeEach(() => {
     prefix = `limits-${randomUUID()}`;
-    limits = new RateLimits(new RedisGate(redis, quiet), prefix);
+    limits = new RateLimits(new RedisGate(redis, quiet), prefix, { count: 1 });
   });
   afterAll(async () => {
     const keys = await redis.keys('limits-*');
@@ -29,7 +28,7 @@ describe('RateLimits', () => {
   const PLAN = { minute: 3, hour: 5, day: 0 };
 
   it('lets exactly as many requests through as the window holds, however many come at once and from whichever signer', async () => {
-    const other = new RateLimits(new RedisGate(redis, quiet), prefix);
+    const other = new RateLimits(new RedisGate(redis, quiet), prefix, { count: 1 });
     const verdicts = await Promise.all(Array.from({ length: 40 }, (_, i) => (i % 2 ? limits : other).take('key', PLAN)));
     expect(verdicts.filter(({ allowed }) => allowed)).toHaveLength(3);
   });
@@ -70,9 +69,26 @@ describe('RateLimits', () => {
     for (const key of keys) expect(await redis.pttl(key)).toBeGreaterThan(0);
   });
 
-  it('limits nobody while Redis is away', async () => {
-    const gone = new RateLimits(new RedisGate({ evalsha: () => Promise.reject(new Error('gone')) } as unknown as Redis, quiet), prefix);
-    expect(await gone.take('key', PLAN)).toEqual({ allowed: true, counted: false, windows: [] });
+  it('gives its share of what was left while Redis is away, and has Redis count it afterwards', async () => {
+    let away = false;
+    const flaky = {
+      evalsha: (...args: unknown[]) =>
+        away ? Promise.reject(new Error('gone')) : (redis.evalsha as (...all: unknown[]) => unknown)(...args),
+      eval: (...args: unknown[]) => (away ? Promise.reject(new Error('gone')) : (redis.eval as (...all: unknown[]) => unknown)(...args)),
+    } as unknown as Redis;
+    const one = new RateLimits(new RedisGate(flaky, quiet), prefix, { count: 2 });
+    const plan = { minute: 0, hour: 10, day: 0 };
+    for (let i = 0; i < 2; i++) await one.take('key', plan);
+    away = true;
+    const verdicts = [];
+    for (let i = 0; i < 8; i++) verdicts.push(await one.take('key', plan));
+    // 8 were left, and there are two signers.
+    expect(verdicts.filter(({ allowed }) => allowed)).toHaveLength(4);
+    expect(verdicts.every(({ counted }) => !counted)).toBe(true);
+    expect(verdicts.at(-1)!.windows).toEqual([{ window: 'hour', max: 10, remaining: 0, resetMs: expect.any(Number) }]);
+    expect((await one.take('stranger', plan)).allowed).toBe(true);
+    away = false;
+    expect((await one.take('key', plan)).windows[0]!.remaining).toBe(10 - 2 - 4 - 1);
   });
 
   it('reads the limits of single keys', () => {

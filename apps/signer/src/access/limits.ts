@@ -1,30 +1,6 @@
-import { LuaScript } from '@tributary/runtime';
-import type { RedisGate } from '../redis-gate.js';
-
-/** Windows in which requests are counted, shortest first. */
-export const WINDOWS = ['minute', 'hour', 'day'] as const;
-export type Window = (typeof WINDOWS)[number];
-
-/** Requests per window; 0 is no limit. */
-export type Limits = Record<Window, number>;
-
-export const NO_LIMITS: Limits = { minute: 0, hour: 0, day: 0 };
-
-/** Where one window stands. */
-export interface WindowState {
-  window: Window;
-  max: number;
-  remaining: number;
-  /** ms until all of `max` is there again; 0 when nothing was used. */
-  resetMs: number;
-}
-
-/** `windows`: those that have a limit. Empty when there is none, and when Redis cannot be asked (`counted: false`). */
-export interface LimitVerdict {
-  allowed: boolean;
-  counted: boolean;
-  windows: WindowState[];
-}
+import { LuaScript, type Peers, type RedisGate } from '@tributary/runtime';
+import { LocalWindows } from './local-windows.js';
+import { type Limits, type LimitVerdict, WINDOWS, type WindowState } from './windows.js';
 
 const LENGTH_MS: Limits = { minute: 60_000, hour: 3_600_000, day: 86_400_000 };
 const UNLIMITED: LimitVerdict = { allowed: true, counted: true, windows: [] };
@@ -39,15 +15,19 @@ interface Batch {
 
 /**
  * Counts requests by who makes them, in Redis and so over all signers; those that arrive together in one command. While Redis
- * is away nothing is counted and everybody is let through: a signer that refuses is worth less than one that counts late.
+ * is away each signer gives its share of what was left, and has Redis count it when it is back.
  */
 export class RateLimits {
   private batches = new Map<string, Batch>();
+  private readonly local: LocalWindows;
 
   constructor(
     private readonly redis: RedisGate,
     private readonly prefix: string,
-  ) {}
+    peers: Pick<Peers, 'count'>,
+  ) {
+    this.local = new LocalWindows(() => peers.count);
+  }
 
   /** Counts one request of `who` against its limits. */
   take(who: string, limits: Limits): Promise<LimitVerdict> {
@@ -82,10 +62,12 @@ export class RateLimits {
     if (limited.length === 0) return [UNLIMITED];
     const keys = limited.map((window) => `${this.prefix}:{sign-limit-${who}}:${window}`);
     const args = limited.flatMap((window) => [limits[window], LENGTH_MS[window]]);
+    const owed = this.local.takeOwed(who);
+    if (owed > 0 && !(await this.redis.ask((redis) => takeScript.run(redis, keys, [...args, owed])))) this.local.owe(who, owed);
     const answer = await this.redis.ask((redis) => takeScript.run(redis, keys, [...args, count]));
-    if (answer === undefined) return [];
+    if (answer === undefined) return Array.from({ length: count }, () => this.local.take(who, limits, limited, LENGTH_MS));
     const [granted = 0, ...numbers] = answer as number[];
-    return Array.from({ length: Math.max(1, count) }, (_, index) => {
+    const verdicts = Array.from({ length: Math.max(1, count) }, (_, index): LimitVerdict => {
       const allowed = index < granted || count === 0;
       const windows = limited.map((window, at): WindowState => {
         const used = (numbers[2 * at] ?? 0) + Math.min(granted, index + 1);
@@ -93,6 +75,8 @@ export class RateLimits {
       });
       return { allowed, counted: true, windows };
     });
+    for (const window of verdicts.at(-1)?.windows ?? []) this.local.learn(who, window);
+    return verdicts;
   }
 }
 

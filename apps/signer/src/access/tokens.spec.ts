@@ -24,7 +24,7 @@ describe('Tokens', () => {
     now += 59_999;
     expect(tokens.verify(token).ok).toBe(true);
     now += 1;
-    expect(tokens.verify(token)).toEqual({ ok: false, message: 'the token has expired' });
+    expect(tokens.verify(token)).toEqual({ ok: false, isForged: false, message: 'the token has expired' });
   });
 
   it('refuses a token that was changed, or made with another secret', () => {
@@ -32,9 +32,9 @@ describe('Tokens', () => {
     const claims = Buffer.from(JSON.stringify({ iss: 'tributary-signer', sub: 'key_1', creators: null, iat: 0, exp: 9e9 })).toString(
       'base64url',
     );
-    expect(tokens.verify(`${header}.${claims}.${signature}`).ok).toBe(false);
-    for (const more of ['.', '.x', `.${signature}`]) expect(tokens.verify(mint() + more).ok).toBe(false);
-    expect(new Tokens('another secret of thirty-two characters', () => now).verify(mint()).ok).toBe(false);
+    expect(tokens.verify(`${header}.${claims}.${signature}`)).toMatchObject({ ok: false, isForged: true });
+    for (const more of ['.', '.x', `.${signature}`]) expect(tokens.verify(mint() + more)).toMatchObject({ ok: false, isForged: true });
+    expect(new Tokens('another secret of thirty-two characters', () => now).verify(mint())).toMatchObject({ ok: false, isForged: true });
   });
 
   it('lets no token choose its algorithm, and no token of something else in', () => {

@@ -1,6 +1,6 @@
 import { createHmac, randomUUID, timingSafeEqual } from 'node:crypto';
 import { isUniqueId } from '@tributary/webcast';
-import { type Limits, WINDOWS } from './limits.js';
+import { type Limits, WINDOWS } from './windows.js';
 
 /** What a token says of its bearer. Times in unix seconds. */
 export interface TokenClaims {
@@ -18,7 +18,8 @@ export interface TokenClaims {
   name?: string;
 }
 
-export type TokenResult = { ok: true; claims: TokenClaims } | { ok: false; message: string };
+/** `isForged`: this signer has not signed it. A token that has expired is nobody's guess. */
+export type TokenResult = { ok: true; claims: TokenClaims } | { ok: false; isForged: boolean; message: string };
 
 const HEADER = Buffer.from(JSON.stringify({ alg: 'HS256', typ: 'JWT' })).toString('base64url');
 const ISSUER = 'tributary-signer';
@@ -42,13 +43,14 @@ export class Tokens {
 
   /** What a token says, or one sentence on why it does not count. Only HS256 is known: a token cannot choose its algorithm. */
   verify(token: string): TokenResult {
-    const refuse = (message: string): TokenResult => ({ ok: false, message });
-    if (token.length > TOKEN_LENGTH_MAX) return refuse('the token is too long');
+    const refuse = (message: string, isForged = false): TokenResult => ({ ok: false, isForged, message });
+    if (token.length > TOKEN_LENGTH_MAX) return refuse('the token is too long', true);
     const [header = '', payload = '', signature = '', ...more] = token.split('.');
-    if (more.length > 0) return refuse('the token has more than three parts');
+    if (more.length > 0) return refuse('the token has more than three parts', true);
     const given = Buffer.from(signature);
     const own = Buffer.from(this.sign(`${header}.${payload}`));
-    if (given.length !== own.length || !timingSafeEqual(given, own)) return refuse('the token was not made by this signer, or was changed');
+    if (given.length !== own.length || !timingSafeEqual(given, own))
+      return refuse('the token was not made by this signer, or was changed', true);
     if (header !== HEADER) return refuse('the token is of another kind than HS256');
     const claims = readClaims(Buffer.from(payload, 'base64url').toString('utf8'));
     if (!claims) return refuse('the token says something that this signer does not know');

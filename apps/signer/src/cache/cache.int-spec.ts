@@ -1,11 +1,10 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { createRedis, type Logger, waitForRedis } from '@tributary/runtime';
+import { createRedis, type Logger, RedisGate, waitForRedis } from '@tributary/runtime';
 import { startRedis, type SuiteServer, testServers, waitFor } from '@tributary/testing';
 import type { Redis } from 'ioredis';
 import { randomUUID } from 'node:crypto';
 import { Cache, type Loaded } from './cache.js';
 import type { CacheKind } from './kinds.js';
-import { RedisGate } from '../redis-gate.js';
 import { SharedLevel } from './shared.js';
 
 const warned: string[] = [];

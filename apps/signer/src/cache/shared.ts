@@ -1,6 +1,5 @@
-import { LuaScript } from '@tributary/runtime';
+import { LuaScript, type RedisGate } from '@tributary/runtime';
 import { randomUUID } from 'node:crypto';
-import type { RedisGate } from '../redis-gate.js';
 import { type CacheKind, type Entry, readEntry, writeEntry } from './kinds.js';
 
 /** Larger records stay in the process that made them. */

@@ -4,8 +4,9 @@ import { readUniqueId } from '@tributary/webcast';
 import type { FastifyRequest } from 'fastify';
 import { AccessGuard, NotCounted } from '../access/access.guard.js';
 import { type Caller, callerOf } from '../access/caller.js';
-import { type LimitVerdict, type Limits, NO_LIMITS, RateLimits, WINDOWS } from '../access/limits.js';
+import { RateLimits } from '../access/limits.js';
 import { TOKEN_CREATORS_MAX, Tokens } from '../access/tokens.js';
+import { type LimitVerdict, type Limits, NO_LIMITS, WINDOWS } from '../access/windows.js';
 import { Ownership } from '../rooms/ownership.js';
 import { SignError } from './answer.js';
 
@@ -47,7 +48,7 @@ export class AccountsController {
       ? windows.length === 0
         ? 'no limit is set for you'
         : 'what is left of your limits'
-      : 'requests cannot be counted at the moment; nobody is limited';
+      : 'requests cannot be counted over all signers at the moment; each gives its share of your limits';
     // This signer refuses nobody by chance; clients 2.0 and 2.1 read the member without looking whether it is there.
     return { code: 200, message, ...(Object.fromEntries(windows) as Record<string, unknown>), load_shedding: { at: 1, chance: 0 } };
   }

@@ -66,9 +66,8 @@ export class SignFilter extends ProblemFilter {
     const known = this.known(error, request);
     const message =
       known.message.length < MESSAGE_LENGTH_MIN ? `${known.message} (status ${known.status}, no more is known)` : known.message;
-    const wait = known.retryAfterMs ?? (known.status === 429 ? RETRY_DEFAULT_MS : undefined);
-    if (wait !== undefined) {
-      const seconds = Math.max(1, Math.ceil(wait / 1000));
+    const seconds = waitOf(known);
+    if (seconds !== undefined) {
       void reply.header('retry-after', String(seconds));
       if (known.status === 429) void reply.header('x-ratelimit-reset', String(Math.ceil(Date.now() / 1000) + seconds));
     }
@@ -89,8 +88,17 @@ export class SignFilter extends ProblemFilter {
   }
 }
 
-function asProblem({ status, message, reason }: SignError): Problem {
-  return new Problem(codeOfStatus(status) ?? (status < 500 ? 'unprocessable' : 'unavailable'), message, { reason });
+/** Seconds that a client is told to wait. */
+function waitOf({ status, retryAfterMs }: SignError): number | undefined {
+  const ms = retryAfterMs ?? (status === 429 ? RETRY_DEFAULT_MS : undefined);
+  return ms === undefined ? undefined : Math.max(1, Math.ceil(ms / 1000));
+}
+
+function asProblem(error: SignError): Problem {
+  const { status, message, reason } = error;
+  const seconds = waitOf(error);
+  const code = codeOfStatus(status) ?? (status < 500 ? 'unprocessable' : 'unavailable');
+  return new Problem(code, message, { reason, ...(seconds === undefined ? {} : { headers: { 'retry-after': String(seconds) } }) });
 }
 
 function reasonOf(status: number): AnswerReason {

@@ -1,9 +1,8 @@
 import { NestFactory } from '@nestjs/core';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
-import { Config, createHttpAdapter, createValidationPipe, type Logger } from '@tributary/runtime';
+import { Config, createHttpAdapter, createValidationPipe, type Logger, RedisGate } from '@tributary/runtime';
 import { testServers, waitFor } from '@tributary/testing';
 import { randomUUID } from 'node:crypto';
-import { RedisGate } from '../redis-gate.js';
 import { prepareSigner, SIGNER_HTTP, SignerModule } from '../signer.module.js';
 
 /** One line that was logged. */
@@ -28,10 +27,14 @@ export async function startSigner(settings: Partial<Config>): Promise<RunningSig
   const at = (level: Logged['level']) => (fields: object, message: string) =>
     void logged.push({ level, fields: fields as Record<string, unknown>, message });
   const logger = { trace: at('debug'), debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') } as unknown as Logger;
-  const app = await NestFactory.create<NestFastifyApplication>(SignerModule.of(config, logger), createHttpAdapter(SIGNER_HTTP), {
-    logger: false,
-    abortOnError: false,
-  });
+  const app = await NestFactory.create<NestFastifyApplication>(
+    SignerModule.of(config, logger),
+    createHttpAdapter({ ...SIGNER_HTTP, trustedProxies: config.trustedProxies }),
+    {
+      logger: false,
+      abortOnError: false,
+    },
+  );
   app.useGlobalPipes(createValidationPipe());
   await prepareSigner(app, config, logger);
   await app.listen(0, '127.0.0.1');

@@ -1,24 +1,23 @@
-import { Inject, Injectable } from '@nestjs/common';
-import type { Logger } from '@tributary/runtime';
 import type { Redis } from 'ioredis';
-import { LOGGER, REDIS } from './resources.js';
+import type { Logger } from '../logging.js';
 
-/** A Redis that answers later than this costs a sign request more than it gives. */
+/** A Redis that answers later than this costs a request more than it gives. */
 const ANSWER_MS_MAX = 300;
 /** After it kept a request waiting it is left alone for this long. A server that refuses at once costs nothing to ask again. */
 const REST_MS = 1_000;
 
 class Late extends Error {}
 
-/** Redis as something that the signer can do without: it is asked within bounds, and its absence is said once. */
-@Injectable()
+/** Redis as something that requests can do without: it is asked within bounds, and its absence is logged once. */
 export class RedisGate {
   private away = false;
   private restsUntil = 0;
 
+  /** @param without what is missing while Redis is away, for the log */
   constructor(
-    @Inject(REDIS) private readonly redis: Redis,
-    @Inject(LOGGER) private readonly logger: Pick<Logger, 'warn' | 'info'>,
+    private readonly redis: Redis,
+    private readonly logger: Pick<Logger, 'warn' | 'info'>,
+    private readonly without = 'limits are counted by each process alone',
   ) {}
 
   /** What `command` gives; undefined when Redis does not answer in time, and for a while after that. */
@@ -36,7 +35,7 @@ export class RedisGate {
       return result;
     } catch (error) {
       const { message: reason } = error as Error;
-      if (!this.away) this.logger.warn({ reason }, 'Redis does not answer: no shared cache, no limits, known keys only');
+      if (!this.away) this.logger.warn({ reason }, `Redis does not answer: ${this.without}`);
       this.away = true;
       if (error instanceof Late) this.restsUntil = Date.now() + REST_MS;
       return undefined;

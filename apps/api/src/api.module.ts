@@ -1,6 +1,7 @@
 import { type DynamicModule, Module } from '@nestjs/common';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { type Config, HealthController, type Logger } from '@tributary/runtime';
+import { followRequests } from './access/request-context.js';
 import { allowOrigins } from './cross-origin.js';
 import { serveDashboard } from './dashboard.js';
 import { deliversWebhooks } from './delivery/delivers-webhooks.js';
@@ -41,6 +42,7 @@ export class ApiModule {
 export async function prepareApi(app: NestFastifyApplication, config: Config, logger: Logger): Promise<void> {
   measureRequests(app);
   if (config.apiRoles.includes('http')) {
+    followRequests(app);
     allowOrigins(app, config.apiOrigins);
     serveDashboard(app);
     serveApiDescription(app);

@@ -23,9 +23,12 @@ import {
 } from '@tributary/runtime';
 import type { Redis } from 'ioredis';
 import type pg from 'pg';
+import { fairPool, queueOfCallers } from './store/fair-pool.js';
+import { measureQueue } from './store/fair-queue.js';
 
 /** Injection tokens of what one api process has exactly once. `Config`, `Metrics` and `Readiness` are their own tokens. */
 export const LOGGER = Symbol('logger');
+/** Connections for plain requests, which take turns by key. */
 export const POOL = Symbol('PostgreSQL pool');
 /** Connections of the store role's own: readers must not be able to keep it waiting. */
 export const STORE_POOL = Symbol('PostgreSQL pool of the store role');
@@ -87,7 +90,15 @@ export class ResourcesModule {
       providers: [
         { provide: Config, useValue: config },
         { provide: LOGGER, useValue: logger },
-        { provide: POOL, useFactory: () => createPool(config.databaseUrl, logger, { name: 'api', max: config.databasePoolMax }) },
+        {
+          provide: POOL,
+          useFactory: (metrics: Metrics) => {
+            const queue = queueOfCallers(config.databasePoolMax);
+            measureQueue(queue, metrics, 'queries', 'Statements and transactions of plain requests');
+            return fairPool(createPool(config.databaseUrl, logger, { name: 'api', max: config.databasePoolMax }), queue);
+          },
+          inject: [Metrics],
+        },
         // Connects only where the store role uses it.
         { provide: STORE_POOL, useFactory: () => createPool(config.databaseUrl, logger, { name: 'store', max: STORE_CONNECTIONS }) },
         {

@@ -7,6 +7,12 @@ import { reasonOf } from './reason.js';
 /** A readiness check: undefined when ready, else one sentence that says what is wrong. */
 export type ReadinessCheck = () => string | undefined | Promise<string | undefined>;
 
+/** Whether a process is ready, and what each check says: `ok` or a reason. */
+interface Verdict {
+  ready: boolean;
+  checks: Record<string, string>;
+}
+
 /** A check that takes longer counts as failed: its part does not answer. */
 const CHECK_MS_MAX = 3_000;
 
@@ -14,14 +20,25 @@ const CHECK_MS_MAX = 3_000;
 @Injectable()
 export class Readiness {
   private readonly checks = new Map<string, ReadinessCheck>();
+  private judging: Promise<Verdict> | undefined;
 
   add(name: string, check: ReadinessCheck): void {
     if (this.checks.has(name)) throw new Error(`readiness check ${name} is there already`);
     this.checks.set(name, check);
   }
 
-  /** Runs every check, each for at most {@link CHECK_MS_MAX} ms. A check that throws is not ready, with its message as reason. */
-  async judge(): Promise<{ ready: boolean; checks: Record<string, string> }> {
+  /**
+   * Runs every check, each for at most {@link CHECK_MS_MAX} ms. A check that throws is not ready, with its message as reason. Those who
+   * ask meanwhile get the same verdict: anybody may ask as often as they like, and the checks need a database.
+   */
+  judge(): Promise<Verdict> {
+    this.judging ??= this.run().finally(() => {
+      this.judging = undefined;
+    });
+    return this.judging;
+  }
+
+  private async run(): Promise<Verdict> {
     const entries = await Promise.all(
       [...this.checks].map(async ([name, check]) => {
         try {

@@ -109,6 +109,11 @@ export const PROBLEM_TYPES = {
     title: 'Something that this needs does not answer now',
     remedy: 'Ask again after `Retry-After` seconds. Nothing was changed.',
   },
+  overloaded: {
+    status: 503,
+    title: 'Too much is waiting here now',
+    remedy: 'Ask again after `Retry-After` seconds, or ask for less. Nothing was changed.',
+  },
   'turned-off': {
     status: 503,
     title: 'This part is turned off',

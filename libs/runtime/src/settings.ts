@@ -74,7 +74,7 @@ export class Config {
 
   @Setting(
     'DATABASE_POOL_MAX',
-    'connections one api process opens to PostgreSQL for plain requests; the store role and webhooks open up to 8 each beside them',
+    'connections one api process opens to PostgreSQL for plain requests, which take turns by key: two are kept for the process itself, and one key has half of the others at most; the store role and webhooks open up to 8 each beside them',
     API,
   )
   @Bounded(2, 200)

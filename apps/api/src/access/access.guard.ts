@@ -6,6 +6,7 @@ import type { FastifyReply } from 'fastify';
 import { KeyLimits } from './key-limits.js';
 import { KeyRing } from './key-ring.js';
 import { isOpen, type KeyedRequest, NEEDED_SCOPES, requestOf } from './needs.js';
+import { currentRequest } from './request-context.js';
 
 const KEY_LENGTH_MAX = 200;
 
@@ -38,6 +39,8 @@ export class AccessGuard implements CanActivate {
     const missing = needed.find((scope) => !allows(record, scope));
     if (missing) throw new Problem('missing-scope', `this key lacks the scope ${missing}`, { neededScope: missing, scopes: record.scopes });
     request.apiKey = record;
+    const current = currentRequest();
+    if (current) current.key = record.id;
     return true;
   }
 }

@@ -4,6 +4,7 @@ import type pg from 'pg';
 import { type Loop, startLoop } from '../loop.js';
 import { readVersion } from '../projections/versions.js';
 import { LOGGER, POOL } from '../resources.js';
+import { outsideRequests } from './request-context.js';
 import { readKeys } from './stored-keys.js';
 
 /** A key that another process revoked is refused after this and one query: well below the 2 s that are promised. */
@@ -96,7 +97,7 @@ export class KeyRing implements OnApplicationBootstrap, OnModuleDestroy {
   }
 
   private load(): Promise<void> {
-    this.loading ??= this.read().finally(() => {
+    this.loading ??= outsideRequests(() => this.read()).finally(() => {
       this.loading = undefined;
     });
     return this.loading;

@@ -13,8 +13,8 @@ export interface PipelineParts extends DispatcherParts {
   entries: Pick<OutboundEventReader, 'page'>;
   planner: DeliveryPlanner;
   logger: Logger;
-  /** Runs a query of a cursor that catches up, with few others at a time. */
-  read(work: () => Promise<void>): Promise<void>;
+  /** Runs a query of a cursor that catches up, with few others at a time; owners take turns. `owner`: id of a key, null: the operator. */
+  read(owner: string | null, work: () => Promise<void>): Promise<void>;
   /** What the pipeline knows is not what the database says: it is to be loaded again. */
   outdated(pipeline: EndpointPipeline): void;
   /** Disables the endpoint in the database; never throws. */
@@ -143,7 +143,7 @@ export class EndpointPipeline {
     const { hub, entries, planner, logger } = this.parts;
     return {
       ...{ hub, entries, logger },
-      read: (work) => this.parts.read(work),
+      read: (work) => this.parts.read(this.endpoint.owner.keyId, work),
       added: this.dispatcher.wake,
       isResting: (stream, now) => this.dispatcher.isResting(stream, now),
       requestPlan: (stream) => planner.request(stream),

@@ -5,6 +5,7 @@ import type { DisabledReason, EndpointState } from './endpoint/endpoint.js';
 import { OutboundEventReader } from './request/outbound-events.js';
 import type { GuardedHttp } from '../outbound/guarded-http.js';
 import { EventLoader } from './request/event-loader.js';
+import { FairQueue } from '../store/fair-queue.js';
 import { FairSemaphore } from './limits.js';
 import { type RetryPolicy, RETRY_POLICY } from './request/retry-policy.js';
 import { EndpointClaims, type HeldRow } from './claims.js';
@@ -78,7 +79,8 @@ export class DeliveryEngine {
     const entries = new OutboundEventReader(pool);
     const loader = new EventLoader(entries);
     const narrower = new NarrowedDeliveries(pool, () => this.recorder.settled());
-    const reads = new Semaphore({ concurrency: READS_MAX });
+    // One read of each cursor at most waits, so that their number is that of the endpoints.
+    const reads = new FairQueue({ runningMax: READS_MAX, laneRunningMax: READS_MAX, waitingMax: Infinity });
     this.parts = {
       hub,
       entries,
@@ -89,7 +91,7 @@ export class DeliveryEngine {
       planner: this.planner,
       logger,
       isAlive: () => this.alive,
-      read: (work) => reads.run(work),
+      read: (owner, work) => reads.run(owner ?? 'the operator', { waitingMax: Infinity }, work),
       loadEvents: (wanted) => loader.load(wanted),
       replaceNarrowed: (narrowed) => narrower.replace(narrowed),
       outdated: (pipeline) => void this.reload(pipeline),

@@ -9,6 +9,7 @@ import { Gauge } from 'prom-client';
 import { KeyRing } from '../access/key-ring.js';
 import { Caller, Needs } from '../access/needs.js';
 import { reaches } from '../access/reach.js';
+import { currentRequest } from '../access/request-context.js';
 import { Fails } from '../openapi/fails.js';
 import { EventStore } from '../store/event-store.js';
 import { isCostly } from '../store/event-select.js';
@@ -83,7 +84,7 @@ export class EventsController {
     const filter = await this.filters.from(query, caller);
     const head = await this.store.head();
     const { order, limit, raw } = query;
-    const store = isCostly(filter) ? this.searches.of(caller.id, 'page') : this.store;
+    const store = isCostly(filter) ? this.searches.of(caller.id, 'page', currentRequest()?.signal) : this.store;
     const page = await store.query(filter, { ...boundsOf(query.cursor, order, head), order, limit, raw });
     return {
       data: page.events.map((event) => envelopeOf(event, head.history)),

@@ -3,10 +3,11 @@ import { EventPattern, Payload } from '@nestjs/microservices';
 import { ApiExcludeController } from '@nestjs/swagger';
 import { type BatchOutcome, FEED, type FeedBatch, outcomeOf } from '@tributary/log';
 import type { Logger } from '@tributary/runtime';
+import { outsideRequests } from '../access/request-context.js';
 import { LOGGER } from '../resources.js';
 import { EventStore } from '../store/event-store.js';
 import { StoreModule } from '../store/store.module.js';
-import { LiveHub } from './hub.js';
+import { LiveHub, type LiveHubOptions } from './hub.js';
 
 @Injectable()
 class HubLife implements OnApplicationBootstrap, OnApplicationShutdown {
@@ -36,11 +37,24 @@ class FeedController {
   }
 }
 
+/** What the hub reads is for all its readers, whichever of them made it look. */
+function forAllReaders(store: EventStore): LiveHubOptions['store'] {
+  return {
+    head: () => outsideRequests(() => store.head()),
+    query: (...args) => outsideRequests(() => store.query(...args)),
+    raiseGeneration: (...args) => outsideRequests(() => store.raiseGeneration(...args)),
+  };
+}
+
 /** Live reading for the http role: one hub for every SSE, WebSocket and webhook reader of this process. */
 @Module({
   imports: [StoreModule],
   providers: [
-    { provide: LiveHub, useFactory: (store: EventStore, logger: Logger) => new LiveHub({ store, logger }), inject: [EventStore, LOGGER] },
+    {
+      provide: LiveHub,
+      useFactory: (store: EventStore, logger: Logger) => new LiveHub({ store: forAllReaders(store), logger }),
+      inject: [EventStore, LOGGER],
+    },
     HubLife,
   ],
   controllers: [FeedController],

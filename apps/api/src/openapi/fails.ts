@@ -22,7 +22,7 @@ export interface RouteFacts {
 export function problemsOf(reflector: Reflector, targets: [handler: object, controller: object], facts: RouteFacts): ProblemCode[] {
   const declared = reflector.getAllAndMerge<ProblemCode[]>(FAILS, targets as Parameters<Reflector['getAllAndMerge']>[1]);
   const codes: ProblemCode[] = ['internal', ...declared];
-  if (facts.scopes) codes.push('unauthorized', 'rate-limited', 'unavailable');
+  if (facts.scopes) codes.push('unauthorized', 'rate-limited', 'unavailable', 'overloaded');
   if (facts.scopes?.length) codes.push('missing-scope');
   if (facts.hasParameters || facts.hasBody) codes.push('invalid-field');
   if (facts.hasParameters) codes.push('malformed-request', 'path-too-long');

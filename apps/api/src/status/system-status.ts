@@ -4,6 +4,7 @@ import { encodeCursor, InboxReader, LogKeys, type Positions } from '@tributary/l
 import { Config } from '@tributary/runtime';
 import type { Redis } from 'ioredis';
 import type pg from 'pg';
+import { outsideRequests } from '../access/request-context.js';
 import { CreatorCounts, type CreatorTotals } from '../creators/creator-counts.js';
 import { POOL, REDIS } from '../resources.js';
 import { probe, type Probed } from './probe.js';
@@ -50,7 +51,7 @@ export class SystemStatusReader {
   }
 
   read(): Promise<SystemStatus> {
-    if (!this.cached || Date.now() - this.cached.at > FRESH_MS) this.cached = { at: Date.now(), status: this.ask() };
+    if (!this.cached || Date.now() - this.cached.at > FRESH_MS) this.cached = { at: Date.now(), status: outsideRequests(() => this.ask()) };
     return this.cached.status;
   }
 

@@ -1,10 +1,10 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { Metrics } from '@tributary/runtime';
-import type { Pool, QueryResult } from 'pg';
-import { Gauge } from 'prom-client';
+import type { Pool } from 'pg';
 import { SEARCH_POOL } from '../resources.js';
 import { EventStore } from './event-store.js';
-import { FairQueue, type FairWork } from './fair-queue.js';
+import { takingTurns } from './fair-pool.js';
+import { FairQueue, type FairWork, measureQueue } from './fair-queue.js';
 
 /** What a search is for; each has turns of its own, so that a key's pages do not wait for its streams. */
 export type SearchKind = 'page' | 'export' | 'stream';
@@ -29,33 +29,22 @@ export class SearchStores {
     @Inject(SEARCH_POOL) private readonly pool: Pool,
     metrics: Metrics,
   ) {
-    this.queue = new FairQueue({ runningMax: pool.options.max, waitingMax: WAITING_MAX });
-    const { queue } = this;
-    const registers = [metrics];
-    new Gauge({
-      name: 'tributary_searches_running',
-      help: 'Statements of searches, exports and catching up live readers under way',
-      registers,
-      collect() {
-        this.set(queue.running);
-      },
-    });
-    new Gauge({
-      name: 'tributary_searches_waiting',
-      help: 'Statements of searches, exports and catching up live readers that wait for their turn',
-      registers,
-      collect() {
-        this.set(queue.waiting);
-      },
-    });
+    this.queue = new FairQueue({ runningMax: pool.options.max, waitingMax: WAITING_MAX, what: 'searches' });
+    measureQueue(this.queue, metrics, 'searches', 'Statements of searches, exports and catching up live readers');
   }
 
-  /** The store for what `key` does; a statement that waits for its turn leaves when `signal` aborts. */
+  /**
+   * The store for one thing that `key` does. It is turned away at its first statement or not at all, but for one that waits too long;
+   * a statement that waits for its turn leaves when `signal` aborts.
+   */
   of(key: string, kind: SearchKind, signal?: AbortSignal): EventStore {
-    const { pool, queue } = this;
     const bounds = { ...WAITING[kind], ...(signal ? { signal } : {}) };
-    const inTurn = (...args: [string, unknown[]]): Promise<QueryResult> => queue.run(`${kind} ${key}`, bounds, () => pool.query(...args));
-    const turns = Object.create(pool, { query: { value: inTurn }, connect: { value: () => pool.connect() } }) as Pool;
-    return new EventStore(turns);
+    let isAdmitted = false;
+    const pool = takingTurns(this.pool, async () => {
+      const end = await this.queue.enter(`${kind} ${key}`, { ...bounds, isAdmitted });
+      isAdmitted = true;
+      return end;
+    });
+    return new EventStore(pool);
   }
 }

@@ -1,0 +1,66 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { waitFor } from '@tributary/testing';
+import { createKey } from '../keys/key-store.js';
+import { FairQueue } from '../store/fair-queue.js';
+import { DeliveryFixture } from './testing.js';
+
+const EVENTS = 20_000;
+const ENDPOINTS = 40;
+
+let fixture: DeliveryFixture;
+beforeAll(async () => {
+  fixture = await DeliveryFixture.start();
+});
+afterAll(() => fixture.stop());
+
+describe('endpoints of one key that all catch up', () => {
+  it('let each read of the endpoint of another key begin after one of theirs for each place', async () => {
+    for (let i = 0; i < EVENTS; i += 5_000) await fixture.events(5_000);
+    const owner = async (name: string) => {
+      const made = await createKey(fixture.pool, name, ['read', 'webhooks:write']);
+      if (made === 'full') throw new Error('no room for a key');
+      return made.id;
+    };
+    const [greedy, other] = [await owner('greedy'), await owner('other')];
+    const endpoint = async (key: string) => {
+      const { id } = await fixture.endpoint({ url: 'http://127.0.0.1:9/', filter: { types: ['tiktok.live.gift'] } }, 0);
+      await fixture.pool.query('update webhook_endpoints set key_id = $2 where id = $1', [id, key]);
+      return id;
+    };
+    for (let i = 0; i < ENDPOINTS; i++) await endpoint(greedy);
+    const one = await endpoint(other);
+
+    const begun: string[] = [];
+    const overtaken: number[] = [];
+    let waiting = 0;
+    const queues = FairQueue.prototype;
+    const { run } = queues;
+    queues.run = function <T>(this: FairQueue, lane: string, bounds: Parameters<typeof run>[1], work: () => Promise<T>): Promise<T> {
+      const askedAt = begun.length;
+      if (lane === greedy) waiting += 1;
+      return run.call(this, lane, bounds, () => {
+        if (lane === greedy) waiting -= 1;
+        if (lane === other) overtaken.push(begun.slice(askedAt).filter((key) => key === greedy).length);
+        begun.push(lane);
+        return work();
+      }) as Promise<T>;
+    };
+    const blocker = await fixture.pool.connect();
+    try {
+      const engine = await fixture.engine({ ttlMs: 10_000 });
+      await blocker.query('begin');
+      await blocker.query('lock table events in access exclusive mode');
+      await fixture.claimAll(engine);
+      await waitFor(() => waiting >= ENDPOINTS / 2, { what: 'many reads to wait' });
+      await blocker.query('rollback');
+      await waitFor(() => [...engine.pipelines].find(({ id }) => id === one)?.lag.position === EVENTS, {
+        what: 'the one to have caught up',
+      });
+    } finally {
+      queues.run = run;
+      blocker.release();
+    }
+    expect(overtaken.length).toBeGreaterThan(0);
+    expect(Math.max(...overtaken)).toBeLessThanOrEqual(3);
+  });
+});

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { type Config, type HttpAdapter, newKey, type Scope, SCOPES } from '@tributary/runtime';
+import { type HttpAdapter, newKey, type Scope, SCOPES } from '@tributary/runtime';
 import { startWebhookReceiver, waitFor, type WebhookReceiver } from '@tributary/testing';
 import { ApiUnderTest, draft } from '../../apps/api/src/testing/api-under-test.js';
 import { API_ROUTES, type ApiRoute, type Ids, MINE, NO_IDS, pathOf, WORTH } from './api-routes.js';
@@ -47,7 +47,7 @@ beforeAll(async () => {
     config: {
       apiRatePerMinute: 1_000_000,
       // One address sends all the wrong keys.
-      ...({ wrongKeysPerMinute: 1_000_000 } as object as Partial<Config>),
+      wrongKeysPerMinute: 1_000_000,
       webhookSecretKey: randomBytes(32).toString('base64'),
       webhookAllowCidrs: ['127.0.0.0/8'],
       retentionDays: 3_650,

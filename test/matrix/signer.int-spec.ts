@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import {
-  type Config,
   createLogger,
   createRedis,
   hashKey,
@@ -48,7 +47,7 @@ beforeAll(async () => {
     tiktokWebcastUrl: simulator.url,
     tiktokSocketUrl: simulator.socketUrl,
     // One address sends all the wrong keys.
-    ...({ wrongKeysPerMinute: 1_000_000 } as object as Partial<Config>),
+    wrongKeysPerMinute: 1_000_000,
   });
   await makeCallers(new KeyProjection(redis, redisPrefix));
   routes = signerRoutes('mine', simulator.room('mine')?.roomId ?? '');

@@ -184,3 +184,34 @@ describe('an upgrade to another protocol', () => {
     }
   });
 });
+
+describe('a server behind reverse proxies that it trusts', () => {
+  const adapter = createHttpAdapter({ trustedProxies: ['127.0.0.0/8', '2001:db8::/32'] });
+  let port: number;
+  beforeAll(async () => {
+    const http = adapter.getInstance();
+    http.get('/ip', ({ ip }) => ip);
+    await http.listen({ port: 0, host: '127.0.0.1' });
+    port = (http.server.address() as { port: number }).port;
+  });
+  afterAll(() => adapter.close());
+  const ask = async (headers: string) => {
+    const socket = connect(port, '127.0.0.1');
+    socket.write(`GET /ip HTTP/1.1\r\n${headers}\r\nconnection: close\r\n\r\n`);
+    let answer = '';
+    for await (const chunk of socket) answer += String(chunk);
+    return answer;
+  };
+  const addressOf = async (forwarded: string) => (await ask(`host: localhost\r\nx-forwarded-for: ${forwarded}`)).split('\r\n\r\n')[1];
+
+  it('takes the last address that none of them has, whatever the client wrote before it', async () => {
+    expect(await addressOf('203.0.113.7')).toBe('203.0.113.7');
+    expect(await addressOf('127.0.0.1, 203.0.113.7')).toBe('203.0.113.7');
+    expect(await addressOf('198.51.100.1, 203.0.113.7, 127.0.0.2, 2001:db8::1')).toBe('203.0.113.7');
+  });
+
+  it('takes no other name from them: the Host header alone counts', async () => {
+    for (const header of ['x-forwarded-host: localhost', 'forwarded: host=localhost', 'x-forwarded-for: 127.0.0.1'])
+      expect(await ask(`host: evil.example\r\n${header}`)).toMatch(/^HTTP\/1.1 421 /);
+  });
+});

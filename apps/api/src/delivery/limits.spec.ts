@@ -17,6 +17,19 @@ describe('a token bucket', () => {
   });
 });
 
+describe('a token bucket that another process may have emptied', () => {
+  it('gives no more than its rate from then on, and is full again after as long as it takes to fill', () => {
+    const takenAt = (ms: number, emptyAt: number) => {
+      const bucket = new TokenBucket(5, ms, emptyAt);
+      return Array.from({ length: 10 }, () => bucket.take(ms)).filter(({ taken }) => taken).length;
+    };
+    expect([10_000, 10_199, 10_200, 10_600, 11_000, 60_000].map((ms) => takenAt(ms, 10_000))).toEqual([0, 0, 1, 3, 5, 5]);
+    // A clock that was set back.
+    expect(takenAt(9_000, 10_000)).toBe(0);
+    expect(takenAt(10_000, -Infinity)).toBe(5);
+  });
+});
+
 describe('the fair semaphore of all requests', () => {
   it('keeps places for a quick endpoint however many slow ones there are', () => {
     const semaphore = new FairSemaphore(100);

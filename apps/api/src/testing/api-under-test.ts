@@ -9,6 +9,7 @@ import {
   createRedis,
   createValidationPipe,
   ProblemFilter,
+  RedisGate,
   type Scope,
 } from '@tributary/runtime';
 import { createDatabase, testServers } from '@tributary/testing';
@@ -17,11 +18,13 @@ import type { Redis } from 'ioredis';
 import type pg from 'pg';
 import { ApiModule, prepareApi } from '../api.module.js';
 import { createKey } from '../keys/key-store.js';
+import { REDIS } from '../resources.js';
 import { StreamLimits } from '../live/stream-limits.js';
 import { DayPartitions } from '../store/days.js';
 import { migrate } from '../store/migrate.js';
 import { Contract } from './contract.js';
 
+const GATE_MS = 20_000;
 const logger = createLogger({ name: 'api-test', level: 'silent', format: 'json' });
 
 /** An answer of the API: its status, headers and JSON. */
@@ -89,6 +92,9 @@ export class ApiUnderTest {
     const module = await Test.createTestingModule({ imports: [ApiModule.of(config, logger)] })
       .overrideProvider(StreamLimits)
       .useValue(Object.assign(new StreamLimits(), options.limits))
+      // A busy machine must not pass for a Redis that is away.
+      .overrideProvider(RedisGate)
+      .useFactory({ factory: (client: Redis) => new RedisGate(client, logger, '', GATE_MS), inject: [REDIS] })
       .compile();
     const app = module.createNestApplication<NestFastifyApplication>(createHttpAdapter(options.http ?? {}), {
       logger: false,

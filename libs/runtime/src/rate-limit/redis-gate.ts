@@ -13,11 +13,15 @@ export class RedisGate {
   private away = false;
   private restsUntil = 0;
 
-  /** @param without what is missing while Redis is away, for the log */
+  /**
+   * @param without what is missing while Redis is away, for the log
+   * @param answerMsMax an answer that takes longer counts as none
+   */
   constructor(
     private readonly redis: Redis,
     private readonly logger: Pick<Logger, 'warn' | 'info'>,
     private readonly without = 'limits are counted by each process alone',
+    private readonly answerMsMax = ANSWER_MS_MAX,
   ) {}
 
   /** What `command` gives; undefined when Redis does not answer in time, and for a while after that. */
@@ -25,7 +29,7 @@ export class RedisGate {
     if (this.restsUntil > 0 && Date.now() < this.restsUntil) return undefined;
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<never>((_resolve, reject) => {
-      timer = setTimeout(() => reject(new Late(`no answer within ${ANSWER_MS_MAX} ms`)), ANSWER_MS_MAX);
+      timer = setTimeout(() => reject(new Late(`no answer within ${this.answerMsMax} ms`)), this.answerMsMax);
     });
     try {
       const result = await Promise.race([command(this.redis), late]);

@@ -31,7 +31,8 @@ class Process {
         };
       },
     });
-    const gate = new RedisGate(through, quiet);
+    // A busy machine must not pass for a Redis that is away.
+    const gate = new RedisGate(through, quiet, '', 20_000);
     this.peers = new Peers(gate, prefix, 'api');
     this.buckets = new SharedBuckets(gate, this.peers, prefix);
     this.slots = new SharedSlots(gate, this.peers, prefix);

@@ -18,8 +18,9 @@ describe('wrong keys', () => {
   let redis: Redis;
   let prefix: string;
   const gone = { evalsha: () => Promise.reject(new Error('gone')), exists: () => Promise.reject(new Error('gone')) } as unknown as Redis;
-  const processOf = (client: Redis, perMinute = 20) => {
-    const gate = new RedisGate(client, quiet);
+  const processOf = (client: Redis, perMinute = 20, now?: () => number) => {
+    // A busy machine must not pass for a Redis that is away.
+    const gate = new RedisGate(client, quiet, '', 20_000);
     const registry = new Registry();
     const warned: object[] = [];
     const wrong = new WrongKeys({
@@ -27,6 +28,7 @@ describe('wrong keys', () => {
       peers: new Peers(gate, prefix, 'api'),
       prefix,
       perMinute,
+      ...(now ? { now } : {}),
       registry,
       logger: { warn: (fields: object) => void warned.push(fields) },
     });
@@ -127,6 +129,34 @@ describe('wrong keys', () => {
     for (const address of [first, last]) for (let n = 0; n < 30; n++) await other.charge(address, guess(n));
     expect(await other.admit(last, 'key_shared')).toBe(0);
     expect(await other.admit(first, 'key_shared')).toBeGreaterThan(0);
+  });
+
+  it('let a key be noted again soon where Redis did not take it, and not for an hour where it did', async () => {
+    let now = Date.now();
+    let isAway = true;
+    let notes = 0;
+    const flaky = {
+      evalsha: (...args: unknown[]) => {
+        notes += 1;
+        return isAway ? Promise.reject(new Error('gone')) : (redis.evalsha as (...all: unknown[]) => unknown)(...args);
+      },
+      eval: (...args: unknown[]) => (redis.eval as (...all: unknown[]) => unknown)(...args),
+    } as unknown as Redis;
+    const { wrong } = processOf(flaky, 20, () => now);
+    const ask = async () => {
+      expect(await wrong.admit('203.0.113.7', 'key')).toBe(0);
+      await new Promise((resolve) => setImmediate(resolve));
+      return notes;
+    };
+    expect([await ask(), await ask()]).toEqual([1, 1]);
+    now += 10_001;
+    isAway = false;
+    expect(await ask()).toBe(2);
+    await waitFor(async () => (await redis.zcard(`${prefix}:{used-key-key}`)) === 1);
+    now += 3_000_000;
+    expect(await ask()).toBe(2);
+    now += 1_000_000;
+    expect(await ask()).toBe(3);
   });
 
   it('are not slowed where the limit is 0, and leave nothing in Redis that does not expire', async () => {

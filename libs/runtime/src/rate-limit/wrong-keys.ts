@@ -19,8 +19,9 @@ const RECORDED_MAX = 20_000;
 /** How long a key that was used from an address is known there, and from how many addresses. */
 const USED_MS = 86_400_000;
 const USED_ADDRESSES_MAX = 200;
-/** How often a process notes that again. */
+/** How often a process notes that again, and how soon after Redis did not take it. */
 const USED_AGAIN_MS = 3_600_000;
+const USED_RETRY_MS = 10_000;
 const LOG_MS = 60_000;
 const chargeScript = new LuaScript(new URL('./wrong-key.lua', import.meta.url));
 const useScript = new LuaScript(new URL('./use-key.lua', import.meta.url));
@@ -111,7 +112,7 @@ export class WrongKeys {
     }
     if (this.used.size >= LOCAL_MAX) this.used.delete(this.used.keys().next().value!);
     this.used.set(pair, this.now());
-    void this.options.gate.ask((redis) => useScript.run(redis, [this.addressesOf(keyId)], [address, USED_MS, USED_ADDRESSES_MAX]));
+    void this.noteUse(address, keyId, pair);
     return 0;
   }
 
@@ -119,6 +120,12 @@ export class WrongKeys {
   admitsAtOnce(ip: string, keyId: string): boolean {
     const notedAt = this.used.get(`${addressOf(ip)} ${keyId}`);
     return notedAt !== undefined && this.now() - notedAt <= USED_AGAIN_MS;
+  }
+
+  private async noteUse(address: string, keyId: string, pair: string): Promise<void> {
+    const args = [address, USED_MS, USED_ADDRESSES_MAX];
+    const answer = await this.options.gate.ask((redis) => useScript.run(redis, [this.addressesOf(keyId)], args));
+    if (answer === undefined && this.used.has(pair)) this.used.set(pair, this.now() - USED_AGAIN_MS + USED_RETRY_MS);
   }
 
   private async wasUsed(address: string, keyId: string): Promise<boolean> {

@@ -59,9 +59,13 @@ export function createHttpAdapter(options: HttpOptions): HttpAdapter {
     genReqId: newRequestId,
     routerOptions: { maxParamLength: 512, ignoreDuplicateSlashes: options.ignoreDuplicateSlashes ?? false },
     connectionTimeout: silenceMsMax,
-    // Node looks for slow requests only every 30 s unless told otherwise.
+    // Node looks for slow requests only every 30 s unless told otherwise. They are answered 408, so before they are cut for silence.
     requestTimeout: requestMsMax,
-    http: { connectionsCheckingInterval: 1_000, headersTimeout: requestMsMax, requireHostHeader: false },
+    http: {
+      connectionsCheckingInterval: Math.min(1_000, Math.ceil(requestMsMax / 5)),
+      headersTimeout: requestMsMax,
+      requireHostHeader: false,
+    },
     // The router answers a malformed address before any filter of ours could.
     frameworkErrors: (error: FastifyError, request: FastifyRequest, reply: FastifyReply) => {
       const code = codeOfStatus(error.statusCode ?? 400) ?? 'malformed-request';

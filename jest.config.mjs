@@ -29,6 +29,7 @@ export default {
   globalTeardown: '<rootDir>/test/global-teardown.mjs',
   reporters: ['default', '<rootDir>/scripts/tests/count-reporter.mjs'],
   workerIdleMemoryLimit: '800MB',
-  maxWorkers: 2,
+  // Most suites wait for leases, timeouts and processes: two of them leave half of two cores idle.
+  maxWorkers: 3,
   testTimeout: 120_000,
 };

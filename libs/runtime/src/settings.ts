@@ -131,7 +131,7 @@ export class Config {
   @Setting(
     'TRUSTED_PROXIES',
     'addresses or networks of reverse proxies whose `X-Forwarded-For` is believed, such as `10.0.0.0/8`; without it all their clients are one address',
-    WITH_KEYS,
+    SERVERS,
   )
   @TrustedNetworks()
   trustedProxies: string[] = [];

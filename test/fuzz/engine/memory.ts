@@ -10,7 +10,10 @@ const MIB = 2 ** 20;
 const WARM_UP = 0.3;
 const SAMPLES_MIN = 8;
 
-/** How much memory something took, by how many inputs it had had. Times play no part: a machine may be busy. */
+/**
+ * How much memory something uses, by how many inputs it had. The least of many samples counts: a heap grows until it is collected,
+ * and a process keeps what it once had, so that neither a single sample nor resident memory tells what is held.
+ */
 export class MemoryTrend {
   private readonly samples: { inputs: number; bytes: number }[] = [];
 
@@ -22,7 +25,7 @@ export class MemoryTrend {
   }
 
   /**
-   * MiB that it grew from the end of its warm-up to the end: the median of the last fifth above that of the fifth after the
+   * MiB that it grew from the end of its warm-up to the end: the least of the last fifth above that of the fifth after the
    * warm-up. Undefined for too few samples to say.
    */
   get grownMiB(): number | undefined {
@@ -30,8 +33,7 @@ export class MemoryTrend {
     if (count < SAMPLES_MIN || this.samples.at(-1)!.inputs < this.inputsMin) return undefined;
     const fifth = Math.max(2, Math.floor(count / 5));
     const start = Math.floor(count * WARM_UP);
-    const early = median(this.samples.slice(start, start + fifth).map(({ bytes }) => bytes));
-    return (median(this.samples.slice(-fifth).map(({ bytes }) => bytes)) - early) / MIB;
+    return (least(this.samples.slice(-fifth)) - least(this.samples.slice(start, start + fifth))) / MIB;
   }
 
   get mostMiB(): number {
@@ -39,8 +41,19 @@ export class MemoryTrend {
   }
 }
 
-function median(values: number[]): number {
-  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0;
+function least(samples: readonly { bytes: number }[]): number {
+  return Math.min(...samples.map(({ bytes }) => bytes));
+}
+
+/** Bytes of heap and buffers that a process of ours uses, as its metrics say. @throws Error when they do not */
+export async function meteredBytes(url: string): Promise<number> {
+  const text = await (await fetch(`${url}/metrics`)).text();
+  const value = (name: string) => {
+    const found = new RegExp(`^${name}(?:\\{[^}]*\\})? (\\S+)$`, 'm').exec(text)?.[1];
+    if (found === undefined) throw new Error(`${url}/metrics has no ${name}`);
+    return Number(found);
+  };
+  return value('nodejs_heap_size_used_bytes') + value('nodejs_external_memory_bytes');
 }
 
 /** Resident bytes of a process; 0 when it is gone. */

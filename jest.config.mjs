@@ -29,7 +29,6 @@ export default {
   globalTeardown: '<rootDir>/test/global-teardown.mjs',
   reporters: ['default', '<rootDir>/scripts/tests/count-reporter.mjs'],
   workerIdleMemoryLimit: '800MB',
-  // Most suites wait for leases, timeouts and processes: two of them leave half of two cores idle.
-  maxWorkers: 3,
+  maxWorkers: 2,
   testTimeout: 120_000,
 };

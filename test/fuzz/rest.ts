@@ -1,26 +1,15 @@
-import { type FuzzProgram, readFuzzOptions, runProgram } from './engine/run.js';
-import { startAttackedStack } from './http/attacked-stack.js';
+import { attack } from './http/attack.js';
 import { ProcessTarget } from './http/process-target.js';
 import { RestProtocol } from './rest/protocol.js';
 
-const PROGRAM: FuzzProgram = {
-  name: 'rest',
-  about:
-    'a real api process under requests made from its own OpenAPI document, and under broken HTTP: each answer by the catalog of\nproblems within a second, memory flat, stored data unharmed',
-  count: 200_000,
-  parallel: 8,
-  restEvery: 500,
-};
-const options = readFuzzOptions(PROGRAM);
-const attacked = await startAttackedStack();
-try {
-  const { stack } = attacked;
-  const target = new ProcessTarget('rest', stack.api, stack.urls.api, await RestProtocol.start(attacked));
-  try {
-    await runProgram(PROGRAM, options, target, () => target.measures());
-  } finally {
-    await target.close();
-  }
-} finally {
-  await attacked.stop();
-}
+await attack(
+  {
+    name: 'rest',
+    about:
+      'a real api process under requests made from its own OpenAPI document, and under broken HTTP: each answer by the catalog of\nproblems within a second, memory flat, stored data unharmed',
+    count: 200_000,
+    parallel: 8,
+    restEvery: 500,
+  },
+  async (attacked) => new ProcessTarget('rest', attacked.stack.api, attacked.stack.urls.api, await RestProtocol.start(attacked)),
+);

@@ -26,7 +26,7 @@ export { createValidationPipe, type FieldProblem, Problem, ProblemFilter } from 
 export { createHttpAdapter, type HttpAdapter } from './http-adapter.js';
 export { codeOfStatus, PROBLEM_TYPES, type ProblemCode } from './problem-types.js';
 export { type ProcessOptions, runProcess, tellParent } from './process.js';
-export { type BucketVerdict, Peers, RedisGate, SharedBuckets, SharedSlots, WrongKeys } from './rate-limit/index.js';
+export { type BucketVerdict, GroupedTakes, Peers, RedisGate, SharedBuckets, SharedSlots, WrongKeys } from './rate-limit/index.js';
 export { reasonOf } from './reason.js';
 export { readRetryAfter } from './retry-after.js';
 export { createRedis, waitForRedis } from './redis.js';

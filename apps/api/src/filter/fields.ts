@@ -162,7 +162,7 @@ const until = {
 
 /**
  * Everything that consumers may ask of events: REST, exports, live streams, webhooks and replays know these fields from here alone. In the
- * order in which they are looked for: what fewest events have comes first. docs/architecture.md says how to add one.
+ * order in which they are looked for: what fewest events have comes first. CONTRIBUTING.md says how to add one.
  */
 export const FILTER_FIELDS = { userId, roomId, creatorIds, types, q, since, until };
 

@@ -32,7 +32,6 @@ export class LiveStreams implements OnModuleDestroy {
   /** One for each codec: its subscriptions share the texts of events. */
   private readonly encoders = new WeakMap<LiveCodec, LiveEncoder>();
   private readonly open = new Map<LiveSubscription, Promise<void>>();
-  private readonly perKey = new Map<string, number>();
   private readonly subscribers: Gauge;
   private readonly ended: Counter<'reason'>;
   private stopping = false;
@@ -58,9 +57,9 @@ export class LiveStreams implements OnModuleDestroy {
     return this.open.size;
   }
 
-  /** Streams that one key has open. */
+  /** Streams that one key has open here, or is about to have. */
   countOf(key: string): number {
-    return this.perKey.get(key) ?? 0;
+    return this.slots.countOf(placesOf(key));
   }
 
   /**
@@ -75,7 +74,7 @@ export class LiveStreams implements OnModuleDestroy {
     if (this.admitted >= this.limits.streamsMax) throw full(`this process may have ${this.limits.streamsMax}`);
     // Counted before Redis is asked: others may ask meanwhile.
     this.admitted += 1;
-    const giveBack = await this.slots.take(`streams-${key}`, streamsPerKeyMax);
+    const giveBack = await this.slots.take(placesOf(key), streamsPerKeyMax);
     if (giveBack) {
       return () => {
         this.admitted -= 1;
@@ -99,12 +98,11 @@ export class LiveStreams implements OnModuleDestroy {
     const subscription = new LiveSubscription({ connection, encoder, hub, filter, start, limits, search, logger, allowed });
     const unwatch = keys.whileHeld(caller, () => subscription.stop('revoked'));
     connection.onLeft(() => subscription.stop());
-    this.perKey.set(caller.id, this.countOf(caller.id) + 1);
     const end = () => {
       unwatch();
       giveBack();
     };
-    this.open.set(subscription, this.run(subscription, connection, caller.id).finally(end));
+    this.open.set(subscription, this.run(subscription, connection).finally(end));
     this.subscribers.set(this.open.size);
     return subscription;
   }
@@ -118,7 +116,7 @@ export class LiveStreams implements OnModuleDestroy {
     clearTimeout(timer);
   }
 
-  private async run(subscription: LiveSubscription, connection: LiveConnection, key: string): Promise<void> {
+  private async run(subscription: LiveSubscription, connection: LiveConnection): Promise<void> {
     try {
       const end = await subscription.run();
       this.ended.inc({ reason: end ?? 'client' });
@@ -128,10 +126,12 @@ export class LiveStreams implements OnModuleDestroy {
       connection.destroy();
     } finally {
       this.open.delete(subscription);
-      const left = this.countOf(key) - 1;
-      if (left > 0) this.perKey.set(key, left);
-      else this.perKey.delete(key);
       this.subscribers.set(this.open.size);
     }
   }
+}
+
+/** The owner of a key's places among those that all processes share. */
+function placesOf(key: string): string {
+  return `streams-${key}`;
 }

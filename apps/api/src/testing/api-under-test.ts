@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { Test } from '@nestjs/testing';
 import { dayOfEvent, type Envelope, type EventDraft } from '@tributary/events';
@@ -59,6 +60,11 @@ export interface StartOptions {
   /** Servers of the suite's own, where it stops them. */
   redisUrl?: string;
   database?: Awaited<ReturnType<typeof createDatabase>>;
+}
+
+/** Webhooks that may be sent to this machine, without the store, which writes events of its own about rooms that nobody watches. */
+export function webhooksAlone(): Partial<Config> {
+  return { apiRoles: ['http', 'webhooks'], webhookSecretKey: randomBytes(32).toString('base64'), webhookAllowCidrs: ['127.0.0.0/8'] };
 }
 
 /** A whole api process on a database and Redis prefix of its own, listening on a free port of the loopback. */

@@ -1,8 +1,7 @@
-import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import type { EventDraft } from '@tributary/events';
 import { hookEvents, type ReceivedHook, startWebhookReceiver, waitFor, type WebhookReceiver } from '@tributary/testing';
-import { ApiUnderTest, draft, type ProblemBody } from '../testing/api-under-test.js';
+import { ApiUnderTest, draft, type ProblemBody, webhooksAlone } from '../testing/api-under-test.js';
 
 interface Payload {
   contentType: string;
@@ -65,10 +64,7 @@ const sent = (hook: ReceivedHook): Payload => ({
 
 beforeAll(async () => {
   receiver = await startWebhookReceiver();
-  api = await ApiUnderTest.start({
-    // Without the store, which writes events of its own about rooms that nobody watches.
-    config: { apiRoles: ['http', 'webhooks'], webhookSecretKey: randomBytes(32).toString('base64'), webhookAllowCidrs: ['127.0.0.0/8'] },
-  });
+  api = await ApiUnderTest.start({ config: webhooksAlone() });
   const add = async (uniqueId: string) => (await api.call<{ id: string }>('POST', '/v1/creators', { body: { uniqueId } })).body.id;
   [luna, other] = [await add('luna'), await add('other')];
 });

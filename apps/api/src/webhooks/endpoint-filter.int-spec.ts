@@ -1,7 +1,6 @@
-import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { hookEvents, startWebhookReceiver, waitFor, type WebhookReceiver } from '@tributary/testing';
-import { ApiUnderTest, draft } from '../testing/api-under-test.js';
+import { ApiUnderTest, draft, webhooksAlone } from '../testing/api-under-test.js';
 
 interface Endpoint {
   id: string;
@@ -22,10 +21,7 @@ const arrived = (path: string, count: number) =>
 
 beforeAll(async () => {
   receiver = await startWebhookReceiver();
-  api = await ApiUnderTest.start({
-    // Without the store, which writes events of its own about rooms that nobody watches.
-    config: { apiRoles: ['http', 'webhooks'], webhookSecretKey: randomBytes(32).toString('base64'), webhookAllowCidrs: ['127.0.0.0/8'] },
-  });
+  api = await ApiUnderTest.start({ config: webhooksAlone() });
 });
 afterAll(async () => {
   await api.stop();

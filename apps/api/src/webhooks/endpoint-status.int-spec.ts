@@ -1,8 +1,7 @@
-import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import type { EventDraft } from '@tributary/events';
 import { startWebhookReceiver, waitFor, type WebhookReceiver } from '@tributary/testing';
-import { ApiUnderTest, draft } from '../testing/api-under-test.js';
+import { ApiUnderTest, draft, webhooksAlone } from '../testing/api-under-test.js';
 
 interface Health {
   lastFailureAt: string | null;
@@ -47,10 +46,7 @@ const delivered = (id: string, count: number) =>
 
 beforeAll(async () => {
   receiver = await startWebhookReceiver();
-  api = await ApiUnderTest.start({
-    // Without the store, which writes events of its own about rooms that nobody watches.
-    config: { apiRoles: ['http', 'webhooks'], webhookSecretKey: randomBytes(32).toString('base64'), webhookAllowCidrs: ['127.0.0.0/8'] },
-  });
+  api = await ApiUnderTest.start({ config: webhooksAlone() });
 });
 afterAll(async () => {
   await api.stop();

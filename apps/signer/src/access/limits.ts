@@ -1,4 +1,4 @@
-import { LuaScript, type Peers, type RedisGate } from '@tributary/runtime';
+import { GroupedTakes, LuaScript, type Peers, type RedisGate } from '@tributary/runtime';
 import { LocalWindows } from './local-windows.js';
 import { type Limits, type LimitVerdict, WINDOWS, type WindowState } from './windows.js';
 
@@ -7,18 +7,12 @@ const UNLIMITED: LimitVerdict = { allowed: true, counted: true, windows: [] };
 const UNCOUNTED: LimitVerdict = { allowed: true, counted: false, windows: [] };
 const takeScript = new LuaScript(new URL('./take.lua', import.meta.url));
 
-/** Requests of one that wait to be counted together. */
-interface Batch {
-  limits: Limits;
-  waiting: ((verdict: LimitVerdict) => void)[];
-}
-
 /**
  * Counts requests by who makes them, in Redis and so over all signers; those that arrive together in one command. While Redis
  * is away each signer gives its share of what was left, and has Redis count it when it is back.
  */
 export class RateLimits {
-  private batches = new Map<string, Batch>();
+  private readonly takes = new GroupedTakes<Limits, LimitVerdict>((who, limits, count) => this.run(who, limits, count));
   private readonly local: LocalWindows;
 
   constructor(
@@ -32,28 +26,13 @@ export class RateLimits {
   /** Counts one request of `who` against its limits. */
   take(who: string, limits: Limits): Promise<LimitVerdict> {
     if (WINDOWS.every((window) => limits[window] === 0)) return Promise.resolve(UNLIMITED);
-    return new Promise((resolve) => {
-      if (this.batches.size === 0) setImmediate(() => this.flush());
-      const batch = this.batches.get(who);
-      if (batch) batch.waiting.push(resolve);
-      else this.batches.set(who, { limits, waiting: [resolve] });
-    });
+    return this.takes.take(who, limits);
   }
 
   /** Where `who` stands, without counting. */
   async look(who: string, limits: Limits): Promise<LimitVerdict> {
     const [verdict] = await this.run(who, limits, 0);
     return verdict ?? UNCOUNTED;
-  }
-
-  private flush(): void {
-    const { batches } = this;
-    this.batches = new Map();
-    for (const [who, { limits, waiting }] of batches) {
-      void this.run(who, limits, waiting.length).then((verdicts) => {
-        for (const [index, resolve] of waiting.entries()) resolve(verdicts[index] ?? UNCOUNTED);
-      });
-    }
   }
 
   /** Counts so many requests; the verdict of each in turn, or of none with `count` 0. Empty while Redis is away. */

@@ -1,4 +1,5 @@
 export { type BucketVerdict } from './local-buckets.js';
+export { GroupedTakes } from './grouped-takes.js';
 export { Peers } from './peers.js';
 export { RedisGate } from './redis-gate.js';
 export { SharedBuckets } from './shared-buckets.js';

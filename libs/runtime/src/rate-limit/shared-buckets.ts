@@ -1,4 +1,5 @@
 import { LuaScript } from '../lua-script.js';
+import { GroupedTakes } from './grouped-takes.js';
 import { type BucketPlan, type BucketVerdict, LocalBuckets, verdictOf } from './local-buckets.js';
 import type { Peers } from './peers.js';
 import type { RedisGate } from './redis-gate.js';
@@ -6,18 +7,13 @@ import type { RedisGate } from './redis-gate.js';
 const LOCAL_MAX = 10_000;
 const script = new LuaScript(new URL('./token-bucket.lua', import.meta.url));
 
-interface Batch {
-  plan: BucketPlan;
-  waiting: ((verdict: BucketVerdict) => void)[];
-}
-
 /**
  * Token buckets that all processes share, in Redis; those of one that are asked for together cost one command. A bucket that is
  * empty is not asked for again before it has a token. While Redis is away each process has a bucket of its own, which holds its
  * share of the limit.
  */
 export class SharedBuckets {
-  private batches = new Map<string, Batch>();
+  private readonly takes = new GroupedTakes<BucketPlan, BucketVerdict>((name, plan, count) => this.run(name, plan, count));
   private readonly local: LocalBuckets;
   /** When an empty bucket has a token again, and its last verdict. */
   private readonly empty = new Map<string, { until: number; verdict: BucketVerdict }>();
@@ -36,22 +32,7 @@ export class SharedBuckets {
     const empty = this.empty.get(name);
     const leftMs = empty ? empty.until - this.now() : 0;
     if (empty && leftMs > 0 && empty.verdict.limit === plan.limit) return Promise.resolve({ ...empty.verdict, retryMs: Math.ceil(leftMs) });
-    return new Promise((resolve) => {
-      if (this.batches.size === 0) setImmediate(() => this.flush());
-      const batch = this.batches.get(name);
-      if (batch) batch.waiting.push(resolve);
-      else this.batches.set(name, { plan, waiting: [resolve] });
-    });
-  }
-
-  private flush(): void {
-    const { batches } = this;
-    this.batches = new Map();
-    for (const [name, { plan, waiting }] of batches) {
-      void this.run(name, plan, waiting.length).then((verdicts) => {
-        for (const [index, resolve] of waiting.entries()) resolve(verdicts[index]!);
-      });
-    }
+    return this.takes.take(name, plan);
   }
 
   /** A verdict for each of `count` requests. */

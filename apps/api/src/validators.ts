@@ -1,6 +1,6 @@
 import { applyDecorators } from '@nestjs/common';
 import { unknownPatterns } from '@tributary/events';
-import { ArrayMaxSize, IsArray, IsString, MaxLength, registerDecorator, type ValidationArguments } from 'class-validator';
+import { ArrayMaxSize, IsArray, IsString, MaxLength, registerDecorator, type ValidationArguments, ValidateIf } from 'class-validator';
 import { Transform } from 'class-transformer';
 
 const PATTERNS_MAX = 100;
@@ -64,3 +64,6 @@ function isInstant(text: string): boolean {
 function strings(value: unknown): string[] {
   return Array.isArray(value) ? value.filter((part) => typeof part === 'string') : [];
 }
+
+/** Checks a field only where it is present. Null is a value and is checked. */
+export const IfPresent = (): PropertyDecorator => ValidateIf((_, value) => value !== undefined);

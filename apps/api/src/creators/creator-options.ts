@@ -3,14 +3,11 @@ import { ApiPropertyOptional } from '@nestjs/swagger';
 import { type CreatorOptions, hasSecrets, openSecrets, sealSecret } from '@tributary/creators';
 import { Config, SecretBox } from '@tributary/runtime';
 import { HIDDEN, readProxy } from '@tributary/webcast';
-import { IsBoolean, IsString, MaxLength, ValidateIf } from 'class-validator';
+import { IsBoolean, IsString, MaxLength } from 'class-validator';
 import type pg from 'pg';
 import { POOL } from '../resources.js';
-import { AreEventTypes } from '../validators.js';
+import { AreEventTypes, IfPresent } from '../validators.js';
 import { ProxyGuard } from './proxy-guard.js';
-
-/** Absent is fine, null is not. */
-export const Given = () => ValidateIf((_, value) => value !== undefined);
 
 /** A session of TikTok's web site is about 3 KB of cookies. */
 const COOKIE_LENGTH_MAX = 8_192;
@@ -20,12 +17,12 @@ const SETTING = 'CREATOR_SECRET_KEY';
 /** Options of a creator as a client gives them. */
 export class CreatorOptionsBody {
   @ApiPropertyOptional({ description: 'keep the raw protobuf of its messages' })
-  @Given()
+  @IfPresent()
   @IsBoolean()
   raw?: boolean;
 
   @ApiPropertyOptional({ type: [String], description: 'event types to keep, `tiktok.live.chat` or `tiktok.live.*`; all when absent' })
-  @Given()
+  @IfPresent()
   @AreEventTypes()
   types?: string[];
 
@@ -38,7 +35,7 @@ export class CreatorOptionsBody {
       'session cookies of an account that is logged in, as `sessionid=..; tt-target-idc=..`: for its connections alone. Write-only, kept encrypted; shown as true, and true keeps the one that is there',
     example: 'sessionid=0123456789abcdef; tt-target-idc=useast1a',
   })
-  @Given()
+  @IfPresent()
   sessionCookie?: string | boolean;
 
   @ApiPropertyOptional({
@@ -47,7 +44,7 @@ export class CreatorOptionsBody {
       'proxy of its polls and its socket, `http://` or `https://` with CONNECT (no SOCKS). Kept encrypted, shown without user and password; as shown it keeps the one that is there',
     example: 'http://user:password@proxy.example:8080',
   })
-  @Given()
+  @IfPresent()
   @IsString()
   @MaxLength(PROXY_LENGTH_MAX, { message: `proxy must be at most ${PROXY_LENGTH_MAX} characters` })
   proxy?: string;

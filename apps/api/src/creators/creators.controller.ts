@@ -31,9 +31,10 @@ import { Caller, Needs } from '../access/needs.js';
 import { reaches, reachOf } from '../access/reach.js';
 import { Fails } from '../openapi/fails.js';
 import { asFlag, decodePageCursor, encodePageCursor, PageEnd, PageQuery } from '../paging.js';
-import { CreatorOptionsBody, CreatorOptionsKeeper, Given, type NewOptions, type OptionProblem } from './creator-options.js';
+import { CreatorOptionsBody, CreatorOptionsKeeper, type NewOptions, type OptionProblem } from './creator-options.js';
 import { type BatchAction, CreatorRegistry, type StoredCreator } from './creator-registry.js';
 import { CreatorView, CreatorViews } from './creator-views.js';
+import { IfPresent } from '../validators.js';
 
 const BATCH_MAX = 1_000;
 /** Rows one page may look at while it searches for creators of one state. */
@@ -52,7 +53,7 @@ class NewCreatorBody {
   uniqueId!: string;
 
   @ApiPropertyOptional({ description: 'how it is monitored; everything by default' })
-  @Given()
+  @IfPresent()
   @IsObject()
   @ValidateNested()
   @Type(() => CreatorOptionsBody)
@@ -75,12 +76,12 @@ class CreatorBatchBody {
 
 class CreatorPatchBody {
   @ApiPropertyOptional({ description: 'a paused creator is not connected; the gap is recorded' })
-  @Given()
+  @IfPresent()
   @IsBoolean()
   paused?: boolean;
 
   @ApiPropertyOptional({ description: 'replaces all options; a session cookie and a proxy are kept by sending them as they are shown' })
-  @Given()
+  @IfPresent()
   @IsObject()
   @ValidateNested()
   @Type(() => CreatorOptionsBody)

@@ -1,9 +1,8 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { KEY_CREATORS_MAX, type Scope, SCOPES } from '@tributary/runtime';
 import { ArrayMaxSize, ArrayMinSize, IsArray, IsIn, IsString, Length } from 'class-validator';
-import { Given } from '../creators/creator-options.js';
 import { PageEnd } from '../paging.js';
-import { IsInstant } from '../validators.js';
+import { IsInstant, IfPresent } from '../validators.js';
 import type { KeyCreator } from './key-store.js';
 
 const instant = { type: String, format: 'date-time' } as const;
@@ -35,7 +34,7 @@ export class NewKeyBody {
       'ids or handles of monitored creators: the key sees and changes what is of these alone, on every route. All when absent; not with `admin`',
     example: ['@some.creator'],
   })
-  @Given()
+  @IfPresent()
   @IsArray()
   @ArrayMinSize(1)
   @ArrayMaxSize(KEY_CREATORS_MAX)
@@ -44,7 +43,7 @@ export class NewKeyBody {
   creators?: string[];
 
   @ApiPropertyOptional({ format: 'date-time', description: 'the key is refused from then on; never when absent' })
-  @Given()
+  @IfPresent()
   @IsInstant()
   expiresAt?: string;
 }

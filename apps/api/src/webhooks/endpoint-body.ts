@@ -16,17 +16,13 @@ import {
   Max,
   MaxLength,
   Min,
-  ValidateIf,
   ValidateNested,
 } from 'class-validator';
 import { EventFilterSettings } from '../filter/filter-words.js';
-import { IsInstant } from '../validators.js';
+import { IsInstant, IfPresent } from '../validators.js';
 import { readTarget } from '../outbound/target.js';
-import { headerProblem, Judged, metadataProblem } from './header-rules.js';
+import { headerProblem, ValidWith, metadataProblem } from './header-rules.js';
 import { readSharedSecret, SIGNATURE_SCHEMES, type SignatureScheme } from '../delivery/request/signature.js';
-
-/** Absent is fine, null is not. */
-const Given = () => ValidateIf((_, value) => value !== undefined);
 
 export const RATE_MAX = 10_000;
 const GRACE_SECONDS_MAX = 7 * 86_400;
@@ -52,7 +48,7 @@ class BatchBody {
     default: 1_000,
     description: 'the longest an event waits for others, in ms',
   })
-  @Given()
+  @IfPresent()
   @IsInt()
   @Min(0)
   @Max(60_000)
@@ -70,7 +66,7 @@ class SettingsBody extends EventFilterSettings {
 
   @ApiPropertyOptional({ type: 'object', additionalProperties: { type: 'string' }, nullable: true, description: 'texts of your own' })
   @IsOptional()
-  @Judged('metadata', metadataProblem)
+  @ValidWith('metadata', metadataProblem)
   metadata?: Record<string, string> | null;
 
   @ApiPropertyOptional({
@@ -145,28 +141,28 @@ class SettingsBody extends EventFilterSettings {
     description: 'sent with every attempt; stored encrypted and never shown',
   })
   @IsOptional()
-  @Judged('headers', headerProblem)
+  @ValidWith('headers', headerProblem)
   headers?: Record<string, string> | null;
 }
 
 export class NewEndpointBody extends SettingsBody {
   @ApiProperty({ description: 'http or https, without user name and fragment', example: 'https://example.com/hooks' })
-  @Judged('url', urlProblem)
+  @ValidWith('url', urlProblem)
   url!: string;
 
   @ApiPropertyOptional({ description: 'a secret of your own, `whsec_` and base64 of 24 to 64 bytes; made when absent' })
-  @Given()
-  @Judged('secret', secretProblem)
+  @IfPresent()
+  @ValidWith('secret', secretProblem)
   secret?: string;
 
   @ApiPropertyOptional({ description: 'position to start after; the head of the log when absent' })
-  @Given()
+  @IfPresent()
   @IsString()
   @MaxLength(100)
   cursor?: string;
 
   @ApiPropertyOptional({ default: false, description: 'ask the receiver for its consent first (CloudEvents OPTIONS handshake)' })
-  @Given()
+  @IfPresent()
   @IsBoolean()
   challenge?: boolean;
 }
@@ -176,8 +172,8 @@ export class EndpointPatchBody extends SettingsBody {
     description:
       'http or https, without user name and fragment. With another origin (scheme, host or port) the stored headers are dropped, unless new ones come along, and a new secret replaces all others at once: it is in the answer',
   })
-  @Given()
-  @Judged('url', urlProblem)
+  @IfPresent()
+  @ValidWith('url', urlProblem)
   url?: string;
 
   @ApiPropertyOptional({
@@ -192,7 +188,7 @@ export class EndpointPatchBody extends SettingsBody {
   owner?: string | null;
 
   @ApiPropertyOptional({ default: false, description: 'ask the receiver for its consent first' })
-  @Given()
+  @IfPresent()
   @IsBoolean()
   challenge?: boolean;
 }
@@ -205,44 +201,44 @@ export class RotateBody {
     default: 86_400,
     description: 'seconds in which the old secret signs too',
   })
-  @Given()
+  @IfPresent()
   @IsInt()
   @Min(0)
   @Max(GRACE_SECONDS_MAX)
   graceSeconds?: number;
 
   @ApiPropertyOptional({ description: 'a secret of your own; made when absent' })
-  @Given()
-  @Judged('secret', secretProblem)
+  @IfPresent()
+  @ValidWith('secret', secretProblem)
   secret?: string;
 }
 
 export class ResumeBody {
   @ApiPropertyOptional({ enum: ['deliver', 'skip'], default: 'deliver', description: 'what becomes of events since it stopped' })
-  @Given()
+  @IfPresent()
   @IsIn(['deliver', 'skip'])
   backlog?: 'deliver' | 'skip';
 }
 
 export class ReplayBody {
   @ApiPropertyOptional({ description: 'replays what comes after this position; this or `since`' })
-  @Given()
+  @IfPresent()
   @IsString()
   @MaxLength(100)
   cursor?: string;
 
   @ApiPropertyOptional({ format: 'date-time', description: 'replays what was received at or after this time' })
-  @Given()
+  @IfPresent()
   @IsInstant()
   since?: string;
 
   @ApiPropertyOptional({ format: 'date-time', description: 'ends before the first event received at or after this time; now when absent' })
-  @Given()
+  @IfPresent()
   @IsInstant()
   until?: string;
 
   @ApiPropertyOptional({ type: 'number', minimum: 0.1, maximum: RATE_MAX, default: 50, description: 'deliveries a second' })
-  @Given()
+  @IfPresent()
   @IsNumber()
   @Min(0.1)
   @Max(RATE_MAX)
@@ -251,7 +247,7 @@ export class ReplayBody {
 
 export class RetryBody {
   @ApiPropertyOptional({ type: [String], maxItems: 1_000, description: 'these deliveries; all that were given up when absent' })
-  @Given()
+  @IfPresent()
   @IsArray()
   @ArrayMinSize(1)
   @ArrayMaxSize(1_000)
@@ -260,12 +256,12 @@ export class RetryBody {
   ids?: string[];
 
   @ApiPropertyOptional({ format: 'date-time', description: 'made at or after' })
-  @Given()
+  @IfPresent()
   @IsInstant()
   since?: string;
 
   @ApiPropertyOptional({ format: 'date-time', description: 'made before' })
-  @Given()
+  @IfPresent()
   @IsInstant()
   until?: string;
 }

@@ -65,8 +65,8 @@ export function metadataProblem(metadata: unknown): string | undefined {
   return undefined;
 }
 
-/** A field that `problem` judges; what it says follows the field's name. */
-export const Judged =
+/** Checks a field with `problem`, whose text follows the name of the field in the answer. */
+export const ValidWith =
   (name: string, problem: (value: unknown) => string | undefined): PropertyDecorator =>
   (target, property) =>
     registerDecorator({

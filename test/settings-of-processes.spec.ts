@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from '@jest/globals';
-import { describeSettings } from '../libs/runtime/src/config.js';
+import { describeSettings } from '../libs/runtime/src/config/config.js';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const settings = describeSettings();

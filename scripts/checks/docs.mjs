@@ -22,9 +22,9 @@ function readCheck() {
 
 /** @param {string} file */
 const built = (file) => import(join(root, 'dist', file));
-const { describeSettings } = await built('libs/runtime/src/config.js');
+const { describeSettings } = await built('libs/runtime/src/config/config.js');
 const { describeCatalog } = await built('libs/events/src/catalog-docs.js');
-const { PROBLEM_TYPES } = await built('libs/runtime/src/problem-types.js');
+const { PROBLEM_TYPES } = await built('libs/runtime/src/http/problem-types.js');
 
 const settings = describeSettings().map(
   (/** @type {{ env: string, default: string, about: string, of: readonly string[], secret: boolean }} */ setting) =>

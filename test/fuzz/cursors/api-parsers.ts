@@ -10,8 +10,8 @@ import { readTarget } from '../../../apps/api/src/outbound/target.js';
 import { decodePageCursor, encodePageCursor } from '../../../apps/api/src/paging.js';
 import { NewEndpointBody } from '../../../apps/api/src/webhooks/endpoint-body.js';
 import { idempotencyKey } from '../../../apps/api/src/webhooks/idempotency-key.js';
-import { parseBody } from '../../../libs/runtime/src/http-adapter.js';
-import { readKeyRecord, readRestriction } from '../../../libs/runtime/src/keys.js';
+import { parseBody } from '../../../libs/runtime/src/http/http-adapter.js';
+import { readKeyRecord, readRestriction } from '../../../libs/runtime/src/keys/api-keys.js';
 import type { Draw } from '../engine/draw.js';
 import { anyWhole, type Parser, parser, snowflake, word } from './parser.js';
 

@@ -7,7 +7,7 @@ import { LiveHours } from '../../../apps/ingest/src/discovery/live-hours.js';
 import { decodeHandoverState, encodeHandoverState } from '../../../apps/ingest/src/handover/handover-state.js';
 import { encodeRecords, readRecord } from '../../../libs/log/src/spool/segment-record.js';
 import { isCidr } from '../../../libs/outbound/src/addresses.js';
-import { AllowedHosts } from '../../../libs/runtime/src/allowed-hosts.js';
+import { AllowedHosts } from '../../../libs/runtime/src/http/allowed-hosts.js';
 import { decodeNormaliserState, encodeNormaliserState } from '../../../libs/webcast/src/normalise/normaliser-state.js';
 import { readCheckAlive, readRoomApi, readRoomInfo } from '../../../libs/webcast/src/rooms/room-answers.js';
 import type { Draw } from '../engine/draw.js';

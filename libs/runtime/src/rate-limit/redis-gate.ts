@@ -1,5 +1,5 @@
 import type { Redis } from 'ioredis';
-import type { Logger } from '../logging.js';
+import type { Logger } from '../process/logging.js';
 
 /** A Redis that answers later than this costs a request more than it gives. */
 const ANSWER_MS_MAX = 300;

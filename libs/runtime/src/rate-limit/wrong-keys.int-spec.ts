@@ -3,9 +3,9 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/glo
 import { testServers, waitFor } from '@tributary/testing';
 import type { Redis } from 'ioredis';
 import { Registry } from 'prom-client';
-import { hashKey } from '../keys.js';
-import type { Logger } from '../logging.js';
-import { createRedis, waitForRedis } from '../redis.js';
+import { hashKey } from '../keys/api-keys.js';
+import type { Logger } from '../process/logging.js';
+import { createRedis, waitForRedis } from '../redis/redis.js';
 import { addressOf } from './address.js';
 import { Peers } from './peers.js';
 import { RedisGate } from './redis-gate.js';

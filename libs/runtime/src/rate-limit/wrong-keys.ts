@@ -1,6 +1,6 @@
 import type { Registry } from 'prom-client';
 import { Counter } from 'prom-client';
-import type { Logger } from '../logging.js';
+import type { Logger } from '../process/logging.js';
 import { LuaScript } from '../lua-script.js';
 import { addressOf } from './address.js';
 import { LocalBuckets } from './local-buckets.js';

@@ -1,10 +1,10 @@
 import { NestFactory } from '@nestjs/core';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
-import { allowedHosts } from './allowed-hosts.js';
-import { type Config, ConfigError, loadConfig, maskedConfig, type ProcessName } from './config.js';
-import { createHttpAdapter, type HttpOptions } from './http-adapter.js';
+import { allowedHosts } from '../http/allowed-hosts.js';
+import { type Config, ConfigError, loadConfig, maskedConfig, type ProcessName } from '../config/config.js';
+import { createHttpAdapter, type HttpOptions } from '../http/http-adapter.js';
 import { createLogger, type Logger, nestLogger } from './logging.js';
-import { createValidationPipe, ProblemFilter } from './problem.js';
+import { createValidationPipe, ProblemFilter } from '../http/problem.js';
 
 /** What a process hands to {@link runProcess}. */
 export interface ProcessOptions extends HttpOptions {

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { type FaultProxy, startProxy, testServers, waitFor } from '@tributary/testing';
 import type { Redis } from 'ioredis';
-import type { Logger } from './logging.js';
+import type { Logger } from '../process/logging.js';
 import { createRedis } from './redis.js';
 
 const quiet = { trace() {}, debug() {}, info() {}, warn() {}, error() {} } as unknown as Logger;

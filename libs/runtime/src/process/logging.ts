@@ -1,6 +1,6 @@
 import type { LoggerService } from '@nestjs/common';
 import { type Logger as PinoLogger, pino } from 'pino';
-import { reasonOf } from './reason.js';
+import { reasonOf } from '../reason.js';
 
 /** Structured logger: `log.info({ field }, 'what happened')`. Libraries take this shape and know no implementation. */
 export type Logger = Pick<PinoLogger, 'trace' | 'debug' | 'info' | 'warn' | 'error'>;

@@ -1,8 +1,8 @@
 import pg from 'pg';
-import { ConfigError } from './config.js';
-import { reasonOf } from './reason.js';
-import { backoffMs, pause } from './backoff.js';
-import type { Logger } from './logging.js';
+import { ConfigError } from '../config/config.js';
+import { reasonOf } from '../reason.js';
+import { backoffMs, pause } from '../backoff.js';
+import type { Logger } from '../process/logging.js';
 import { DeadlineClient, STATEMENT_MS, Stranded } from './postgres-client.js';
 
 /** Interval of pings to idle connections, and the longest time to answer. */

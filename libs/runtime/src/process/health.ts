@@ -2,7 +2,7 @@ import { Controller, Get, Injectable, Res } from '@nestjs/common';
 import { ApiExcludeController } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
 import { collectDefaultMetrics, Registry } from 'prom-client';
-import { reasonOf } from './reason.js';
+import { reasonOf } from '../reason.js';
 
 /** A readiness check: undefined when ready, else one sentence that says what is wrong. */
 export type ReadinessCheck = () => string | undefined | Promise<string | undefined>;

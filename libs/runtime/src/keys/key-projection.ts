@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Redis } from 'ioredis';
-import { type KeyRecord, readKeyRecord } from './keys.js';
+import { type KeyRecord, readKeyRecord } from './api-keys.js';
 
 /** Result of a look-up in the projection. */
 export interface KeyLookup {

@@ -1,5 +1,5 @@
 import { isIP } from 'node:net';
-import type { Config } from './config.js';
+import type { Config } from '../config/config.js';
 
 /** Host headers whose verdict is remembered. */
 const KNOWN_MAX = 1_000;

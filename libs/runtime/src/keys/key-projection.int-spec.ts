@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Redis } from 'ioredis';
 import { KeyProjection } from './key-projection.js';
-import { hashKey, type KeyRecord, newKey } from './keys.js';
+import { hashKey, type KeyRecord, newKey } from './api-keys.js';
 
 const url = process.env.TRIBUTARY_TEST_REDIS_URL!;
 let redis: Redis;

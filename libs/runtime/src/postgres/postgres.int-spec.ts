@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { createDatabase, startProxy, waitFor } from '@tributary/testing';
 import type pg from 'pg';
-import type { Logger } from './logging.js';
+import type { Logger } from '../process/logging.js';
 import { createPool } from './postgres.js';
 import { allowLong, DeadlineClient } from './postgres-client.js';
 

@@ -1,7 +1,7 @@
 import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException, ValidationPipe } from '@nestjs/common';
 import type { ValidationError } from 'class-validator';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import type { Logger } from './logging.js';
+import type { Logger } from '../process/logging.js';
 import { codeOfStatus, PROBLEM_TYPES, type ProblemCode } from './problem-types.js';
 
 /** One bad field: where it is, and what was expected there. */

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { AllowedHosts, allowedHosts } from './allowed-hosts.js';
-import { Config } from './config.js';
+import { Config } from '../config/config.js';
 
 const REBOUND = [
   ...['evil.example', 'evil.example:3000', 'localhost.evil.example', '127.0.0.1.nip.io', '127.0.0.1.evil.example:3000', 'EVIL.example'],

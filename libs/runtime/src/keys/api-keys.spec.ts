@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { allows, isInTime, KEY_CREATORS_MAX, type KeyRecord, readKeyRecord, readRestriction, SCOPES } from './keys.js';
+import { allows, isInTime, KEY_CREATORS_MAX, type KeyRecord, readKeyRecord, readRestriction, SCOPES } from './api-keys.js';
 
 const RECORD: KeyRecord = { id: 'key_1', name: 'one', scopes: ['sign'] };
 const LIMIT = { restriction: { creators: ['cr_1'] }, handles: ['luna.bakes'] };

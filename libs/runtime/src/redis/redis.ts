@@ -1,7 +1,7 @@
 import { Redis, type RedisOptions } from 'ioredis';
-import { backoffMs, pause } from './backoff.js';
-import { ConfigError } from './config.js';
-import type { Logger } from './logging.js';
+import { backoffMs, pause } from '../backoff.js';
+import { ConfigError } from '../config/config.js';
+import type { Logger } from '../process/logging.js';
 
 /** A server that sends nothing for this long although an answer is due counts as gone. Half of a lease time, so that leases outlive it. */
 const SILENCE_MS = 5_000;

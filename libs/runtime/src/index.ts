@@ -22,6 +22,7 @@ export { LuaScript } from './lua-script.js';
 export { ownPorts } from './config/own-ports.js';
 export { createPool, waitForPostgres } from './postgres/postgres.js';
 export { allowLong, connectClient } from './postgres/postgres-client.js';
+export { inTransaction } from './postgres/transaction.js';
 export { createValidationPipe, type FieldProblem, Problem, ProblemFilter } from './http/problem.js';
 export { createHttpAdapter, type HttpAdapter } from './http/http-adapter.js';
 export { codeOfStatus, PROBLEM_TYPES, type ProblemCode } from './http/problem-types.js';

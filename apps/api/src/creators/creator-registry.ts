@@ -1,11 +1,11 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { type CreatorOptions, CreatorProjection, type CreatorRecord } from '@tributary/creators';
-import { Config, type Logger, Problem } from '@tributary/runtime';
+import { Config, type Logger, Problem, inTransaction } from '@tributary/runtime';
 import type { Redis } from 'ioredis';
 import type pg from 'pg';
 import { newId } from '../ids.js';
 import { ProjectionKeeper } from '../projections/projection-keeper.js';
-import { bumpLimitedKeys, bumpVersion, inTransaction } from '../projections/versions.js';
+import { bumpLimitedKeys, bumpVersion } from '../projections/versions.js';
 import { LOGGER, POOL, REDIS } from '../resources.js';
 import { readLastSeen } from './last-seen.js';
 import { CreatorOptionsKeeper, type NewOptions } from './creator-options.js';

@@ -1,12 +1,12 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { Config, hashKey, KeyProjection, newKey, type Scope } from '@tributary/runtime';
+import { Config, hashKey, KeyProjection, newKey, type Scope, inTransaction } from '@tributary/runtime';
 import type { Redis } from 'ioredis';
 import pg from 'pg';
 import { KeyRing } from '../access/key-ring.js';
 import { KEY_CREATORS, KEY_IN_FORCE, KEY_SCOPES, readKeys } from '../access/stored-keys.js';
 import { newId } from '../ids.js';
 import { ProjectionKeeper } from '../projections/projection-keeper.js';
-import { bumpVersion, inTransaction } from '../projections/versions.js';
+import { bumpVersion } from '../projections/versions.js';
 import { POOL, REDIS } from '../resources.js';
 
 /** A creator that a key is limited to. Its handle is null once it is removed and forgotten. */

@@ -1,10 +1,10 @@
 import { Inject, Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
-import { type Logger, Metrics, reasonOf } from '@tributary/runtime';
+import { type Logger, Metrics, reasonOf, inTransaction } from '@tributary/runtime';
 import type pg from 'pg';
 import { Counter } from 'prom-client';
 import { type Loop, startLoop } from '../loop.js';
 import { LOGGER, POOL } from '../resources.js';
-import { inTransaction, type ProjectionName, readVersion } from './versions.js';
+import { type ProjectionName, readVersion } from './versions.js';
 
 /** One table that Redis has a copy of. */
 export interface Projection {

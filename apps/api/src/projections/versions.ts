@@ -41,23 +41,3 @@ export async function readVersion(client: pg.Pool | pg.PoolClient, name: Project
 function stampOf(name: ProjectionName): string {
   return name === 'creators' ? '' : randomBytes(6).toString('hex');
 }
-
-/** Runs `work` in one transaction: commits its result, or rolls back and throws its error. */
-export async function inTransaction<T>(pool: pg.Pool, work: (client: pg.PoolClient) => Promise<T>): Promise<T> {
-  const client = await pool.connect();
-  let broken: Error | undefined;
-  try {
-    await client.query('begin');
-    const result = await work(client);
-    await client.query('commit');
-    return result;
-  } catch (error) {
-    await client.query('rollback').catch((rollbackError: Error) => {
-      broken = rollbackError;
-    });
-    throw error;
-  } finally {
-    // A connection that cannot even roll back is not given back to the pool.
-    client.release(broken);
-  }
-}

@@ -1,8 +1,7 @@
 import { Inject, Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
-import { Config, type Logger } from '@tributary/runtime';
+import { Config, type Logger, inTransaction } from '@tributary/runtime';
 import type { Pool } from 'pg';
 import { type Loop, startLoop } from '../loop.js';
-import { inTransaction } from '../projections/versions.js';
 import { LOGGER, STORE_POOL } from '../resources.js';
 
 const CLEAN_EVERY_MS = 3_600_000;

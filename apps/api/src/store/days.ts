@@ -1,7 +1,7 @@
+import { inTransaction } from '@tributary/runtime';
 import { Inject, Injectable } from '@nestjs/common';
 import { UNDATED } from '@tributary/events';
 import type { Pool } from 'pg';
-import { inTransaction } from '../projections/versions.js';
 import { STORE_POOL } from '../resources.js';
 import { dayOfPartition, farDay, partitionOf } from './partition-names.js';
 import { dropOlderThan } from './retention.js';

@@ -1,6 +1,5 @@
-import { allowLong } from '@tributary/runtime';
+import { allowLong, inTransaction } from '@tributary/runtime';
 import type { Pool, PoolClient } from 'pg';
-import { inTransaction } from '../projections/versions.js';
 import { isDataError } from './committer.js';
 import { daysBetween, inDaysOrFar } from './log-ranges.js';
 

@@ -9,6 +9,7 @@ import {
   createPool,
   createRedis,
   createValidationPipe,
+  inTransaction,
   ProblemFilter,
   RedisGate,
   type Scope,
@@ -164,9 +165,7 @@ export class ApiUnderTest {
   /** Stores events the way the store does: one transaction that moves the head by compare-and-set. Returns the new head. */
   async commit(drafts: readonly EventDraft[]): Promise<number> {
     await new DayPartitions(this.pool).ensure(drafts.map(({ id }) => dayOfEvent(id)));
-    const client = await this.pool.connect();
-    try {
-      await client.query('begin');
+    return inTransaction(this.pool, async (client) => {
       const { rows } = await client.query<{ seq: number }>('update log_head set seq = seq + $1 returning seq::float8', [drafts.length]);
       const head = rows[0]!.seq;
       for (const [i, draft] of drafts.entries()) {
@@ -187,14 +186,8 @@ export class ApiUnderTest {
           ],
         );
       }
-      await client.query('commit');
       return head;
-    } catch (error) {
-      await client.query('rollback');
-      throw error;
-    } finally {
-      client.release();
-    }
+    });
   }
 
   /** Opens a live stream. */

@@ -1,9 +1,8 @@
 import { createHash } from 'node:crypto';
 import { Inject, Injectable } from '@nestjs/common';
-import { Config, SecretBox } from '@tributary/runtime';
+import { Config, SecretBox, inTransaction } from '@tributary/runtime';
 import type { Pool, PoolClient } from 'pg';
 import { newId } from '../ids.js';
-import { inTransaction } from '../projections/versions.js';
 import { POOL } from '../resources.js';
 import type { Endpoint, EndpointSettings, EndpointState, SealedPart } from '../delivery/endpoint/endpoint.js';
 import { ENDPOINT_COLUMNS, type EndpointRow, settingColumns, toEndpoint } from '../delivery/endpoint/endpoint-row.js';

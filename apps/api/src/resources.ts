@@ -16,7 +16,7 @@ import {
   Metrics,
   Peers,
   Readiness,
-  RedisGate,
+  OptionalRedis,
   SharedBuckets,
   SharedSlots,
   WrongKeys,
@@ -111,18 +111,22 @@ export class ResourcesModule {
         },
         { provide: REDIS, useFactory: () => createRedis(config.redisUrl, logger, { name: 'api' }) },
         { provide: Metrics, useFactory: () => new Metrics('api') },
-        { provide: RedisGate, useFactory: (redis: Redis) => new RedisGate(redis, logger), inject: [REDIS] },
-        { provide: Peers, useFactory: (gate: RedisGate) => new Peers(gate, config.redisPrefix, 'api'), inject: [RedisGate] },
+        { provide: OptionalRedis, useFactory: (redis: Redis) => new OptionalRedis(redis, logger), inject: [REDIS] },
+        {
+          provide: Peers,
+          useFactory: (optionalRedis: OptionalRedis) => new Peers(optionalRedis, config.redisPrefix, 'api'),
+          inject: [OptionalRedis],
+        },
         ...[SharedBuckets, SharedSlots].map((shared) => ({
           provide: shared,
-          useFactory: (gate: RedisGate, peers: Peers) => new shared(gate, peers, config.redisPrefix),
-          inject: [RedisGate, Peers],
+          useFactory: (optionalRedis: OptionalRedis, peers: Peers) => new shared(optionalRedis, peers, config.redisPrefix),
+          inject: [OptionalRedis, Peers],
         })),
         {
           provide: WrongKeys,
-          useFactory: (gate: RedisGate, peers: Peers, registry: Metrics) =>
-            new WrongKeys({ gate, peers, prefix: config.redisPrefix, perMinute: config.wrongKeysPerMinute, registry, logger }),
-          inject: [RedisGate, Peers, Metrics],
+          useFactory: (optionalRedis: OptionalRedis, peers: Peers, registry: Metrics) =>
+            new WrongKeys({ optionalRedis, peers, prefix: config.redisPrefix, perMinute: config.wrongKeysPerMinute, registry, logger }),
+          inject: [OptionalRedis, Peers, Metrics],
         },
         SharedLimitsLife,
         Readiness,

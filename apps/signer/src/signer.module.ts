@@ -9,7 +9,7 @@ import {
   Metrics,
   Peers,
   Readiness,
-  RedisGate,
+  OptionalRedis,
   WrongKeys,
 } from '@tributary/runtime';
 import { RoomResolver } from '@tributary/webcast';
@@ -98,36 +98,40 @@ export class SignerModule {
         SignMetrics,
         { provide: REDIS, useFactory: () => createRedis(config.redisUrl, logger, { name: 'signer' }) },
         {
-          provide: RedisGate,
-          useFactory: (redis: Redis) => new RedisGate(redis, logger, 'no shared cache, limits by each signer alone, known keys only'),
+          provide: OptionalRedis,
+          useFactory: (redis: Redis) => new OptionalRedis(redis, logger, 'no shared cache, limits by each signer alone, known keys only'),
           inject: [REDIS],
         },
-        { provide: Peers, useFactory: (gate: RedisGate) => new Peers(gate, config.redisPrefix, 'signer'), inject: [RedisGate] },
+        {
+          provide: Peers,
+          useFactory: (optionalRedis: OptionalRedis) => new Peers(optionalRedis, config.redisPrefix, 'signer'),
+          inject: [OptionalRedis],
+        },
         {
           provide: WrongKeys,
-          useFactory: (gate: RedisGate, peers: Peers, registry: Metrics) =>
-            new WrongKeys({ gate, peers, prefix: config.redisPrefix, perMinute: config.wrongKeysPerMinute, registry, logger }),
-          inject: [RedisGate, Peers, Metrics],
+          useFactory: (optionalRedis: OptionalRedis, peers: Peers, registry: Metrics) =>
+            new WrongKeys({ optionalRedis, peers, prefix: config.redisPrefix, perMinute: config.wrongKeysPerMinute, registry, logger }),
+          inject: [OptionalRedis, Peers, Metrics],
         },
         {
           provide: KeyCache,
-          useFactory: (redis: Redis, gate: RedisGate) => {
+          useFactory: (redis: Redis, optionalRedis: OptionalRedis) => {
             const projection = new KeyProjection(redis, config.redisPrefix);
-            return new KeyCache((hash) => gate.ask(() => projection.lookup(hash)));
+            return new KeyCache((hash) => optionalRedis.ask(() => projection.lookup(hash)));
           },
-          inject: [REDIS, RedisGate],
+          inject: [REDIS, OptionalRedis],
         },
         {
           provide: RateLimits,
-          useFactory: (gate: RedisGate, peers: Peers) => new RateLimits(gate, config.redisPrefix, peers),
-          inject: [RedisGate, Peers],
+          useFactory: (optionalRedis: OptionalRedis, peers: Peers) => new RateLimits(optionalRedis, config.redisPrefix, peers),
+          inject: [OptionalRedis, Peers],
         },
         // Without a secret, development has tokens that end with the process; production mints none.
         { provide: Tokens, useFactory: () => new Tokens(config.signTokenSecret || randomBytes(32).toString('hex')) },
         {
           provide: Cache,
-          useFactory: (gate: RedisGate, metrics: SignMetrics) => makeCache(config, gate, metrics),
-          inject: [RedisGate, SignMetrics],
+          useFactory: (optionalRedis: OptionalRedis, metrics: SignMetrics) => makeCache(config, optionalRedis, metrics),
+          inject: [OptionalRedis, SignMetrics],
         },
         { provide: Hosts, useFactory: () => new Hosts([config.tiktokWebUrl, config.tiktokWebcastUrl]) },
         {
@@ -219,9 +223,9 @@ export function prepareSigner(app: NestFastifyApplication, config: Config, logge
   return Promise.resolve();
 }
 
-function makeCache(config: Config, gate: RedisGate, metrics: SignMetrics): Cache {
+function makeCache(config: Config, optionalRedis: OptionalRedis, metrics: SignMetrics): Cache {
   const cache = new Cache({
-    shared: new SharedLevel(gate, config.redisPrefix),
+    shared: new SharedLevel(optionalRedis, config.redisPrefix),
     memory: MEMORY,
     lockMs: LOCK_MS,
     count: (kind, from) => metrics.cached(kind, from),

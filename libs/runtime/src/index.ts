@@ -27,9 +27,10 @@ export { createValidationPipe, type FieldProblem, Problem, ProblemFilter } from 
 export { createHttpAdapter, type HttpAdapter } from './http/http-adapter.js';
 export { codeOfStatus, PROBLEM_TYPES, type ProblemCode } from './http/problem-types.js';
 export { type ProcessOptions, runProcess, tellParent } from './process/process.js';
-export { type BucketVerdict, GroupedTakes, Peers, RedisGate, SharedBuckets, SharedSlots, WrongKeys } from './rate-limit/index.js';
+export { type BucketVerdict, GroupedTakes, Peers, SharedBuckets, SharedSlots, WrongKeys } from './rate-limit/index.js';
 export { reasonOf } from './reason.js';
 export { readRetryAfter } from './retry-after.js';
+export { OptionalRedis } from './redis/optional-redis.js';
 export { createRedis, waitForRedis } from './redis/redis.js';
 export type { Route } from './http/route-table.js';
 export { SecretBox } from './keys/secret-box.js';

@@ -11,7 +11,7 @@ import {
   createValidationPipe,
   inTransaction,
   ProblemFilter,
-  RedisGate,
+  OptionalRedis,
   type Scope,
 } from '@tributary/runtime';
 import { createDatabase, testServers } from '@tributary/testing';
@@ -100,8 +100,8 @@ export class ApiUnderTest {
       .overrideProvider(StreamLimits)
       .useValue(Object.assign(new StreamLimits(), options.limits))
       // A busy machine must not pass for a Redis that is away.
-      .overrideProvider(RedisGate)
-      .useFactory({ factory: (client: Redis) => new RedisGate(client, logger, '', GATE_MS), inject: [REDIS] })
+      .overrideProvider(OptionalRedis)
+      .useFactory({ factory: (client: Redis) => new OptionalRedis(client, logger, '', GATE_MS), inject: [REDIS] })
       .compile();
     const app = module.createNestApplication<NestFastifyApplication>(createHttpAdapter(options.http ?? {}), {
       logger: false,

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { createRedis, type Logger, RedisGate, waitForRedis } from '@tributary/runtime';
+import { createRedis, type Logger, OptionalRedis, waitForRedis } from '@tributary/runtime';
 import { testServers } from '@tributary/testing';
 import type { Redis } from 'ioredis';
 import { randomUUID } from 'node:crypto';
@@ -18,7 +18,7 @@ describe('RateLimits', () => {
   });
   beforeEach(() => {
     prefix = `limits-${randomUUID()}`;
-    limits = new RateLimits(new RedisGate(redis, quiet), prefix, { count: 1 });
+    limits = new RateLimits(new OptionalRedis(redis, quiet), prefix, { count: 1 });
   });
   afterAll(async () => {
     const keys = await redis.keys('limits-*');
@@ -28,7 +28,7 @@ describe('RateLimits', () => {
   const PLAN = { minute: 3, hour: 5, day: 0 };
 
   it('lets exactly as many requests through as the window holds, however many come at once and from whichever signer', async () => {
-    const other = new RateLimits(new RedisGate(redis, quiet), prefix, { count: 1 });
+    const other = new RateLimits(new OptionalRedis(redis, quiet), prefix, { count: 1 });
     const verdicts = await Promise.all(Array.from({ length: 40 }, (_, i) => (i % 2 ? limits : other).take('key', PLAN)));
     expect(verdicts.filter(({ allowed }) => allowed)).toHaveLength(3);
   });
@@ -76,7 +76,7 @@ describe('RateLimits', () => {
         away ? Promise.reject(new Error('gone')) : (redis.evalsha as (...all: unknown[]) => unknown)(...args),
       eval: (...args: unknown[]) => (away ? Promise.reject(new Error('gone')) : (redis.eval as (...all: unknown[]) => unknown)(...args)),
     } as unknown as Redis;
-    const one = new RateLimits(new RedisGate(flaky, quiet), prefix, { count: 2 });
+    const one = new RateLimits(new OptionalRedis(flaky, quiet), prefix, { count: 2 });
     const plan = { minute: 0, hour: 10, day: 0 };
     for (let i = 0; i < 2; i++) await one.take('key', plan);
     away = true;

@@ -1,4 +1,4 @@
-import { GroupedTakes, LuaScript, type Peers, type RedisGate } from '@tributary/runtime';
+import { GroupedTakes, LuaScript, type Peers, type OptionalRedis } from '@tributary/runtime';
 import { LocalWindows } from './local-windows.js';
 import { type Limits, type LimitVerdict, WINDOWS, type WindowState } from './windows.js';
 
@@ -16,7 +16,7 @@ export class RateLimits {
   private readonly local: LocalWindows;
 
   constructor(
-    private readonly redis: RedisGate,
+    private readonly redis: OptionalRedis,
     private readonly prefix: string,
     peers: Pick<Peers, 'count'>,
   ) {

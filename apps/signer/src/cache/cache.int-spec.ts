@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { createRedis, type Logger, RedisGate, waitForRedis } from '@tributary/runtime';
+import { createRedis, type Logger, OptionalRedis, waitForRedis } from '@tributary/runtime';
 import { startRedis, type SuiteServer, testServers, waitFor } from '@tributary/testing';
 import type { Redis } from 'ioredis';
 import { randomUUID } from 'node:crypto';
@@ -25,7 +25,7 @@ describe('Cache', () => {
   let counts: string[];
   const cacheOf = (client = redis, options: { entriesMax?: number; bytesMax?: number; lockMs?: number } = {}) =>
     new Cache({
-      shared: new SharedLevel(new RedisGate(client, quiet), prefix),
+      shared: new SharedLevel(new OptionalRedis(client, quiet), prefix),
       memory: { entriesMax: options.entriesMax ?? 100, bytesMax: options.bytesMax ?? 1_000_000 },
       lockMs: options.lockMs ?? 2_000,
       count: (name, from) => void counts.push(`${name} ${from}`),
@@ -197,7 +197,7 @@ describe('Cache without its Redis', () => {
 
   it('goes on by itself while Redis hangs or is gone, says it once, and costs no request its time', async () => {
     const cache = new Cache({
-      shared: new SharedLevel(new RedisGate(redis, quiet), 'p'),
+      shared: new SharedLevel(new OptionalRedis(redis, quiet), 'p'),
       memory: { entriesMax: 10, bytesMax: 10_000 },
       lockMs: 2_000,
       count: () => undefined,

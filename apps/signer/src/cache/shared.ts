@@ -1,4 +1,4 @@
-import { LuaScript, type RedisGate } from '@tributary/runtime';
+import { LuaScript, type OptionalRedis } from '@tributary/runtime';
 import { randomUUID } from 'node:crypto';
 import { type CacheKind, type Entry, readEntry, writeEntry } from './kinds.js';
 
@@ -11,7 +11,7 @@ const unlockScript = new LuaScript(new URL('./unlock.lua', import.meta.url));
 /** Entries in Redis, which all signers share. While Redis is away every method behaves as if nothing were there. */
 export class SharedLevel {
   constructor(
-    private readonly redis: RedisGate,
+    private readonly redis: OptionalRedis,
     private readonly prefix: string,
   ) {}
 

@@ -1,6 +1,6 @@
 import { NestFactory } from '@nestjs/core';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
-import { Config, createHttpAdapter, createValidationPipe, type Logger, RedisGate } from '@tributary/runtime';
+import { Config, createHttpAdapter, createValidationPipe, type Logger, OptionalRedis } from '@tributary/runtime';
 import { testServers, waitFor } from '@tributary/testing';
 import { randomUUID } from 'node:crypto';
 import { prepareSigner, SIGNER_HTTP, SignerModule } from '../signer.module.js';
@@ -38,6 +38,6 @@ export async function startSigner(settings: Partial<Config>): Promise<RunningSig
   app.useGlobalPipes(createValidationPipe());
   await prepareSigner(app, config, logger);
   await app.listen(0, '127.0.0.1');
-  await waitFor(async () => (await app.get(RedisGate).ask((redis) => redis.ping())) === 'PONG', { what: 'Redis to answer the signer' });
+  await waitFor(async () => (await app.get(OptionalRedis).ask((redis) => redis.ping())) === 'PONG', { what: 'Redis to answer the signer' });
   return { url: (await app.getUrl()).replace('[::1]', '127.0.0.1'), logged, app, stop: () => app.close() };
 }

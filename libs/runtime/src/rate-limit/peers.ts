@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { LuaScript } from '../lua-script.js';
-import type { RedisGate } from './redis-gate.js';
+import type { OptionalRedis } from '../redis/optional-redis.js';
 
 const BEAT_MS = 5_000;
 /** A process that is silent for three beats is not counted. */
@@ -18,7 +18,7 @@ export class Peers {
 
   /** @param kind such as `api` */
   constructor(
-    private readonly gate: RedisGate,
+    private readonly optionalRedis: OptionalRedis,
     private readonly prefix: string,
     private readonly kind: string,
   ) {}
@@ -44,7 +44,7 @@ export class Peers {
 
   /** Says that this process lives, and learns of the others. */
   async beat(): Promise<void> {
-    const count = await this.gate.ask((redis) => script.run(redis, [`${this.prefix}:peers:${this.kind}`], [this.id, GONE_MS]));
+    const count = await this.optionalRedis.ask((redis) => script.run(redis, [`${this.prefix}:peers:${this.kind}`], [this.id, GONE_MS]));
     if (typeof count === 'number') this.counted = Math.max(1, count);
   }
 }

@@ -2,7 +2,7 @@ import { LuaScript } from '../lua-script.js';
 import { GroupedTakes } from './grouped-takes.js';
 import { type BucketPlan, type BucketVerdict, LocalBuckets, verdictOf } from './local-buckets.js';
 import type { Peers } from './peers.js';
-import type { RedisGate } from './redis-gate.js';
+import type { OptionalRedis } from '../redis/optional-redis.js';
 
 const LOCAL_MAX = 10_000;
 const script = new LuaScript(new URL('./token-bucket.lua', import.meta.url));
@@ -19,7 +19,7 @@ export class SharedBuckets {
   private readonly empty = new Map<string, { until: number; verdict: BucketVerdict }>();
 
   constructor(
-    private readonly gate: RedisGate,
+    private readonly optionalRedis: OptionalRedis,
     private readonly peers: Peers,
     private readonly prefix: string,
     private readonly now: () => number = Date.now,
@@ -37,7 +37,7 @@ export class SharedBuckets {
 
   /** A verdict for each of `count` requests. */
   private async run(name: string, plan: BucketPlan, count: number): Promise<BucketVerdict[]> {
-    const answer = await this.gate.ask((redis) =>
+    const answer = await this.optionalRedis.ask((redis) =>
       script.run(redis, [`${this.prefix}:{bucket-${name}}`], [plan.periodMs, plan.limit, count]),
     );
     const requests = Array.from({ length: count }, (_, index) => index);

@@ -5,14 +5,14 @@ import type { Redis } from 'ioredis';
 import type { Logger } from '../process/logging.js';
 import { createRedis, waitForRedis } from '../redis/redis.js';
 import { Peers } from './peers.js';
-import { RedisGate } from './redis-gate.js';
+import { OptionalRedis } from '../redis/optional-redis.js';
 import { SharedBuckets } from './shared-buckets.js';
 import { SharedSlots } from './shared-slots.js';
 
 const quiet = { trace() {}, debug() {}, info() {}, warn() {}, error() {} } as unknown as Logger;
 const MINUTE = 60_000;
 
-/** One process: its own gate, which can lose Redis, and what is built on it. */
+/** One process: its own client, which can lose Redis, and what is built on it. */
 class Process {
   private away = false;
   commands = 0;
@@ -32,10 +32,10 @@ class Process {
       },
     });
     // A busy machine must not pass for a Redis that is away.
-    const gate = new RedisGate(through, quiet, '', 20_000);
-    this.peers = new Peers(gate, prefix, 'api');
-    this.buckets = new SharedBuckets(gate, this.peers, prefix);
-    this.slots = new SharedSlots(gate, this.peers, prefix);
+    const optionalRedis = new OptionalRedis(through, quiet, '', 20_000);
+    this.peers = new Peers(optionalRedis, prefix, 'api');
+    this.buckets = new SharedBuckets(optionalRedis, this.peers, prefix);
+    this.slots = new SharedSlots(optionalRedis, this.peers, prefix);
   }
 
   lose(isAway = true): void {

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { LuaScript } from '../lua-script.js';
 import type { Peers } from './peers.js';
-import type { RedisGate } from './redis-gate.js';
+import type { OptionalRedis } from '../redis/optional-redis.js';
 
 const HELD_MS = 15_000;
 const RENEW_MS = 5_000;
@@ -19,7 +19,7 @@ export class SharedSlots {
   private timer: NodeJS.Timeout | undefined;
 
   constructor(
-    private readonly gate: RedisGate,
+    private readonly optionalRedis: OptionalRedis,
     private readonly peers: Peers,
     /** First part of the Redis keys; the owner follows. */
     private readonly prefix: string,
@@ -45,7 +45,8 @@ export class SharedSlots {
     const here = this.held.get(owner) ?? new Set();
     // Counted before Redis is asked: others may ask meanwhile.
     this.held.set(owner, here.add(id));
-    const answer = here.size > max ? 0 : await this.gate.ask((redis) => takeScript.run(redis, [this.keyOf(owner)], [max, HELD_MS, id]));
+    const answer =
+      here.size > max ? 0 : await this.optionalRedis.ask((redis) => takeScript.run(redis, [this.keyOf(owner)], [max, HELD_MS, id]));
     const isTaken = answer === undefined ? here.size <= this.peers.share(max) : answer === 1;
     if (!isTaken) {
       this.forget(owner, id);
@@ -56,7 +57,7 @@ export class SharedSlots {
       if (!isHeld) return;
       isHeld = false;
       this.forget(owner, id);
-      void this.gate.ask((redis) => redis.zrem(this.keyOf(owner), id));
+      void this.optionalRedis.ask((redis) => redis.zrem(this.keyOf(owner), id));
     };
   }
 
@@ -66,7 +67,7 @@ export class SharedSlots {
       const ids = [...all];
       for (let from = 0; from < ids.length; from += RENEWED_MAX) {
         const some = ids.slice(from, from + RENEWED_MAX);
-        const answer = await this.gate.ask((redis) => holdScript.run(redis, [this.keyOf(owner)], [HELD_MS, ...some]));
+        const answer = await this.optionalRedis.ask((redis) => holdScript.run(redis, [this.keyOf(owner)], [HELD_MS, ...some]));
         if (answer === undefined) return;
       }
     }

@@ -8,7 +8,7 @@ import type { Logger } from '../process/logging.js';
 import { createRedis, waitForRedis } from '../redis/redis.js';
 import { addressOf } from './address.js';
 import { Peers } from './peers.js';
-import { RedisGate } from './redis-gate.js';
+import { OptionalRedis } from '../redis/optional-redis.js';
 import { WrongKeys } from './wrong-keys.js';
 
 const quiet = { trace() {}, debug() {}, info() {}, warn() {}, error() {} } as unknown as Logger;
@@ -22,12 +22,12 @@ describe('wrong keys', () => {
   const gone = { evalsha: refuse, exists: refuse } as unknown as Redis;
   const processOf = (client: Redis, perMinute = 20, now?: () => number) => {
     // A busy machine must not pass for a Redis that is away.
-    const gate = new RedisGate(client, quiet, '', 20_000);
+    const optionalRedis = new OptionalRedis(client, quiet, '', 20_000);
     const registry = new Registry();
     const warned: object[] = [];
     const wrong = new WrongKeys({
-      gate,
-      peers: new Peers(gate, prefix, 'api'),
+      optionalRedis,
+      peers: new Peers(optionalRedis, prefix, 'api'),
       prefix,
       perMinute,
       ...(now ? { now } : {}),

@@ -5,7 +5,7 @@ import { LuaScript } from '../lua-script.js';
 import { addressOf } from './address.js';
 import { LocalBuckets } from './local-buckets.js';
 import type { Peers } from './peers.js';
-import type { RedisGate } from './redis-gate.js';
+import type { OptionalRedis } from '../redis/optional-redis.js';
 
 const PERIOD_MS = 60_000;
 /** The same wrong key is a client that was not told of a new one, not a guess. */
@@ -27,7 +27,7 @@ const chargeScript = new LuaScript(new URL('./wrong-key.lua', import.meta.url));
 const useScript = new LuaScript(new URL('./use-key.lua', import.meta.url));
 
 export interface WrongKeysOptions {
-  gate: RedisGate;
+  optionalRedis: OptionalRedis;
   peers: Peers;
   prefix: string;
   /** Different wrong keys that one address may try in a minute; 0 is no limit. */
@@ -80,7 +80,7 @@ export class WrongKeys {
    * @returns ms to wait before the next try; 0 when this one was in bounds, and is refused as an unknown key
    */
   async charge(ip: string, keyHash: string): Promise<number> {
-    const { perMinute, gate, prefix } = this.options;
+    const { perMinute, optionalRedis, prefix } = this.options;
     const address = addressOf(ip);
     const known = this.waitMs(ip);
     let waitMs = known;
@@ -88,7 +88,7 @@ export class WrongKeys {
       const key = keyHash.slice(0, 16);
       const keys = [`${prefix}:{wrong-key-${address}}`, `${prefix}:{wrong-key-${address}}:${key}`];
       const limits = [PERIOD_MS, perMinute, perMinute * REPEATS];
-      const answer = this.mayRecord() ? await gate.ask((redis) => chargeScript.run(redis, keys, limits)) : undefined;
+      const answer = this.mayRecord() ? await optionalRedis.ask((redis) => chargeScript.run(redis, keys, limits)) : undefined;
       const [wait = 0, whole = 0] = answer === undefined ? this.chargeHere(address, key) : (answer as number[]);
       waitMs = wait;
       if (whole === 1) this.makeWait(address, wait);
@@ -124,12 +124,12 @@ export class WrongKeys {
 
   private async noteUse(address: string, keyId: string, pair: string): Promise<void> {
     const args = [address, USED_MS, USED_ADDRESSES_MAX];
-    const answer = await this.options.gate.ask((redis) => useScript.run(redis, [this.addressesOf(keyId)], args));
+    const answer = await this.options.optionalRedis.ask((redis) => useScript.run(redis, [this.addressesOf(keyId)], args));
     if (answer === undefined && this.used.has(pair)) this.used.set(pair, this.now() - USED_AGAIN_MS + USED_RETRY_MS);
   }
 
   private async wasUsed(address: string, keyId: string): Promise<boolean> {
-    const at = await this.options.gate.ask((redis) => redis.zscore(this.addressesOf(keyId), address));
+    const at = await this.options.optionalRedis.ask((redis) => redis.zscore(this.addressesOf(keyId), address));
     return typeof at === 'string' && Number(at) > this.now() - USED_MS;
   }
 

@@ -9,7 +9,7 @@ const REST_MS = 1_000;
 class Late extends Error {}
 
 /** Redis as something that requests can do without: it is asked within bounds, and its absence is logged once. */
-export class RedisGate {
+export class OptionalRedis {
   private away = false;
   private restsUntil = 0;
 

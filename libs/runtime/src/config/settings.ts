@@ -1,77 +1,16 @@
 import 'reflect-metadata';
 import { Transform } from 'class-transformer';
 import { IsObject, IsString, Matches } from 'class-validator';
-import {
-  Bounded,
-  BoundedDecimal,
-  HttpUrl,
-  json,
-  list,
-  Networks,
-  OneOf,
-  Origins,
-  Port,
-  SERVERS,
-  Setting,
-  SomeOf,
-  TrustedNetworks,
-  YesOrNo,
-} from './setting-rules.js';
+import { SharedSettings } from './shared-settings.js';
+import { Bounded, BoundedDecimal, HttpUrl, json, list, Networks, Origins, Port, Setting, SomeOf, YesOrNo } from './setting-rules.js';
 
 const API = ['api'] as const;
 const INGEST = ['ingest'] as const;
 const SIGNER = ['signer'] as const;
 const SIMULATOR = ['simulator'] as const;
-/** Those that use the log, and hold or show creators. */
-const LOG = ['api', 'ingest'] as const;
-const WITH_REDIS = ['api', 'ingest', 'signer'] as const;
-/** Those that are called with keys. */
-const WITH_KEYS = ['api', 'signer'] as const;
-/** Those that call TikTok. */
-const TIKTOK = ['ingest', 'signer'] as const;
 
 /** Every setting of every process, with its default. One instance is made at start and passed down. */
-export class Config {
-  @Setting('NODE_ENV', '`development` needs no key for signing on loopback; `production` does', SERVERS)
-  @OneOf(['development', 'production', 'test'])
-  mode: 'development' | 'production' | 'test' = 'development';
-
-  @Setting('HOST', 'address every process listens on', SERVERS)
-  @IsString()
-  host = '127.0.0.1';
-
-  @Setting(
-    'ALLOWED_HOSTS',
-    'names by which every process may be called besides IP addresses and `localhost`, such as `tributary.example`, `.example` (all below) or `*`; behind a reverse proxy its name',
-    SERVERS,
-  )
-  @Transform(list)
-  @Matches(/^(\*|\.?[a-z0-9_]([a-z0-9._-]{0,250}[a-z0-9_])?)$/i, {
-    each: true,
-    message: 'expected names such as tributary.example without ports, separated by commas',
-  })
-  allowedHosts: string[] = [];
-
-  @Setting('LOG_LEVEL', '`trace`, `debug`, `info`, `warn`, `error` or `silent`', SERVERS)
-  @OneOf(['trace', 'debug', 'info', 'warn', 'error', 'silent'])
-  logLevel = 'info';
-
-  @Setting('LOG_FORMAT', '`json` (one object a line) or `pretty`', SERVERS)
-  @OneOf(['json', 'pretty'])
-  logFormat: 'json' | 'pretty' = 'json';
-
-  @Setting('REDIS_URL', 'Redis 7 or newer (or Valkey), `maxmemory-policy noeviction`', WITH_REDIS, { secret: true })
-  @Matches(/^rediss?:\/\//, { message: 'expected redis://host:port or rediss://host:port' })
-  redisUrl = 'redis://127.0.0.1:6379';
-
-  @Setting('REDIS_PREFIX', 'first part of every Redis key', WITH_REDIS)
-  @Matches(/^[a-z0-9-]{1,40}$/, { message: 'expected 1 to 40 of a to z, 0 to 9 and -' })
-  redisPrefix = 'tributary';
-
-  @Setting('DATABASE_URL', 'PostgreSQL 15 or newer; only apps/api needs it', ['api', 'admin'], { secret: true })
-  @Matches(/^postgres(ql)?:\/\//, { message: 'expected postgres://user:password@host:port/database' })
-  databaseUrl = 'postgres://postgres@127.0.0.1:5432/tributary';
-
+export class Config extends SharedSettings {
   @Setting(
     'DATABASE_POOL_MAX',
     'connections one api process opens to PostgreSQL for plain requests, which take turns by key: two are kept for the process itself, and one key has half of the others at most; the store role and webhooks open up to 8 each beside them',
@@ -120,44 +59,15 @@ export class Config {
   @Bounded(1, 100_000)
   streamsPerKeyMax = 50;
 
-  @Setting(
-    'WRONG_KEYS_PER_MINUTE',
-    'different wrong keys one address may try in a minute, over all processes, before it is slowed; the same wrong key ten times as often. 0 is no limit',
-    WITH_KEYS,
-  )
-  @Bounded(0, 1_000_000)
-  wrongKeysPerMinute = 60;
-
-  @Setting(
-    'TRUSTED_PROXIES',
-    'addresses or networks of reverse proxies whose `X-Forwarded-For` is believed, such as `10.0.0.0/8`; without it all their clients are one address',
-    SERVERS,
-  )
-  @TrustedNetworks()
-  trustedProxies: string[] = [];
-
   @Setting('WEBHOOK_SECRET_KEY', '32 bytes in base64 that encrypt the secrets of webhooks; part of the backup. Empty: no webhooks', API, {
     secret: true,
   })
   @Matches(/^([A-Za-z0-9+/]{43}=)?$/, { message: 'expected 32 bytes in base64: openssl rand -base64 32' })
   webhookSecretKey = '';
 
-  @Setting(
-    'CREATOR_SECRET_KEY',
-    '32 bytes in base64 that encrypt session cookies and proxies of creators, the same for api and ingest; part of the backup. Empty: none are taken',
-    LOG,
-    { secret: true },
-  )
-  @Matches(/^([A-Za-z0-9+/]{43}=)?$/, { message: 'expected 32 bytes in base64: openssl rand -base64 32' })
-  creatorSecretKey = '';
-
   @Setting('WEBHOOK_ALLOW_CIDRS', 'private networks that webhooks may reach, such as `10.1.0.0/16`; none by default', API)
   @Networks()
   webhookAllowCidrs: string[] = [];
-
-  @Setting('PROXY_ALLOW_CIDRS', 'private networks that proxies of creators may be in, such as `10.1.0.0/16`; none by default', LOG)
-  @Networks()
-  proxyAllowCidrs: string[] = [];
 
   @Setting('WEBHOOK_ORIGIN', 'name by which webhooks introduce themselves when they ask a receiver for its consent', API)
   @Matches(/^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/i, { message: 'expected a host name such as tributary.example' })
@@ -174,14 +84,6 @@ export class Config {
   @Setting('WEBHOOK_RETENTION_HOURS', 'hours that finished webhook deliveries are kept, with their attempts', API)
   @Bounded(1, 87_600)
   webhookRetentionHours = 72;
-
-  @Setting('PARTITIONS', 'partitions of the inbox; fixed at the first start', LOG)
-  @Bounded(1, 256)
-  partitions = 8;
-
-  @Setting('INBOX_BYTES_MAX', 'bytes the whole inbox may take in Redis before it answers FULL; 0 means half of its maxmemory', LOG)
-  @Bounded(0, 1_099_511_627_776)
-  inboxBytesMax = 0;
 
   @Setting('INBOX_KEEP_MS', 'how long stored events stay in the inbox for outside readers, in ms', API)
   @Bounded(0, 86_400_000)
@@ -214,10 +116,6 @@ export class Config {
   @Setting('WORKER_CAPACITY', 'creators one worker holds at most', INGEST)
   @Bounded(1, 100_000)
   workerCapacity = 2_000;
-
-  @Setting('LEASE_TTL_MS', 'a worker that is silent this long loses its creators, in ms', LOG)
-  @Bounded(1_000, 120_000)
-  leaseTtlMs = 10_000;
 
   @Setting('FLUSH_MS', 'longest wait before a batch is appended, in ms', INGEST)
   @Bounded(0, 1_000)
@@ -258,14 +156,6 @@ export class Config {
   @Setting('SIGN_PER_MINUTE', 'sign calls one worker makes at most in a minute', INGEST)
   @Bounded(1, 100_000)
   signPerMinute = 600;
-
-  @Setting('SIGNER_URL', 'base URL of the signer', LOG)
-  @HttpUrl()
-  signerUrl = 'http://127.0.0.1:3001';
-
-  @Setting('SIGNER_KEY', 'API key with the scope `sign` that ingest sends', LOG, { secret: true })
-  @IsString()
-  signerKey = '';
 
   @Setting(
     'SIGN_PROVIDERS',
@@ -386,18 +276,6 @@ export class Config {
   @Setting('REMOTE_SIGN_SESSIONS', 'whether session cookies that a client sends may go on to the `remote` provider', SIGNER)
   @YesOrNo()
   remoteSignSessions = false;
-
-  @Setting('TIKTOK_WEB_URL', 'where pages and the room API are asked for; the simulator in the demo', TIKTOK)
-  @HttpUrl()
-  tiktokWebUrl = 'https://www.tiktok.com';
-
-  @Setting('TIKTOK_WEBCAST_URL', 'where room info and the connect bundle are asked for; the simulator in the demo', TIKTOK)
-  @HttpUrl()
-  tiktokWebcastUrl = 'https://webcast.tiktok.com';
-
-  @Setting('TIKTOK_SOCKET_URL', 'WebSocket of the `anonymous` provider', TIKTOK)
-  @Matches(/^wss?:\/\//, { message: 'expected ws:// or wss://' })
-  tiktokSocketUrl = 'wss://webcast-ws.tiktok.com/webcast/im/ws_proxy/ws_reuse_supplement/';
 
   @Setting('SIMULATOR_ROOMS', 'rooms the simulator opens by itself at start; 0 for none', SIMULATOR)
   @Bounded(0, 5_000)

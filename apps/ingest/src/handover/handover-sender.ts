@@ -11,7 +11,7 @@ export interface HandoverSenderOptions {
   offers: HandoverOffers;
   leases: Pick<LeaseManager, 'transferred'>;
   clock: Clock;
-  logger: Pick<Logger, 'debug' | 'warn' | 'error'>;
+  logger: Pick<Logger, 'debug' | 'info' | 'warn' | 'error'>;
   /** These sessions end now; their leases are held until the other workers have them. */
   onEnding(creatorIds: string[]): void;
   /** These sessions ended, but no worker got their leases: release the leases. */
@@ -26,8 +26,8 @@ export interface HandoverSenderOptions {
 
 /** How long both workers receive a room. What is on its way to the old worker when the new one connects arrives within it. */
 const OVERLAP_MS = 500;
-/** After the last progress an open offer is withdrawn: one and a half rounds of a worker that missed the notification. */
-const TAKE_MS = 1_500;
+/** After the last progress an open offer is withdrawn: three rounds of a worker that missed the notification, or is busy. */
+const TAKE_MS = 3_000;
 /** Until the receiver must be ready: a stop is in a hurry, a move is not. */
 const READY_MS = { shutdown: 5_000, moved: 15_000 };
 /** Until the last events are in the inbox and the lease has moved. */
@@ -37,6 +37,9 @@ const ROUND_MS = 100;
 const ROUND_MS_MIN = 10;
 const TRANSFER_RETRY_MS = 10;
 const NEVER = new AbortController().signal;
+
+/** Why an offer is withdrawn. */
+type WithdrawalReason = 'not-taken' | 'not-ready' | 'unanswered' | 'gone' | 'room-changed';
 
 interface OfferedSession {
   session: CreatorSession;
@@ -161,6 +164,7 @@ export class HandoverSender {
     }
     const now = clock.now();
     const failed: OfferedSession[] = [];
+    const reasons: Partial<Record<WithdrawalReason, number>> = {};
     const due: OfferedSession[] = [];
     for (const [id, entry] of entries) {
       if (this.offered.get(id) !== entry) continue;
@@ -170,11 +174,16 @@ export class HandoverSender {
         if (state.state !== 'open') this.progressAt = now;
       }
       const step = nextStep(entry, state, now, this.progressAt);
-      if (step === 'withdraw') failed.push(entry);
-      else if (step === 'finish') due.push(entry);
+      if (step === 'finish') due.push(entry);
+      else if (step !== 'wait') {
+        failed.push(entry);
+        reasons[step] = (reasons[step] ?? 0) + 1;
+      }
     }
     if (due.length > 0) this.finish(due);
-    if (failed.length > 0) await this.withdrawAll(failed);
+    if (failed.length === 0) return;
+    logger.info(reasons, 'offers of creators are withdrawn');
+    await this.withdrawAll(failed);
   }
 
   private async withdrawAll(entries: OfferedSession[]): Promise<void> {
@@ -253,25 +262,25 @@ export class HandoverSender {
   }
 }
 
-/** `finish`: both workers have received the room for long enough. Undefined: wait. */
+/** What to do with an offer. `finish`: both workers have received the room for long enough. A reason: withdraw it. */
 function nextStep(
   entry: OfferedSession,
   state: OfferState | 'gone' | undefined,
   now: number,
   progressAt: number,
-): 'withdraw' | 'finish' | undefined {
+): 'wait' | 'finish' | WithdrawalReason {
   const { session, reason, roomId, offeredAt } = entry;
   const isLate = now - offeredAt > READY_MS[reason];
-  if (session.openRoom !== roomId) return 'withdraw';
-  if (state === undefined) return isLate ? 'withdraw' : undefined;
-  if (state === 'gone' || state.fence !== session.lease.fence) return 'withdraw';
+  if (session.openRoom !== roomId) return 'room-changed';
+  if (state === undefined) return isLate ? 'unanswered' : 'wait';
+  if (state === 'gone' || state.fence !== session.lease.fence) return 'gone';
   if (state.state === 'ready') {
     entry.readyAt ??= now;
     entry.receiver = state.taker;
     // What comes while the socket is not read must be received by both, too.
-    return now - Math.max(entry.readyAt, session.listeningSince) >= OVERLAP_MS ? 'finish' : undefined;
+    return now - Math.max(entry.readyAt, session.listeningSince) >= OVERLAP_MS ? 'finish' : 'wait';
   }
   entry.readyAt = undefined;
-  const isIgnored = state.state === 'open' && now - Math.max(offeredAt, progressAt) > TAKE_MS;
-  return isIgnored || isLate ? 'withdraw' : undefined;
+  if (state.state === 'open' && now - Math.max(offeredAt, progressAt) > TAKE_MS) return 'not-taken';
+  return isLate ? 'not-ready' : 'wait';
 }

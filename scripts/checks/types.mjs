@@ -10,7 +10,7 @@ import { root } from '../servers/project.mjs';
 const ts = createRequire(import.meta.url)(join(root, 'node_modules/typescript'));
 
 /** One for each place where code runs: our processes, Node without a build, a browser. */
-const CONFIGS = ['tsconfig.json', 'scripts/tsconfig.json', 'apps/api/src/public/tsconfig.json'];
+const CONFIGS = ['tsconfig.json', 'scripts/tsconfig.json', 'apps/api/src/dashboard/public/tsconfig.json'];
 /** Compiled by a test, beside types that are made of the API's description: apps/api/src/openapi/typed-client.int-spec.ts. */
 const COMPILED_ELSEWHERE = ['examples/typed-client/'];
 const CODE = /\.[cm]?[jt]s$/;

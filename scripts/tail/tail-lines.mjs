@@ -1,4 +1,4 @@
-import { hasWords, wordsOf } from '../../apps/api/src/public/feed/event-words.js';
+import { hasWords, wordsOf } from '../../apps/api/src/dashboard/public/feed/event-words.js';
 import { paint, plain } from '../terminal.mjs';
 
 const OTHER_CHARS_MAX = 160;

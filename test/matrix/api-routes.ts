@@ -29,7 +29,7 @@ const write = (own: number, body?: object, limited?: number): ApiRoute => ({ nee
 const ofEndpoint = (needs: readonly Scope[], own: number, body?: object): ApiRoute => ({ needs, own, body, limited: 404, other: 404 });
 
 /** Files of the dashboard and its folders that a browser uses; `index.html` is `/`. */
-const DASHBOARD = readdirSync(new URL('../../apps/api/src/public/', import.meta.url), { recursive: true, encoding: 'utf8' })
+const DASHBOARD = readdirSync(new URL('../../apps/api/src/dashboard/public/', import.meta.url), { recursive: true, encoding: 'utf8' })
   .filter((path) => /\.(?:js|css|svg)$/.test(path))
   .map((path): [string, ApiRoute] => [`GET /${path.replaceAll('\\', '/')}`, open]);
 

@@ -1,6 +1,6 @@
 import { Config, ConfigError, createLogger, createPool, loadConfig, type Scope, SCOPES } from '@tributary/runtime';
 import { createKey, KEYS_MAX } from './keys/key-store.js';
-import { migrate } from './store/migrate.js';
+import { migrate } from './store/schema/migrate.js';
 
 const USAGE = `usage:
   admin.js migrate                    brings the database to this version

@@ -2,18 +2,18 @@ import { type DynamicModule, Module } from '@nestjs/common';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { type Config, HealthController, type Logger } from '@tributary/runtime';
 import { followRequests } from './access/request-context.js';
-import { allowOrigins } from './cross-origin.js';
-import { serveDashboard } from './dashboard.js';
+import { allowOrigins } from './http/cross-origin.js';
+import { serveDashboard } from './dashboard/dashboard.js';
 import { deliversWebhooks } from './delivery/delivers-webhooks.js';
 import { DeliveryModule } from './delivery/delivery.module.js';
 import { WebhookResourcesModule } from './delivery/webhook-resources.module.js';
-import { measureRequests } from './http-metrics.js';
-import { HttpModule } from './http.module.js';
+import { measureRequests } from './http/http-metrics.js';
+import { HttpModule } from './http/http.module.js';
 import { connectLog } from './log-consumer.js';
 import { serveApiDescription } from './openapi/docs-page.js';
 import { ResourcesModule } from './resources.js';
 import { StoreModule } from './store/store.module.js';
-import { StoreWriterModule } from './store/store-writer.module.js';
+import { StoreWriterModule } from './store/writer/store-writer.module.js';
 import { WebhooksModule } from './webhooks/webhooks.module.js';
 
 /** Everything one api process is made of, by its roles. */

@@ -4,9 +4,9 @@ import { type Config, createRedis, type Logger, waitForPostgres, waitForRedis } 
 import type { Redis } from 'ioredis';
 import type { Pool } from 'pg';
 import { POOL, REDIS } from './resources.js';
-import { Committer } from './store/committer.js';
-import { migrate } from './store/migrate.js';
-import { StoreWriter } from './store/writer.js';
+import { Committer } from './store/writer/committer.js';
+import { migrate } from './store/schema/migrate.js';
+import { StoreWriter } from './store/writer/writer.js';
 
 const FEED_BLOCK_MS = 1_000;
 

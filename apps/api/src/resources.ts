@@ -23,8 +23,8 @@ import {
 } from '@tributary/runtime';
 import type { Redis } from 'ioredis';
 import type pg from 'pg';
-import { fairPool, queueOfCallers } from './store/fair-pool.js';
-import { measureQueue } from './store/fair-queue.js';
+import { fairPool, queueOfCallers } from './store/pool/fair-pool.js';
+import { measureQueue } from './store/pool/fair-queue.js';
 
 /** Injection tokens of what one api process has exactly once. `Config`, `Metrics` and `Readiness` are their own tokens. */
 export const LOGGER = Symbol('logger');

@@ -6,7 +6,7 @@ import { HIDDEN, readProxy } from '@tributary/webcast';
 import { IsBoolean, IsString, MaxLength } from 'class-validator';
 import type pg from 'pg';
 import { POOL } from '../resources.js';
-import { AreEventTypes, IfPresent } from '../validators.js';
+import { AreEventTypes, IfPresent } from '../http/validators.js';
 import { ProxyGuard } from './proxy-guard.js';
 
 /** A session of TikTok's web site is about 3 KB of cookies. */

@@ -30,11 +30,11 @@ import type { FastifyReply } from 'fastify';
 import { Caller, Needs } from '../access/needs.js';
 import { reaches, reachOf } from '../access/reach.js';
 import { Fails } from '../openapi/fails.js';
-import { asFlag, decodePageCursor, encodePageCursor, PageEnd, PageQuery } from '../paging.js';
+import { asFlag, decodePageCursor, encodePageCursor, PageEnd, PageQuery } from '../http/paging.js';
 import { CreatorOptionsBody, CreatorOptionsKeeper, type NewOptions, type OptionProblem } from './creator-options.js';
 import { type BatchAction, CreatorRegistry, type StoredCreator } from './creator-registry.js';
 import { CreatorView, CreatorViews } from './creator-views.js';
-import { IfPresent } from '../validators.js';
+import { IfPresent } from '../http/validators.js';
 
 const BATCH_MAX = 1_000;
 /** Rows one page may look at while it searches for creators of one state. */

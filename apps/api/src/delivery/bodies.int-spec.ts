@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { hookEvents, type ReceivedHook, startWebhookReceiver, waitFor, type WebhookReceiver } from '@tributary/testing';
-import { DeliveryStore } from '../webhooks/delivery-store.js';
+import { DeliveryStore } from '../webhooks/deliveries/delivery-store.js';
 import { BATCH_CONTENT_TYPE, CONTENT_TYPE } from './request/content-types.js';
 import { DeliveryFixture, quickPolicy } from './testing.js';
 

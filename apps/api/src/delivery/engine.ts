@@ -5,17 +5,17 @@ import type { DisabledReason, EndpointState } from './endpoint/endpoint.js';
 import { OutboundEventReader } from './request/outbound-events.js';
 import type { GuardedHttp } from '../outbound/guarded-http.js';
 import { EventLoader } from './request/event-loader.js';
-import { FairQueue } from '../store/fair-queue.js';
-import { FairSemaphore } from './limits.js';
+import { FairQueue } from '../store/pool/fair-queue.js';
+import { FairSemaphore } from './pipeline/limits.js';
 import { type RetryPolicy, RETRY_POLICY } from './request/retry-policy.js';
 import { EndpointClaims, type HeldRow } from './claims.js';
 import { loadEndpoint } from './endpoint/endpoint-load.js';
-import { EndpointPipeline, type PipelineParts } from './endpoint-pipeline.js';
+import { EndpointPipeline, type PipelineParts } from './pipeline/endpoint-pipeline.js';
 import { EndpointStateStore } from './endpoint/endpoint-state.js';
 import type { DeliveryMetrics } from './upkeep/metrics.js';
-import { DeliveryPlanner } from './planner.js';
-import { NarrowedDeliveries } from './narrowed.js';
-import { Recorder } from './recorder.js';
+import { DeliveryPlanner } from './pipeline/planner.js';
+import { NarrowedDeliveries } from './pipeline/narrowed.js';
+import { Recorder } from './pipeline/recorder.js';
 
 export interface DeliveryEngineOptions {
   pool: Pool;

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { EventDraft } from '@tributary/events';
 import { hookEvents, startWebhookReceiver, waitFor, type WebhookReceiver } from '@tributary/testing';
-import { removeRecordedBatches } from './recorder.js';
+import { removeRecordedBatches } from './pipeline/recorder.js';
 import { DeliveryFixture } from './testing.js';
 
 let fixture: DeliveryFixture;

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { waitFor } from '@tributary/testing';
 import { createKey } from '../keys/key-store.js';
-import { FairQueue } from '../store/fair-queue.js';
+import { FairQueue } from '../store/pool/fair-queue.js';
 import { DeliveryFixture } from './testing.js';
 
 const EVENTS = 20_000;

@@ -11,8 +11,8 @@ import {
   waitFor,
   type WebhookReceiver,
 } from '@tributary/testing';
-import { Committer } from '../store/committer.js';
-import { DayPartitions } from '../store/days.js';
+import { Committer } from '../store/writer/committer.js';
+import { DayPartitions } from '../store/retention/days.js';
 import { EndpointEventOutbox } from './upkeep/event-outbox.js';
 import type { DeliveryEngine, DeliveryEngineOptions } from './engine.js';
 import { Sweeper } from './upkeep/sweeper.js';

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, it } from '@jest/globals';
 import { hookEvents, startWebhookReceiver, waitFor, type WebhookReceiver } from '@tributary/testing';
-import { migrate } from '../store/migrate.js';
+import { migrate } from '../store/schema/migrate.js';
 import { schemaBefore } from '../testing/schema-before.js';
 import { DeliveryFixture } from './testing.js';
 

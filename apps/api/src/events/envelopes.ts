@@ -1,6 +1,6 @@
 import { type Envelope, type StoredEvent, toEnvelope } from '@tributary/events';
 import { encodeCursor } from '@tributary/log';
-import { generationAt, type GenerationStart } from '../store/generations.js';
+import { generationAt, type GenerationStart } from '../store/writer/generations.js';
 
 /** The position of an event, read in the generation `read`: the same for as long as the log has it. */
 export function positionOf(seq: number, history: readonly GenerationStart[], read?: number): string {

@@ -16,7 +16,7 @@ import { isCostly } from '../store/event-select.js';
 import { SearchStores } from '../store/search-stores.js';
 import { csvHead, csvLine } from './csv.js';
 import { envelopeOf } from './envelopes.js';
-import { asFlag } from '../paging.js';
+import { asFlag } from '../http/paging.js';
 import { CursorQuery, EventFilters, EventPageQuery, EventQuery } from './event-query.js';
 import { boundsOf, nextCursor } from './positions.js';
 

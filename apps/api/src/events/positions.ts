@@ -1,6 +1,6 @@
 import { decodeCursor, encodeCursor, type Position } from '@tributary/log';
 import { Problem } from '@tributary/runtime';
-import { type Head, reachOf } from '../store/generations.js';
+import { type Head, reachOf } from '../store/writer/generations.js';
 
 /** Whether a position can still be gone on from. `lost` says why it cannot. */
 export type CursorVerdict = { kind: 'good'; position: Position } | { kind: 'lost'; reason: 'restored' | 'expired' };

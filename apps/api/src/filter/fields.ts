@@ -1,5 +1,5 @@
 import type { StoredEvent } from '@tributary/events';
-import { toDate } from '../validators.js';
+import { toDate } from '../http/validators.js';
 import { anyTextLike, escapeLike, lowerCase, textsOf, viewerOf } from './event-text.js';
 import type { Bind, Branch, FilterField } from './field.js';
 

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { EventDraft, StoredEvent } from '@tributary/events';
 import { OutboundEventReader } from '../delivery/request/outbound-events.js';
-import { Committer } from '../store/committer.js';
-import { DayPartitions } from '../store/days.js';
+import { Committer } from '../store/writer/committer.js';
+import { DayPartitions } from '../store/retention/days.js';
 import { EventStore } from '../store/event-store.js';
 import { ApiUnderTest, draft } from '../testing/api-under-test.js';
 import { FILTER_FIELDS } from './fields.js';

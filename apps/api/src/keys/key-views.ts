@@ -1,8 +1,8 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { KEY_CREATORS_MAX, type Scope, SCOPES } from '@tributary/runtime';
 import { ArrayMaxSize, ArrayMinSize, IsArray, IsIn, IsString, Length } from 'class-validator';
-import { PageEnd } from '../paging.js';
-import { IsInstant, IfPresent } from '../validators.js';
+import { PageEnd } from '../http/paging.js';
+import { IsInstant, IfPresent } from '../http/validators.js';
 import type { KeyCreator } from './key-store.js';
 
 const instant = { type: String, format: 'date-time' } as const;

@@ -13,8 +13,8 @@ import type { FastifyReply } from 'fastify';
 import { Needs } from '../access/needs.js';
 import { CreatorRegistry } from '../creators/creator-registry.js';
 import { Fails } from '../openapi/fails.js';
-import { decodePageCursor, encodePageCursor, PageQuery } from '../paging.js';
-import { toDate } from '../validators.js';
+import { decodePageCursor, encodePageCursor, PageQuery } from '../http/paging.js';
+import { toDate } from '../http/validators.js';
 import { KEYS_MAX, type KeyLimits, KeyStore } from './key-store.js';
 import { KeyPage, NewKeyBody, NewKeyView, PendingRevocation } from './key-views.js';
 

@@ -2,7 +2,7 @@ import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { hashKey, KeyProjection } from '@tributary/runtime';
 import { waitFor } from '@tributary/testing';
-import { migrate } from '../store/migrate.js';
+import { migrate } from '../store/schema/migrate.js';
 import { ApiUnderTest, draft, type ProblemBody } from '../testing/api-under-test.js';
 
 interface Key {

@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Envelope, StoredEvent } from '@tributary/events';
 import { envelopeOf } from '../events/envelopes.js';
-import type { GenerationStart } from '../store/generations.js';
+import type { GenerationStart } from '../store/writer/generations.js';
 
 /**
  * Why the server ends a live stream, by reason. `code` tells a client what to do, by its range: 4000 to 4099 stop, 4100 to 4199

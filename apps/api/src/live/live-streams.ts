@@ -7,10 +7,10 @@ import type { EventFilter } from '../filter/filter.js';
 import { SearchStores } from '../store/search-stores.js';
 import { type LiveCodec, LiveEncoder } from './codec.js';
 import type { LiveConnection } from './connection.js';
-import { LiveHub } from './hub.js';
+import { LiveHub } from './hub/hub.js';
 import { StreamLimits } from './stream-limits.js';
-import { LiveSubscription } from './subscription.js';
-import type { SubscriptionStart } from './subscription-start.js';
+import { LiveSubscription } from './subscription/subscription.js';
+import type { SubscriptionStart } from './subscription/subscription-start.js';
 
 /** Time that open streams have to say goodbye at shutdown. */
 const FAREWELL_MS = 2_000;

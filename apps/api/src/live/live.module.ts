@@ -7,7 +7,7 @@ import { outsideRequests } from '../access/request-context.js';
 import { LOGGER } from '../resources.js';
 import { EventStore } from '../store/event-store.js';
 import { StoreModule } from '../store/store.module.js';
-import { LiveHub, type LiveHubOptions } from './hub.js';
+import { LiveHub, type LiveHubOptions } from './hub/hub.js';
 
 @Injectable()
 class HubLife implements OnApplicationBootstrap, OnApplicationShutdown {

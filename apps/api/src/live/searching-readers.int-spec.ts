@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { encodeCursor } from '@tributary/log';
-import { DayPartitions } from '../store/days.js';
+import { DayPartitions } from '../store/retention/days.js';
 import { ApiUnderTest } from '../testing/api-under-test.js';
 
 const ROWS = Number(process.env.ROWS ?? 200_000);

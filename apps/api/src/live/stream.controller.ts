@@ -9,7 +9,7 @@ import { codecFor, HTTP_CODECS } from './codecs.js';
 import { HttpConnection, streamHeaders } from './http-connection.js';
 import { LiveStreams } from './live-streams.js';
 import { StreamLimits } from './stream-limits.js';
-import { SubscriptionStarts } from './subscription-start.js';
+import { SubscriptionStarts } from './subscription/subscription-start.js';
 
 @ApiTags('live')
 @Needs('read')

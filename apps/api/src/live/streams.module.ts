@@ -6,7 +6,7 @@ import { LiveModule } from './live.module.js';
 import { LiveStreams } from './live-streams.js';
 import { StreamController } from './stream.controller.js';
 import { StreamLimits } from './stream-limits.js';
-import { SubscriptionStarts } from './subscription-start.js';
+import { SubscriptionStarts } from './subscription/subscription-start.js';
 
 /** Live readers over HTTP. */
 @Module({

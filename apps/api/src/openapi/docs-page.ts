@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { describeApi } from './document.js';
-import { serveFile } from '../page-files.js';
+import { serveFile } from '../dashboard/page-files.js';
 
 /** The page of Swagger UI without anything inline, which its policy would not run. */
 const PAGE = `<!doctype html>

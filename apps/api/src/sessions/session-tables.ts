@@ -1,5 +1,5 @@
 import { ApiProperty } from '@nestjs/swagger';
-import { PageEnd } from '../paging.js';
+import { PageEnd } from '../http/paging.js';
 import { type Bucket, BUCKETS } from './session-store.js';
 
 class LeaderUser {

@@ -8,8 +8,8 @@ import { reaches } from '../access/reach.js';
 import { EventFilters } from '../events/event-query.js';
 import { FilterParameter } from '../filter/filter-words.js';
 import { Fails } from '../openapi/fails.js';
-import { asFlag, decodePageCursor, encodePageCursor, ListLimit, PageEnd, PageQuery } from '../paging.js';
-import { IsInstant, toDate } from '../validators.js';
+import { asFlag, decodePageCursor, encodePageCursor, ListLimit, PageEnd, PageQuery } from '../http/paging.js';
+import { IsInstant, toDate } from '../http/validators.js';
 import { type Bucket, BUCKETS, type LeaderField, LEADERS, SessionStore } from './session-store.js';
 import { Leaderboard, Timeline } from './session-tables.js';
 

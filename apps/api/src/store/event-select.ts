@@ -1,7 +1,7 @@
 import type { Bind, Branch } from '../filter/field.js';
 import { type EventFilter, type FilterPart, partsOf } from '../filter/filter.js';
 import { inDays } from './log-ranges.js';
-import type { Window } from './windows.js';
+import type { Window } from './retention/windows.js';
 
 /** How a filter's rows are found. */
 interface Access {

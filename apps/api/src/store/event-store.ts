@@ -2,10 +2,10 @@ import { dayOfEvent, type StoredEvent, UNDATED } from '@tributary/events';
 import type { Pool } from 'pg';
 import { type EventFilter, isClosed, spanOf, storedForm } from '../filter/filter.js';
 import { isSearch, lateIndexOf, selectEvents } from './event-select.js';
-import { GenerationHistory, type Head, reachOf } from './generations.js';
+import { GenerationHistory, type Head, reachOf } from './writer/generations.js';
 import { LogRanges } from './log-ranges.js';
-import { farDay } from './partition-names.js';
-import { WINDOW_DAYS_MAX, type Window } from './windows.js';
+import { farDay } from './retention/partition-names.js';
+import { WINDOW_DAYS_MAX, type Window } from './retention/windows.js';
 
 /** One page of events, ordered by position. */
 export interface EventPage {

@@ -1,5 +1,5 @@
 import type { Pool, PoolClient } from 'pg';
-import { cutWindows, type Range, type Window } from './windows.js';
+import { cutWindows, type Range, type Window } from './retention/windows.js';
 
 /** Days without a partition of their own lie in one, under this name in event_ranges. */
 const FAR = '0101-01-01';

@@ -21,13 +21,13 @@ import type { Redis } from 'ioredis';
 import type { Pool } from 'pg';
 import { positionOf } from '../events/envelopes.js';
 import { judgeCursor } from '../events/positions.js';
-import { LiveHub } from '../live/hub.js';
-import { Committer } from './committer.js';
-import { DayPartitions } from './days.js';
+import { LiveHub } from '../live/hub/hub.js';
+import { Committer } from './writer/committer.js';
+import { DayPartitions } from './retention/days.js';
 import { EventStore } from './event-store.js';
-import type { Head } from './generations.js';
-import { migrate } from './migrate.js';
-import { StoreController, StoreWriter } from './writer.js';
+import type { Head } from './writer/generations.js';
+import { migrate } from './schema/migrate.js';
+import { StoreController, StoreWriter } from './writer/writer.js';
 
 const said: string[] = [];
 const logger = {

@@ -3,8 +3,8 @@ import { Metrics } from '@tributary/runtime';
 import type { Pool } from 'pg';
 import { SEARCH_POOL } from '../resources.js';
 import { EventStore } from './event-store.js';
-import { takingTurns } from './fair-pool.js';
-import { FairQueue, type FairWork, measureQueue } from './fair-queue.js';
+import { takingTurns } from './pool/fair-pool.js';
+import { FairQueue, type FairWork, measureQueue } from './pool/fair-queue.js';
 
 /** What a search is for; each has turns of its own, so that a key's pages do not wait for its streams. */
 export type SearchKind = 'page' | 'export' | 'stream';

@@ -1,7 +1,7 @@
 import { Injectable, type OnApplicationBootstrap } from '@nestjs/common';
 import { InboxReader } from '@tributary/log';
 import { Readiness } from '@tributary/runtime';
-import { StoreWriter } from './writer.js';
+import { StoreWriter } from './writer/writer.js';
 
 /** Stored this much later than appended, the store role is not ready. */
 const LAG_MS_MAX = 30_000;

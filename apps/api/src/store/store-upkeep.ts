@@ -3,9 +3,9 @@ import { Config, type Logger } from '@tributary/runtime';
 import type { Pool } from 'pg';
 import { type Loop, startLoop } from '../loop.js';
 import { LOGGER, STORE_POOL } from '../resources.js';
-import { DayPartitions } from './days.js';
-import { buildIndexes } from './index-builder.js';
-import { StoreWriter } from './writer.js';
+import { DayPartitions } from './retention/days.js';
+import { buildIndexes } from './schema/index-builder.js';
+import { StoreWriter } from './writer/writer.js';
 
 const TRIM_EVERY_MS = 5_000;
 const DAYS_EVERY_MS = 3_600_000;

@@ -17,10 +17,10 @@ import { createDatabase, startRedis, type SuiteServer, waitFor } from '@tributar
 import type { Redis } from 'ioredis';
 import type { Pool } from 'pg';
 import { startLoop } from '../loop.js';
-import { Committer } from './committer.js';
-import { DayPartitions } from './days.js';
-import { migrate } from './migrate.js';
-import { StoreController, StoreWriter } from './writer.js';
+import { Committer } from './writer/committer.js';
+import { DayPartitions } from './retention/days.js';
+import { migrate } from './schema/migrate.js';
+import { StoreController, StoreWriter } from './writer/writer.js';
 
 const logger = { info: () => undefined, warn: () => undefined, error: () => undefined, trace: () => undefined, debug: () => undefined };
 const SECONDS = BigInt(Math.floor(Date.now() / 1000)) << 32n;

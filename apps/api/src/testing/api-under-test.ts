@@ -22,8 +22,8 @@ import { ApiModule, prepareApi } from '../api.module.js';
 import { createKey } from '../keys/key-store.js';
 import { REDIS } from '../resources.js';
 import { StreamLimits } from '../live/stream-limits.js';
-import { DayPartitions } from '../store/days.js';
-import { migrate } from '../store/migrate.js';
+import { DayPartitions } from '../store/retention/days.js';
+import { migrate } from '../store/schema/migrate.js';
 import { Contract } from './contract.js';
 
 const GATE_MS = 20_000;

@@ -1,7 +1,7 @@
 import { startPostgres, type SuiteServer } from '@tributary/testing';
 import pg from 'pg';
 import { fillRanges } from '../store/fill-ranges.js';
-import { migrate } from '../store/migrate.js';
+import { migrate } from '../store/schema/migrate.js';
 
 export interface LargeLog {
   server: SuiteServer;

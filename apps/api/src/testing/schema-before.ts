@@ -7,7 +7,7 @@ import { runner } from 'node-pg-migrate';
  * are undone with it.
  */
 export async function schemaBefore(databaseUrl: string, migration: string): Promise<void> {
-  const dir = fileURLToPath(new URL('../store/migrations', import.meta.url));
+  const dir = fileURLToPath(new URL('../store/schema/migrations', import.meta.url));
   const names = readdirSync(dir).map((file) => file.replace(/\.sql$/, ''));
   if (!names.includes(migration)) throw new Error(`there is no migration ${migration}`);
   const count = names.filter((name) => name >= migration).length;

@@ -1,6 +1,6 @@
 import pg from 'pg';
 import { currentRequest } from '../access/request-context.js';
-import { FairQueue } from '../store/fair-queue.js';
+import { FairQueue } from '../store/pool/fair-queue.js';
 
 /** One turn at a queue: which key asked, and when it was let in. */
 export interface TurnRecord {

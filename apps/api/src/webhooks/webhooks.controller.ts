@@ -18,13 +18,13 @@ import { Caller, Needs } from '../access/needs.js';
 import { boundsOf } from '../events/positions.js';
 import { Fails } from '../openapi/fails.js';
 import { idempotencyKey } from './idempotency-key.js';
-import { decodePageCursor, encodePageCursor, PageQuery } from '../paging.js';
+import { decodePageCursor, encodePageCursor, PageQuery } from '../http/paging.js';
 import { EventStore } from '../store/event-store.js';
-import { AttemptView, attemptView } from './delivery-view.js';
+import { AttemptView, attemptView } from './deliveries/delivery-view.js';
 import { type EndpointState, filterOf, isEntitled } from '../delivery/endpoint/endpoint.js';
-import { EndpointPatchBody, NewEndpointBody, ResumeBody, RotateBody } from './endpoint-body.js';
-import { EndpointOwner, visibleTo } from './endpoint-owner.guard.js';
-import { EndpointStore, type EndpointStatus } from './endpoint-store.js';
+import { EndpointPatchBody, NewEndpointBody, ResumeBody, RotateBody } from './endpoints/endpoint-body.js';
+import { EndpointOwner, visibleTo } from './endpoints/endpoint-owner.guard.js';
+import { EndpointStore, type EndpointStatus } from './endpoints/endpoint-store.js';
 import { type Counted, WaitingEventsCounter } from './waiting-events.js';
 import {
   backlogView,
@@ -37,7 +37,7 @@ import {
   RotatedView,
   secretOf,
   unknownEndpoint,
-} from './endpoint-view.js';
+} from './endpoints/endpoint-view.js';
 import { WebhooksEnabledGuard } from './webhooks-enabled.guard.js';
 import { publicKeyText } from '../delivery/request/signature.js';
 import { WebhooksService } from './webhooks-service.js';

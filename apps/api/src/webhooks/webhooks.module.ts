@@ -14,10 +14,10 @@ import { WebhookResourcesModule } from '../delivery/webhook-resources.module.js'
 import { GuardedHttp } from '../outbound/guarded-http.js';
 import { POOL } from '../resources.js';
 import { StoreModule } from '../store/store.module.js';
-import { DeliveriesController } from './deliveries.controller.js';
-import { DeliverySearch } from './delivery-search.js';
-import { DeliveryStore } from './delivery-store.js';
-import { EndpointStore } from './endpoint-store.js';
+import { DeliveriesController } from './deliveries/deliveries.controller.js';
+import { DeliverySearch } from './deliveries/delivery-search.js';
+import { DeliveryStore } from './deliveries/delivery-store.js';
+import { EndpointStore } from './endpoints/endpoint-store.js';
 import { ReplayStore } from './replay-store.js';
 import { WaitingEventsCounter } from './waiting-events.js';
 import { WebhooksController } from './webhooks.controller.js';

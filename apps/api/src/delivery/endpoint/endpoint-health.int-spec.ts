@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { hookEvents, startWebhookReceiver, waitFor, type WebhookReceiver } from '@tributary/testing';
-import { LiveHub } from '../../live/hub.js';
+import { LiveHub } from '../../live/hub/hub.js';
 import { DeliveryFixture, quickPolicy, silent } from '../testing.js';
 
 let fixture: DeliveryFixture;

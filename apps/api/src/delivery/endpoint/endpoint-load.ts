@@ -2,10 +2,10 @@ import type { SecretBox } from '@tributary/runtime';
 import type { Pool } from 'pg';
 import type { Endpoint } from './endpoint.js';
 import { ENDPOINT_COLUMNS, type EndpointRow, toEndpoint } from './endpoint-row.js';
-import type { Delivery, PlannedBatch } from '../delivery.js';
+import type { Delivery, PlannedBatch } from '../pipeline/delivery.js';
 import type { FailureCategory } from '../../outbound/outcome.js';
 import type { StoredHealth } from './endpoint-health.js';
-import { removeRecordedBatches } from '../recorder.js';
+import { removeRecordedBatches } from '../pipeline/recorder.js';
 
 /** A delivery that is not finished, and where it belongs. */
 export interface OpenDelivery {

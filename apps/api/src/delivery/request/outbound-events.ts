@@ -4,7 +4,7 @@ import type { Pool } from 'pg';
 import { envelopeOf, positionOf } from '../../events/envelopes.js';
 import { selectEvents } from '../../store/event-select.js';
 import type { EventFilter } from '../../filter/filter.js';
-import { GenerationHistory, type GenerationStart } from '../../store/generations.js';
+import { GenerationHistory, type GenerationStart } from '../../store/writer/generations.js';
 import { LogRanges } from '../../store/log-ranges.js';
 import { BATCH_CONTENT_TYPE } from './content-types.js';
 import { inStoredOrder } from './stored-order.js';

@@ -1,5 +1,5 @@
 import type { Pool } from 'pg';
-import { OwnEvents, type OwnEventsOptions } from '../../store/own-events.js';
+import { OwnEvents, type OwnEventsOptions } from '../../store/writer/own-events.js';
 
 export interface EndpointEventOutboxOptions extends OwnEventsOptions {
   pool: Pool;

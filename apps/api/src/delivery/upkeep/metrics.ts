@@ -3,7 +3,7 @@ import { Metrics } from '@tributary/runtime';
 import { Counter, Gauge, Histogram } from 'prom-client';
 import type { Outcome } from '../../outbound/outcome.js';
 import type { EndpointState } from '../endpoint/endpoint.js';
-import type { Result } from '../recorder.js';
+import type { Result } from '../pipeline/recorder.js';
 
 /** Endpoints whose lag is shown one by one: the ones furthest behind. */
 const ENDPOINTS_SHOWN_MAX = 500;

@@ -1,7 +1,7 @@
 import type { Logger } from '@tributary/runtime';
 import type { Pool } from 'pg';
 import { type Loop, startLoop } from '../../loop.js';
-import { DeliveryIds } from '../delivery.js';
+import { DeliveryIds } from '../pipeline/delivery.js';
 import type { EndpointEventOutbox } from './event-outbox.js';
 import type { DeliveryEngine } from '../engine.js';
 import type { WakeQueue } from './wake-queue.js';

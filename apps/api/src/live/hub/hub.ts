@@ -1,0 +1,334 @@
+import type { StoredEvent } from '@tributary/events';
+import type { FeedBatch } from '@tributary/log';
+import { reasonOf } from '@tributary/runtime';
+import type { EventStore } from '../../store/event-store.js';
+import { type GenerationStart, reachOf } from '../../store/writer/generations.js';
+import { FilterIndex } from '../../filter/filter-index.js';
+import { type EventFilter, matches } from '../../filter/filter.js';
+import { Follower, type LiveBatch } from './follower.js';
+import { type Subscriber, Subscribers } from './subscribers.js';
+
+export interface LiveHubOptions {
+  store: Pick<EventStore, 'head' | 'query' | 'raiseGeneration'>;
+  /** Newest events kept in memory; a follower further behind reads PostgreSQL. */
+  recentEventsMax?: number;
+  /** Ask PostgreSQL for its head when the feed was silent this long. */
+  quietMs?: number;
+  logger: { warn(fields: object, message: string): void };
+}
+
+const CATCH_UP_PAGE = 500;
+/** Generations of before that followers can come from; one begins with each start of the database server. */
+const GENERATIONS_MAX = 100;
+
+/**
+ * The one place where live readers meet the log. Followers pull at their own pace: from memory while they keep up, from
+ * PostgreSQL when they do not, so that a slow one costs nobody anything and none can miss or repeat an event. Those that have
+ * caught up are woken by what they want only: a commit costs its events and those who get one.
+ */
+export class LiveHub {
+  private readonly recent: FeedBatch[] = [];
+  private recentEvents = 0;
+  private at = 0;
+  private of = 0;
+  private led: readonly GenerationStart[] = [];
+  /** The highest generation that anybody has spoken of to this process. */
+  private known = 0;
+  /** Generations of before: up to where their positions name the same events as now. */
+  private readonly reaches = new Map<number, number>();
+  private lastHeardAt = Date.now();
+  private readonly all = new Set<Follower>();
+  private readonly index = new FilterIndex<Follower>();
+  private readonly subscribers = new Subscribers();
+  /** Those that are ahead of this hub, or of PostgreSQL: woken by every change. */
+  private ahead = new Set<() => void>();
+  private timer: NodeJS.Timeout | undefined;
+  private asking = false;
+  private readonly recentEventsMax: number;
+  private readonly quietMs: number;
+
+  constructor(private readonly options: LiveHubOptions) {
+    this.recentEventsMax = options.recentEventsMax ?? 10_000;
+    this.quietMs = options.quietMs ?? 1_000;
+  }
+
+  async start(): Promise<void> {
+    const { generation, seq, history } = await this.options.store.head();
+    this.of = generation;
+    this.led = history;
+    this.known = generation;
+    this.at = seq;
+    this.timer = setInterval(() => void this.askStore(), this.quietMs);
+  }
+
+  stop(): void {
+    clearInterval(this.timer);
+    this.wakeAll();
+  }
+
+  /** The newest position that followers have been told of. */
+  head(): number {
+    return this.at;
+  }
+
+  /** The generation that {@link head} is a number of. */
+  get generation(): number {
+    return this.of;
+  }
+
+  /** The generations that led to {@link generation}, itself the last. */
+  get history(): readonly GenerationStart[] {
+    return this.led;
+  }
+
+  get followers(): number {
+    return this.all.size;
+  }
+
+  /** Takes a commit from the feed. One that does not follow the last makes the memory worthless: followers go to PostgreSQL. */
+  take(batch: FeedBatch): void {
+    // Of another generation: PostgreSQL knows which one holds, where it began, and what is after that.
+    if (batch.generation !== this.of) return this.heardOf(batch.generation);
+    this.lastHeardAt = Date.now();
+    if (batch.to <= this.at) return;
+    const follows = batch.after === this.at;
+    if (!follows) this.forget();
+    this.recent.push(batch);
+    this.recentEvents += batch.events.length;
+    while (this.recentEvents > this.recentEventsMax && this.recent.length > 1) this.recentEvents -= this.recent.shift()!.events.length;
+    if (follows) {
+      this.at = batch.to;
+      this.give(batch);
+    } else this.moveTo(batch.to);
+  }
+
+  /**
+   * Matching events after position `after` of `generation`, in log order, for ever. It goes on in a later generation when that
+   * began at or after its position. It ends when `signal` aborts, and when events that it has passed are not in the database any
+   * more: then the reader must ask anew whether its position can be honoured. What memory does not hold is read through `store`.
+   */
+  follow(
+    filter: EventFilter,
+    after: number,
+    signal: AbortSignal,
+    generation = this.of,
+    store: Pick<EventStore, 'query'> = this.options.store,
+  ): Follower {
+    return new Follower(
+      filter,
+      signal,
+      { generation, seq: after },
+      () => this.at,
+      (follower) => this.steps(follower, store),
+    );
+  }
+
+  /**
+   * Offers every matching event after position `after` of `generation` to `subscriber`, those in memory at once.
+   * @returns false when memory does not reach back to `after`, or is of another generation: read the database and try again
+   */
+  subscribe(subscriber: Subscriber, after: number, generation: number): boolean {
+    if (generation !== this.of) return false;
+    const start = this.indexAfter(after);
+    if (after < this.at && (this.recent[start]?.after ?? Infinity) > after) return false;
+    let offered = false;
+    for (const { events } of this.recent.slice(start)) {
+      for (const event of events) {
+        if (event.seq <= after || !matches(subscriber.filter, event)) continue;
+        if (!subscriber.offer(event)) return false;
+        offered = true;
+      }
+    }
+    this.subscribers.add(subscriber);
+    if (offered) subscriber.offered();
+    return true;
+  }
+
+  unsubscribe(subscriber: Subscriber): void {
+    this.subscribers.remove(subscriber);
+  }
+
+  private async *steps(follower: Follower, store: Pick<EventStore, 'query'>): AsyncGenerator<LiveBatch> {
+    const { signal } = follower;
+    this.all.add(follower);
+    this.index.add(follower);
+    try {
+      while (!signal.aborted) {
+        if (follower.generation !== this.of) {
+          if (!(await this.carryOver(follower))) return;
+          yield { events: [], seq: follower.position, generation: follower.generation };
+        } else if (follower.position > this.at) await this.changed(signal);
+        else {
+          const given =
+            follower.position === this.at ? await follower.wait() : (this.remembered(follower) ?? (await this.read(follower, store)));
+          if (given) yield given;
+        }
+      }
+    } finally {
+      this.all.delete(follower);
+      this.index.remove(follower);
+    }
+  }
+
+  /** Brings a follower into the present generation; false where that does not have what the follower has passed. */
+  private async carryOver(follower: Follower): Promise<boolean> {
+    const { generation, signal } = follower;
+    while (generation > this.of && !this.reaches.has(generation) && !signal.aborted) {
+      const changed = this.changed(signal);
+      this.heardOf(generation);
+      await changed;
+    }
+    if (generation !== this.of && follower.position > (this.reaches.get(generation) ?? -1)) return false;
+    follower.generation = this.of;
+    return true;
+  }
+
+  /** What memory holds for a follower from its position on; undefined where it does not reach back that far. */
+  private remembered(follower: Follower): LiveBatch | undefined {
+    const { filter, position } = follower;
+    const start = this.indexAfter(position);
+    const first = this.recent[start];
+    if (!first || first.after > position) return undefined;
+    const events = this.recent
+      .slice(start)
+      .flatMap((batch) => batch.events.filter((event) => event.seq > position && matches(filter, event)));
+    follower.position = this.at;
+    return { events, seq: this.at, generation: this.of };
+  }
+
+  /** The next step of a follower from PostgreSQL; undefined when a generation began meanwhile, which what was read may be of. */
+  private async read(follower: Follower, store: Pick<EventStore, 'query'>): Promise<LiveBatch | undefined> {
+    const { filter, position, signal, generation } = follower;
+    const page = await store.query(filter, { after: position, order: 'asc', limit: CATCH_UP_PAGE });
+    if (generation !== this.of) return undefined;
+    const reached = page.more ? page.reached : Math.max(page.head, position);
+    if (reached === position) await this.changed(signal);
+    follower.position = reached;
+    return { events: page.events, seq: reached, generation };
+  }
+
+  /** Index of the first batch in memory that ends after `position`. */
+  private indexAfter(position: number): number {
+    let [low, high] = [0, this.recent.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if ((this.recent[middle]?.to ?? Infinity) <= position) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
+  private async askStore(): Promise<void> {
+    if (this.asking || Date.now() - this.lastHeardAt < this.quietMs) return;
+    this.asking = true;
+    try {
+      do await this.compare();
+      while (this.known > this.of);
+    } catch (error) {
+      this.options.logger.warn({ reason: reasonOf(error) }, 'the head of the log cannot be read');
+    } finally {
+      this.asking = false;
+    }
+  }
+
+  private async compare(): Promise<void> {
+    const { store, logger } = this.options;
+    // From before the question: what was told of by then is committed, so that a head behind it has lost that.
+    const { of, at, known } = this;
+    let head = await store.head();
+    if (head.generation < known || (head.generation === of && head.seq < at)) {
+      const { generation, seq } = head;
+      logger.warn({ stored: seq, seen: at, generation, known }, 'the database has less than this process has seen of it');
+      // Whoever may not write takes the log as it is: a wrong generation is better than no events.
+      head = await store.raiseGeneration(generation, known).catch(() => head);
+      this.known = head.generation;
+    }
+    if (head.generation !== this.of) {
+      for (const [generation, reach] of [...this.reaches, [this.of, Infinity] as const]) {
+        this.reaches.set(generation, Math.min(reach, reachOf(head, generation)));
+      }
+      this.reaches.delete(head.generation);
+      for (const [oldest] of this.reaches) {
+        if (this.reaches.size <= GENERATIONS_MAX) break;
+        this.reaches.delete(oldest);
+      }
+      this.led = head.history;
+      this.begin(head.generation, head.seq);
+    } else if (head.seq > this.at && Date.now() - this.lastHeardAt >= this.quietMs) {
+      this.forget();
+      this.moveTo(head.seq);
+    }
+  }
+
+  /** Somebody knows of this generation: the next look at PostgreSQL, at once, finds out which one holds. */
+  private heardOf(generation: number): void {
+    if (generation <= this.known && generation < this.of) return;
+    this.known = Math.max(this.known, generation);
+    this.lastHeardAt = 0;
+    void this.askStore();
+  }
+
+  private begin(generation: number, at: number): void {
+    this.forget();
+    this.of = generation;
+    this.known = Math.max(this.known, generation);
+    this.moveTo(at);
+  }
+
+  private forget(): void {
+    this.recent.length = 0;
+    this.recentEvents = 0;
+  }
+
+  /** Gives a commit that follows the last to those who wait for something in it. */
+  private give({ events, to, generation }: FeedBatch): void {
+    const wanted = new Map<Follower, StoredEvent[]>();
+    for (const event of events) {
+      for (const follower of this.index.matching(event)) {
+        const own = wanted.get(follower);
+        if (own) own.push(event);
+        else if (follower.isWaiting) wanted.set(follower, [event]);
+      }
+    }
+    for (const [follower, own] of wanted) follower.wake({ events: own, seq: to, generation });
+    for (const follower of this.index.everything) if (follower.isWaiting) follower.wake({ events, seq: to, generation });
+    this.subscribers.offer(events);
+    this.wakeAhead();
+  }
+
+  /** Moves the head over what is not in memory: everybody looks for it, from the old head on. */
+  private moveTo(at: number): void {
+    const before = this.at;
+    for (const follower of this.all) if (follower.isWaiting) follower.position = before;
+    this.at = at;
+    this.wakeAll();
+    this.subscribers.dropAll(before);
+  }
+
+  private wakeAll(): void {
+    for (const follower of this.all) follower.wake();
+    this.wakeAhead();
+  }
+
+  private wakeAhead(): void {
+    const { ahead } = this;
+    this.ahead = new Set();
+    for (const resume of ahead) resume();
+  }
+
+  private changed(signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      if (signal.aborted) return resolve();
+      const resume = () => {
+        signal.removeEventListener('abort', abort);
+        resolve();
+      };
+      const abort = () => {
+        this.ahead.delete(resume);
+        resolve();
+      };
+      this.ahead.add(resume);
+      signal.addEventListener('abort', abort, { once: true });
+    });
+  }
+}

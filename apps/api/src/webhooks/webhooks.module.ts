@@ -18,7 +18,8 @@ import { DeliveriesController } from './deliveries/deliveries.controller.js';
 import { DeliverySearch } from './deliveries/delivery-search.js';
 import { DeliveryStore } from './deliveries/delivery-store.js';
 import { EndpointStore } from './endpoints/endpoint-store.js';
-import { ReplayStore } from './replay-store.js';
+import { ReplayStore } from './replays/replay-store.js';
+import { ReplaysController } from './replays/replays.controller.js';
 import { WaitingEventsCounter } from './waiting-events.js';
 import { WebhooksController } from './webhooks.controller.js';
 import { WebhooksService } from './webhooks-service.js';
@@ -30,7 +31,7 @@ export class WebhooksModule {
     return {
       module: WebhooksModule,
       imports: [StoreModule, AccessModule, CreatorsModule, WebhookResourcesModule, ...(deliversWebhooks(config) ? [DeliveryModule] : [])],
-      controllers: [WebhooksController, DeliveriesController],
+      controllers: [WebhooksController, DeliveriesController, ReplaysController],
       providers: [
         EndpointStore,
         DeliveryStore,

@@ -1,29 +1,18 @@
-import { Body, Controller, Delete, Get, HttpCode, Param, Post, Query, UseGuards } from '@nestjs/common';
-import {
-  ApiAcceptedResponse,
-  ApiBody,
-  ApiCreatedResponse,
-  ApiNoContentResponse,
-  ApiOkResponse,
-  ApiOperation,
-  ApiParam,
-  ApiPropertyOptional,
-  ApiTags,
-} from '@nestjs/swagger';
+import { Body, Controller, Get, HttpCode, Param, Post, Query, UseGuards } from '@nestjs/common';
+import { ApiAcceptedResponse, ApiBody, ApiOkResponse, ApiOperation, ApiParam, ApiPropertyOptional, ApiTags } from '@nestjs/swagger';
 import { type KeyRecord, Problem } from '@tributary/runtime';
-import { IsBoolean, IsIn, IsOptional, IsString, Length, MaxLength } from 'class-validator';
+import { ArrayMaxSize, ArrayMinSize, IsArray, IsBoolean, IsIn, IsOptional, IsString, Length, MaxLength } from 'class-validator';
 import { Caller, Needs } from '../../access/needs.js';
 import { reaches, reachOf } from '../../access/reach.js';
 import { CreatorRegistry } from '../../creators/creator-registry.js';
 import { creatorIdsOf } from '../../creators/named-creators.js';
 import { OutboundEventReader } from '../../delivery/request/outbound-events.js';
-import { goneCursor, judgeCursor } from '../../events/positions.js';
 import { FilterParameter } from '../../filter/filter-words.js';
 import { Fails } from '../../openapi/fails.js';
 import { asFlag, decodePageCursor, encodePageCursor, ListLimit, PageQuery } from '../../http/paging.js';
 import { EventStore } from '../../store/event-store.js';
 import type { Head } from '../../store/writer/generations.js';
-import { IsInstant, toDate } from '../../http/validators.js';
+import { IfPresent, IsInstant, toDate } from '../../http/validators.js';
 import { PAYLOAD_BYTES_MAX, type Payloads, payloadsOf } from './delivery-payload.js';
 import { DeliverySearch, EVENTS_SHOWN_MAX, type FoundDelivery, type FoundPage } from './delivery-search.js';
 import { AGAIN_MAX, DELIVERY_STATES, DeliveryStore, type DeliveryRow, type DeliveryState } from './delivery-store.js';
@@ -35,22 +24,16 @@ import {
   DeliveryPage,
   DeliveryView,
   deliveryView,
-  ReplayPage,
-  ReplayView,
-  replayView,
   RetriedView,
 } from './delivery-view.js';
-import { ReplayBody, RetryBody } from '../endpoints/endpoint-body.js';
 import { EndpointStore } from '../endpoints/endpoint-store.js';
 import { EndpointOwner } from '../endpoints/endpoint-owner.guard.js';
 import { unknownEndpoint } from '../endpoints/endpoint-view.js';
 import { ChangeNotifier } from '../../delivery/upkeep/change-notifier.js';
 import { WebhooksEnabledGuard } from '../webhooks-enabled.guard.js';
-import { ReplayStore } from '../replay-store.js';
 import { ENDPOINT } from '../webhooks.controller.js';
 
 const RETRIES_MAX = 5_000;
-const REPLAY_PER_SECOND = 50;
 const DELIVERY = {
   name: 'delivery',
   description: 'id of the delivery: its `webhook-id`',
@@ -61,7 +44,6 @@ const PAYLOAD = {
   default: false,
   description: 'give the body too, as it is sent and signed',
 } as const;
-const REPLAY = { name: 'replay', description: 'id of the replay', schema: { type: 'string' } };
 
 class DeliveryQuery extends PageQuery {
   @ApiPropertyOptional({ enum: DELIVERY_STATES, description: 'only those in this state' })
@@ -107,6 +89,27 @@ class DeliveryQuery extends PageQuery {
   override limit = 50;
 }
 
+class RetryBody {
+  @ApiPropertyOptional({ type: [String], maxItems: 1_000, description: 'these deliveries; all that were given up when absent' })
+  @IfPresent()
+  @IsArray()
+  @ArrayMinSize(1)
+  @ArrayMaxSize(1_000)
+  @IsString({ each: true })
+  @Length(1, 64, { each: true })
+  ids?: string[];
+
+  @ApiPropertyOptional({ format: 'date-time', description: 'made at or after' })
+  @IfPresent()
+  @IsInstant()
+  since?: string;
+
+  @ApiPropertyOptional({ format: 'date-time', description: 'made before' })
+  @IfPresent()
+  @IsInstant()
+  until?: string;
+}
+
 class PayloadQuery {
   @ApiPropertyOptional(PAYLOAD)
   @IsOptional()
@@ -129,7 +132,6 @@ export class DeliveriesController {
     private readonly search: DeliverySearch,
     private readonly bodies: OutboundEventReader,
     private readonly creators: CreatorRegistry,
-    private readonly replays: ReplayStore,
     private readonly events: EventStore,
     private readonly notifier: ChangeNotifier,
   ) {}
@@ -232,67 +234,6 @@ export class DeliveriesController {
     }
   }
 
-  @Post('replay')
-  @ApiOperation({
-    summary: 'Sends stored events again, beside live delivery',
-    description:
-      'Matching events from a time or position on, as new deliveries with the header `webhook-replay`, in log order, no faster than `rateLimit`. One at a time per endpoint.',
-  })
-  @Fails('conflict', 'position-expired', 'position-restored')
-  @ApiCreatedResponse({ type: ReplayView })
-  async replay(@Param('id') id: string, @Body() body: ReplayBody): Promise<ReplayView> {
-    const head = await this.events.head();
-    if ((body.cursor === undefined) === (body.since === undefined)) throw Problem.badField('since', 'either since or cursor');
-    const after = body.cursor === undefined ? await this.replays.positionAt(toDate(body.since)!) : this.positionOf(body.cursor, head);
-    const to = body.until === undefined ? head.seq : Math.min(head.seq, await this.replays.positionAt(toDate(body.until)!));
-    if (to <= after) throw Problem.badField(body.until === undefined ? 'since' : 'until', 'a span of time that holds events');
-    const started = await this.replays.start(id, { after, to, ratePerSecond: body.rateLimit ?? REPLAY_PER_SECOND });
-    if (started === undefined) throw new Problem('conflict', 'a replay of this endpoint is running; wait for its end or cancel it');
-    this.notifier.notifyChanged(id);
-    return replayView((await this.replays.find(id, started))!, head.generation);
-  }
-
-  @Get('replays')
-  @Needs('webhooks:read')
-  @ApiOperation({ summary: 'Replays of an endpoint', description: 'Newest first, those that have ended as long as deliveries are kept.' })
-  @ApiOkResponse({ type: ReplayPage })
-  async listReplays(@Param('id') id: string, @Query() query: PageQuery): Promise<ReplayPage> {
-    const head = await this.events.head();
-    const rows = await this.replays.list(id, decodePageCursor(query.cursor, 1)?.[0], query.limit + 1);
-    const data = rows.slice(0, query.limit).map((replay) => replayView(replay, head.generation));
-    return { data, next: rows.length > data.length ? encodePageCursor([data.at(-1)!.id]) : null };
-  }
-
-  @Get('replays/:replay')
-  @Needs('webhooks:read')
-  @ApiOperation({ summary: 'One replay', description: 'How far it is, and what became of its deliveries.' })
-  @ApiParam(REPLAY)
-  @ApiOkResponse({ type: ReplayView })
-  async getReplay(@Param('id') id: string, @Param('replay') replay: string): Promise<ReplayView> {
-    const head = await this.events.head();
-    const found = await this.replays.find(id, replay);
-    if (!found) throw unknownReplay(replay);
-    return replayView(found, head.generation);
-  }
-
-  @Delete('replays/:replay')
-  @Needs('webhooks:write')
-  @HttpCode(204)
-  @ApiOperation({ summary: 'Cancels a replay', description: 'What of it is on the wire may still arrive.' })
-  @ApiParam(REPLAY)
-  @Fails('conflict')
-  @ApiNoContentResponse({ description: 'It sends nothing more.' })
-  async cancelReplay(@Param('id') id: string, @Param('replay') replay: string): Promise<void> {
-    switch (await this.replays.cancel(id, replay)) {
-      case 'unknown':
-        throw unknownReplay(replay);
-      case 'ended':
-        throw new Problem('conflict', 'the replay has ended already');
-      case 'cancelled':
-        this.notifier.notifyChanged(id);
-    }
-  }
-
   private async view(row: DeliveryRow, head: Head, reach: string[] | undefined): Promise<DeliveryView> {
     const shown = row.seqs.slice(0, EVENTS_SHOWN_MAX);
     const known = await this.search.events(shown, reach);
@@ -314,13 +255,6 @@ export class DeliveriesController {
     if (!row) throw unknownDelivery(delivery);
     return row;
   }
-
-  private positionOf(cursor: string, head: Head): number {
-    const verdict = judgeCursor(cursor, head, 'cursor');
-    if (verdict.kind === 'lost') throw goneCursor(verdict.reason, 'cursor');
-    if (verdict.position.descending) throw Problem.badField('cursor', 'a position in ascending order; this one is from order=desc');
-    return verdict.position.seq;
-  }
 }
 
 function pageOf({ found, next }: FoundPage, view: (one: FoundDelivery) => DeliveryView): DeliveryPage {
@@ -329,8 +263,4 @@ function pageOf({ found, next }: FoundPage, view: (one: FoundDelivery) => Delive
 
 function unknownDelivery(id: string): Problem {
   return Problem.notFound(`there is no delivery ${id.slice(0, 100)} of this endpoint`);
-}
-
-function unknownReplay(id: string): Problem {
-  return Problem.notFound(`there is no replay ${id.slice(0, 100)} of this endpoint`);
 }

@@ -1,5 +1,4 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
-import { encodeCursor } from '@tributary/log';
 import { positionOf } from '../../events/envelopes.js';
 import { PageEnd } from '../../http/paging.js';
 import type { Head } from '../../store/writer/generations.js';
@@ -8,7 +7,7 @@ import type { Payload } from './delivery-payload.js';
 import { type DeliveredEvent, EVENTS_SHOWN_MAX } from './delivery-search.js';
 import { DELIVERY_STATES, type DeliveryRow, type DeliveryState } from './delivery-store.js';
 import { FAILURE_CATEGORIES, type FailureCategory } from '../../outbound/outcome.js';
-import { REPLAY_STATES, type Replay } from '../replay-store.js';
+import {} from '../replays/replay-store.js';
 
 const instant = { type: String, format: 'date-time' } as const;
 const texts = { type: 'object', additionalProperties: { type: 'string' } } as const;
@@ -143,40 +142,6 @@ export class RetriedView {
   more!: boolean;
 }
 
-export class ReplayView {
-  @ApiProperty({ description: 'id of the replay' })
-  id!: string;
-  @ApiProperty({ enum: REPLAY_STATES })
-  state!: Replay['state'];
-  @ApiProperty({ description: 'position it started after' })
-  from!: string;
-  @ApiProperty({ description: 'position it ends at' })
-  to!: string;
-  @ApiProperty({ description: 'position it has come to' })
-  position!: string;
-  @ApiProperty({ type: 'number', minimum: 0, maximum: 1 })
-  progress!: number;
-  @ApiProperty({ type: 'number', description: 'deliveries a second' })
-  rateLimit!: number;
-  @ApiProperty({
-    type: 'object',
-    selfRequired: true,
-    required: ['open', 'delivered', 'dead'],
-    properties: Object.fromEntries(['open', 'delivered', 'dead'].map((name) => [name, { type: 'integer' }])),
-    additionalProperties: false,
-  })
-  deliveries!: { open: number; delivered: number; dead: number };
-  @ApiProperty(instant)
-  createdAt!: Date;
-  @ApiProperty({ ...instant, nullable: true })
-  endedAt!: Date | null;
-}
-
-export class ReplayPage extends PageEnd {
-  @ApiProperty({ type: [ReplayView] })
-  data!: ReplayView[];
-}
-
 export function attemptView({ at, ...same }: AttemptRecord): AttemptView {
   return { at: new Date(at), ...same };
 }
@@ -208,22 +173,5 @@ export function deliveryView(row: DeliveryRow, head: Head, events: readonly Deli
     lastCategory: row.lastCategory,
     lastLatencyMs: row.lastLatencyMs,
     ...(payload === undefined ? {} : { payload }),
-  };
-}
-
-export function replayView(replay: Replay, generation: number): ReplayView {
-  const { id, state, after, to, position, ratePerSecond, open, delivered, dead, createdAt, endedAt } = replay;
-  const cursor = (seq: number) => encodeCursor({ generation, seq });
-  return {
-    id,
-    state,
-    from: cursor(after),
-    to: cursor(to),
-    position: cursor(position),
-    progress: to > after ? Math.min(1, (position - after) / (to - after)) : 1,
-    rateLimit: ratePerSecond,
-    deliveries: { open, delivered, dead },
-    createdAt,
-    endedAt,
   };
 }

@@ -1,7 +1,6 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { Type } from 'class-transformer';
 import {
-  ArrayMaxSize,
   ArrayMinSize,
   ArrayUnique,
   IsArray,
@@ -19,7 +18,7 @@ import {
   ValidateNested,
 } from 'class-validator';
 import { EventFilterSettings } from '../../filter/filter-words.js';
-import { IsInstant, IfPresent } from '../../http/validators.js';
+import { IfPresent } from '../../http/validators.js';
 import { readTarget } from '../../outbound/target.js';
 import { headerProblem, ValidWith, metadataProblem } from './header-rules.js';
 import { readSharedSecret, SIGNATURE_SCHEMES, type SignatureScheme } from '../../delivery/request/signature.js';
@@ -218,50 +217,4 @@ export class ResumeBody {
   @IfPresent()
   @IsIn(['deliver', 'skip'])
   backlog?: 'deliver' | 'skip';
-}
-
-export class ReplayBody {
-  @ApiPropertyOptional({ description: 'replays what comes after this position; this or `since`' })
-  @IfPresent()
-  @IsString()
-  @MaxLength(100)
-  cursor?: string;
-
-  @ApiPropertyOptional({ format: 'date-time', description: 'replays what was received at or after this time' })
-  @IfPresent()
-  @IsInstant()
-  since?: string;
-
-  @ApiPropertyOptional({ format: 'date-time', description: 'ends before the first event received at or after this time; now when absent' })
-  @IfPresent()
-  @IsInstant()
-  until?: string;
-
-  @ApiPropertyOptional({ type: 'number', minimum: 0.1, maximum: RATE_MAX, default: 50, description: 'deliveries a second' })
-  @IfPresent()
-  @IsNumber()
-  @Min(0.1)
-  @Max(RATE_MAX)
-  rateLimit?: number;
-}
-
-export class RetryBody {
-  @ApiPropertyOptional({ type: [String], maxItems: 1_000, description: 'these deliveries; all that were given up when absent' })
-  @IfPresent()
-  @IsArray()
-  @ArrayMinSize(1)
-  @ArrayMaxSize(1_000)
-  @IsString({ each: true })
-  @Length(1, 64, { each: true })
-  ids?: string[];
-
-  @ApiPropertyOptional({ format: 'date-time', description: 'made at or after' })
-  @IfPresent()
-  @IsInstant()
-  since?: string;
-
-  @ApiPropertyOptional({ format: 'date-time', description: 'made before' })
-  @IfPresent()
-  @IsInstant()
-  until?: string;
 }

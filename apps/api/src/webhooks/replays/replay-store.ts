@@ -1,9 +1,9 @@
 import { inTransaction } from '@tributary/runtime';
 import { Inject, Injectable } from '@nestjs/common';
 import type { Pool } from 'pg';
-import { POOL } from '../resources.js';
-import { newId } from '../ids.js';
-import { LogRanges } from '../store/log-ranges.js';
+import { POOL } from '../../resources.js';
+import { newId } from '../../ids.js';
+import { LogRanges } from '../../store/log-ranges.js';
 
 export const REPLAY_STATES = ['running', 'done', 'cancelled'] as const;
 

@@ -1,5 +1,5 @@
 import { Inject, Injectable, type OnModuleDestroy } from '@nestjs/common';
-import { Config, type KeyRecord, type Logger, Metrics, Problem, SharedSlots } from '@tributary/runtime';
+import { type KeyRecord, type Logger, Metrics } from '@tributary/runtime';
 import { Counter, Gauge } from 'prom-client';
 import { KeyRing } from '../access/key-ring.js';
 import { LOGGER } from '../resources.js';
@@ -9,6 +9,7 @@ import { type LiveCodec, LiveEncoder } from './codec.js';
 import type { LiveConnection } from './connection.js';
 import { LiveHub } from './hub/hub.js';
 import { StreamLimits } from './stream-limits.js';
+import { StreamPlaces } from './stream-places.js';
 import { LiveSubscription } from './subscription/subscription.js';
 import type { SubscriptionStart } from './subscription/subscription-start.js';
 
@@ -22,11 +23,11 @@ export interface LiveReading {
   connection: LiveConnection;
   filter: EventFilter;
   start: SubscriptionStart;
-  /** Gives back the place that {@link LiveStreams.admit} has taken; called once, at its end. */
+  /** Gives back the place that {@link StreamPlaces.admit} has taken; called once, at its end. */
   giveBack: () => void;
 }
 
-/** The open live streams of this process: their number is bounded, in all here and for each key over all processes. */
+/** The open live streams of this process. */
 @Injectable()
 export class LiveStreams implements OnModuleDestroy {
   /** One for each codec: its subscriptions share the texts of events. */
@@ -34,17 +35,13 @@ export class LiveStreams implements OnModuleDestroy {
   private readonly open = new Map<LiveSubscription, Promise<void>>();
   private readonly subscribers: Gauge;
   private readonly ended: Counter<'reason'>;
-  private stopping = false;
-  /** Streams that are open, or about to be. */
-  private admitted = 0;
 
   constructor(
     private readonly hub: LiveHub,
     private readonly keys: KeyRing,
-    private readonly config: Config,
     private readonly limits: StreamLimits,
     private readonly searches: SearchStores,
-    private readonly slots: SharedSlots,
+    private readonly places: StreamPlaces,
     @Inject(LOGGER) private readonly logger: Logger,
     metrics: Metrics,
   ) {
@@ -55,34 +52,6 @@ export class LiveStreams implements OnModuleDestroy {
 
   get count(): number {
     return this.open.size;
-  }
-
-  /** Streams that one key has open here, or is about to have. */
-  countOf(key: string): number {
-    return this.slots.countOf(placesOf(key));
-  }
-
-  /**
-   * Takes one of the places that the key has over all processes.
-   * @returns gives it back: a part of what is served
-   * @throws Problem 429 when the key or the process has as many streams as it may, 503 at shutdown.
-   */
-  async admit(key: string): Promise<() => void> {
-    if (this.stopping) throw new Problem('unavailable', 'this process stops', { headers: { 'retry-after': '1' } });
-    const { streamsPerKeyMax } = this.config;
-    const full = (bound: string) => new Problem('rate-limited', `${bound} streams open at a time`, { headers: { 'retry-after': '10' } });
-    if (this.admitted >= this.limits.streamsMax) throw full(`this process may have ${this.limits.streamsMax}`);
-    // Counted before Redis is asked: others may ask meanwhile.
-    this.admitted += 1;
-    const giveBack = await this.slots.take(placesOf(key), streamsPerKeyMax);
-    if (giveBack) {
-      return () => {
-        this.admitted -= 1;
-        giveBack();
-      };
-    }
-    this.admitted -= 1;
-    throw full(`this key may have ${streamsPerKeyMax}`);
   }
 
   /**
@@ -108,7 +77,7 @@ export class LiveStreams implements OnModuleDestroy {
   }
 
   async onModuleDestroy(): Promise<void> {
-    this.stopping = true;
+    this.places.close();
     for (const subscription of this.open.keys()) subscription.stop('shutdown');
     const all = Promise.all(this.open.values());
     let timer: NodeJS.Timeout | undefined;
@@ -129,9 +98,4 @@ export class LiveStreams implements OnModuleDestroy {
       this.subscribers.set(this.open.size);
     }
   }
-}
-
-/** The owner of a key's places among those that all processes share. */
-function placesOf(key: string): string {
-  return `streams-${key}`;
 }

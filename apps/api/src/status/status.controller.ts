@@ -4,6 +4,7 @@ import type { KeyRecord } from '@tributary/runtime';
 import { Caller, Needs } from '../access/needs.js';
 import { reachOf } from '../access/reach.js';
 import { LiveStreams } from '../live/live-streams.js';
+import { StreamPlaces } from '../live/stream-places.js';
 import { STATUS_SCHEMA } from './status-schema.js';
 import { type SystemStatus, SystemStatusReader } from './system-status.js';
 
@@ -14,6 +15,7 @@ export class StatusController {
   constructor(
     private readonly reader: SystemStatusReader,
     private readonly live: LiveStreams,
+    private readonly places: StreamPlaces,
   ) {}
 
   @Get()
@@ -25,7 +27,7 @@ export class StatusController {
   @ApiOkResponse({ schema: STATUS_SCHEMA })
   async status(@Caller() caller: KeyRecord): Promise<Partial<SystemStatus> & { live: { streams: number } }> {
     const reach = reachOf(caller);
-    if (reach) return { ...(await this.reader.readWithin(reach)), live: { streams: this.live.countOf(caller.id) } };
+    if (reach) return { ...(await this.reader.readWithin(reach)), live: { streams: this.places.countOf(caller.id) } };
     return { ...(await this.reader.read()), live: { streams: this.live.count } };
   }
 }

@@ -115,7 +115,10 @@ export class HandoverReceiver {
   private begin(offer: TakenOffer): boolean {
     const { services, run } = this.options;
     const record = this.options.record(offer.creatorId);
-    if (!record || this.receptions.has(offer.creatorId) || this.stopping.signal.aborted) return false;
+    if (!record || this.stopping.signal.aborted) return false;
+    // Its offer was withdrawn: the holder does not tell this connection which messages it has published.
+    const before = this.receptions.get(offer.creatorId);
+    if (before) this.drop(before.standby);
     const standby = new StandbyConnection({ services, record, offer, run, pool: this.pool });
     const reception: Reception = { standby, isReady: false };
     this.receptions.set(offer.creatorId, reception);

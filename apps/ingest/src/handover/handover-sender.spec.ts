@@ -12,6 +12,8 @@ class SenderHarness {
   readonly states = new Map<string, OfferState>();
   readonly offered: { ids: string[]; urgent: boolean }[] = [];
   readonly ended: string[] = [];
+  /** Messages that each handover left to the next holder, of those received since the offer. */
+  readonly since = new Map<string, number>();
   readonly transferred: string[] = [];
   readonly kept: [string, string][] = [];
   /** Delays the next answer about the states of offers. */
@@ -48,8 +50,9 @@ class SenderHarness {
   }
 
   session(creatorId: string, listening: { since: number } = { since: 0 }): CreatorSession {
-    const handOver = () => {
+    const handOver = (_reason: string, { messages }: { messages: number }) => {
       this.ended.push(creatorId);
+      this.since.set(creatorId, messages);
       return Promise.resolve();
     };
     return {
@@ -115,5 +118,18 @@ describe('HandoverSender', () => {
       ['cr_1', 'shutdown'],
       ['cr_2', 'shutdown'],
     ]);
+  });
+
+  it('tells the next holder of all messages since the first offer: a worker may have taken that one unseen', async () => {
+    const harness = new SenderHarness();
+    const session = harness.session('cr_1');
+    await harness.sender.offer([session], 'moved');
+    Object.assign(session, { messages: 40 });
+    await harness.sender.offer([session], 'shutdown');
+    Object.assign(session, { messages: 50 });
+    harness.ready('cr_1');
+    await harness.clock.advance(1_000);
+    expect(harness.ended).toEqual(['cr_1']);
+    expect(harness.since.get('cr_1')).toBe(50);
   });
 });

@@ -107,7 +107,9 @@ export class HandoverSender {
       const { openRoom: roomId, messages, lease } = session;
       const before = this.offered.get(lease.creatorId);
       if (roomId === undefined || (before && (before.reason === reason || reason === 'moved'))) continue;
-      const entry: OfferedSession = { session, reason, roomId, messages, offeredAt: clock.now() };
+      // A worker may have taken the offer of before, without this one knowing: it has received the room since then.
+      const since = before?.roomId === roomId ? before.messages : messages;
+      const entry: OfferedSession = { session, reason, roomId, messages: since, offeredAt: clock.now() };
       if (before && (before.lastState === 'taken' || before.lastState === 'ready')) {
         Object.assign(before, { reason, offeredAt: entry.offeredAt });
         continue;

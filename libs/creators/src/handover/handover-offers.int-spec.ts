@@ -132,6 +132,23 @@ describe('an offer', () => {
     expect(await state('cr_1')).toBeUndefined();
   });
 
+  it('that is made again stays with the worker that took it, and is open for all once its room is another', async () => {
+    const keys = keysOf();
+    const { board, fences } = await offering(keys, ['cr_1'], false);
+    const other = await workerOf(keys, 'b');
+    await other.board.take(1, true);
+    const again = (roomId: string) => board.offer([{ creatorId: 'cr_1', fence: fences.get('cr_1')!, roomId }], 5_000, true);
+    const state = async () => (await board.states(['cr_1'])).get('cr_1');
+    await again('7000');
+    expect(await state()).toMatchObject({ state: 'taken', taker: 'b' });
+    await other.board.answer([{ creatorId: 'cr_1', fence: fences.get('cr_1')! }], 'ready');
+    await again('7000');
+    expect(await state()).toMatchObject({ state: 'ready', taker: 'b' });
+    await again('8000');
+    expect(await state()).toMatchObject({ state: 'open' });
+    expect(await other.board.take(1, false)).toMatchObject([{ creatorId: 'cr_1', roomId: '8000', urgent: true }]);
+  });
+
   it('is announced at once to workers that subscribe', async () => {
     const keys = keysOf();
     const heard: string[] = [];

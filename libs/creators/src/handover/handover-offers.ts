@@ -63,7 +63,10 @@ const OFFER = /^(\d+) \S+ \d \d+ \S+ (open|taken|ready) (\S+)$/;
 export class HandoverOffers {
   constructor(private readonly options: HandoverOffersOptions) {}
 
-  /** Offers these for `standMs`; an older offer of the same creator is replaced. Returns the ids that are offered now. */
+  /**
+   * Offers these for `standMs` ms. An older offer of the same creator is replaced; where a worker has taken it, it stays taken.
+   * Returns the ids that are offered now.
+   */
   async offer(creators: readonly OfferedCreator[], standMs: number, urgent: boolean): Promise<Set<string>> {
     const { worker, channel } = this.options;
     const offered = new Set<string>();

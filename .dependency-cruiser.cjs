@@ -75,7 +75,10 @@ module.exports = {
       name: 'one-maker-of-redis-clients',
       comment: 'A client made elsewhere would miss the reconnect policy. Libraries receive theirs; one makes a command for it.',
       severity: 'error',
-      from: { path: '^(apps|libs)/', pathNot: `^libs/(runtime/src/redis/redis|log/src/producer/encoded-command)\\.ts$|^libs/testing/|${SPEC}` },
+      from: {
+        path: '^(apps|libs)/',
+        pathNot: `^libs/(runtime/src/redis/redis|log/src/producer/encoded-command)\\.ts$|^libs/testing/|${SPEC}`,
+      },
       to: { path: 'node_modules/ioredis/', dependencyTypesNot: ['type-only'] },
     },
     {

@@ -320,14 +320,13 @@ describe('creators', () => {
     const keys = new KeyProjection(api.redis, api.config.redisPrefix);
     const names = async () => (await creators.read())?.creators.map(({ uniqueId }) => uniqueId).join();
     await add('projected');
-    await waitFor(async () => (await names()) === 'projected', { timeoutMs: 1_000 });
+    await waitFor(async () => (await names()) === 'projected');
     await api.call('PATCH', '/v1/creators/projected', { body: { paused: true } });
     await waitFor(async () => (await creators.read())?.creators[0]?.paused);
 
-    const mine = await api.redis.keys(`${api.config.redisPrefix}:*`);
-    await api.redis.del(...mine);
-    await waitFor(async () => (await names()) === 'projected', { timeoutMs: 5_000 });
-    await waitFor(async () => (await keys.lookup(hashKey(api.adminKey))).record, { timeoutMs: 5_000 });
+    await api.wipeRedis();
+    await waitFor(async () => (await names()) === 'projected');
+    await waitFor(async () => (await keys.lookup(hashKey(api.adminKey))).record);
   });
 
   it('tells workers after a wipe which creators the store knows as live, and since when nothing of them is stored', async () => {
@@ -353,16 +352,15 @@ describe('creators', () => {
       event('seen.ended', 'monitor.offline', at - 1_000, 2),
     ]);
     const seen = () => creators.lastSeen([...ids.values()]);
-    await api.redis.del(...(await api.redis.keys(`${api.config.redisPrefix}:*`)));
-    await waitFor(async () => (await creators.version()) !== null, { timeoutMs: 5_000 });
+    await api.wipeRedis();
+    await waitFor(async () => (await creators.version()) !== null);
     expect(await seen()).toEqual(new Map([[ids.get('seen.live'), { roomId: '79', at: at - 1_000 }]]));
     // Counted by then.
     await waitFor(
       async () => (await api.pool.query('select from sessions where creator_id = any($1)', [[...ids.values()]])).rowCount === 2,
-      { timeoutMs: 5_000 },
     );
-    await api.redis.del(...(await api.redis.keys(`${api.config.redisPrefix}:*`)));
-    await waitFor(async () => (await creators.version()) !== null, { timeoutMs: 5_000 });
+    await api.wipeRedis();
+    await waitFor(async () => (await creators.version()) !== null);
     expect(await seen()).toEqual(new Map([[ids.get('seen.live'), { roomId: '79', at: at - 1_000 }]]));
     // Watched no more, its end not seen: whoever resumes it begins its gap at the last event of the room.
     await api.commit([
@@ -371,11 +369,9 @@ describe('creators', () => {
         data: { reason: 'paused', lastSeenAt: new Date(at - 1_000).toISOString() },
       },
     ]);
-    await waitFor(async () => (await api.pool.query('select from sessions where unwatched_at is not null')).rowCount === 1, {
-      timeoutMs: 5_000,
-    });
-    await api.redis.del(...(await api.redis.keys(`${api.config.redisPrefix}:*`)));
-    await waitFor(async () => (await creators.version()) !== null, { timeoutMs: 5_000 });
+    await waitFor(async () => (await api.pool.query('select from sessions where unwatched_at is not null')).rowCount === 1);
+    await api.wipeRedis();
+    await waitFor(async () => (await creators.version()) !== null);
     expect(await seen()).toEqual(new Map([[ids.get('seen.live'), { roomId: '79', at: at - 1_000 }]]));
     await creators.removeSeen([ids.get('seen.live')!]);
     expect((await seen()).size).toBe(0);
@@ -386,13 +382,13 @@ describe('creators', () => {
       await reader.query('begin; lock table creators in access exclusive mode');
       await api.pool.query(`update projection_versions set version = version + 1 where name = 'creators'`);
       const waiting = `select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock' and query like '%"changedAt"%'`;
-      await waitFor(async () => (await api.pool.query(waiting)).rowCount === 1, { timeoutMs: 5_000, what: 'the creators to be read' });
-      await api.redis.del(...(await api.redis.keys(`${api.config.redisPrefix}:*`)));
+      await waitFor(async () => (await api.pool.query(waiting)).rowCount === 1, { what: 'the creators to be read' });
+      await api.wipeRedis();
     } finally {
       await reader.query('rollback');
       reader.release();
     }
-    await waitFor(async () => (await creators.version()) !== null, { timeoutMs: 5_000 });
+    await waitFor(async () => (await creators.version()) !== null);
     expect(await seen()).toEqual(new Map([[ids.get('seen.live'), { roomId: '79', at: at - 1_000 }]]));
   });
 });

@@ -121,6 +121,12 @@ export class ApiUnderTest {
     await this.dropDatabase();
   }
 
+  /** Redis loses everything of this suite at one moment, whatever is being written. */
+  async wipeRedis(): Promise<void> {
+    const script = `local keys = redis.call('KEYS', ARGV[1]) for _, key in ipairs(keys) do redis.call('DEL', key) end return #keys`;
+    await this.redis.eval(script, 0, `${this.config.redisPrefix}:*`);
+  }
+
   /** A key with these scopes, made by the API itself. */
   async key(...scopes: Scope[]): Promise<string> {
     return (await this.makeKey(scopes)).key;

@@ -90,7 +90,7 @@ describe('npm start', () => {
 
       const last = recorded();
       await third.end('SIGKILL');
-      await waitFor(() => !last.some(alive) && !existsSync(join(dataDir, 'lock')), { timeoutMs: 15_000, what: 'the warden to clean up' });
+      await waitFor(() => !last.some(alive) && !existsSync(join(dataDir, 'lock')), { what: 'the warden to clean up' });
     },
     TEST_MS,
   );

@@ -184,7 +184,7 @@ describe('two workers', () => {
     const before = await cluster.holders();
     cluster.start('b');
     proxy.refuse();
-    await waitFor(async () => [...(await cluster.holders()).values()].every(({ worker }) => worker === 'b'), { timeoutMs: 15_000 });
+    await waitFor(async () => [...(await cluster.holders()).values()].every(({ worker }) => worker === 'b'));
     await flowing(cluster);
     const after = await cluster.holders();
     for (const [id, { fence }] of after) expect(BigInt(fence)).toBeGreaterThan(BigInt(before.get(id)!.fence));

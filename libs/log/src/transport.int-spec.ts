@@ -111,7 +111,7 @@ describe('a handler of the log that Nest calls', () => {
       });
     await start();
     producer.append(draft(1, 'cr_1'), '');
-    await waitFor(() => calls >= 4, { timeoutMs: 10_000 });
+    await waitFor(() => calls >= 4);
     expect(warnings).toEqual([{ fields: { reason: 'the database is down' }, message: 'the inbox cannot be read or stored; trying again' }]);
     expect(nestErrors).toEqual([]);
   });
@@ -122,7 +122,7 @@ describe('a handler of the log that Nest calls', () => {
     commit = (batch) => (seen.push(idsOf(batch)), outcomes.shift() ?? { kind: 'done' });
     await start();
     producer.append(draft(1, 'cr_1'), '');
-    await waitFor(() => seen.length >= 2, { timeoutMs: 10_000 });
+    await waitFor(() => seen.length >= 2);
     expect({ repeated: seen[1], loads, warnings }).toEqual({ repeated: seen[0], loads: 2, warnings: [] });
   });
 
@@ -134,7 +134,7 @@ describe('a handler of the log that Nest calls', () => {
     commit = () => ((calls += 1) < 3 ? bug() : { kind: 'done' });
     await start();
     producer.append(draft(1, 'cr_1'), '');
-    await waitFor(() => calls >= 3, { timeoutMs: 10_000 });
+    await waitFor(() => calls >= 3);
     expect(warnings).toHaveLength(1);
     expect(warnings[0]!.fields).toEqual({ reason: expect.stringMatching(reason) });
   });
@@ -144,15 +144,12 @@ describe('a handler of the log that Nest calls', () => {
     take = ({ to }): BatchOutcome => (seen.push(to), to === 1 ? { kind: 'failed', reason: 'too large' } : { kind: 'done' });
     await start();
     const writer = new FeedWriter(redis, keys, 100);
-    await waitFor(
-      async () => {
-        if (!seen.includes(1)) await writer.publish({ generation: 1, after: 0, to: 1 }, '[]');
-        return seen.includes(1);
-      },
-      { timeoutMs: 10_000 },
-    );
+    await waitFor(async () => {
+      if (!seen.includes(1)) await writer.publish({ generation: 1, after: 0, to: 1 }, '[]');
+      return seen.includes(1);
+    });
     await writer.publish({ generation: 1, after: 1, to: 2 }, '[]');
-    await waitFor(() => seen.includes(2), { timeoutMs: 10_000 });
+    await waitFor(() => seen.includes(2));
     expect(warnings[0]).toEqual({ fields: { reason: 'too large' }, message: 'the feed cannot be read; live readers use PostgreSQL' });
   });
 });

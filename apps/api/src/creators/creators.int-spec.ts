@@ -266,7 +266,7 @@ describe('creators', () => {
           expect(metrics).toMatch(new RegExp(`tributary_creators\\{[^}]*state="${state}"[^}]*\\} ${n}`));
         return true;
       },
-      { timeoutMs: 10_000, what: 'the counts' },
+      { what: 'the counts' },
     );
     // A pause of before this was recorded, and the end of one.
     await api.pool.query('update creators set paused_since = null where id = $1', [id('paused')]);
@@ -304,13 +304,11 @@ describe('creators', () => {
       board.publish(new Map([[id, { state: 'offline', since: 1, userId, counters: emptyCounters() }]]));
     await say(old.id, '555');
     const find = async (ref: string) => (await api.call<Creator & { handles: { uniqueId: string }[] }>('GET', `/v1/creators/${ref}`)).body;
-    await waitFor(async () => (await find(old.id)).userId === '555', { timeoutMs: 8_000 });
+    await waitFor(async () => (await find(old.id)).userId === '555');
 
     const renamed = await add('new.name');
     await say(renamed.id, '555');
-    const joined = await waitFor(async () => ((await find(old.id)).uniqueId === 'new.name' ? find(old.id) : undefined), {
-      timeoutMs: 8_000,
-    });
+    const joined = await waitFor(async () => ((await find(old.id)).uniqueId === 'new.name' ? find(old.id) : undefined));
     expect(joined.handles.map(({ uniqueId }) => uniqueId).sort()).toEqual(['new.name', 'old.name']);
     expect((await find('new.name')).id).toBe(old.id);
   });

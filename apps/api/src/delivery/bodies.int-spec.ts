@@ -69,7 +69,6 @@ describe('the body of a webhook-id', () => {
     });
     await waitFor(async () => Object.keys(await fixture.states(id)).join() === 'delivered', {
       what: 'all to be delivered',
-      timeoutMs: 15_000,
     });
     expect(receiver.hooks.length).toBeGreaterThan(12);
     expect(changed()).toEqual([]);
@@ -129,7 +128,6 @@ describe('the body of a webhook-id', () => {
       failing = false;
       await waitFor(async () => ((await fixture.states(id)).open ?? 0) === 0 && eventsOf(receiver.hooks).includes(later[1]!), {
         what: 'the end',
-        timeoutMs: 15_000,
       });
       expect(changed()).toEqual([]);
       const renamed = receiver.hooks.filter((hook) => !old.has(idOf(hook)));

@@ -17,7 +17,7 @@ afterEach(async () => {
 
 const idsOf = (hooks: readonly ReceivedHook[]) => hooks.flatMap((hook) => hookEvents(hook).map(({ id }) => id));
 const arrived = (path: string, count: number) =>
-  waitFor(() => idsOf(receiver.of(path)).length >= count, { what: `${count} events at ${path}`, timeoutMs: 15_000 });
+  waitFor(() => idsOf(receiver.of(path)).length >= count, { what: `${count} events at ${path}` });
 
 describe('delivering', () => {
   it('sends each matching event as a signed CloudEvent, and nothing else', async () => {
@@ -69,7 +69,7 @@ describe('delivering', () => {
     await fixture.endpoint({ url: receiver.url('/x'), ordered: true });
     await fixture.claimAll(await fixture.engine());
     const ids = await fixture.events(40);
-    await waitFor(() => new Set(idsOf(receiver.of('/x'))).size === 40, { what: 'all events', timeoutMs: 15_000 });
+    await waitFor(() => new Set(idsOf(receiver.of('/x'))).size === 40, { what: 'all events' });
     const first = [...new Set(idsOf(receiver.of('/x')))];
     expect(first).toEqual(ids);
     expect(most).toBe(1);
@@ -141,7 +141,7 @@ describe('delivering', () => {
     for (let i = 0; i < 6; i++) await fixture.events(400);
     await waitFor(() => receiver.hooks.length >= 1_000, { what: '1,000 attempts', timeoutMs: 30_000 });
     await fixture.events(400);
-    await waitFor(async () => (await fixture.states(id)).open === 1_000, { what: 'all to be written', timeoutMs: 15_000 });
+    await waitFor(async () => (await fixture.states(id)).open === 1_000, { what: 'all to be written' });
     expect(receiver.hooks).toHaveLength(1_000);
   });
 

@@ -42,7 +42,7 @@ describe('a fail-over of PostgreSQL that loses the last commit', () => {
     await waitFor(() => idsAt('/b').length === 1, { what: 'the first delivery' });
     await fixture.events(20, { creatorId: 'cr_a' });
     const safe = (await fixture.store.head()).seq;
-    await waitFor(async () => (await positionOf(id)) === safe, { what: 'a pass of the tick', timeoutMs: 10_000 });
+    await waitFor(async () => (await positionOf(id)) === safe, { what: 'a pass of the tick' });
     // One more commit, which the server that fails acknowledges and the replica never gets.
     await fixture.events(5, { creatorId: 'cr_a' });
     await failOverTo(safe);
@@ -50,9 +50,9 @@ describe('a fail-over of PostgreSQL that loses the last commit', () => {
     await fixture.commit(drafts);
     const later = await fixture.events(2, { creatorId: 'cr_b' });
     const wanted = [...drafts.filter(({ creatorId }) => creatorId === 'cr_b').map((draft) => draft.id), ...later];
-    await waitFor(() => wanted.every((one) => idsAt('/b').includes(one)), { what: 'every matching event', timeoutMs: 15_000 });
+    await waitFor(() => wanted.every((one) => idsAt('/b').includes(one)), { what: 'every matching event' });
     const { seq } = await fixture.store.head();
-    await waitFor(async () => (await positionOf(id)) === seq, { what: 'the position to be at the head', timeoutMs: 10_000 });
+    await waitFor(async () => (await positionOf(id)) === seq, { what: 'the position to be at the head' });
     expect(idsAt('/b')).toHaveLength(1 + wanted.length);
   });
 
@@ -64,7 +64,7 @@ describe('a fail-over of PostgreSQL that loses the last commit', () => {
     await fixture.claimAll(engine);
     await fixture.events(10, { creatorId: 'cr_a' });
     const safe = (await fixture.store.head()).seq;
-    await waitFor(async () => (await positionOf(id)) === safe, { what: 'a pass of the tick', timeoutMs: 10_000 });
+    await waitFor(async () => (await positionOf(id)) === safe, { what: 'a pass of the tick' });
     await fixture.events(1, { creatorId: 'cr_b' });
     await waitFor(() => receiver.of('/only-b').length === 1, { what: 'it to be on the wire' });
     // The replica has neither the event nor its planned batch.
@@ -78,10 +78,10 @@ describe('a fail-over of PostgreSQL that loses the last commit', () => {
     });
     const own = fixture.draft({ creatorId: 'cr_b' });
     await fixture.commit([secret, own]);
-    await waitFor(() => idsAt('/only-b').includes(own.id), { what: 'the event of its own', timeoutMs: 10_000 });
+    await waitFor(() => idsAt('/only-b').includes(own.id), { what: 'the event of its own' });
     const idle = () => engine.sends.inUse === 0 && engine.unrecorded === 0;
-    await waitFor(idle, { what: 'the attempt on the wire to end and to be recorded', timeoutMs: 10_000 });
-    await waitFor(async () => (await fixture.states(id)).open === undefined, { what: 'nothing to be open', timeoutMs: 10_000 });
+    await waitFor(idle, { what: 'the attempt on the wire to end and to be recorded' });
+    await waitFor(async () => (await fixture.states(id)).open === undefined, { what: 'nothing to be open' });
     expect(eventsAt('/only-b').filter((event) => !String((event as { subject?: string }).subject).startsWith('cr_b'))).toEqual([]);
     expect(idsAt('/only-b')).not.toContain(secret.id);
   });
@@ -105,12 +105,12 @@ describe('a fail-over of PostgreSQL that loses the last commit', () => {
     const engine = await fixture.engine({ tickMs: 200, ttlMs: 10_000 });
     await fixture.claimAll(engine);
     await fixture.events(10, { creatorId: 'cr_a' });
-    await waitFor(async () => (await positionOf(id)) === 10, { what: 'a pass of the tick', timeoutMs: 10_000 });
+    await waitFor(async () => (await positionOf(id)) === 10, { what: 'a pass of the tick' });
     await failOverTo(5);
     await fixture.commit([]);
     await waitFor(async () => (await positionOf(id)) === 5, { what: 'the position to be within the log' });
     const own = await fixture.events(1, { creatorId: 'cr_b' });
-    await waitFor(() => idsAt('/b').includes(own[0] ?? ''), { what: 'what came after', timeoutMs: 10_000 });
+    await waitFor(() => idsAt('/b').includes(own[0] ?? ''), { what: 'what came after' });
   });
 });
 
@@ -148,7 +148,7 @@ describe('a start of the database server that lost nothing', () => {
     await fixture.pool.query(`update log_head set life = 'the life before'`);
     const after = both(3, {});
     await fixture.commit(after);
-    await waitFor(async () => (await fixture.states(id)).delivered === 6, { what: 'all to be delivered', timeoutMs: 10_000 });
+    await waitFor(async () => (await fixture.states(id)).delivered === 6, { what: 'all to be delivered' });
     expect(idsAt('/all').toSorted()).toEqual([...before, ...after.map((draft) => draft.id)].toSorted());
   });
 });

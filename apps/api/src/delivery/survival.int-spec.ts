@@ -177,6 +177,6 @@ describe('webhooks survive', () => {
     await arrived('/ordered', 350, 25_000);
     await arrived('/parallel', 350, 25_000);
     expect(firstTimes('/ordered')).toEqual(ids);
-    await waitFor(async () => (await fixture.states(id)).delivered === 350, { what: 'results', timeoutMs: 15_000 });
+    await waitFor(async () => (await fixture.states(id)).delivered === 350, { what: 'results' });
   }, 60_000);
 });

@@ -68,9 +68,9 @@ describe('the page of the live stream', () => {
     let out = '';
     child.stdout.on('data', (chunk: Buffer) => (out += chunk.toString()));
     try {
-      await waitFor(() => out.includes('event: hello'), { what: 'the greeting', timeoutMs: 10_000 });
+      await waitFor(() => out.includes('event: hello'), { what: 'the greeting' });
       await api.commit([draft({ creatorId: body.id, type: 'tiktok.live.gift', data: {} }), draft({ creatorId: body.id })]);
-      await waitFor(() => /^event: tiktok.live.gift$/m.test(out), { what: 'a gift', timeoutMs: 10_000 });
+      await waitFor(() => /^event: tiktok.live.gift$/m.test(out), { what: 'a gift' });
       expect(out).not.toContain('tiktok.live.chat');
     } finally {
       child.kill();

@@ -399,7 +399,7 @@ describe('queries and live reading', () => {
       producer.append(draft(300 + n), '1');
       if (n % 20 === 0) await delay(3);
     }
-    await waitFor(() => seen.length >= 1_000, { timeoutMs: 15_000 });
+    await waitFor(() => seen.length >= 1_000);
     stopping.abort();
     await Promise.all([pump, following]);
     hub.stop();

@@ -53,8 +53,7 @@ const store = async (count: number) => {
   return drafts.map(({ id }) => id);
 };
 const idsAt = (path: string) => receiver.of(path).flatMap((hook) => hookEvents(hook).map(({ id }) => id));
-const arrived = (path: string, count: number) =>
-  waitFor(() => idsAt(path).length >= count, { what: `${count} events at ${path}`, timeoutMs: 15_000 });
+const arrived = (path: string, count: number) => waitFor(() => idsAt(path).length >= count, { what: `${count} events at ${path}` });
 const refused = async (body: object, method = 'POST', path = '/v1/webhooks') => {
   const answer = await api.call<ProblemBody>(method, path, { body });
   return [answer.status, answer.body.errors?.map(({ field }) => field)];
@@ -263,7 +262,7 @@ describe('an endpoint that cannot be delivered to', () => {
         (await api.call<{ data: { data: object; subject: string }[] }>('GET', '/v1/events?type=monitor.webhook')).body.data.find(
           ({ subject }) => subject === id,
         ),
-      { what: 'the notice', timeoutMs: 15_000 },
+      { what: 'the notice' },
     );
     expect(notice).toMatchObject({ data: { endpoint: id, reason: 'gone' } });
     receiver.answer(() => undefined);

@@ -52,8 +52,7 @@ describe('failover: the first provider fails, the second serves', () => {
     if (!first) throw new Error('the first provider is not reported');
     return first;
   };
-  const untilState = (wanted: string) =>
-    waitFor(async () => (await state()).breaker.state === wanted, { timeoutMs: 12_000, what: `breaker ${wanted}` });
+  const untilState = (wanted: string) => waitFor(async () => (await state()).breaker.state === wanted, { what: `breaker ${wanted}` });
 
   it.each([
     ['an empty 200', 'empty-body', 'empty-body'],

@@ -50,7 +50,7 @@ const put = (appender: RunAppender, n: number, fence: string) => {
   queue.items.push({ takenAt: Date.now(), bytes: 100, args });
   appender.flush();
 };
-const sent = (n: number) => waitFor(() => queue.sent === n, { timeoutMs: 10_000, what: `event ${n} to be judged` });
+const sent = (n: number) => waitFor(() => queue.sent === n, { what: `event ${n} to be judged` });
 const hold = (fence: string) => redis.hset(keys.leases(0), 'cr_1', `${fence} worker 9999999999999`);
 
 describe('a creator whose lease was missing for too long', () => {
@@ -83,7 +83,7 @@ describe('a creator whose lease was missing for too long', () => {
         await sent(n);
         return (await redis.xlen(keys.inbox(0))) > 0;
       },
-      { timeoutMs: 15_000, everyMs: 200, what: 'its events to be taken' },
+      { everyMs: 200, what: 'its events to be taken' },
     );
     appender.stop();
     expect(refused.slice(0, 2)).toEqual(['id-1', 'id-2']);

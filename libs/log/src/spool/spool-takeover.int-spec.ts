@@ -78,7 +78,7 @@ describe('the spool of a living run', () => {
         if (existsSync(path)) utimesSync(path, at, at);
         return performance.now() > endAt;
       },
-      { everyMs: 1, timeoutMs: 10_000 },
+      { everyMs: 1 },
     );
     expect(readdirSync(harness.dir)).toEqual(['run-first']);
     await harness.back();

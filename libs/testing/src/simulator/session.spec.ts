@@ -136,7 +136,7 @@ describe('what only TikTok can make is believed from nobody else', () => {
       const strict = await new Simulator({ heartbeatTimeoutMs: 300, rooms: [{ uniqueId: 'a', rate: 0 }] }).start();
       try {
         const watcher = await (await Viewer.open(strict.url)).watch(strict.room('a')?.roomId ?? '', { ack: false });
-        await waitFor(() => watcher.closed, { timeoutMs: 15_000 });
+        await waitFor(() => watcher.closed);
         expect(strict.room('a')?.pastConnections[0]?.reason).toBe('no heartbeat');
       } finally {
         await strict.stop();

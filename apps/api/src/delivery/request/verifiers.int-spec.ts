@@ -18,7 +18,7 @@ afterEach(async () => {
 });
 
 const arrived = (count: number) =>
-  waitFor(() => receiver.hooks.flatMap((hook) => hookEvents(hook)).length >= count, { what: `${count} events`, timeoutMs: 15_000 });
+  waitFor(() => receiver.hooks.flatMap((hook) => hookEvents(hook)).length >= count, { what: `${count} events` });
 
 /** Whether a published verifier takes a request for genuine. */
 function accepts(verifier: Webhook | SvixWebhook, { headers, body }: ReceivedHook): boolean {

@@ -53,7 +53,7 @@ const ended = (id: string, count: number) =>
       const all = await list(id, '?limit=200');
       return all.length === count && all.every(({ state }) => state !== 'open') ? all : undefined;
     },
-    { what: `${count} deliveries to end`, timeoutMs: 15_000 },
+    { what: `${count} deliveries to end` },
   );
 const hookOf = (delivery: string) => receiver.hooks.find(({ headers }) => headers['webhook-id'] === delivery)!;
 const sent = (hook: ReceivedHook): Payload => ({

@@ -16,8 +16,7 @@ const create = async (path: string, more: object = {}) =>
   (await api.call<Endpoint>('POST', '/v1/webhooks', { body: { url: receiver.url(path), ...more } })).body;
 const get = async (id: string) => (await api.call<Endpoint>('GET', `/v1/webhooks/${id}`)).body;
 const idsAt = (path: string) => receiver.of(path).flatMap((hook) => hookEvents(hook).map(({ id }) => id));
-const arrived = (path: string, count: number) =>
-  waitFor(() => idsAt(path).length >= count, { what: `${count} events at ${path}`, timeoutMs: 15_000 });
+const arrived = (path: string, count: number) => waitFor(() => idsAt(path).length >= count, { what: `${count} events at ${path}` });
 
 beforeAll(async () => {
   receiver = await startWebhookReceiver();
@@ -66,7 +65,7 @@ describe('the filter of an endpoint', () => {
     receiver.answer(() => undefined);
     const list = async () => (await api.call<{ data: { id: string; state: string }[] }>('GET', `/v1/webhooks/${id}/deliveries`)).body.data;
     for (const delivery of await list()) await api.call('POST', `/v1/webhooks/${id}/deliveries/${delivery.id}/retry`);
-    await waitFor(async () => (await list()).every(({ state }) => state !== 'open'), { what: 'both to have ended', timeoutMs: 15_000 });
+    await waitFor(async () => (await list()).every(({ state }) => state !== 'open'), { what: 'both to have ended' });
     expect((await list()).map(({ state }) => state).sort()).toEqual(['cancelled', 'delivered']);
     expect(idsAt('/narrowed')).toEqual([events[0]!.id]);
   });

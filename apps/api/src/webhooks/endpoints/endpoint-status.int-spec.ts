@@ -41,7 +41,7 @@ const delivered = (id: string, count: number) =>
   waitFor(
     async () =>
       (await api.call<{ data: object[] }>('GET', `/v1/webhooks/${id}/deliveries?state=delivered&limit=200`)).body.data.length === count,
-    { what: `${count} deliveries`, timeoutMs: 15_000 },
+    { what: `${count} deliveries` },
   );
 
 beforeAll(async () => {

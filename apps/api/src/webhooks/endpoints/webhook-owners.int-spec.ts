@@ -43,7 +43,7 @@ const store = async (creatorId: string, count = 1) => {
 };
 const idsAt = (path: string, at = receiver) => at.of(path).flatMap((hook) => hookEvents(hook).map(({ id }) => id));
 const arrived = (path: string, ids: readonly string[]) =>
-  waitFor(() => ids.every((id) => idsAt(path).includes(id)), { what: `${ids.length} events at ${path}`, timeoutMs: 15_000 });
+  waitFor(() => ids.every((id) => idsAt(path).includes(id)), { what: `${ids.length} events at ${path}` });
 
 beforeAll(async () => {
   [receiver, elsewhere] = await Promise.all([startWebhookReceiver(), startWebhookReceiver()]);
@@ -157,7 +157,7 @@ describe('a key without `read`', () => {
     const { id: keyId } = (await api.call<{ id: string }>('GET', '/v1/me', { key })).body;
     await api.pool.query('update webhook_endpoints set key_id = $2 where id = $1', [id, keyId]);
     await store(luna, 2);
-    await waitFor(() => receiver.of('/old').length === 2, { what: 'both deliveries', timeoutMs: 15_000 });
+    await waitFor(() => receiver.of('/old').length === 2, { what: 'both deliveries' });
     const delivery = await waitFor(
       async () => (await api.call<{ data: { id: string }[] }>('GET', `/v1/webhooks/${id}/deliveries`)).body.data[0]?.id,
     );

@@ -3,6 +3,7 @@ import { CreatorProjection, type CreatorStatus, emptyCounters, StatusStore, Work
 import { hashKey, KeyProjection } from '@tributary/runtime';
 import { waitFor } from '@tributary/testing';
 import { ApiUnderTest, draft, type ProblemBody } from '../testing/api-under-test.js';
+import { lockTable } from '../testing/locked-table.js';
 
 interface Creator {
   id: string;
@@ -375,16 +376,14 @@ describe('creators', () => {
     expect((await seen()).size).toBe(0);
 
     // A wipe while the creators are read for a copy that there was no reason to take for a first one.
-    const reader = await api.pool.connect();
+    const unlock = await lockTable(api.config.databaseUrl, 'creators');
     try {
-      await reader.query('begin; lock table creators in access exclusive mode');
       await api.pool.query(`update projection_versions set version = version + 1 where name = 'creators'`);
       const waiting = `select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock' and query like '%"changedAt"%'`;
       await waitFor(async () => (await api.pool.query(waiting)).rowCount === 1, { what: 'the creators to be read' });
       await api.wipeRedis();
     } finally {
-      await reader.query('rollback');
-      reader.release();
+      await unlock();
     }
     await waitFor(async () => (await creators.version()) !== null);
     expect(await seen()).toEqual(new Map([[ids.get('seen.live'), { roomId: '79', at: at - 1_000 }]]));

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { waitFor } from '@tributary/testing';
 import { createKey } from '../keys/key-store.js';
 import { FairQueue } from '../store/pool/fair-queue.js';
+import { lockTable } from '../testing/locked-table.js';
 import { DeliveryFixture } from './testing.js';
 
 const EVENTS = 20_000;
@@ -45,20 +46,18 @@ describe('endpoints of one key that all catch up', () => {
         return work();
       }) as Promise<T>;
     };
-    const blocker = await fixture.pool.connect();
+    const engine = await fixture.engine({ ttlMs: 10_000 });
+    const unlock = await lockTable(fixture.url, 'events');
     try {
-      const engine = await fixture.engine({ ttlMs: 10_000 });
-      await blocker.query('begin');
-      await blocker.query('lock table events in access exclusive mode');
       await fixture.claimAll(engine);
       await waitFor(() => waiting >= ENDPOINTS / 2, { what: 'many reads to wait' });
-      await blocker.query('rollback');
+      await unlock();
       await waitFor(() => [...engine.pipelines].find(({ id }) => id === one)?.lag.position === EVENTS, {
         what: 'the one to have caught up',
       });
     } finally {
       queues.run = run;
-      blocker.release();
+      await unlock();
     }
     expect(overtaken.length).toBeGreaterThan(0);
     expect(Math.max(...overtaken)).toBeLessThanOrEqual(3);

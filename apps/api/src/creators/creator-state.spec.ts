@@ -1,10 +1,10 @@
 import { describe, expect, it } from '@jest/globals';
 import { CREATOR_STATES, type CreatorStatus, emptyCounters } from '@tributary/creators';
-import { type CreatorFacts, knownState, type SaidOfCreator } from './creator-state.js';
+import { type CreatorFacts, knownState, type ReportedStatus } from './creator-state.js';
 
 const NOW = 1_000_000;
 const facts = (over: Partial<CreatorFacts> = {}): CreatorFacts => ({ paused: false, pausedSince: null, updatedAt: 500_000, ...over });
-const said = (status: Partial<CreatorStatus>, isHeld = true, beatAgeMs?: number): SaidOfCreator => ({
+const reported = (status: Partial<CreatorStatus>, isHeld = true, beatAgeMs?: number): ReportedStatus => ({
   isHeld,
   status: { state: 'offline', since: 700_000, worker: 'w', counters: emptyCounters(), ...status },
   ...(beatAgeMs === undefined
@@ -26,19 +26,19 @@ describe('the state of a creator', () => {
     const problem = { reason: 'poll-failed', message: 'no route', at: 1 };
     for (const state of CREATOR_STATES.filter((one) => one !== 'paused')) {
       const status = { state, lastError: problem };
-      expect(knownState(facts(), said(status), NOW)).toMatchObject({ state, since: 700_000, problem, status });
+      expect(knownState(facts(), reported(status), NOW)).toMatchObject({ state, since: 700_000, problem, status });
     }
   });
 
-  it('is paused where PostgreSQL says so, whatever its worker last said and whether Redis answers', () => {
+  it('is paused where PostgreSQL says so, whatever its worker last reported and whether Redis answers', () => {
     const paused = facts({ paused: true, pausedSince: 600_000 });
-    for (const last of [said({ state: 'live' }), said({ state: 'live' }, false), undefined, 'unreadable'] as const)
+    for (const last of [reported({ state: 'live' }), reported({ state: 'live' }, false), undefined, 'unreadable'] as const)
       expect(knownState(paused, last, NOW)).toEqual({ state: 'paused', since: 600_000, isLive: false });
     expect(knownState(facts({ paused: true }), undefined, NOW).since).toBe(500_000);
   });
 
   it('is not known where nobody holds it, since the last sign of life of whoever did', () => {
-    const lost = (status: Partial<CreatorStatus>, beatAgeMs?: number) => knownState(facts(), said(status, false, beatAgeMs), NOW);
+    const lost = (status: Partial<CreatorStatus>, beatAgeMs?: number) => knownState(facts(), reported(status, false, beatAgeMs), NOW);
     for (const state of ['live', 'offline', 'error', 'unknown'] as const)
       expect(lost({ state }, 30_000)).toMatchObject({
         state: 'unknown',
@@ -58,7 +58,7 @@ describe('the state of a creator', () => {
   it('has no problem in the moment that a worker needs to take it', () => {
     const justNow = facts({ updatedAt: NOW - 2_000 });
     expect(knownState(justNow, undefined, NOW)).toEqual({ state: 'unknown', since: NOW - 2_000, isLive: false });
-    expect(knownState(justNow, said({ state: 'paused', worker: undefined }, false), NOW)).toMatchObject({
+    expect(knownState(justNow, reported({ state: 'paused', worker: undefined }, false), NOW)).toMatchObject({
       state: 'unknown',
       since: NOW - 2_000,
     });
@@ -69,7 +69,7 @@ describe('the state of a creator', () => {
   });
 
   it('is on air by what was known last; a worker of before says that by its state alone', () => {
-    const isLive = (status: Partial<CreatorStatus>) => knownState(facts(), said(status), NOW).isLive;
+    const isLive = (status: Partial<CreatorStatus>) => knownState(facts(), reported(status), NOW).isLive;
     expect(isLive({ state: 'blocked', checked: { live: true, at: 1 } })).toBe(true);
     expect(isLive({ state: 'blocked', checked: { live: false, at: 1 } })).toBe(false);
     expect([

@@ -4,7 +4,7 @@ import { Config } from '@tributary/runtime';
 import type { Redis } from 'ioredis';
 import { REDIS } from '../resources.js';
 
-/** What a worker last said of a creator, and whether a living worker holds it. */
+/** What a worker last reported of a creator, and whether a living worker holds it. */
 export interface HeldStatus {
   status: CreatorStatus;
   isHeld: boolean;
@@ -24,7 +24,7 @@ export class CreatorStatuses {
   }
 
   /**
-   * What was last said of each creator, in the order of `ids`; undefined where nothing was.
+   * What was last reported of each creator, in the order of `ids`; undefined where nothing was.
    * @throws when Redis does not answer
    */
   async of(ids: readonly string[]): Promise<((HeldStatus & { worker?: ListedWorker }) | undefined)[]> {

@@ -5,7 +5,7 @@ import { type Logger, reasonOf } from '@tributary/runtime';
 import type pg from 'pg';
 import { LOGGER, POOL } from '../resources.js';
 import { shownOptions } from './creator-options.js';
-import { type CreatorFacts, type KnownState, knownState, type SaidOfCreator } from './creator-state.js';
+import { type CreatorFacts, type KnownState, knownState, type ReportedStatus } from './creator-state.js';
 import { CreatorStatuses } from './creator-statuses.js';
 import type { CreatorTimes, StoredCreator } from './creator-registry.js';
 
@@ -40,7 +40,7 @@ class LastKnownView {
 
 const COUNTERS = ['frames', 'messages', 'events', 'duplicates', 'unknown', 'decodeErrors', 'reconnects', 'gaps'] as const;
 
-/** A creator as the API shows it: what PostgreSQL holds, and what its worker last said. */
+/** A creator as the API shows it: what PostgreSQL holds, and what its worker last reported. */
 export class CreatorView {
   @ApiProperty({ example: 'cr_01kapmz9x8t0v7rwe5' })
   id!: string;
@@ -111,9 +111,9 @@ const iso = (ms: number) => new Date(ms).toISOString();
 /** Where the session of a room began. */
 type Starts = ReadonlyMap<string, Date>;
 
-function toView(creator: StoredCreator, said: SaidOfCreator | 'unreadable' | undefined, known: KnownState, starts: Starts): CreatorView {
+function toView(creator: StoredCreator, reported: ReportedStatus | 'unreadable' | undefined, known: KnownState, starts: Starts): CreatorView {
   const { pausedSince: _pausedSince, ...stored } = creator;
-  const last = said === 'unreadable' ? undefined : said?.status;
+  const last = reported === 'unreadable' ? undefined : reported?.status;
   const { state, since, status, isLive, problem } = known;
   const began = isLive && status?.roomId !== undefined ? starts.get(status.roomId)?.getTime() : undefined;
   return {
@@ -124,7 +124,7 @@ function toView(creator: StoredCreator, said: SaidOfCreator | 'unreadable' | und
     // Its session is counted a moment after its first event.
     liveSince: isLive && status ? iso(began ?? status.since) : null,
     lastKnown: last?.checked ? { live: last.checked.live, at: iso(last.checked.at) } : null,
-    worker: (said !== 'unreadable' && said?.isHeld ? said.status.worker : undefined) ?? null,
+    worker: (reported !== 'unreadable' && reported?.isHeld ? reported.status.worker : undefined) ?? null,
     roomId: last?.roomId ?? null,
     title: (isLive ? status?.title : undefined) ?? null,
     viewers: (isLive ? status?.viewers : undefined) ?? null,
@@ -153,33 +153,33 @@ export class CreatorViews {
   readonly board: StatusStore;
 
   constructor(
-    private readonly said: CreatorStatuses,
+    private readonly statuses: CreatorStatuses,
     @Inject(POOL) private readonly pool: pg.Pool,
     @Inject(LOGGER) private readonly logger: Logger,
   ) {
-    this.board = this.said.board;
+    this.board = this.statuses.board;
   }
 
   /** The state of each of these creators, in their order. @throws where Redis does not answer */
   async states(creators: readonly (CreatorTimes & { id: string })[]): Promise<(CreatorState | null)[]> {
-    const said = await this.said.of(creators.map(({ id }) => id));
-    return creators.map((creator, i) => knownState(factsOf(creator), said[i], Date.now()).state);
+    const reported = await this.statuses.of(creators.map(({ id }) => id));
+    return creators.map((creator, i) => knownState(factsOf(creator), reported[i], Date.now()).state);
   }
 
   /** Views in the order given; `known` is false when Redis did not answer: then states are null, but for those that are paused. */
   async of(creators: readonly StoredCreator[]): Promise<{ views: CreatorView[]; known: boolean }> {
-    const all = await this.said.of(creators.map(({ id }) => id)).catch((error: unknown) => {
+    const all = await this.statuses.of(creators.map(({ id }) => id)).catch((error: unknown) => {
       this.logger.debug({ reason: reasonOf(error) }, 'creator states cannot be read');
       return undefined;
     });
     const now = Date.now();
     const found = creators.map((creator, i) => {
-      const said = all ? all[i] : ('unreadable' as const);
-      return { creator, said, known: knownState(factsOf(creator), said, now) };
+      const reported = all ? all[i] : ('unreadable' as const);
+      return { creator, reported, known: knownState(factsOf(creator), reported, now) };
     });
     const rooms = found.flatMap(({ known: { isLive, status } }) => (isLive && status?.roomId !== undefined ? [status.roomId] : []));
     const starts = await this.starts(rooms);
-    return { views: found.map(({ creator, said, known }) => toView(creator, said, known, starts)), known: all !== undefined };
+    return { views: found.map(({ creator, reported, known }) => toView(creator, reported, known, starts)), known: all !== undefined };
   }
 
   private async starts(rooms: readonly string[]): Promise<Starts> {

@@ -179,7 +179,7 @@ describe('creators', () => {
     const entry = (await api.redis.hget(hash, 'w-silent'))!;
     const spokeAt = Date.now() - 1.5 * api.config.leaseTtlMs;
     await api.redis.hset(hash, 'w-silent', entry.replace(/^\d+/, String(spokeAt)));
-    const said = (over: Partial<CreatorStatus>): CreatorStatus => ({
+    const reported = (over: Partial<CreatorStatus>): CreatorStatus => ({
       state: 'live',
       since: 1_000,
       roomId: '7',
@@ -188,7 +188,7 @@ describe('creators', () => {
       ...over,
     });
     const all = [{ worker: 'w-held' }, { worker: 'w-silent' }, { worker: 'w-gone' }, {}, { worker: 'w-gone', state: 'offline' as const }];
-    await board.publish(new Map(all.map((over, i) => [ids[i]!, said(over)])));
+    await board.publish(new Map(all.map((over, i) => [ids[i]!, reported(over)])));
     const shown = await Promise.all(ids.map(async (id) => (await api.call('GET', `/v1/creators/${id}`)).body));
     const lost = { state: 'unknown', worker: null, viewers: null, lastError: { reason: 'worker-lost' } };
     expect(shown).toMatchObject([{ state: 'live', worker: 'w-held', viewers: 3, lastError: null }, lost, lost, lost, lost]);
@@ -212,7 +212,7 @@ describe('creators', () => {
     ]);
     await waitFor(async () => (await api.call('GET', `/v1/sessions/${room}`)).status === 200, { what: 'the session to be counted' });
     await beat('w1');
-    const said = (status: Partial<CreatorStatus>): CreatorStatus => ({
+    const reported = (status: Partial<CreatorStatus>): CreatorStatus => ({
       state: 'offline',
       since: connected,
       worker: 'w1',
@@ -222,12 +222,12 @@ describe('creators', () => {
     const live = { roomId: room, title: 'one is live', viewers: 5, checked: { live: true, at: connected } };
     await board.publish(
       new Map([
-        [id('on.air'), said({ ...live, state: 'live' })],
+        [id('on.air'), reported({ ...live, state: 'live' })],
         // As a worker of before leaves them: with the title of a stream that has ended.
-        [id('ended'), said({ roomId: '8', title: 'ended is live', viewers: 3, checked: { live: false, at: connected } })],
-        [id('paused'), said({ ...live, state: 'live' })],
-        [id('resumed'), said({ state: 'paused', worker: undefined, checked: { live: true, at: connected } })],
-        [id('unasked'), said({ state: 'unknown', lastError: { reason: 'poll-failed', message: 'no route', at: connected } })],
+        [id('ended'), reported({ roomId: '8', title: 'ended is live', viewers: 3, checked: { live: false, at: connected } })],
+        [id('paused'), reported({ ...live, state: 'live' })],
+        [id('resumed'), reported({ state: 'paused', worker: undefined, checked: { live: true, at: connected } })],
+        [id('unasked'), reported({ state: 'unknown', lastError: { reason: 'poll-failed', message: 'no route', at: connected } })],
       ]),
     );
     const before = Date.now();

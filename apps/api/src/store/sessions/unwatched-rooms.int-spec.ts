@@ -22,14 +22,14 @@ beforeAll(async () => {
 afterAll(() => api.stop());
 
 let time: number;
-let told: Record<string, number>;
+let reported: Record<string, number>;
 let statuses: Map<string, HeldStatus> | undefined;
 let rooms: UnwatchedRooms;
 beforeEach(async () => {
   await api.pool.query('delete from sessions');
   await forgetCreators();
   time = 0;
-  told = {};
+  reported = {};
   statuses = new Map();
   rooms = watcher();
 });
@@ -39,7 +39,7 @@ function watcher(events: Pick<OwnEvents, 'commit'> = ownEvents()): UnwatchedRoom
     pool: api.pool,
     events,
     statuses: (ids) => (statuses ? Promise.resolve(ids.map((id) => statuses?.get(id))) : Promise.reject(new Error('Redis is away'))),
-    onUnwatched: (reason, count) => (told[reason] = (told[reason] ?? 0) + count),
+    onUnwatched: (reason, count) => (reported[reason] = (reported[reason] ?? 0) + count),
     now: () => time,
   });
 }
@@ -116,9 +116,9 @@ describe('the session of a live room', () => {
     const [event, ...more] = await unwatchedEvents(room);
     expect(event).toMatchObject({ subject: id, data: { roomId: room, reason, lastSeenAt } });
     expect(more).toEqual([]);
-    expect(told).toEqual({ [reason]: 1 });
+    expect(reported).toEqual({ [reason]: 1 });
     await look();
-    expect(told).toEqual({ [reason]: 1 });
+    expect(reported).toEqual({ [reason]: 1 });
   });
 
   it('of an older version that stands open for weeks ends too', async () => {
@@ -147,7 +147,7 @@ describe('the session of a live room', () => {
     statuses?.delete(id);
     await look(MINUTE);
     expect(await session(room)).toMatchObject({ endedAt: null });
-    expect(told).toEqual({});
+    expect(reported).toEqual({});
   });
 
   it('is not judged while Redis does not answer', async () => {
@@ -177,7 +177,7 @@ describe('the session of a live room', () => {
     expect(await unwatchedEvents(room)).toEqual([]);
   });
 
-  it('is told once by two processes that look at the same time', async () => {
+  it('is reported once by two processes that look at the same time', async () => {
     const { room } = await liveRoom('one');
     const other = watcher();
     await Promise.all([rooms.round(), other.round()]);

@@ -30,13 +30,13 @@ describe('a room that counts as live', () => {
   it.each([
     ['its creator was paused', room({ creator: 'paused' }), held('live'), 'paused'],
     ['its creator was removed', room({ creator: 'removed' }), undefined, 'removed'],
-    ['nobody has ever said anything of it', room(), undefined, 'no-worker'],
+    ['no worker has ever reported anything of it', room(), undefined, 'no-worker'],
     ['its worker is dead', room(), held('live', '7', false), 'no-worker'],
     ['its worker has found the creator offline', room(), held('offline'), 'end-missed'],
     ['its creator is in another room', room(), held('live', '8'), 'end-missed'],
     ['nothing of it was received for half an hour', room({ idleMs: HOUR }), held('blocked'), 'not-received'],
     ['nothing of it was received for half an hour, in error', room({ idleMs: HOUR }), held('error'), 'not-received'],
-  ] as const)('is not where %s', (_, open, said, reason) => {
-    expect(unwatchedReason(open, said)).toBe(reason);
+  ] as const)('is not where %s', (_, open, reported, reason) => {
+    expect(unwatchedReason(open, reported)).toBe(reason);
   });
 });

@@ -19,8 +19,8 @@ export interface OpenRoom {
   creator: 'watched' | 'paused' | 'removed';
 }
 
-/** How long a room must have been unwatched before that is told: workers tell it themselves within seconds where they can. */
-const TOLD_AFTER_MS: Record<UnwatchedReason, number> = {
+/** How long a room must have been unwatched before that is reported: workers report it themselves within seconds where they can. */
+const REPORT_AFTER_MS: Record<UnwatchedReason, number> = {
   paused: 15_000,
   removed: 15_000,
   // A dead worker's creators are taken over within 15 s.
@@ -28,18 +28,18 @@ const TOLD_AFTER_MS: Record<UnwatchedReason, number> = {
   'end-missed': 60_000,
   'not-received': 60_000,
 };
-/** A room of which nothing was stored for this long, and which its worker does not receive, is told as such. */
+/** A room of which nothing was stored for this long, and which its worker does not receive, is reported as such. */
 const NOT_RECEIVED_MS = 1_800_000;
 /** Rooms that one round looks at, and ends. */
 const ROOMS_MAX = 20_000;
 const ENDS_MAX = 500;
 const DAY_MS = 86_400_000;
 
-/** Why a live room is not watched, as far as can be told; undefined while it is watched. `said`: undefined where nobody said anything. */
-export function unwatchedReason(room: OpenRoom, said: HeldStatus | undefined): UnwatchedReason | undefined {
+/** Why a live room is not watched, as far as is known; undefined while it is watched. `reported`: undefined where no worker has reported anything. */
+export function unwatchedReason(room: OpenRoom, reported: HeldStatus | undefined): UnwatchedReason | undefined {
   if (room.creator !== 'watched') return room.creator;
-  if (!said?.isHeld) return 'no-worker';
-  const { state, roomId } = said.status;
+  if (!reported?.isHeld) return 'no-worker';
+  const { state, roomId } = reported.status;
   if (state === 'offline' || (roomId !== undefined && roomId !== room.roomId)) return 'end-missed';
   // A live stream that is paused brings nothing for long; one that wants a login is found on air by polls.
   const isReceived = state === 'live' || state === 'gated';
@@ -59,7 +59,7 @@ where s.ended_at is null and s.last_event_at < now() - make_interval(secs => $1)
 export interface UnwatchedRoomsOptions {
   pool: Pool;
   events: Pick<OwnEvents, 'commit'>;
-  /** What workers say of creators, in the order of `ids`. */
+  /** What workers report of creators, in the order of `ids`. */
   statuses: (ids: readonly string[]) => Promise<(HeldStatus | undefined)[]>;
   onUnwatched?: (reason: UnwatchedReason, rooms: number) => void;
   /** Monotonic, in ms. */
@@ -67,8 +67,8 @@ export interface UnwatchedRoomsOptions {
 }
 
 /**
- * Ends the sessions of rooms that nobody watches any more and that no worker is there to speak for: it tells
- * `monitor.unwatched`, and whoever counts sessions ends them by that. Nothing is told on what cannot be read.
+ * Ends the sessions of rooms that nobody watches any more and that have no worker to report it. It writes
+ * `monitor.unwatched`, and the counting of sessions ends them by that. Nothing is reported on what cannot be read.
  */
 export class UnwatchedRooms {
   /** Rooms that looked unwatched, why, and since when they have without a break. */
@@ -79,40 +79,40 @@ export class UnwatchedRooms {
     this.now = options.now ?? (() => performance.now());
   }
 
-  /** Looks once; returns how many rooms were told. @throws where PostgreSQL or Redis does not answer */
+  /** Looks once; returns how many rooms were reported. @throws where PostgreSQL or Redis does not answer */
   async round(): Promise<number> {
     const { pool, statuses, events, onUnwatched } = this.options;
-    const idleS = Math.min(...Object.values(TOLD_AFTER_MS)) / 1000;
+    const idleS = Math.min(...Object.values(REPORT_AFTER_MS)) / 1000;
     const { rows } = await pool.query<OpenRoom>(OPEN_ROOMS, [idleS, ROOMS_MAX]);
     const watched = rows.filter(({ creator }) => creator === 'watched');
-    const said = new Map((await statuses(watched.map(({ creatorId }) => creatorId))).map((one, i) => [watched[i]!.creatorId, one]));
-    const due = this.due(rows, said).slice(0, ENDS_MAX);
+    const statusOf = new Map((await statuses(watched.map(({ creatorId }) => creatorId))).map((one, i) => [watched[i]!.creatorId, one]));
+    const due = this.due(rows, statusOf).slice(0, ENDS_MAX);
     if (due.length === 0) return 0;
-    let told: typeof due = [];
+    let written: typeof due = [];
     await events.commit(async ({ seq }) => {
       const changed = await this.changed(due, seq);
-      told = due.filter(({ room }) => !changed.has(room.roomId));
-      return told.map(({ room, reason }) => eventOf(room, reason));
+      written = due.filter(({ room }) => !changed.has(room.roomId));
+      return written.map(({ room, reason }) => eventOf(room, reason));
     });
     for (const { room } of due) this.seen.delete(room.roomId);
-    for (const reason of new Set(told.map((one) => one.reason))) onUnwatched?.(reason, told.filter((one) => one.reason === reason).length);
-    return told.length;
+    for (const reason of new Set(written.map((one) => one.reason))) onUnwatched?.(reason, written.filter((one) => one.reason === reason).length);
+    return written.length;
   }
 
-  private due(rooms: OpenRoom[], said: ReadonlyMap<string, HeldStatus | undefined>): { room: OpenRoom; reason: UnwatchedReason }[] {
+  private due(rooms: OpenRoom[], statusOf: ReadonlyMap<string, HeldStatus | undefined>): { room: OpenRoom; reason: UnwatchedReason }[] {
     const now = this.now();
     const due: { room: OpenRoom; reason: UnwatchedReason }[] = [];
     const open = new Set<string>();
     for (const room of rooms) {
-      const reason = unwatchedReason(room, said.get(room.creatorId));
+      const reason = unwatchedReason(room, statusOf.get(room.creatorId));
       if (reason === undefined) continue;
       open.add(room.roomId);
       const before = this.seen.get(room.roomId);
       const since = before?.reason === reason ? before.since : now;
       this.seen.set(room.roomId, { reason, since });
-      // What PostgreSQL says holds at once; what workers say may only be late, or lost with Redis for a moment.
+      // What PostgreSQL says holds at once; what workers report may only be late, or lost with Redis for a moment.
       const lastedMs = room.creator === 'watched' ? now - since : Math.min(room.idleMs, room.changedMs);
-      if (lastedMs >= TOLD_AFTER_MS[reason]) due.push({ room, reason });
+      if (lastedMs >= REPORT_AFTER_MS[reason]) due.push({ room, reason });
     }
     for (const roomId of this.seen.keys()) if (!open.has(roomId)) this.seen.delete(roomId);
     return due;
@@ -139,7 +139,7 @@ export class UnwatchedRooms {
   }
 }
 
-/** Two processes that tell the same make one event; the day in its id is the present one, whatever the age of the session. */
+/** Two processes that report the same make one event; the day in its id is the present one, whatever the age of the session. */
 function eventOf(room: OpenRoom, reason: UnwatchedReason): OwnEvent {
   const at = Date.now();
   const day = Math.floor(at / DAY_MS) * DAY_MS;

@@ -35,7 +35,7 @@ function sessionsOf(pool: Pool, logger: Logger, metrics: Metrics): SessionsAggre
 function unwatchedOf(pool: Pool, statuses: CreatorStatuses, committer: Committer, feed: FeedWriter, logger: Logger, metrics: Metrics) {
   const ended = new Counter({
     name: 'tributary_rooms_unwatched_total',
-    help: 'Live rooms whose watching ended without a worker to tell it, by reason',
+    help: 'Live rooms whose watching ended without a worker to report it, by reason',
     labelNames: ['reason'],
     registers: [metrics],
   });

@@ -26,8 +26,8 @@ export class StoreWriter implements PositionSource {
   private at: LogHead | undefined;
   /** The newest commit of this process: a database that has less of this generation has lost it. */
   private newest: { generation: number; seq: number } | undefined;
-  /** Commits that Redis could not be told of, or perhaps those of a predecessor; the next load or upkeep tells it. */
-  private untold = true;
+  /** Whether commits may be unpublished, of this process or of a predecessor; the next load or upkeep confirms them. */
+  private hasUnpublished = true;
   private readonly trimming = new Paced(TRIM_PAUSE_MS, () => this.trim());
   private readonly stored: Counter;
   private readonly duplicates: Counter;
@@ -64,12 +64,12 @@ export class StoreWriter implements PositionSource {
 
   async load(): Promise<Positions> {
     this.at = undefined;
-    // Before the head: what Redis was told of is committed, so that a commit of another writer in between proves nothing.
+    // Before the head: what Redis has is committed, so that a commit of another writer in between proves nothing.
     const seen = [await this.feed.newest(), this.newest];
     const head = await this.judged(await this.committer.head(), seen);
     this.at = head;
     // A Redis that refuses it must not keep the store from committing; upkeep tries again.
-    if (this.untold) await this.reconfirm(head.positions).catch(() => undefined);
+    if (this.hasUnpublished) await this.reconfirm(head.positions).catch(() => undefined);
     return head.positions;
   }
 
@@ -92,12 +92,12 @@ export class StoreWriter implements PositionSource {
     this.seq.set(result.to);
     if (result.dead > 0)
       this.logger.error({ entries: result.dead, position: result.to }, 'entries could not be stored; see the table dead_letters');
-    await this.tell(batch, result);
+    await this.publish(batch, result);
     this.trimming.request();
     return true;
   }
 
-  /** Trims behind the store, and tells Redis what an earlier failure, or another writer's end, kept from it. Trimming first: it frees memory. */
+  /** Trims behind the store, and confirms to Redis what an earlier failure, or another writer's end, left unconfirmed. Trimming first: it frees memory. */
   async upkeep(): Promise<void> {
     await this.trim();
     if (this.at) await this.reconfirm(this.at.positions);
@@ -111,19 +111,19 @@ export class StoreWriter implements PositionSource {
 
   private async reconfirm(positions: Positions): Promise<void> {
     await this.reader.reconfirm(positions);
-    this.untold = false;
+    this.hasUnpublished = false;
   }
 
-  /** What is committed is committed: a Redis that fails now is told later, and readers ask PostgreSQL meanwhile. */
-  private async tell(
+  /** What is committed is committed: a Redis that fails now gets it later, and readers ask PostgreSQL meanwhile. */
+  private async publish(
     batch: InboxBatch,
     { generation, after, to, eventsJson }: { generation: number; after: number; to: number; eventsJson: string },
   ): Promise<void> {
     try {
       await Promise.all([this.feed.publish({ generation, after, to }, eventsJson), this.reader.confirm(batch)]);
     } catch (error) {
-      if (!this.untold) this.logger.warn({ reason: reasonOf(error) }, 'a commit could not be published yet');
-      this.untold = true;
+      if (!this.hasUnpublished) this.logger.warn({ reason: reasonOf(error) }, 'a commit could not be published yet');
+      this.hasUnpublished = true;
     }
   }
 

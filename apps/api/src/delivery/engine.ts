@@ -80,7 +80,7 @@ export class DeliveryEngine {
     const loader = new EventLoader(entries);
     const narrower = new NarrowedDeliveries(pool, () => this.recorder.settled());
     // One read of each cursor at most waits, so that their number is that of the endpoints.
-    const reads = new FairQueue({ runningMax: READS_MAX, laneRunningMax: READS_MAX, waitingMax: Infinity });
+    const reads = new FairQueue({ runningMax: READS_MAX, perTenantRunningMax: READS_MAX, waitingMax: Infinity });
     this.parts = {
       hub,
       entries,

@@ -36,13 +36,13 @@ describe('endpoints of one key that all catch up', () => {
     let waiting = 0;
     const queues = FairQueue.prototype;
     const { run } = queues;
-    queues.run = function <T>(this: FairQueue, lane: string, bounds: Parameters<typeof run>[1], work: () => Promise<T>): Promise<T> {
+    queues.run = function <T>(this: FairQueue, tenant: string, bounds: Parameters<typeof run>[1], work: () => Promise<T>): Promise<T> {
       const askedAt = begun.length;
-      if (lane === greedy) waiting += 1;
-      return run.call(this, lane, bounds, () => {
-        if (lane === greedy) waiting -= 1;
-        if (lane === other) overtaken.push(begun.slice(askedAt).filter((key) => key === greedy).length);
-        begun.push(lane);
+      if (tenant === greedy) waiting += 1;
+      return run.call(this, tenant, bounds, () => {
+        if (tenant === greedy) waiting -= 1;
+        if (tenant === other) overtaken.push(begun.slice(askedAt).filter((key) => key === greedy).length);
+        begun.push(tenant);
         return work();
       }) as Promise<T>;
     };

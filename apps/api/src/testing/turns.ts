@@ -27,10 +27,10 @@ export class TurnWatch {
     const { turns, begun, statements } = this;
     const queues = FairQueue.prototype;
     const enter = queues.enter;
-    queues.enter = async function (lane, bounds) {
-      const turn: TurnRecord = { queue: this, key: lane.split(' ').at(-1) ?? lane, askedAt: begun.length };
+    queues.enter = async function (tenant, bounds) {
+      const turn: TurnRecord = { queue: this, key: tenant.split(' ').at(-1) ?? tenant, askedAt: begun.length };
       turns.push(turn);
-      const leave = await enter.call(this, lane, bounds).catch((error: unknown) => {
+      const leave = await enter.call(this, tenant, bounds).catch((error: unknown) => {
         turn.isGone = true;
         throw error;
       });

@@ -10,7 +10,7 @@ import { DayPartitions } from '../retention/days.js';
 
 const ROWS = 25_000;
 const FLOOD = 250;
-/** Turns of one greedy key that a turn of another may wait for: one in each of its lanes, and one under way. */
+/** Turns of one greedy key that a turn of another may wait for: one of each of its kinds of search, and one under way. */
 const OVERTAKEN_MAX = 4;
 const CONFIG = {
   webhookSecretKey: Buffer.alloc(32, 7).toString('base64'),

@@ -181,7 +181,7 @@ describe('the pool for plain requests', () => {
 
   it('leaves a place to callers and one to the process however small it is', () => {
     expect([2, 3, 4, 10, 200].map((connections) => queueOfCallers(connections)['options'])).toMatchObject(
-      [1, 2, 2, 8, 198].map((runningMax) => ({ runningMax, laneRunningMax: Math.ceil(runningMax / 2) })),
+      [1, 2, 2, 8, 198].map((runningMax) => ({ runningMax, perTenantRunningMax: Math.ceil(runningMax / 2) })),
     );
   });
 });

@@ -52,7 +52,7 @@ export function takingTurns(pool: Pool, turn: Turn): Pool {
 /** Queues the requests of callers for `connections` of a pool: half of them at most for one key, and some for nobody's requests. */
 export function queueOfCallers(connections: number): FairQueue {
   const runningMax = Math.max(1, connections - Math.min(2, Math.floor(connections / 2)));
-  return new FairQueue({ runningMax, laneRunningMax: Math.ceil(runningMax / 2), waitingMax: WAITING_MAX });
+  return new FairQueue({ runningMax, perTenantRunningMax: Math.ceil(runningMax / 2), waitingMax: WAITING_MAX });
 }
 
 /**

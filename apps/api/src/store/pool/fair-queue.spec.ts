@@ -8,8 +8,8 @@ function scene(options: ConstructorParameters<typeof FairQueue>[0]) {
   const queue = new FairQueue(options);
   const began: string[] = [];
   const ends: (() => void)[] = [];
-  const add = (lane: string, name: string, more = {}) =>
-    queue.run(lane, { ...bounds, ...more }, () => {
+  const add = (tenant: string, name: string, more = {}) =>
+    queue.run(tenant, { ...bounds, ...more }, () => {
       began.push(name);
       return new Promise<string>((resolve) => ends.push(() => resolve(name)));
     });
@@ -21,7 +21,7 @@ function scene(options: ConstructorParameters<typeof FairQueue>[0]) {
 }
 
 describe('a fair queue', () => {
-  it('lets lanes take turns, however much waits in one', async () => {
+  it('lets tenants take turns, however much waits in one', async () => {
     const { began, add, end } = scene({ runningMax: 1, waitingMax: 100 });
     const all = [...['a1', 'a2', 'a3', 'a4'].map((name) => add('a', name)), add('b', 'b1'), add('c', 'c1'), add('b', 'b2')];
     for (let i = 0; i < all.length; i++) await end();
@@ -29,7 +29,7 @@ describe('a fair queue', () => {
     expect(began).toEqual(['a1', 'a2', 'b1', 'c1', 'a3', 'b2', 'a4']);
   });
 
-  it('runs one piece of a lane at a time, and no more in all than it may', async () => {
+  it('runs one piece of a tenant at a time, and no more in all than it may', async () => {
     const { queue, began, add, end } = scene({ runningMax: 2, waitingMax: 100 });
     const all = [add('a', 'a1'), add('a', 'a2'), add('b', 'b1'), add('c', 'c1')];
     expect([began, queue.running, queue.waiting]).toEqual([['a1', 'b1'], 2, 2]);
@@ -38,8 +38,8 @@ describe('a fair queue', () => {
     expect([queue.running, queue.waiting]).toEqual([0, 0]);
   });
 
-  it('runs as many of one lane as it may, and leaves the rest of its places to others', async () => {
-    const { queue, began, add, end } = scene({ runningMax: 4, laneRunningMax: 2, waitingMax: 100 });
+  it('runs as many of one tenant as it may, and leaves the rest of its places to others', async () => {
+    const { queue, began, add, end } = scene({ runningMax: 4, perTenantRunningMax: 2, waitingMax: 100 });
     const all = [...['a1', 'a2', 'a3', 'a4'].map((name) => add('a', name)), add('b', 'b1'), add('c', 'c1'), add('d', 'd1'), add('b', 'b2')];
     expect([began, queue.running, queue.waiting]).toEqual([['a1', 'a2', 'b1', 'c1'], 4, 4]);
     for (let i = 0; i < all.length; i++) await end();
@@ -71,7 +71,7 @@ describe('a fair queue', () => {
     expect(await Promise.all(all)).toEqual(['a1', 'a2', 'a3', 'b2']);
   });
 
-  it('turns away what is too much for a lane with 429, for all with 503, and says when to come again', async () => {
+  it('turns away what is too much for a tenant with 429, for all with 503, and says when to come again', async () => {
     const { add, end } = scene({ runningMax: 1, waitingMax: 3 });
     const all = [add('a', 'a1'), add('a', 'a2', { waitingMax: 1 })];
     const extra = { headers: { 'retry-after': '5' } };

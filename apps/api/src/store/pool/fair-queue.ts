@@ -4,8 +4,8 @@ import { Gauge } from 'prom-client';
 export interface FairQueueOptions {
   /** Pieces of work that run at a time, in all. */
   runningMax: number;
-  /** Those of one lane; 1 when absent. */
-  laneRunningMax?: number;
+  /** Those of one tenant: a key, a kind of work of a key, or the process itself. 1 when absent. */
+  perTenantRunningMax?: number;
   /** Pieces of work that wait at a time, in all. */
   waitingMax: number;
   /** What they are, for the client that is turned away; `queries` when absent. */
@@ -14,7 +14,7 @@ export interface FairQueueOptions {
 
 /** Bounds of one piece of work. */
 export interface FairWork {
-  /** Pieces that may wait in its lane, itself included. */
+  /** Pieces of its tenant that may wait, itself included. */
   waitingMax: number;
   /** Part of something that has begun: it is not turned away for the number of those that wait. */
   isAdmitted?: boolean;
@@ -29,20 +29,20 @@ interface Waiting {
 }
 
 /**
- * Runs few pieces of work at a time, few of each lane, and lets the lanes take turns: however many wait in one, another waits for
- * one piece of each lane at most.
+ * Runs few pieces of work at a time, few of each tenant, and lets the tenants take turns. However much work of one waits, another
+ * waits for one piece of each tenant at most.
  */
 export class FairQueue {
-  /** Lanes in which work waits, the one whose turn is next first. */
-  private readonly lanes = new Map<string, Waiting[]>();
-  /** Pieces that run, by lane. */
+  /** Tenants whose work waits, the one whose turn is next first. */
+  private readonly tenants = new Map<string, Waiting[]>();
+  /** Pieces that run, by tenant. */
   private readonly busy = new Map<string, number>();
-  private readonly laneRunningMax: number;
+  private readonly perTenantRunningMax: number;
   private runningNow = 0;
   private waitingNow = 0;
 
   constructor(private readonly options: FairQueueOptions) {
-    this.laneRunningMax = options.laneRunningMax ?? 1;
+    this.perTenantRunningMax = options.perTenantRunningMax ?? 1;
   }
 
   get running(): number {
@@ -54,56 +54,56 @@ export class FairQueue {
   }
 
   /**
-   * Runs `work` when its lane's turn has come.
+   * Runs `work` when its tenant's turn has come.
    * @throws as {@link enter}
    */
-  async run<T>(lane: string, bounds: FairWork, work: () => Promise<T>): Promise<T> {
-    if (this.mayRun(lane)) this.begin(lane);
-    else await this.turn(lane, bounds);
+  async run<T>(tenant: string, bounds: FairWork, work: () => Promise<T>): Promise<T> {
+    if (this.mayRun(tenant)) this.begin(tenant);
+    else await this.turn(tenant, bounds);
     try {
       return await work();
     } finally {
-      this.end(lane);
+      this.end(tenant);
     }
   }
 
   /**
-   * Waits until the lane's turn has come.
+   * Waits until the tenant's turn has come.
    * @returns ends the turn; only the first call counts
-   * @throws Problem `rate-limited` (429) when too much waits in the lane, `overloaded` (503) when too much waits in all or its turn does
+   * @throws Problem `rate-limited` (429) when too much of the tenant waits, `overloaded` (503) when too much waits in all or its turn does
    * not come in time; the reason of `signal` when that aborts before its turn.
    */
-  async enter(lane: string, bounds: FairWork): Promise<() => void> {
-    if (this.mayRun(lane)) this.begin(lane);
-    else await this.turn(lane, bounds);
+  async enter(tenant: string, bounds: FairWork): Promise<() => void> {
+    if (this.mayRun(tenant)) this.begin(tenant);
+    else await this.turn(tenant, bounds);
     let hasTurn = true;
     return () => {
       if (!hasTurn) return;
       hasTurn = false;
-      this.end(lane);
+      this.end(tenant);
     };
   }
 
-  private mayRun(lane: string): boolean {
-    return this.runningNow < this.options.runningMax && (this.busy.get(lane) ?? 0) < this.laneRunningMax;
+  private mayRun(tenant: string): boolean {
+    return this.runningNow < this.options.runningMax && (this.busy.get(tenant) ?? 0) < this.perTenantRunningMax;
   }
 
-  private begin(lane: string): void {
+  private begin(tenant: string): void {
     this.runningNow += 1;
-    this.busy.set(lane, (this.busy.get(lane) ?? 0) + 1);
+    this.busy.set(tenant, (this.busy.get(tenant) ?? 0) + 1);
   }
 
-  private end(lane: string): void {
+  private end(tenant: string): void {
     this.runningNow -= 1;
-    const left = (this.busy.get(lane) ?? 1) - 1;
-    if (left > 0) this.busy.set(lane, left);
-    else this.busy.delete(lane);
+    const left = (this.busy.get(tenant) ?? 1) - 1;
+    if (left > 0) this.busy.set(tenant, left);
+    else this.busy.delete(tenant);
     this.next();
   }
 
-  private turn(lane: string, { waitingMax, isAdmitted = false, waitMsMax, signal }: FairWork): Promise<void> {
+  private turn(tenant: string, { waitingMax, isAdmitted = false, waitMsMax, signal }: FairWork): Promise<void> {
     signal?.throwIfAborted();
-    const line = this.lanes.get(lane) ?? [];
+    const line = this.tenants.get(tenant) ?? [];
     const { what = 'queries' } = this.options;
     if (!isAdmitted) {
       if (line.length >= waitingMax) throw turnedAway('rate-limited', `this key has as many ${what} waiting as it may: ${waitingMax}`);
@@ -124,7 +124,7 @@ export class FairQueue {
       const remove = (reason: Error) => {
         settle();
         line.splice(line.indexOf(entry), 1);
-        if (line.length === 0) this.lanes.delete(lane);
+        if (line.length === 0) this.tenants.delete(tenant);
         reject(reason);
       };
       const leave = () => remove(signal?.reason instanceof Error ? signal.reason : new Error('aborted'));
@@ -132,20 +132,20 @@ export class FairQueue {
       const timer = waitMsMax === undefined ? undefined : setTimeout(late, waitMsMax);
       signal?.addEventListener('abort', leave, { once: true });
       line.push(entry);
-      this.lanes.set(lane, line);
+      this.tenants.set(tenant, line);
       this.waitingNow += 1;
     });
   }
 
-  /** Gives the free place to the first lane in turn that may run more; it goes to the end of the turns. */
+  /** Gives the free place to the first tenant in turn that may run more; it goes to the end of the turns. */
   private next(): void {
-    for (const [lane, line] of this.lanes) {
-      if (!this.mayRun(lane)) continue;
+    for (const [tenant, line] of this.tenants) {
+      if (!this.mayRun(tenant)) continue;
       const entry = line.shift();
-      this.lanes.delete(lane);
-      if (line.length > 0) this.lanes.set(lane, line);
+      this.tenants.delete(tenant);
+      if (line.length > 0) this.tenants.set(tenant, line);
       if (!entry) continue;
-      this.begin(lane);
+      this.begin(tenant);
       entry.start();
       return;
     }

@@ -45,12 +45,12 @@ export class CreatorCounts {
     });
   }
 
-  /** Counts now, those of `reach` where it is given. @throws where Redis or PostgreSQL does not answer */
-  async count(reach?: readonly string[]): Promise<CreatorTotals> {
+  /** Counts now, those of `allowedCreators` where it is given. @throws where Redis or PostgreSQL does not answer */
+  async count(allowedCreators?: readonly string[]): Promise<CreatorTotals> {
     const byState = Object.fromEntries(CREATOR_STATES.map((state) => [state, 0])) as Record<CreatorState, number>;
-    const counts = await this.registry.count(reach);
+    const counts = await this.registry.count(allowedCreators);
     for (let after = ''; ;) {
-      const rows = await this.registry.page(after, PAGE, reach);
+      const rows = await this.registry.page(after, PAGE, allowedCreators);
       for (const state of await this.views.states(rows)) byState[state ?? 'unknown'] += 1;
       const last = rows.at(-1);
       if (!last || rows.length < PAGE) return { ...counts, byState };

@@ -30,7 +30,7 @@ export interface CreatorFilter {
   /** Part of the handle, or a whole user id. */
   q?: string;
   paused?: boolean;
-  reach?: Reach;
+  allowedCreators?: AllowedCreators;
 }
 
 /** What is done to many creators at once. */
@@ -47,7 +47,7 @@ export interface Changed {
 export type Added = { result: 'created' | 'exists'; creator: StoredCreator } | { result: 'refused' };
 
 /** Ids of the creators that a caller is limited to; undefined: it is not. */
-export type Reach = readonly string[] | undefined;
+export type AllowedCreators = readonly string[] | undefined;
 
 const COLUMNS = `id, unique_id as "uniqueId", user_id as "userId", paused, paused_since as "pausedSince", options, created_at as "createdAt", updated_at as "updatedAt"`;
 
@@ -78,11 +78,11 @@ export class CreatorRegistry {
 
   /**
    * Adds creators by handle in one transaction; the result is in the order of `wanted`. One that was removed before comes
-   * back under its old id, with its history; one that is there keeps its options. With a reach, others than those in it are refused.
+   * back under its old id, with its history; one that is there keeps its options. With `allowedCreators`, all others are refused.
    */
-  async add(wanted: readonly { uniqueId: string; options: NewOptions }[], reach?: Reach): Promise<Added[]> {
+  async add(wanted: readonly { uniqueId: string; options: NewOptions }[], allowedCreators?: AllowedCreators): Promise<Added[]> {
     return this.change(async (client) => {
-      const open = reach && (await reachable(client, wanted, reach));
+      const open = allowedCreators && (await allowedNames(client, wanted, allowedCreators));
       const names = wanted.map(({ uniqueId }) => uniqueId).filter((name) => !open || open.has(name));
       const revived = await client.query<{ id: string; uniqueId: string }>(
         `with last as (
@@ -121,7 +121,8 @@ export class CreatorRegistry {
         [names],
       );
       // The account of a removed one may have a new entry: then its old id does not come back.
-      if (reach && rows.some(({ id }) => !reach.includes(id))) throw new Problem('forbidden', 'this key may not add this creator');
+      if (allowedCreators && rows.some(({ id }) => !allowedCreators.includes(id)))
+        throw new Problem('forbidden', 'this key may not add this creator');
       const byName = new Map(rows.map((row) => [row.uniqueId, row]));
       return wanted.map(({ uniqueId }): Added => {
         const creator = byName.get(uniqueId);
@@ -141,7 +142,7 @@ export class CreatorRegistry {
          and ($3::boolean is null or paused = $3)
          and ($4::text[] is null or id = any($4))
        order by id limit $5`,
-      [after, filter.q?.toLowerCase().replace(/^@/, '') ?? null, filter.paused ?? null, filter.reach ?? null, limit],
+      [after, filter.q?.toLowerCase().replace(/^@/, '') ?? null, filter.paused ?? null, filter.allowedCreators ?? null, limit],
     );
     return rows;
   }
@@ -165,10 +166,10 @@ export class CreatorRegistry {
   }
 
   /**
-   * Internal ids of creators named by id, handle or former handle, removed ones included: their events are still there. With a
-   * reach, others than those in it are as unknown as names that were never monitored; those are in `unknown`.
+   * Internal ids of creators named by id, handle or former handle, removed ones included: their events are still there. With
+   * `allowedCreators`, all others are as unknown as names that were never monitored; those are in `unknown`.
    */
-  async resolve(refs: readonly string[], reach?: Reach): Promise<{ ids: string[]; unknown: string[] }> {
+  async resolve(refs: readonly string[], allowedCreators?: AllowedCreators): Promise<{ ids: string[]; unknown: string[] }> {
     const names = refs.map(nameOf);
     const { rows } = await this.pool.query<{ ref: string; ids: string[] }>(
       `select ref, array_remove(array_agg(distinct found.id), null) as ids
@@ -179,7 +180,7 @@ export class CreatorRegistry {
            union select creator_id from creator_handles where unique_id = name) named
          where $3::text[] is null or id = any($3)) found on true
        group by ref`,
-      [refs, names, reach ?? null],
+      [refs, names, allowedCreators ?? null],
     );
     return { ids: rows.flatMap(({ ids }) => ids), unknown: rows.filter(({ ids }) => ids.length === 0).map(({ ref }) => ref) };
   }
@@ -219,12 +220,12 @@ export class CreatorRegistry {
 
   /**
    * Pauses, resumes or removes many creators, named by id or handle, in one transaction; the result is in the order of `refs`.
-   * With a reach, others than those in it are unknown.
+   * With `allowedCreators`, all others are unknown.
    */
-  async changeMany(action: BatchAction, refs: readonly string[], reach?: Reach): Promise<Changed[]> {
+  async changeMany(action: BatchAction, refs: readonly string[], allowedCreators?: AllowedCreators): Promise<Changed[]> {
     return this.change(async (client) => {
       const named = await client.query<NamedCreator>(NAMED, [refs, refs.map(nameOf)]);
-      const rows = named.rows.filter(({ id }) => !reach || reach.includes(id));
+      const rows = named.rows.filter(({ id }) => !allowedCreators || allowedCreators.includes(id));
       const found = new Map(rows.map((row) => [row.ref, row]));
       const isDue = ({ paused }: { paused: boolean }) => action === 'remove' || paused !== (action === 'pause');
       const due = new Set(rows.filter(isDue).map(({ id }) => id));
@@ -239,22 +240,26 @@ export class CreatorRegistry {
     });
   }
 
-  /** Counts of monitored creators, those in `reach` where it is given. */
-  async count(reach?: Reach): Promise<{ total: number; paused: number }> {
+  /** Counts of monitored creators, those in `allowedCreators` where it is given. */
+  async count(allowedCreators?: AllowedCreators): Promise<{ total: number; paused: number }> {
     const { rows } = await this.pool.query<{ total: number; paused: number }>(
       `select count(*)::int as total, count(*) filter (where paused)::int as paused from creators
        where deleted_at is null and ($1::text[] is null or id = any($1))`,
-      [reach ?? null],
+      [allowedCreators ?? null],
     );
     return rows[0]!;
   }
 
-  /** Ids of monitored creators after `after`, with the user id as far as it is known and what decides their state; those in `reach` where it is given. */
-  async page(after: string, limit: number, reach?: Reach): Promise<(CreatorTimes & { id: string; userId: string | null })[]> {
+  /** Ids of monitored creators after `after`, with the user id as far as it is known and what decides their state; those in `allowedCreators` where it is given. */
+  async page(
+    after: string,
+    limit: number,
+    allowedCreators?: AllowedCreators,
+  ): Promise<(CreatorTimes & { id: string; userId: string | null })[]> {
     const { rows } = await this.pool.query<CreatorTimes & { id: string; userId: string | null }>(
       `select id, user_id as "userId", paused, paused_since as "pausedSince", updated_at as "updatedAt" from creators
        where deleted_at is null and id > $1 and ($3::text[] is null or id = any($3)) order by id limit $2`,
-      [after, limit, reach ?? null],
+      [after, limit, allowedCreators ?? null],
     );
     return rows;
   }
@@ -320,14 +325,18 @@ function nameOf(ref: string): string {
   return ref.replace(/^@/, '').toLowerCase();
 }
 
-/** The names whose creator, as {@link CreatorRegistry.add} would find or bring it back, is in reach. */
-async function reachable(client: pg.PoolClient, wanted: readonly { uniqueId: string }[], reach: readonly string[]): Promise<Set<string>> {
+/** The names whose creator, as {@link CreatorRegistry.add} would find or bring it back, is among the allowed ones. */
+async function allowedNames(
+  client: pg.PoolClient,
+  wanted: readonly { uniqueId: string }[],
+  allowedCreators: readonly string[],
+): Promise<Set<string>> {
   const { rows } = await client.query<{ id: string; uniqueId: string }>(
     `select distinct on (unique_id) id, unique_id as "uniqueId" from creators where unique_id = any($1)
      order by unique_id, deleted_at desc nulls first`,
     [wanted.map(({ uniqueId }) => uniqueId)],
   );
-  return new Set(rows.filter(({ id }) => reach.includes(id)).map(({ uniqueId }) => uniqueId));
+  return new Set(rows.filter(({ id }) => allowedCreators.includes(id)).map(({ uniqueId }) => uniqueId));
 }
 
 async function readRecords(client: pg.PoolClient): Promise<CreatorRecord[]> {

@@ -28,7 +28,7 @@ import {
 } from 'class-validator';
 import type { FastifyReply } from 'fastify';
 import { Caller, Needs } from '../access/needs.js';
-import { reaches, reachOf } from '../access/reach.js';
+import { allowedCreatorsOf, mayRead } from '../access/allowed-creators.js';
 import { Fails } from '../openapi/fails.js';
 import { asFlag, decodePageCursor, encodePageCursor, PageEnd, PageQuery } from '../http/paging.js';
 import { CreatorOptionsBody, CreatorOptionsKeeper, type NewOptions, type OptionProblem } from './creator-options.js';
@@ -212,7 +212,7 @@ export class CreatorsController {
     const name = readUniqueId(body.uniqueId);
     if (!name.ok) throw Problem.badField('uniqueId', `a TikTok handle or address: ${name.reason}`);
     const options = good(await this.options.judged(this.options.read(body.options)));
-    const [added] = await this.registry.add([{ uniqueId: name.uniqueId, options }], reachOf(caller));
+    const [added] = await this.registry.add([{ uniqueId: name.uniqueId, options }], allowedCreatorsOf(caller));
     if (added?.result !== 'created' && added?.result !== 'exists') throw new Problem('forbidden', OUT_OF_REACH);
     void reply.status(added.result === 'created' ? 201 : 200);
     return (await this.views.of([added.creator])).views[0]!;
@@ -229,7 +229,7 @@ export class CreatorsController {
   async createMany(@Body() body: CreatorBatchBody, @Caller() caller: KeyRecord): Promise<BatchResult> {
     const items = await Promise.all(body.creators.map((item) => this.readItem(item)));
     const valid = items.filter((item) => 'uniqueId' in item);
-    const added = valid.length > 0 ? await this.registry.add(valid, reachOf(caller)) : [];
+    const added = valid.length > 0 ? await this.registry.add(valid, allowedCreatorsOf(caller)) : [];
     let next = 0;
     const data = items.map((item, index): BatchItem => {
       if (!('uniqueId' in item)) return { index, result: 'invalid', ...item };
@@ -288,7 +288,7 @@ export class CreatorsController {
     const data: CreatorView[] = [];
     for (let scanned = 0; scanned < SCAN_MAX;) {
       const size = query.state ? 1_000 : query.limit + 1;
-      const rows = await this.registry.list({ q: query.q, paused: query.paused, reach: reachOf(caller) }, after, size);
+      const rows = await this.registry.list({ q: query.q, paused: query.paused, allowedCreators: allowedCreatorsOf(caller) }, after, size);
       const { views, known } = await this.views.of(rows);
       if (query.state && !known)
         throw new Problem('unavailable', 'states cannot be read now: Redis does not answer', { headers: { 'retry-after': '2' } });
@@ -352,12 +352,15 @@ export class CreatorsController {
   /** @throws Problem 404 for a creator that is not monitored, and for one that the caller may not see */
   private async known(ref: string, caller: KeyRecord): Promise<StoredCreator> {
     const creator = await this.registry.find(ref);
-    if (!creator || !reaches(caller, creator.id)) throw unknownCreator(ref);
+    if (!creator || !mayRead(caller, creator.id)) throw unknownCreator(ref);
     return creator;
   }
 
   private async changeMany(action: BatchAction, { creators }: CreatorRefsBody, caller: KeyRecord): Promise<ChangedResult> {
-    const data = (await this.registry.changeMany(action, creators, reachOf(caller))).map((changed, index) => ({ index, ...changed }));
+    const data = (await this.registry.changeMany(action, creators, allowedCreatorsOf(caller))).map((changed, index) => ({
+      index,
+      ...changed,
+    }));
     const count = (result: ChangedItem['result']) => data.filter((item) => item.result === result).length;
     return { data, done: count('done'), unchanged: count('unchanged'), unknown: count('unknown') };
   }

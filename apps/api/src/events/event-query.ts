@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { ApiPropertyOptional } from '@nestjs/swagger';
 import type { KeyRecord } from '@tributary/runtime';
 import { IsBoolean, IsIn, IsOptional, IsString, MaxLength } from 'class-validator';
-import { reachOf } from '../access/reach.js';
+import { allowedCreatorsOf } from '../access/allowed-creators.js';
 import { CreatorRegistry } from '../creators/creator-registry.js';
 import { creatorIdsOf } from '../creators/named-creators.js';
 import { type EventFilter, limitedTo } from '../filter/filter.js';
@@ -56,8 +56,10 @@ export class EventFilters {
    * @throws Problem naming the parameter that is wrong
    */
   async from(query: EventFilterQuery, caller: Pick<KeyRecord, 'restriction'>): Promise<EventFilter> {
-    const reach = reachOf(caller);
-    const lookup = { creatorIds: (refs: readonly string[], field: string) => creatorIdsOf(this.registry, refs, { field, reach }) };
-    return limitedTo(await readFilter('query', query, lookup), reach);
+    const allowedCreators = allowedCreatorsOf(caller);
+    const lookup = {
+      creatorIds: (refs: readonly string[], field: string) => creatorIdsOf(this.registry, refs, { field, allowedCreators }),
+    };
+    return limitedTo(await readFilter('query', query, lookup), allowedCreators);
   }
 }

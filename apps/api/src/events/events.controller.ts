@@ -8,7 +8,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Gauge } from 'prom-client';
 import { KeyRing } from '../access/key-ring.js';
 import { Caller, Needs } from '../access/needs.js';
-import { reaches } from '../access/reach.js';
+import { mayRead } from '../access/allowed-creators.js';
 import { currentRequest } from '../access/request-context.js';
 import { Fails } from '../openapi/fails.js';
 import { EventStore } from '../store/event-store.js';
@@ -150,7 +150,7 @@ export class EventsController {
   @ApiOkResponse({ schema: ENVELOPE })
   async get(@Param('id') id: string, @Query() { raw }: EventQuery, @Caller() caller: KeyRecord): Promise<Envelope> {
     const [event, head] = await Promise.all([this.store.byId(id, { raw }), this.store.head()]);
-    if (!event || !reaches(caller, event.creatorId)) throw Problem.notFound(`there is no event ${id.slice(0, 200)}`);
+    if (!event || !mayRead(caller, event.creatorId)) throw Problem.notFound(`there is no event ${id.slice(0, 200)}`);
     return envelopeOf(event, head.history);
   }
 

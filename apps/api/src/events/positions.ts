@@ -1,6 +1,6 @@
 import { decodeCursor, encodeCursor, type Position } from '@tributary/log';
 import { Problem } from '@tributary/runtime';
-import { type Head, reachOf } from '../store/writer/generations.js';
+import { type Head, lastValidSeqOf } from '../store/writer/generations.js';
 
 /** Whether a position can still be gone on from. `lost` says why it cannot. */
 export type CursorVerdict = { kind: 'good'; position: Position } | { kind: 'lost'; reason: 'restored' | 'expired' };
@@ -17,8 +17,8 @@ const LOST = {
 export function judgeCursor(text: string, head: Head, field: string): CursorVerdict {
   const position = decodeCursor(text);
   if (!position) throw Problem.badField(field, 'a position given by this API: the `next` of a page, or the `position` of an event');
-  // Beyond its reach it was given by a log that had more than this one, or other events there.
-  if (position.seq > reachOf(head, position.generation)) return { kind: 'lost', reason: 'restored' };
+  // Beyond that it was given by a log that had more than this one, or other events there.
+  if (position.seq > lastValidSeqOf(head, position.generation)) return { kind: 'lost', reason: 'restored' };
   if (!position.descending && position.seq < head.oldestSeq - 1) return { kind: 'lost', reason: 'expired' };
   return { kind: 'good', position };
 }

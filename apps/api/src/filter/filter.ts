@@ -56,10 +56,10 @@ export function spanOf(filter: EventFilter): { since?: Date; before?: Date } {
 }
 
 /** The same filter for a reader that may see these creators alone; undefined: every creator. */
-export function limitedTo(filter: EventFilter, reach: readonly string[] | undefined): EventFilter {
-  if (!reach) return filter;
-  const visible = new Set(reach);
-  return { ...filter, creatorIds: filter.creatorIds?.filter((id) => visible.has(id)) ?? [...reach] };
+export function limitedTo(filter: EventFilter, allowedCreators: readonly string[] | undefined): EventFilter {
+  if (!allowedCreators) return filter;
+  const visible = new Set(allowedCreators);
+  return { ...filter, creatorIds: filter.creatorIds?.filter((id) => visible.has(id)) ?? [...allowedCreators] };
 }
 
 /**

@@ -4,7 +4,7 @@ import { UNWATCHED_REASONS } from '@tributary/events';
 import { type KeyRecord, Problem } from '@tributary/runtime';
 import { IsBoolean, IsIn, IsOptional } from 'class-validator';
 import { Caller, Needs } from '../access/needs.js';
-import { reaches } from '../access/reach.js';
+import { mayRead } from '../access/allowed-creators.js';
 import { EventFilters } from '../events/event-query.js';
 import { FilterParameter } from '../filter/filter-words.js';
 import { Fails } from '../openapi/fails.js';
@@ -202,7 +202,7 @@ export class SessionsController {
   /** @throws Problem 404 for a session that there is not, and for one of a creator that the caller may not see */
   private async known(roomId: string, caller: KeyRecord): Promise<SessionDetail> {
     const session = await this.sessions.get(roomId);
-    if (!session || !reaches(caller, session.creatorId)) throw unknownSession(roomId);
+    if (!session || !mayRead(caller, session.creatorId)) throw unknownSession(roomId);
     return session;
   }
 }

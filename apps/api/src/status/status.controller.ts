@@ -2,7 +2,7 @@ import { Controller, Get } from '@nestjs/common';
 import { ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import type { KeyRecord } from '@tributary/runtime';
 import { Caller, Needs } from '../access/needs.js';
-import { reachOf } from '../access/reach.js';
+import { allowedCreatorsOf } from '../access/allowed-creators.js';
 import { LiveStreams } from '../live/live-streams.js';
 import { StreamPlaces } from '../live/stream-places.js';
 import { STATUS_SCHEMA } from './status-schema.js';
@@ -26,8 +26,8 @@ export class StatusController {
   })
   @ApiOkResponse({ schema: STATUS_SCHEMA })
   async status(@Caller() caller: KeyRecord): Promise<Partial<SystemStatus> & { live: { streams: number } }> {
-    const reach = reachOf(caller);
-    if (reach) return { ...(await this.reader.readWithin(reach)), live: { streams: this.places.countOf(caller.id) } };
+    const allowedCreators = allowedCreatorsOf(caller);
+    if (allowedCreators) return { ...(await this.reader.readWithin(allowedCreators)), live: { streams: this.places.countOf(caller.id) } };
     return { ...(await this.reader.read()), live: { streams: this.live.count } };
   }
 }

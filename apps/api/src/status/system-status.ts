@@ -45,8 +45,11 @@ export class SystemStatusReader {
   }
 
   /** What a caller who is limited to these creators may know: where the log is, and how its own creators are. */
-  async readWithin(reach: readonly string[]): Promise<Pick<SystemStatus, 'time' | 'log' | 'creators'>> {
-    const [log, creators] = await Promise.all([probe(PROBE_MS, () => this.log()), probe(PROBE_MS, () => this.counts.count(reach))]);
+  async readWithin(allowedCreators: readonly string[]): Promise<Pick<SystemStatus, 'time' | 'log' | 'creators'>> {
+    const [log, creators] = await Promise.all([
+      probe(PROBE_MS, () => this.log()),
+      probe(PROBE_MS, () => this.counts.count(allowedCreators)),
+    ]);
     return { time: new Date().toISOString(), log, creators };
   }
 

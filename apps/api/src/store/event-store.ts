@@ -2,7 +2,7 @@ import { dayOfEvent, type StoredEvent, UNDATED } from '@tributary/events';
 import type { Pool } from 'pg';
 import { type EventFilter, isClosed, spanOf, storedForm } from '../filter/filter.js';
 import { isSearch, lateIndexOf, selectEvents } from './event-select.js';
-import { GenerationHistory, type Head, reachOf } from './writer/generations.js';
+import { GenerationHistory, type Head, lastValidSeqOf } from './writer/generations.js';
 import { LogRanges } from './log-ranges.js';
 import { farDay } from './retention/partition-names.js';
 import { WINDOW_DAYS_MAX, type Window } from './retention/windows.js';
@@ -147,7 +147,7 @@ export class EventStore {
     for (;;) {
       const page = await this.query(filter, { ...bounds, order, limit: EXPORT_PAGE });
       // Two halves of different logs are not a whole.
-      if (reachOf(await this.head(), start.generation) < start.seq) throw new Error('the database was restored meanwhile');
+      if (lastValidSeqOf(await this.head(), start.generation) < start.seq) throw new Error('the database was restored meanwhile');
       if (page.events.length > 0) yield page.events;
       if (!page.more) return;
       bounds = order === 'asc' ? { ...bounds, after: page.reached } : { ...bounds, before: page.reached };

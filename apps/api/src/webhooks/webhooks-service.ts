@@ -1,7 +1,7 @@
 import type { SsrfGuard } from '@tributary/outbound';
 import type { KeyRecord, Problem as ProblemType, SharedBuckets } from '@tributary/runtime';
 import { allows, Problem } from '@tributary/runtime';
-import { isWithin, reachOf } from '../access/reach.js';
+import { allowedCreatorsOf, isWithin } from '../access/allowed-creators.js';
 import { creatorIdsOf } from '../creators/named-creators.js';
 import type { WordLookup } from '../filter/field.js';
 import { readFilter } from '../filter/filter-words.js';
@@ -21,8 +21,11 @@ export interface WebhooksServiceOptions {
   deliveries: DeliveryStore;
   http: GuardedHttp;
   guard: SsrfGuard;
-  /** Internal ids of creators named by id or handle; with a reach, others than those in it are unknown. */
-  resolveCreators: (refs: readonly string[], reach: readonly string[] | undefined) => Promise<{ ids: string[]; unknown: string[] }>;
+  /** Internal ids of creators named by id or handle; with `allowedCreators`, all others are unknown. */
+  resolveCreators: (
+    refs: readonly string[],
+    allowedCreators: readonly string[] | undefined,
+  ) => Promise<{ ids: string[]; unknown: string[] }>;
   /** The record of the key with this id, where it is in force. */
   findKey(id: string): KeyRecord | undefined;
   /** Tells whoever runs the endpoint that it has changed. */
@@ -62,7 +65,7 @@ export class WebhooksService {
     position: number | undefined,
     idempotencyKey: string | undefined,
   ): Promise<Created> {
-    const settings = await this.settings({ ...DEFAULTS, url: body.url }, body, reachOf(caller));
+    const settings = await this.settings({ ...DEFAULTS, url: body.url }, body, allowedCreatorsOf(caller));
     await this.checkUrl(settings, body.challenge ?? false);
     const created = await this.options.endpoints.create(caller.id, ownerOf(caller), settings, {
       ...(position === undefined ? {} : { position }),
@@ -80,7 +83,7 @@ export class WebhooksService {
   async update(id: string, body: EndpointPatchBody, caller: KeyRecord): Promise<{ endpoint: Endpoint; renewed: boolean } | undefined> {
     const before = await this.options.endpoints.find(id);
     if (!before) return undefined;
-    const wanted = await this.settings(before, body, before.owner.reach);
+    const wanted = await this.settings(before, body, before.owner.allowedCreators);
     const keyId = body.owner === undefined ? before.owner.keyId : this.newOwner(body.owner, before.owner, caller);
     if (body.url !== undefined || body.challenge) await this.checkUrl(wanted, body.challenge ?? false);
     let renewed = false;
@@ -97,7 +100,7 @@ export class WebhooksService {
   }
 
   /** @throws Problem unless the caller may give an endpoint away, and the key may have it */
-  private newOwner(wanted: string | null, { keyId, reach }: Owner, caller: KeyRecord): string | null {
+  private newOwner(wanted: string | null, { keyId, allowedCreators }: Owner, caller: KeyRecord): string | null {
     if (!allows(caller, 'admin'))
       throw new Problem('missing-scope', 'owner: only a key with the scope admin gives an endpoint away', {
         neededScope: 'admin',
@@ -108,7 +111,8 @@ export class WebhooksService {
     if (!key || !allows(key, 'webhooks:write') || !allows(key, 'read'))
       throw Problem.badField('owner', 'the id of a key in force with the scopes webhooks:write and read, or null');
     // What was delivered is seen by the owner.
-    if (!isWithin(reach, reachOf(key))) throw Problem.badField('owner', 'a key that is limited to no fewer creators than its owner');
+    if (!isWithin(allowedCreators, allowedCreatorsOf(key)))
+      throw Problem.badField('owner', 'a key that is limited to no fewer creators than its owner');
     return ownerOf(key);
   }
 
@@ -160,7 +164,7 @@ export class WebhooksService {
   private async settings(
     base: EndpointSettings,
     body: Partial<NewEndpointBody>,
-    reach: readonly string[] | undefined,
+    allowedCreators: readonly string[] | undefined,
   ): Promise<EndpointSettings> {
     const { batch } = body;
     /** Absent keeps, null takes back to the default, and everything else is taken over. */
@@ -169,7 +173,7 @@ export class WebhooksService {
       url: body.url ?? base.url,
       description: pick(body.description, base.description, DEFAULTS.description),
       metadata: pick(body.metadata, base.metadata, DEFAULTS.metadata),
-      filter: await readFilter('setting', body, this.lookupOf(reach), base.filter),
+      filter: await readFilter('setting', body, this.lookupOf(allowedCreators), base.filter),
       ordered: pick(body.ordered, base.ordered, DEFAULTS.ordered),
       maxInFlight: pick(body.maxInFlight, base.maxInFlight, DEFAULTS.maxInFlight),
       batch:
@@ -185,9 +189,9 @@ export class WebhooksService {
     };
   }
 
-  private lookupOf(reach: readonly string[] | undefined): WordLookup {
+  private lookupOf(allowedCreators: readonly string[] | undefined): WordLookup {
     const registry = { resolve: this.options.resolveCreators };
-    return { creatorIds: (refs, field) => creatorIdsOf(registry, refs, { field, reach }) };
+    return { creatorIds: (refs, field) => creatorIdsOf(registry, refs, { field, allowedCreators }) };
   }
 
   /** Refuses an address that no attempt could reach, and asks the receiver where that is wanted. */

@@ -63,7 +63,7 @@ export class WebhooksModule {
               guard,
               buckets,
               origin: config.webhookOrigin,
-              resolveCreators: (refs, reach) => creators.resolve(refs, reach),
+              resolveCreators: (refs, allowedCreators) => creators.resolve(refs, allowedCreators),
               findKey: (id) => keys.get(id),
               notifyChanged: (id) => notifier.notifyChanged(id),
             }),

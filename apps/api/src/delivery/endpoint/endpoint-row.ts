@@ -61,8 +61,8 @@ function ownerOf(keyId: string | null, key: EndpointRow['ownerKey']): Owner {
   if (keyId === null) return { keyId };
   const restriction = key?.restriction ? readRestriction(key.restriction) : undefined;
   // What it may read cannot be told: nothing, then.
-  if (!key || restriction === 'malformed') return { keyId, reach: [], until: 0 };
-  return { keyId, ...(restriction ? { reach: restriction.creators } : {}), ...(key.until === null ? {} : { until: key.until }) };
+  if (!key || restriction === 'malformed') return { keyId, allowedCreators: [], until: 0 };
+  return { keyId, ...(restriction ? { allowedCreators: restriction.creators } : {}), ...(key.until === null ? {} : { until: key.until }) };
 }
 
 /** The columns of an endpoint's settings, by name, secrets encrypted. */

@@ -37,7 +37,7 @@ export interface Owner {
   /** The key; null: the operator, who may read everything. */
   keyId: string | null;
   /** Internal ids of the creators that the key is limited to; missing: every creator. */
-  reach?: readonly string[];
+  allowedCreators?: readonly string[];
   /** ms since 1970 when its right ends; 0 where it has ended: the key was revoked, or is not there. Missing: never. */
   until?: number;
 }
@@ -67,5 +67,5 @@ export interface SealedPart {
 
 /** Which events an endpoint gets: those that it wants, of creators that its owner may see. */
 export function filterOf({ filter, owner }: Pick<Endpoint, 'filter' | 'owner'>): EventFilter {
-  return limitedTo(filter, owner.reach);
+  return limitedTo(filter, owner.allowedCreators);
 }

@@ -2,7 +2,7 @@ import type { StoredEvent } from '@tributary/events';
 import type { FeedBatch } from '@tributary/log';
 import { reasonOf } from '@tributary/runtime';
 import type { EventStore } from '../../store/event-store.js';
-import { type GenerationStart, reachOf } from '../../store/writer/generations.js';
+import { type GenerationStart, lastValidSeqOf } from '../../store/writer/generations.js';
 import { FilterIndex } from '../../filter/filter-index.js';
 import { type EventFilter, matches } from '../../filter/filter.js';
 import { Follower, type LiveBatch } from './follower.js';
@@ -245,7 +245,7 @@ export class LiveHub {
     }
     if (head.generation !== this.of) {
       for (const [generation, reach] of [...this.reaches, [this.of, Infinity] as const]) {
-        this.reaches.set(generation, Math.min(reach, reachOf(head, generation)));
+        this.reaches.set(generation, Math.min(reach, lastValidSeqOf(head, generation)));
       }
       this.reaches.delete(head.generation);
       for (const [oldest] of this.reaches) {

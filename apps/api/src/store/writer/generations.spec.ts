@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { generationAt, reachOf } from './generations.js';
+import { generationAt, lastValidSeqOf } from './generations.js';
 
 const history = [
   { generation: 10, startedAtSeq: 0 },
@@ -21,12 +21,12 @@ describe('the position of an event', () => {
       [201, 40],
     ] as const) {
       expect(generationAt(history, seq)).toBe(generation);
-      expect(reachOf(head, generation)).toBeGreaterThanOrEqual(seq);
+      expect(lastValidSeqOf(head, generation)).toBeGreaterThanOrEqual(seq);
     }
   });
 
   it('read in an earlier generation is never taken for one of the event that has its number now', () => {
     expect(generationAt(history, 150, 20)).toBe(20);
-    expect(reachOf({ generation: 40, seq: 300, oldestSeq: 1, history }, 20)).toBeLessThan(150);
+    expect(lastValidSeqOf({ generation: 40, seq: 300, oldestSeq: 1, history }, 20)).toBeLessThan(150);
   });
 });

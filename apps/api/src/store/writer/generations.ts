@@ -19,7 +19,7 @@ export interface Head {
  * The highest number up to which positions of `generation` name the same events as now: the smallest start of a later one.
  * -1 when this database has never had the generation: then none of its positions can be trusted.
  */
-export function reachOf({ generation: present, seq, history }: Head, generation: number): number {
+export function lastValidSeqOf({ generation: present, seq, history }: Head, generation: number): number {
   if (generation === present) return seq;
   if (!history.some((one) => one.generation === generation)) return -1;
   const later = history.filter((one) => one.generation > generation).map(({ startedAtSeq }) => startedAtSeq);

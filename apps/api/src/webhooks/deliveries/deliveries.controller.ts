@@ -3,7 +3,7 @@ import { ApiAcceptedResponse, ApiBody, ApiOkResponse, ApiOperation, ApiParam, Ap
 import { type KeyRecord, Problem } from '@tributary/runtime';
 import { ArrayMaxSize, ArrayMinSize, IsArray, IsBoolean, IsIn, IsOptional, IsString, Length, MaxLength } from 'class-validator';
 import { Caller, Needs } from '../../access/needs.js';
-import { reaches, reachOf } from '../../access/reach.js';
+import { allowedCreatorsOf, mayRead } from '../../access/allowed-creators.js';
 import { CreatorRegistry } from '../../creators/creator-registry.js';
 import { creatorIdsOf } from '../../creators/named-creators.js';
 import { OutboundEventReader } from '../../delivery/request/outbound-events.js';
@@ -149,17 +149,17 @@ export class DeliveriesController {
   async list(@Param('id') id: string, @Query() query: DeliveryQuery, @Caller() caller: KeyRecord): Promise<DeliveryPage> {
     const head = await this.events.head();
     const before = decodePageCursor(query.cursor, 1)?.[0];
-    const reach = reachOf(caller);
+    const allowedCreators = allowedCreatorsOf(caller);
     const event = query.event === undefined ? undefined : await this.events.byId(query.event);
-    if (query.event !== undefined && !(event && reaches(caller, event.creatorId))) return { data: [], next: null };
+    if (query.event !== undefined && !(event && mayRead(caller, event.creatorId))) return { data: [], next: null };
     const { state, replay: replayId, type: types } = query;
-    const creatorIds = query.creator && (await creatorIdsOf(this.creators, query.creator, { field: 'creator', reach }));
-    const content = { types, creatorIds, event, reach };
+    const creatorIds = query.creator && (await creatorIdsOf(this.creators, query.creator, { field: 'creator', allowedCreators }));
+    const content = { types, creatorIds, event, allowedCreators };
     const filter = { state, replayId, since: toDate(query.since), until: toDate(query.until), ...content };
     const page = await this.search.page(id, filter, before, query.limit);
     if (!query.payload) return pageOf(page, (one) => deliveryView(one.row, head, one.events));
     const rows = page.found.map(({ row }) => row);
-    const { byId, deliveries } = await this.payloads(id, rows, head, reach);
+    const { byId, deliveries } = await this.payloads(id, rows, head, allowedCreators);
     const found = page.found.slice(0, deliveries);
     const next = deliveries < page.found.length ? found.at(-1)?.row.id : page.next;
     return pageOf({ found, next }, (one) => deliveryView(one.row, head, one.events, byId.get(one.row.id) ?? null));
@@ -192,9 +192,9 @@ export class DeliveriesController {
   ): Promise<DeliveryDetail> {
     const head = await this.events.head();
     const row = await this.delivery(id, delivery);
-    const known = await this.search.events(row.seqs, reachOf(caller));
+    const known = await this.search.events(row.seqs, allowedCreatorsOf(caller));
     const events = row.seqs.flatMap((seq) => known.get(seq) ?? []);
-    const payloads = payload ? await this.payloads(id, [row], head, reachOf(caller)) : undefined;
+    const payloads = payload ? await this.payloads(id, [row], head, allowedCreatorsOf(caller)) : undefined;
     const view = deliveryView(row, head, events.slice(0, EVENTS_SHOWN_MAX), payloads && (payloads.byId.get(row.id) ?? null));
     return { ...view, eventList: events.map((event) => deliveredEventView(event, head)) };
   }
@@ -230,13 +230,13 @@ export class DeliveriesController {
         throw new Problem('limit-reached', `${AGAIN_MAX} deliveries of this endpoint wait to be tried again already`);
       case 'retried':
         this.notifier.notifyChanged(id);
-        return this.view(await this.delivery(id, delivery), head, reachOf(caller));
+        return this.view(await this.delivery(id, delivery), head, allowedCreatorsOf(caller));
     }
   }
 
-  private async view(row: DeliveryRow, head: Head, reach: string[] | undefined): Promise<DeliveryView> {
+  private async view(row: DeliveryRow, head: Head, allowedCreators: string[] | undefined): Promise<DeliveryView> {
     const shown = row.seqs.slice(0, EVENTS_SHOWN_MAX);
-    const known = await this.search.events(shown, reach);
+    const known = await this.search.events(shown, allowedCreators);
     return deliveryView(
       row,
       head,
@@ -244,10 +244,10 @@ export class DeliveriesController {
     );
   }
 
-  private async payloads(id: string, rows: readonly DeliveryRow[], head: Head, reach: string[] | undefined): Promise<Payloads> {
+  private async payloads(id: string, rows: readonly DeliveryRow[], head: Head, allowedCreators: string[] | undefined): Promise<Payloads> {
     const endpoint = await this.endpoints.find(id);
     if (!endpoint) throw unknownEndpoint(id);
-    return payloadsOf(this.bodies, endpoint, rows, head.generation, reach);
+    return payloadsOf(this.bodies, endpoint, rows, head.generation, allowedCreators);
   }
 
   private async delivery(id: string, delivery: string): Promise<DeliveryRow> {

@@ -29,17 +29,17 @@ const READ_MAX = 10;
 /**
  * The payloads of the first of these deliveries, until they take {@link PAYLOAD_BYTES_MAX}. One is missing where there is none any more: tests
  * are not stored, and erased events are gone. Of a delivery without an attempt the endpoint's filter and form decide, as they will when it is sent.
- * @param reach internal ids of the creators whose events may be seen; missing: all. A delivery with another event has no payload
+ * @param allowedCreators internal ids of the creators whose events may be seen; missing: all. A delivery with another event has no payload
  */
 export async function payloadsOf(
   reader: Pick<OutboundEventReader, 'ofDeliveries'>,
   endpoint: Endpoint,
   rows: readonly DeliveryRow[],
   generation: number,
-  reach?: readonly string[],
+  allowedCreators?: readonly string[],
 ): Promise<Payloads> {
   const wants = testOf(filterOf(endpoint));
-  const visible = reach && new Set(reach);
+  const visible = allowedCreators && new Set(allowedCreators);
   const byId = new Map<string, Payload>();
   let bytes = 0;
   for (let i = 0; i < rows.length; i += READ_MAX) {

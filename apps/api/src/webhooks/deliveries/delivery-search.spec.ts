@@ -64,11 +64,11 @@ describe('a search for deliveries by what they hold', () => {
     expect([last.found.map(({ row }) => row.id), last.next]).toEqual([[6_000, 4_500, 3_000, 1_500].map(idOf), undefined]);
   });
 
-  it('shows and finds nothing of creators beyond the reach', async () => {
+  it('shows and finds nothing of creators that are not allowed', async () => {
     const { search } = scene(0);
-    const page = await search.page('wh', { reach: ['b'] }, undefined, 2);
+    const page = await search.page('wh', { allowedCreators: ['b'] }, undefined, 2);
     expect(page.found.map(({ events }) => events)).toEqual([[], []]);
-    expect((await search.page('wh', { reach: ['b'], types: ['*'] }, undefined, 2)).found).toEqual([]);
-    expect((await search.page('wh', { reach: ['a'], types: ['*'] }, undefined, 2)).found).toHaveLength(2);
+    expect((await search.page('wh', { allowedCreators: ['b'], types: ['*'] }, undefined, 2)).found).toEqual([]);
+    expect((await search.page('wh', { allowedCreators: ['a'], types: ['*'] }, undefined, 2)).found).toHaveLength(2);
   });
 });

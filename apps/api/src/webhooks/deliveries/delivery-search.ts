@@ -22,7 +22,7 @@ export interface ContentFilter {
   /** One event of the log, and when it was received: no delivery of it was made before. */
   event?: { seq: number; receivedAt: number };
   /** Internal ids of the creators whose events may be seen; missing: all. */
-  reach?: readonly string[];
+  allowedCreators?: readonly string[];
 }
 
 /** A delivery with its events that still exist and may be seen, in log order: of a list the first {@link EVENTS_SHOWN_MAX}. */
@@ -71,7 +71,7 @@ export class DeliverySearch {
       const seqsMax = (types ?? creatorIds) ? Infinity : EVENTS_SHOWN_MAX;
       const events = await this.events(
         candidates.flatMap(({ seqs }) => seqs.slice(0, seqsMax)),
-        filter.reach,
+        filter.allowedCreators,
       );
       for (const row of candidates) {
         const own = row.seqs.flatMap((seq) => events.get(seq) ?? []);
@@ -85,14 +85,14 @@ export class DeliverySearch {
     }
   }
 
-  /** These events, as far as they still exist and are of creators in `reach`, by number. */
-  async events(seqs: readonly number[], reach?: readonly string[]): Promise<Map<number, DeliveredEvent>> {
+  /** These events, as far as they still exist and are of creators in `allowedCreators`, by number. */
+  async events(seqs: readonly number[], allowedCreators?: readonly string[]): Promise<Map<number, DeliveredEvent>> {
     if (seqs.length === 0) return new Map();
     const { rows } = await this.pool.query<DeliveredEvent>(
       `select seq::float8 as seq, id, type, creator_id as "creatorId", handle from events_by_seq($1::bigint[])`,
       [[...new Set(seqs)]],
     );
-    const visible = reach && new Set(reach);
+    const visible = allowedCreators && new Set(allowedCreators);
     return new Map(rows.filter(({ creatorId }) => !visible || visible.has(creatorId)).map((row) => [row.seq, row]));
   }
 }

@@ -1,12 +1,12 @@
 import type { KeyRecord } from '@tributary/runtime';
 
 /** Internal ids of the creators that a caller is limited to; undefined: every creator. */
-export function reachOf({ restriction }: Pick<KeyRecord, 'restriction'>): string[] | undefined {
+export function allowedCreatorsOf({ restriction }: Pick<KeyRecord, 'restriction'>): string[] | undefined {
   return restriction && [...restriction.creators];
 }
 
 /** Whether a caller may see what is of this creator. */
-export function reaches({ restriction }: Pick<KeyRecord, 'restriction'>, creatorId: string): boolean {
+export function mayRead({ restriction }: Pick<KeyRecord, 'restriction'>, creatorId: string): boolean {
   return !restriction || restriction.creators.includes(creatorId);
 }
 

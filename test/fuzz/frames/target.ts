@@ -16,7 +16,7 @@ const FRAME_MS_MAX = 1_000;
 const TRIES = 3;
 /** Bytes of JSON that one event may have: lists and texts of an event are bounded. */
 const EVENT_LENGTH_MAX = 400_000;
-/** A normaliser lives as long as a stream; here a short one, so that gift runs end too. */
+/** A normaliser lives as long as a stream; here a short one, so that gift streaks end too. */
 const FRAMES_PER_ROOM = 2_000;
 const GROWTH_MIB_MAX = 24;
 const SHOWN_BYTES = 400;

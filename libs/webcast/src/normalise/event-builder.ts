@@ -2,7 +2,7 @@ import { type DataOf, type EventDraft, type EventType, snowflakeTime } from '@tr
 import { FieldLimiter } from './field-limiter.js';
 import { epochMs } from './field-values.js';
 import { GiftPrices } from './counts/gift-prices.js';
-import { GiftRuns } from './counts/gift-runs.js';
+import { GiftStreaks } from './counts/gift-streaks.js';
 import { LikeTotals } from './counts/like-totals.js';
 
 const DAY_MS = 86_400_000;
@@ -27,7 +27,7 @@ export interface RoomState {
 /** Builds the events of one message at a time, and holds the state of the room that the shaping functions use. */
 export class EventBuilder {
   readonly trim = new FieldLimiter();
-  readonly gifts = new GiftRuns();
+  readonly gifts = new GiftStreaks();
   readonly likes = new LikeTotals();
   readonly state: RoomState = {};
   /** Of the message at hand: the id of its event, and its arrival in ms. */

@@ -13,7 +13,7 @@ const SavedState = Type.Object({
   byReceiver: Type.Optional(Type.Array(Type.Tuple([Type.String(), Whole, Whole, Flag, Type.String()]))),
 });
 
-/** The state with which the next holder of a creator continues to count: like totals and gift runs of the room. */
+/** The state with which the next holder of a creator continues to count: like totals and gift streaks of the room. */
 export type SavedState = Static<typeof SavedState>;
 
 export function encodeNormaliserState(room: string, likes: SavedState['likes'], gifts: Pick<SavedState, 'runs' | 'byReceiver'>): string {

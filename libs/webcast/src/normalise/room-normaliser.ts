@@ -101,13 +101,13 @@ export class RoomNormaliser {
     return drafts;
   }
 
-  /** Closes gift runs without a message for 60 s; call about once a second. Their gifts are counted already, so it makes no event. */
+  /** Closes gift streaks without a message for 60 s; call about once a second. Their gifts are counted already, so it makes no event. */
   sweep(now: number): EventDraft[] {
     this.builder.gifts.sweep(now);
     return [];
   }
 
-  /** What the next holder must know to count on (gift runs, like totals), or undefined when unchanged since last asked. */
+  /** What the next holder must know to count on (gift streaks, like totals), or undefined when unchanged since last asked. */
   takeSavedState(): string | undefined {
     const { gifts, likes } = this.builder;
     if (!gifts.changed && !likes.changed) return undefined;

@@ -1,6 +1,6 @@
 import { count, countIfAny, idIfAny } from '../field-values.js';
 import { receiverOf } from './gift-receiver.js';
-import type { CountedGift } from './gift-runs.js';
+import type { CountedGift } from './gift-streaks.js';
 import type { LeanGift } from '../lean/lean-messages.js';
 import { personOf, userIdOf } from '../messages/people.js';
 import type { EventBuilder } from '../event-builder.js';
@@ -48,7 +48,7 @@ function priceOf(message: LeanGift, giftId: string, room: EventBuilder): { diamo
   return { diamonds };
 }
 
-/** Without the gift's details, a named run tells a streak: counting it by difference is then never too much. */
+/** Without the gift's details, a group id means a streak: counting by difference is then never too much. */
 function isStreak(message: LeanGift): boolean {
   return message.gift ? message.gift.type === STREAK_TYPE : idIfAny(message.groupId) !== undefined;
 }

@@ -138,7 +138,7 @@ describe('dashboard', () => {
     );
     for (const [, { setting }] of FIELDS) {
       if (!setting) continue;
-      const value = setting.form.kind.endsWith('s') ? ['asked-for'] : 'asked-for';
+      const value = setting.format.kind.endsWith('s') ? ['asked-for'] : 'asked-for';
       const text = filterText({ types: null, creators: null, [setting.name]: value }, words);
       expect({ setting: setting.name, text }).toEqual({ setting: setting.name, text: expect.stringContaining('asked-for') });
     }

@@ -6,7 +6,7 @@ import { allowedCreatorsOf } from '../access/allowed-creators.js';
 import { CreatorRegistry } from '../creators/creator-registry.js';
 import { creatorIdsOf } from '../creators/named-creators.js';
 import { type EventFilter, limitedTo } from '../filter/filter.js';
-import { EventFilterQuery, readFilter } from '../filter/filter-words.js';
+import { EventFilterQuery, readFilter } from '../filter/filter-parameters.js';
 import { asFlag, ListLimit } from '../http/paging.js';
 
 const RAW = { type: Boolean, default: false, description: 'give the raw protobuf too, base64, where it was stored' };

@@ -4,8 +4,8 @@ import type { Pool } from 'pg';
 /** Adds a value to the parameters of a statement. @returns its placeholder */
 export type Bind = (value: unknown) => string;
 
-/** What the word of a field looks like, and what is refused. */
-export type WordForm =
+/** What values a parameter takes; others are refused. */
+export type ParameterFormat =
   /** One text, of `lengthMax` characters at most, or as `pattern` says. */
   | { kind: 'text'; lengthMax: number; pattern?: { regex: RegExp; expected: string } }
   /** A list of texts; of `of` ("creator") there is one at least. */
@@ -15,25 +15,25 @@ export type WordForm =
   /** A date and time of ISO 8601. */
   | { kind: 'instant' };
 
-/** How consumers ask for a field. */
-export interface FilterWord {
+/** The parameter by which consumers ask for a field. */
+export interface FilterParameterDefinition {
   readonly name: string;
   readonly description: string;
-  readonly form: WordForm;
+  readonly format: ParameterFormat;
   readonly example?: string | string[];
 }
 
 /** The same as a setting, which is shown too. */
-export interface FilterSetting extends FilterWord {
-  /** What is said of the value where the setting is shown; it is null where the field is not asked for. */
+export interface FilterSetting extends FilterParameterDefinition {
+  /** Describes the value where the setting is shown; it is null where the field is not asked for. */
   readonly shown: string;
 }
 
-/** What words may need beyond themselves. */
-export interface WordLookup {
+/** Finds the creators that a parameter names. */
+export interface CreatorLookup {
   /**
    * Internal ids of creators named by id or handle.
-   * @param field the word, for the error
+   * @param field the parameter, for the error
    * @throws Problem for one that was never monitored, or that the caller may not see
    */
   creatorIds(refs: readonly string[], field: string): Promise<string[]>;
@@ -56,12 +56,12 @@ export type Branch = (bind: Bind) => string;
  */
 export interface FilterField<V> {
   /** A parameter of lists, exports and live streams. */
-  readonly query: FilterWord;
-  /** A setting of webhook endpoints, stored as JSON. Missing: endpoints have it not. */
+  readonly query: FilterParameterDefinition;
+  /** A setting of webhook endpoints, stored as JSON. Missing: endpoints do not have it. */
   readonly setting?: FilterSetting;
-  /** What a word means that has the right form; undefined: nothing is asked. Missing: the word itself. `name`: the word's name. */
-  read?(word: unknown, name: string, lookup: WordLookup): V | undefined | Promise<V | undefined>;
-  /** What is expected instead of a value that goes not with the other fields. */
+  /** What a value of the right format means; undefined: nothing is asked. Missing: the value itself. `name`: that of the parameter. */
+  read?(value: unknown, name: string, lookup: CreatorLookup): V | undefined | Promise<V | undefined>;
+  /** What is expected instead, where the value contradicts another field. */
   conflict?(value: V, filter: Readonly<Record<string, unknown>>): string | undefined;
 
   /** Whether every event passes, as if nothing was asked. */

@@ -7,14 +7,14 @@ import type { Bind, Branch, FilterField } from './field.js';
 const BRANCHES_MAX = 16;
 
 const userId = {
-  query: { name: 'user', description: 'a viewer: TikTok user id, or handle', form: { kind: 'text', lengthMax: 64 } },
+  query: { name: 'user', description: 'a viewer: TikTok user id, or handle', format: { kind: 'text', lengthMax: 64 } },
   setting: {
     name: 'user',
     description: 'what one viewer does: TikTok user id, or handle; all viewers when absent or null',
-    form: { kind: 'text', lengthMax: 64 },
+    format: { kind: 'text', lengthMax: 64 },
     shown: 'TikTok user id, or handle; null: all',
   },
-  read: (word: string) => word.replace(/^@/, ''),
+  read: (value: string) => value.replace(/^@/, ''),
   sql: (value, bind) => ((user) => `(user_id = ${user} or user_handle = lower(${user}))`)(bind(value)),
   test: (value) => {
     const wanted = lowerCase(value);
@@ -36,11 +36,11 @@ const userId = {
   ],
 } satisfies FilterField<string>;
 
-const roomForm = { kind: 'text', lengthMax: 64, pattern: { regex: /^[\w.-]{0,64}$/, expected: 'a room id' } } as const;
+const roomFormat = { kind: 'text', lengthMax: 64, pattern: { regex: /^[\w.-]{0,64}$/, expected: 'a room id' } } as const;
 const roomId = {
-  query: { name: 'room', description: 'one room (stream), by its id', form: roomForm },
-  setting: { name: 'room', description: 'one room (stream), by its id; all when absent or null', form: roomForm, shown: 'id; null: all' },
-  read: (word: string) => word || undefined,
+  query: { name: 'room', description: 'one room (stream), by its id', format: roomFormat },
+  setting: { name: 'room', description: 'one room (stream), by its id; all when absent or null', format: roomFormat, shown: 'id; null: all' },
+  read: (value: string) => value || undefined,
   sql: (value, bind) => `room_id = ${bind(value)}`,
   test:
     (value) =>
@@ -55,15 +55,15 @@ const creatorIds = {
   query: {
     name: 'creator',
     description: 'repeated or comma separated: internal ids or handles, former handles included',
-    form: { kind: 'texts', of: 'creator', itemsMax: 200, lengthMax: 64 },
+    format: { kind: 'texts', of: 'creator', itemsMax: 200, lengthMax: 64 },
   },
   setting: {
     name: 'creators',
     description: 'ids or handles of creators; all when absent or null',
-    form: { kind: 'texts', of: 'creator', itemsMax: 1_000, lengthMax: 64 },
+    format: { kind: 'texts', of: 'creator', itemsMax: 1_000, lengthMax: 64 },
     shown: 'internal ids; null: all that its owner may see',
   },
-  read: async (word: string[], name, lookup) => [...new Set(await lookup.creatorIds(word, name))],
+  read: async (value: string[], name, lookup) => [...new Set(await lookup.creatorIds(value, name))],
   isClosed: (value) => value.length === 0,
   // One through `=`: rows of one value of an index are in order already.
   sql: (value, bind) => (value.length === 1 ? `creator_id = ${bind(value[0])}` : `creator_id = any(${bind(value)})`),
@@ -82,13 +82,13 @@ const types = {
   query: {
     name: 'type',
     description: 'repeated or comma separated: event types, or patterns with a trailing `*`',
-    form: { kind: 'types' },
+    format: { kind: 'types' },
     example: TYPES_EXAMPLE,
   },
   setting: {
     name: 'types',
     description: 'event types, or patterns with a trailing `*`; all when absent or null',
-    form: { kind: 'types' },
+    format: { kind: 'types' },
     example: TYPES_EXAMPLE,
     shown: 'null: all',
   },
@@ -120,12 +120,12 @@ const q = {
   query: {
     name: 'q',
     description: 'text that a comment, question or caption contains; case is ignored',
-    form: { kind: 'text', lengthMax: 200 },
+    format: { kind: 'text', lengthMax: 200 },
   },
   setting: {
     name: 'q',
     description: 'text that a comment, question or caption contains; case is ignored; anything when absent or null',
-    form: { kind: 'text', lengthMax: 200 },
+    format: { kind: 'text', lengthMax: 200 },
     shown: 'null: anything',
   },
   sql: (value, bind) => anyTextLike(bind(`%${escapeLike(value)}%`)),
@@ -138,8 +138,8 @@ const q = {
 } satisfies FilterField<string>;
 
 const since = {
-  query: { name: 'since', description: 'received at or after', form: { kind: 'instant' } },
-  read: (word: string) => toDate(word),
+  query: { name: 'since', description: 'received at or after', format: { kind: 'instant' } },
+  read: (value: string) => toDate(value),
   sql: (value, bind) => `received_at >= ${bind(value)}`,
   test: (value) => {
     const ms = value.getTime();
@@ -149,8 +149,8 @@ const since = {
 } satisfies FilterField<Date>;
 
 const until = {
-  query: { name: 'until', description: 'received before', form: { kind: 'instant' } },
-  read: (word: string) => toDate(word),
+  query: { name: 'until', description: 'received before', format: { kind: 'instant' } },
+  read: (value: string) => toDate(value),
   conflict: (value, filter: { since?: Date }) => (filter.since && value <= filter.since ? 'a time after since' : undefined),
   sql: (value, bind) => `received_at < ${bind(value)}`,
   test: (value) => {

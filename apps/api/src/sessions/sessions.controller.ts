@@ -6,7 +6,7 @@ import { IsBoolean, IsIn, IsOptional } from 'class-validator';
 import { Caller, Needs } from '../access/needs.js';
 import { mayRead } from '../access/allowed-creators.js';
 import { EventFilters } from '../events/event-query.js';
-import { FilterParameter } from '../filter/filter-words.js';
+import { FilterParameter } from '../filter/filter-parameters.js';
 import { Fails } from '../openapi/fails.js';
 import { asFlag, decodePageCursor, encodePageCursor, ListLimit, PageEnd, PageQuery } from '../http/paging.js';
 import { IsInstant, toDate } from '../http/validators.js';

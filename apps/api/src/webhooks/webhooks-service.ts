@@ -3,8 +3,8 @@ import type { KeyRecord, Problem as ProblemType, SharedBuckets } from '@tributar
 import { allows, Problem } from '@tributary/runtime';
 import { allowedCreatorsOf, isWithin } from '../access/allowed-creators.js';
 import { creatorIdsOf } from '../creators/named-creators.js';
-import type { WordLookup } from '../filter/field.js';
-import { readFilter } from '../filter/filter-words.js';
+import type { CreatorLookup } from '../filter/field.js';
+import { readFilter } from '../filter/filter-parameters.js';
 import { type AttemptRecord, readAttempt, AttemptSender } from '../delivery/request/attempt.js';
 import { askConsent } from './endpoints/challenge.js';
 import type { DeliveryStore } from './deliveries/delivery-store.js';
@@ -189,7 +189,7 @@ export class WebhooksService {
     };
   }
 
-  private lookupOf(allowedCreators: readonly string[] | undefined): WordLookup {
+  private lookupOf(allowedCreators: readonly string[] | undefined): CreatorLookup {
     const registry = { resolve: this.options.resolveCreators };
     return { creatorIds: (refs, field) => creatorIdsOf(registry, refs, { field, allowedCreators }) };
   }

@@ -7,7 +7,7 @@ import { allowedCreatorsOf, mayRead } from '../../access/allowed-creators.js';
 import { CreatorRegistry } from '../../creators/creator-registry.js';
 import { creatorIdsOf } from '../../creators/named-creators.js';
 import { OutboundEventReader } from '../../delivery/request/outbound-events.js';
-import { FilterParameter } from '../../filter/filter-words.js';
+import { FilterParameter } from '../../filter/filter-parameters.js';
 import { Fails } from '../../openapi/fails.js';
 import { asFlag, decodePageCursor, encodePageCursor, ListLimit, PageQuery } from '../../http/paging.js';
 import { EventStore } from '../../store/event-store.js';

@@ -17,7 +17,7 @@ import {
   Min,
   ValidateNested,
 } from 'class-validator';
-import { EventFilterSettings } from '../../filter/filter-words.js';
+import { EventFilterSettings } from '../../filter/filter-parameters.js';
 import { IfPresent } from '../../http/validators.js';
 import { readTarget } from '../../outbound/target.js';
 import { headerProblem, ValidWith, metadataProblem } from './header-rules.js';

@@ -1,7 +1,7 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { encodeCursor } from '@tributary/log';
 import { Problem } from '@tributary/runtime';
-import { EventFilterView, settingsOf } from '../../filter/filter-words.js';
+import { EventFilterView, settingsOf } from '../../filter/filter-parameters.js';
 import { PageEnd } from '../../http/paging.js';
 import { hiddenValues } from '../../delivery/request/attempt.js';
 import type { Endpoint, EndpointState } from '../../delivery/endpoint/endpoint.js';

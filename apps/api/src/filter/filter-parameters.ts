@@ -4,11 +4,11 @@ import { ArrayMaxSize, ArrayMinSize, IsArray, IsOptional, IsString, Length, Matc
 import { Problem } from '@tributary/runtime';
 import { asList } from '../http/paging.js';
 import { AreEventTypes, IsInstant } from '../http/validators.js';
-import type { FilterWord, WordForm, WordLookup } from './field.js';
+import type { CreatorLookup, FilterParameterDefinition, ParameterFormat } from './field.js';
 import { FILTER_FIELDS } from './fields.js';
 import { type EventFilter, type FieldName, FIELDS } from './filter.js';
 
-/** Where words stand: in the parameters of a query, or in the settings of an endpoint, where null takes one back. */
+/** Where parameters are given: in a query, or in the settings of an endpoint, where null removes one. */
 type Place = 'query' | 'setting';
 
 /** Which events a reader wants: a parameter for each field of the table. */
@@ -21,28 +21,28 @@ export class EventFilterSettings {}
 export class EventFilterView {}
 
 for (const [, { query, setting }] of FIELDS) {
-  wordOf(query, 'query')(EventFilterQuery.prototype, query.name);
+  parameterOf(query, 'query')(EventFilterQuery.prototype, query.name);
   if (!setting) continue;
-  wordOf(setting, 'setting')(EventFilterSettings.prototype, setting.name);
+  parameterOf(setting, 'setting')(EventFilterSettings.prototype, setting.name);
   const { shown: description, example } = setting;
-  ApiProperty({ type: typeOf(setting.form), nullable: true, description, ...(example === undefined ? {} : { example }) })(
+  ApiProperty({ type: typeOf(setting.format), nullable: true, description, ...(example === undefined ? {} : { example }) })(
     EventFilterView.prototype,
     setting.name,
   );
 }
 
 /**
- * The filter that words mean which have passed the checks of their class.
- * @param base what holds where a word is absent
- * @throws Problem naming the word that is wrong
+ * The filter of parameters that have passed the checks of their class.
+ * @param base what holds where a parameter is absent
+ * @throws Problem naming the parameter that is wrong
  */
-export async function readFilter(place: Place, words: object, lookup: WordLookup, base: EventFilter = {}): Promise<EventFilter> {
+export async function readFilter(place: Place, parameters: object, lookup: CreatorLookup, base: EventFilter = {}): Promise<EventFilter> {
   const filter = new Map(Object.entries(base) as [FieldName, unknown][]);
   for (const [name, field] of FIELDS) {
-    const word = field[place];
-    const asked: unknown = word && (words as Readonly<Record<string, unknown>>)[word.name];
-    if (!word || asked === undefined) continue;
-    const value = asked === null ? undefined : field.read ? await field.read(asked, word.name, lookup) : asked;
+    const definition = field[place];
+    const asked: unknown = definition && (parameters as Readonly<Record<string, unknown>>)[definition.name];
+    if (!definition || asked === undefined) continue;
+    const value = asked === null ? undefined : field.read ? await field.read(asked, definition.name, lookup) : asked;
     if (value === undefined) filter.delete(name);
     else filter.set(name, value);
   }
@@ -59,47 +59,47 @@ export function settingsOf(filter: EventFilter): Record<string, unknown> {
   return Object.fromEntries(FIELDS.flatMap(([name, { setting }]) => (setting ? [[setting.name, filter[name] ?? null]] : [])));
 }
 
-/** A parameter of other lists that asks for the same as a field of the table. */
+/** A parameter of other lists that means the same as a field of the table. */
 export const FilterParameter = (field: FieldName, description: string): PropertyDecorator =>
-  wordOf({ ...FILTER_FIELDS[field].query, description }, 'query');
+  parameterOf({ ...FILTER_FIELDS[field].query, description }, 'query');
 
-function isList({ kind }: WordForm): boolean {
+function isList({ kind }: ParameterFormat): boolean {
   return kind === 'texts' || kind === 'types';
 }
 
-function typeOf(form: WordForm): StringConstructor | [StringConstructor] {
-  return isList(form) ? [String] : String;
+function typeOf(format: ParameterFormat): StringConstructor | [StringConstructor] {
+  return isList(format) ? [String] : String;
 }
 
-/** The checks of a word, and its description. */
-function wordOf({ name, description, form, example }: FilterWord, place: Place): PropertyDecorator {
+/** The checks of a parameter, and its description. */
+function parameterOf({ name, description, format, example }: FilterParameterDefinition, place: Place): PropertyDecorator {
   const isSetting = place === 'setting';
   return applyDecorators(
-    ...checksOf(name, form),
-    ...(isList(form) && !isSetting ? [asList] : []),
+    ...checksOf(name, format),
+    ...(isList(format) && !isSetting ? [asList] : []),
     IsOptional(),
     ApiPropertyOptional({
-      type: typeOf(form),
+      type: typeOf(format),
       description,
-      ...(form.kind === 'instant' ? { format: 'date-time' } : {}),
+      ...(format.kind === 'instant' ? { format: 'date-time' } : {}),
       ...(example === undefined ? {} : { example }),
       ...(isSetting ? { nullable: true } : {}),
     }),
   );
 }
 
-function checksOf(name: string, form: WordForm): PropertyDecorator[] {
+function checksOf(name: string, format: ParameterFormat): PropertyDecorator[] {
   const someOf = (what: string) => ArrayMinSize(1, { message: `${name} must name at least one ${what}; leave it out for all of them` });
-  switch (form.kind) {
+  switch (format.kind) {
     case 'instant':
       return [IsInstant()];
     case 'types':
       return [AreEventTypes(), someOf('event type')];
     case 'texts':
-      return [Length(1, form.lengthMax, { each: true }), IsString({ each: true }), ArrayMaxSize(form.itemsMax), someOf(form.of), IsArray()];
+      return [Length(1, format.lengthMax, { each: true }), IsString({ each: true }), ArrayMaxSize(format.itemsMax), someOf(format.of), IsArray()];
     case 'text': {
-      const { pattern } = form;
-      const check = pattern ? Matches(pattern.regex, { message: `${name} must be ${pattern.expected}` }) : Length(1, form.lengthMax);
+      const { pattern } = format;
+      const check = pattern ? Matches(pattern.regex, { message: `${name} must be ${pattern.expected}` }) : Length(1, format.lengthMax);
       return [check, IsString()];
     }
   }

@@ -166,14 +166,14 @@ export class EventsController {
     if (this.runningNow >= EXPORTS_MAX) throw full;
     // Counted before Redis is asked: others may ask meanwhile.
     this.running.set(++this.runningNow);
-    const giveBack = await this.slots.take(`exports-${key}`, EXPORTS_PER_KEY_MAX);
-    if (!giveBack) {
+    const release = await this.slots.take(`exports-${key}`, EXPORTS_PER_KEY_MAX);
+    if (!release) {
       this.running.set(--this.runningNow);
       throw full;
     }
     return () => {
       this.running.set(--this.runningNow);
-      giveBack();
+      release();
     };
   }
 }

@@ -9,12 +9,12 @@ import { type LiveCodec, LiveEncoder } from './codec.js';
 import type { LiveConnection } from './connection.js';
 import { LiveHub } from './hub/hub.js';
 import { StreamLimits } from './stream-limits.js';
-import { StreamPlaces } from './stream-places.js';
+import { StreamSlots } from './stream-slots.js';
 import { LiveSubscription } from './subscription/subscription.js';
 import type { SubscriptionStart } from './subscription/subscription-start.js';
 
-/** Time that open streams have to say goodbye at shutdown. */
-const FAREWELL_MS = 2_000;
+/** Time that open streams have to end at shutdown. */
+const CLOSE_TIMEOUT_MS = 2_000;
 
 /** One reader, its connection made and its start found. */
 export interface LiveReading {
@@ -23,8 +23,8 @@ export interface LiveReading {
   connection: LiveConnection;
   filter: EventFilter;
   start: SubscriptionStart;
-  /** Gives back the place that {@link StreamPlaces.admit} has taken; called once, at its end. */
-  giveBack: () => void;
+  /** Releases the slot that {@link StreamSlots.admit} has taken; called once, at its end. */
+  release: () => void;
 }
 
 /** The open live streams of this process. */
@@ -41,7 +41,7 @@ export class LiveStreams implements OnModuleDestroy {
     private readonly keys: KeyRing,
     private readonly limits: StreamLimits,
     private readonly searches: SearchStores,
-    private readonly places: StreamPlaces,
+    private readonly slots: StreamSlots,
     @Inject(LOGGER) private readonly logger: Logger,
     metrics: Metrics,
   ) {
@@ -58,7 +58,7 @@ export class LiveStreams implements OnModuleDestroy {
    * Serves one reader that was admitted; goes on in the background until its end.
    * @returns the subscription, so that a connection which carries several can stop one
    */
-  serve({ caller, codec, connection, filter, start, giveBack }: LiveReading): LiveSubscription {
+  serve({ caller, codec, connection, filter, start, release }: LiveReading): LiveSubscription {
     const { hub, limits, logger, keys } = this;
     const encoder = this.encoders.get(codec) ?? new LiveEncoder(codec);
     this.encoders.set(codec, encoder);
@@ -69,7 +69,7 @@ export class LiveStreams implements OnModuleDestroy {
     connection.onLeft(() => subscription.stop());
     const end = () => {
       unwatch();
-      giveBack();
+      release();
     };
     this.open.set(subscription, this.run(subscription, connection).finally(end));
     this.subscribers.set(this.open.size);
@@ -77,11 +77,11 @@ export class LiveStreams implements OnModuleDestroy {
   }
 
   async onModuleDestroy(): Promise<void> {
-    this.places.close();
+    this.slots.close();
     for (const subscription of this.open.keys()) subscription.stop('shutdown');
     const all = Promise.all(this.open.values());
     let timer: NodeJS.Timeout | undefined;
-    await Promise.race([all, new Promise((resolve) => (timer = setTimeout(resolve, FAREWELL_MS)))]);
+    await Promise.race([all, new Promise((resolve) => (timer = setTimeout(resolve, CLOSE_TIMEOUT_MS)))]);
     clearTimeout(timer);
   }
 

@@ -9,7 +9,7 @@ import { codecFor, HTTP_CODECS } from './codecs.js';
 import { HttpConnection, streamHeaders } from './http-connection.js';
 import { LiveStreams } from './live-streams.js';
 import { StreamLimits } from './stream-limits.js';
-import { StreamPlaces } from './stream-places.js';
+import { StreamSlots } from './stream-slots.js';
 import { SubscriptionStarts } from './subscription/subscription-start.js';
 
 @ApiTags('live')
@@ -17,7 +17,7 @@ import { SubscriptionStarts } from './subscription/subscription-start.js';
 @Controller('v1/stream')
 export class StreamController {
   constructor(
-    private readonly places: StreamPlaces,
+    private readonly slots: StreamSlots,
     private readonly streams: LiveStreams,
     private readonly starts: SubscriptionStarts,
     private readonly filters: EventFilters,
@@ -64,8 +64,8 @@ export class StreamController {
     // An answer without a body is over with its head.
     if (method === 'HEAD') return void reply.headers(streamHeaders(codec)).send();
     if (resumed && (await this.starts.hasEverything(filter, start))) return void reply.status(204).send();
-    const giveBack = await this.places.admit(caller.id);
+    const release = await this.slots.admit(caller.id);
     const connection = HttpConnection.open(reply, codec, this.limits);
-    this.streams.serve({ caller, codec, connection, filter, start, giveBack });
+    this.streams.serve({ caller, codec, connection, filter, start, release });
   }
 }

@@ -6,14 +6,14 @@ import { LiveModule } from './live.module.js';
 import { LiveStreams } from './live-streams.js';
 import { StreamController } from './stream.controller.js';
 import { StreamLimits } from './stream-limits.js';
-import { StreamPlaces } from './stream-places.js';
+import { StreamSlots } from './stream-slots.js';
 import { SubscriptionStarts } from './subscription/subscription-start.js';
 
 /** Live readers over HTTP. */
 @Module({
   imports: [LiveModule, StoreModule, AccessModule, EventsModule],
   controllers: [StreamController],
-  providers: [LiveStreams, StreamPlaces, StreamLimits, SubscriptionStarts],
-  exports: [LiveStreams, StreamPlaces],
+  providers: [LiveStreams, StreamSlots, StreamLimits, SubscriptionStarts],
+  exports: [LiveStreams, StreamSlots],
 })
 export class StreamsModule {}

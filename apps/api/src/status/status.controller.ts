@@ -4,7 +4,7 @@ import type { KeyRecord } from '@tributary/runtime';
 import { Caller, Needs } from '../access/needs.js';
 import { allowedCreatorsOf } from '../access/allowed-creators.js';
 import { LiveStreams } from '../live/live-streams.js';
-import { StreamPlaces } from '../live/stream-places.js';
+import { StreamSlots } from '../live/stream-slots.js';
 import { STATUS_SCHEMA } from './status-schema.js';
 import { type SystemStatus, SystemStatusReader } from './system-status.js';
 
@@ -15,7 +15,7 @@ export class StatusController {
   constructor(
     private readonly reader: SystemStatusReader,
     private readonly live: LiveStreams,
-    private readonly places: StreamPlaces,
+    private readonly slots: StreamSlots,
   ) {}
 
   @Get()
@@ -27,7 +27,7 @@ export class StatusController {
   @ApiOkResponse({ schema: STATUS_SCHEMA })
   async status(@Caller() caller: KeyRecord): Promise<Partial<SystemStatus> & { live: { streams: number } }> {
     const allowedCreators = allowedCreatorsOf(caller);
-    if (allowedCreators) return { ...(await this.reader.readWithin(allowedCreators)), live: { streams: this.places.countOf(caller.id) } };
+    if (allowedCreators) return { ...(await this.reader.readWithin(allowedCreators)), live: { streams: this.slots.countOf(caller.id) } };
     return { ...(await this.reader.read()), live: { streams: this.live.count } };
   }
 }

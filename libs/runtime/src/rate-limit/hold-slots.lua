@@ -1,5 +1,5 @@
--- Holds places of an owner for longer; those that Redis has lost are taken again.
--- KEYS: 1 sorted set of the places, as in take-slot.lua
+-- Holds slots of an owner for longer; those that Redis has lost are taken again.
+-- KEYS: 1 sorted set of the slots, as in take-slot.lua
 -- ARGV: 1 ms for which they are held, 2.. their ids
 local time = redis.call('TIME')
 local until_ = time[1] * 1000 + math.floor(time[2] / 1000) + ARGV[1]

@@ -101,17 +101,17 @@ describe('limits that processes share', () => {
     });
   });
 
-  describe('places', () => {
+  describe('slots', () => {
     it('are as many as there may be over all processes, and come back with each that is given back', async () => {
       const taken = await Promise.all(Array.from({ length: 12 }, (_, i) => (i % 2 ? one : other).slots.take('streams-key', 5)));
-      const held = taken.filter((giveBack) => giveBack !== undefined);
+      const held = taken.filter((release) => release !== undefined);
       expect(held).toHaveLength(5);
       expect(one.slots.countOf('streams-key') + other.slots.countOf('streams-key')).toBe(5);
       held[0]!();
       held[0]!();
       await waitFor(async () => (await redis.zcard(`${prefix}:{slots-streams-key}`)) === 4);
       const again = await Promise.all([one.slots.take('streams-key', 5), other.slots.take('streams-key', 5)]);
-      expect(again.filter((giveBack) => giveBack !== undefined)).toHaveLength(1);
+      expect(again.filter((release) => release !== undefined)).toHaveLength(1);
       expect(await one.slots.take('streams-another', 5)).toBeDefined();
     });
 
@@ -136,7 +136,7 @@ describe('limits that processes share', () => {
       one.lose();
       const taken = [];
       for (let i = 0; i < 6; i++) taken.push(await one.slots.take('key', 4));
-      expect(taken.filter((giveBack) => giveBack !== undefined)).toHaveLength(2);
+      expect(taken.filter((release) => release !== undefined)).toHaveLength(2);
     });
   });
 

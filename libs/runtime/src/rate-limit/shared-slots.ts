@@ -11,7 +11,7 @@ const takeScript = new LuaScript(new URL('./take-slot.lua', import.meta.url));
 const holdScript = new LuaScript(new URL('./hold-slots.lua', import.meta.url));
 
 /**
- * Places that an owner has over all processes, such as the open streams of a key. A process that dies frees its places within 15 s.
+ * Slots that an owner has over all processes, such as the open streams of a key. The slots of a process that dies are free within 15 s.
  * While Redis is away each process gives an owner its share of them.
  */
 export class SharedSlots {

@@ -1,6 +1,6 @@
--- Takes one of the places of an owner, unless all are taken; a place that nobody renews is free again.
--- KEYS: 1 sorted set of the places, by the time until which each is held
--- ARGV: 1 places there are, 2 ms for which one is held, 3 id of the new place
+-- Takes one of the slots of an owner, unless all are taken; a slot that nobody renews is free again.
+-- KEYS: 1 sorted set of the slots, by the time until which each is held
+-- ARGV: 1 slots there are, 2 ms for which one is held, 3 id of the new slot
 -- Returns 1 when it was taken, 0 when there is none.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)

@@ -169,8 +169,8 @@ export class Dispatcher {
         }
         const delivery = this.parts.sends.tryAcquire(this, this.dispatch) ? stream.queue.take(now) : undefined;
         if (!delivery) {
-          this.bucket?.giveBack();
-          stream.bucket?.giveBack();
+          this.bucket?.refund();
+          stream.bucket?.refund();
           return waitMs;
         }
         this.served = stream.name;

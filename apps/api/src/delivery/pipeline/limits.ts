@@ -22,7 +22,7 @@ export class TokenBucket {
       if (!bucket) continue;
       const result = bucket.take(now);
       if (!result.taken) {
-        for (const other of taken) other.giveBack();
+        for (const other of taken) other.refund();
         return result.waitMs;
       }
       taken.push(bucket);
@@ -40,7 +40,7 @@ export class TokenBucket {
   }
 
   /** Gives back a token that was not used. */
-  giveBack(): void {
+  refund(): void {
     this.tokens += 1;
   }
 }

@@ -2,9 +2,9 @@ import { Injectable } from '@nestjs/common';
 import { Config, Problem, SharedSlots } from '@tributary/runtime';
 import { StreamLimits } from './stream-limits.js';
 
-/** Places for live streams: bounded in all in this process, and for each key over all processes. */
+/** Slots for live streams: bounded in all in this process, and for each key over all processes. */
 @Injectable()
-export class StreamPlaces {
+export class StreamSlots {
   /** Streams that are open, or about to be. */
   private admitted = 0;
   private isClosed = false;
@@ -17,12 +17,12 @@ export class StreamPlaces {
 
   /** Streams that one key has open here, or is about to have. */
   countOf(key: string): number {
-    return this.slots.countOf(placesOf(key));
+    return this.slots.countOf(slotOwnerOf(key));
   }
 
   /**
-   * Takes one of the places that the key has over all processes.
-   * @returns gives it back: a part of what is served
+   * Takes one of the slots that the key has over all processes.
+   * @returns releases it: a part of what is served
    * @throws Problem 429 when the key or the process has as many streams as it may, 503 at shutdown.
    */
   async admit(key: string): Promise<() => void> {
@@ -32,11 +32,11 @@ export class StreamPlaces {
     if (this.admitted >= this.limits.streamsMax) throw full(`this process may have ${this.limits.streamsMax}`);
     // Counted before Redis is asked: others may ask meanwhile.
     this.admitted += 1;
-    const giveBack = await this.slots.take(placesOf(key), streamsPerKeyMax);
-    if (giveBack) {
+    const release = await this.slots.take(slotOwnerOf(key), streamsPerKeyMax);
+    if (release) {
       return () => {
         this.admitted -= 1;
-        giveBack();
+        release();
       };
     }
     this.admitted -= 1;
@@ -49,7 +49,7 @@ export class StreamPlaces {
   }
 }
 
-/** The owner of a key's places among those that all processes share. */
-function placesOf(key: string): string {
+/** The owner of a key's slots among those that all processes share. */
+function slotOwnerOf(key: string): string {
   return `streams-${key}`;
 }

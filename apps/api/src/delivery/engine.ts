@@ -14,7 +14,7 @@ import { EndpointPipeline, type PipelineParts } from './pipeline/endpoint-pipeli
 import { EndpointStateStore } from './endpoint/endpoint-state.js';
 import type { DeliveryMetrics } from './upkeep/metrics.js';
 import { DeliveryPlanner } from './pipeline/planner.js';
-import { NarrowedDeliveries } from './pipeline/narrowed.js';
+import { DeliveryReplacer } from './pipeline/delivery-replacer.js';
 import { Recorder } from './pipeline/recorder.js';
 
 export interface DeliveryEngineOptions {
@@ -78,7 +78,7 @@ export class DeliveryEngine {
     this.recorder = new Recorder({ pool, refused: (ids) => this.reloadAll(ids), logger });
     const entries = new OutboundEventReader(pool);
     const loader = new EventLoader(entries);
-    const narrower = new NarrowedDeliveries(pool, () => this.recorder.settled());
+    const replacer = new DeliveryReplacer(pool, () => this.recorder.settled());
     // One read of each cursor at most waits, so that their number is that of the endpoints.
     const reads = new FairQueue({ runningMax: READS_MAX, perTenantRunningMax: READS_MAX, waitingMax: Infinity });
     this.parts = {
@@ -93,7 +93,7 @@ export class DeliveryEngine {
       isAlive: () => this.alive,
       read: (owner, work) => reads.run(owner ?? 'the operator', { waitingMax: Infinity }, work),
       loadEvents: (wanted) => loader.load(wanted),
-      replaceNarrowed: (narrowed) => narrower.replace(narrowed),
+      replace: (replaced) => replacer.replace(replaced),
       outdated: (pipeline) => void this.reload(pipeline),
       disable: (pipeline, reason, since) => this.disable(pipeline, reason, since),
       expired: (pipeline, oldest) => void this.skipExpired(pipeline, oldest),

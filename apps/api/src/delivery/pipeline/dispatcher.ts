@@ -9,7 +9,7 @@ import { type FairSemaphore, TokenBucket } from './limits.js';
 import { nextStep, type RetryPolicy } from '../request/retry-policy.js';
 import type { Delivery } from './delivery.js';
 import { EndpointHealth, type StoredHealth } from '../endpoint/endpoint-health.js';
-import type { NarrowedDelivery } from './narrowed.js';
+import type { ReplacedDelivery } from './delivery-replacer.js';
 import type { Recorder, Result } from './recorder.js';
 import { allOf, type DeliveryStream, type Streams } from './stream.js';
 
@@ -26,7 +26,7 @@ export interface DispatcherParts {
   /** What a delivery is made of; undefined when the database does not know it. */
   loadEvents(wanted: WantedDelivery): Promise<LoadedDelivery | undefined>;
   /** Puts a delivery of the events that are still wanted in the place of one that was sent with more. */
-  replaceNarrowed(narrowed: NarrowedDelivery): Promise<Delivery | undefined>;
+  replace(replaced: ReplacedDelivery): Promise<Delivery | undefined>;
   observe(attempt: { outcome: Outcome; state: Result['state']; events: number; lateMs: number }): void;
 }
 
@@ -282,7 +282,7 @@ export class Dispatcher {
   private async replace(stream: DeliveryStream, delivery: Delivery, seqs: readonly number[]): Promise<void> {
     let replacement: Delivery | undefined;
     try {
-      replacement = await this.parts.replaceNarrowed({ endpointId: this.endpoint.id, delivery, seqs });
+      replacement = await this.parts.replace({ endpointId: this.endpoint.id, delivery, seqs });
     } catch (error) {
       this.parts.logger.warn(
         { endpoint: this.endpoint.id, delivery: delivery.id, reason: reasonOf(error) },

@@ -1,8 +1,8 @@
 import type { Pool } from 'pg';
 import { type Delivery, DeliveryIds } from './delivery.js';
 
-/** A delivery that was sent, and of whose events the endpoint's filter leaves out some by now. */
-export interface NarrowedDelivery {
+/** A delivery that was sent before the endpoint's filter was changed. The new filter leaves out some of its events. */
+export interface ReplacedDelivery {
   endpointId: string;
   delivery: Delivery;
   /** Sequence numbers of the events that are still wanted, in log order. */
@@ -18,10 +18,10 @@ insert into webhook_planned_batches (endpoint_id, id, replay_id, deliveries, cre
 select $1, $3, replay_id, $4, to_timestamp($6::float8 / 1000) from cancelled`;
 
 /**
- * Replaces deliveries whose body would change: receivers take a `webhook-id` that they know for the same body. The old one is cancelled, and
- * what is still wanted of it becomes a delivery with an id of its own, in one statement.
+ * Replaces deliveries whose body would change: receivers take a `webhook-id` that they know for the same body. One statement cancels the
+ * old delivery and makes a new one, with an id of its own, of the events that are still wanted.
  */
-export class NarrowedDeliveries {
+export class DeliveryReplacer {
   private readonly ids = new DeliveryIds();
 
   constructor(
@@ -31,7 +31,7 @@ export class NarrowedDeliveries {
   ) {}
 
   /** @returns what takes its place; undefined when the database does not have it as open any more */
-  async replace({ endpointId, delivery, seqs }: NarrowedDelivery): Promise<Delivery | undefined> {
+  async replace({ endpointId, delivery, seqs }: ReplacedDelivery): Promise<Delivery | undefined> {
     await this.settled();
     const now = Date.now();
     const id = this.ids.next(now);

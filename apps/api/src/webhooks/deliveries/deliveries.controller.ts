@@ -15,7 +15,7 @@ import type { Head } from '../../store/writer/generations.js';
 import { IfPresent, IsInstant, toDate } from '../../http/validators.js';
 import { PAYLOAD_BYTES_MAX, type Payloads, payloadsOf } from './delivery-payload.js';
 import { DeliverySearch, EVENTS_SHOWN_MAX, type FoundDelivery, type FoundPage } from './delivery-search.js';
-import { AGAIN_MAX, DELIVERY_STATES, DeliveryStore, type DeliveryRow, type DeliveryState } from './delivery-store.js';
+import { AGAIN_MAX, DELIVERY_STATES, DeliveryStore, type DeliveryRow, type StoredDeliveryState } from './delivery-store.js';
 import {
   AttemptList,
   attemptView,
@@ -49,7 +49,7 @@ class DeliveryQuery extends PageQuery {
   @ApiPropertyOptional({ enum: DELIVERY_STATES, description: 'only those in this state' })
   @IsOptional()
   @IsIn(DELIVERY_STATES)
-  state?: DeliveryState;
+  state?: StoredDeliveryState;
 
   @ApiPropertyOptional({ description: 'those of one replay' })
   @IsOptional()

@@ -6,12 +6,12 @@ import { type AttemptRecord, readAttempt } from '../../delivery/request/attempt.
 import type { FailureCategory } from '../../outbound/outcome.js';
 
 export const DELIVERY_STATES = ['open', 'delivered', 'dead', 'erased', 'cancelled'] as const;
-export type DeliveryState = (typeof DELIVERY_STATES)[number];
+export type StoredDeliveryState = (typeof DELIVERY_STATES)[number];
 
 /** A delivery in a list. */
 export interface DeliveryRow {
   id: string;
-  state: DeliveryState;
+  state: StoredDeliveryState;
   test: boolean;
   again: boolean;
   replayId: string | null;
@@ -31,7 +31,7 @@ export interface DeliveryRow {
 }
 
 export interface DeliveryFilter {
-  state?: DeliveryState;
+  state?: StoredDeliveryState;
   replayId?: string;
   since?: Date;
   until?: Date;

@@ -5,7 +5,7 @@ import type { Head } from '../../store/writer/generations.js';
 import type { AttemptRecord } from '../../delivery/request/attempt.js';
 import type { Payload } from './delivery-payload.js';
 import { type DeliveredEvent, EVENTS_SHOWN_MAX } from './delivery-search.js';
-import { DELIVERY_STATES, type DeliveryRow, type DeliveryState } from './delivery-store.js';
+import { DELIVERY_STATES, type DeliveryRow, type StoredDeliveryState } from './delivery-store.js';
 import { FAILURE_CATEGORIES, type FailureCategory } from '../../outbound/outcome.js';
 import {} from '../replays/replay-store.js';
 
@@ -84,7 +84,7 @@ export class DeliveryView {
   @ApiProperty({ description: 'the `webhook-id` of all its attempts', example: 'dlv_01kapmz9x80000q3v7rw' })
   id!: string;
   @ApiProperty({ enum: DELIVERY_STATES, description: '`dead`: given up. `erased`: none of its events exists any more' })
-  state!: DeliveryState;
+  state!: StoredDeliveryState;
   @ApiProperty({ enum: KINDS, description: '`retry`: taken up again by hand' })
   kind!: (typeof KINDS)[number];
   @ApiProperty({ type: String, nullable: true, description: 'the replay it belongs to' })

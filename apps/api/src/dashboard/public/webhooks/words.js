@@ -26,9 +26,9 @@ const DISABLED_TEXT = {
   owner: 'The key that it belongs to was revoked, or has expired. Nothing is sent until an administrator gives it to another one and it is resumed.',
 };
 
-/** @typedef {Exclude<Delivery['state'], 'open'> | 'failed' | 'retrying' | 'waiting'} DeliveryState */
+/** @typedef {Exclude<Delivery['state'], 'open'> | 'failed' | 'retrying' | 'waiting'} ShownDeliveryState */
 
-/** @type {Record<DeliveryState, string>} */
+/** @type {Record<ShownDeliveryState, string>} */
 export const DELIVERY_LABEL = {
   delivered: 'Delivered',
   dead: 'Given up',
@@ -127,7 +127,7 @@ export function backlogText({ events, more, oldestAt, lostAt }, now = Date.now()
  * A delivery's state as a person sees it: one that is open waits for its first attempt, or for another;
  * a test has one attempt.
  * @param {Pick<Delivery, 'state' | 'attempts' | 'kind'>} delivery
- * @returns {DeliveryState}
+ * @returns {ShownDeliveryState}
  */
 export function deliveryState({ state, attempts, kind }) {
   if (state === 'open') return attempts > 0 ? 'retrying' : 'waiting';

@@ -18,7 +18,7 @@ export interface LiveHubOptions {
 }
 
 const CATCH_UP_PAGE = 500;
-/** Generations of before that followers can come from; one begins with each start of the database server. */
+/** Former generations that followers can come from; one begins with each start of the database server. */
 const GENERATIONS_MAX = 100;
 
 /**
@@ -29,13 +29,13 @@ const GENERATIONS_MAX = 100;
 export class LiveHub {
   private readonly recent: FeedBatch[] = [];
   private recentEvents = 0;
-  private at = 0;
-  private of = 0;
-  private led: readonly GenerationStart[] = [];
-  /** The highest generation that anybody has spoken of to this process. */
+  private headSeq = 0;
+  private generationNumber = 0;
+  private generationHistory: readonly GenerationStart[] = [];
+  /** The highest generation that this process has heard of. */
   private known = 0;
-  /** Generations of before: up to where their positions name the same events as now. */
-  private readonly reaches = new Map<number, number>();
+  /** Former generations, and the last number up to which their positions name the same events as now. */
+  private readonly lastValidSeqs = new Map<number, number>();
   private lastHeardAt = Date.now();
   private readonly all = new Set<Follower>();
   private readonly index = new FilterIndex<Follower>();
@@ -54,10 +54,10 @@ export class LiveHub {
 
   async start(): Promise<void> {
     const { generation, seq, history } = await this.options.store.head();
-    this.of = generation;
-    this.led = history;
+    this.generationNumber = generation;
+    this.generationHistory = history;
     this.known = generation;
-    this.at = seq;
+    this.headSeq = seq;
     this.timer = setInterval(() => void this.askStore(), this.quietMs);
   }
 
@@ -66,19 +66,19 @@ export class LiveHub {
     this.wakeAll();
   }
 
-  /** The newest position that followers have been told of. */
+  /** The newest position that this hub knows. */
   head(): number {
-    return this.at;
+    return this.headSeq;
   }
 
   /** The generation that {@link head} is a number of. */
   get generation(): number {
-    return this.of;
+    return this.generationNumber;
   }
 
   /** The generations that led to {@link generation}, itself the last. */
   get history(): readonly GenerationStart[] {
-    return this.led;
+    return this.generationHistory;
   }
 
   get followers(): number {
@@ -87,17 +87,17 @@ export class LiveHub {
 
   /** Takes a commit from the feed. One that does not follow the last makes the memory worthless: followers go to PostgreSQL. */
   take(batch: FeedBatch): void {
-    // Of another generation: PostgreSQL knows which one holds, where it began, and what is after that.
-    if (batch.generation !== this.of) return this.heardOf(batch.generation);
+    // Of another generation: PostgreSQL decides which one holds, where it began, and what follows.
+    if (batch.generation !== this.generationNumber) return this.noteGeneration(batch.generation);
     this.lastHeardAt = Date.now();
-    if (batch.to <= this.at) return;
-    const follows = batch.after === this.at;
+    if (batch.to <= this.headSeq) return;
+    const follows = batch.after === this.headSeq;
     if (!follows) this.forget();
     this.recent.push(batch);
     this.recentEvents += batch.events.length;
     while (this.recentEvents > this.recentEventsMax && this.recent.length > 1) this.recentEvents -= this.recent.shift()!.events.length;
     if (follows) {
-      this.at = batch.to;
+      this.headSeq = batch.to;
       this.give(batch);
     } else this.moveTo(batch.to);
   }
@@ -111,14 +111,14 @@ export class LiveHub {
     filter: EventFilter,
     after: number,
     signal: AbortSignal,
-    generation = this.of,
+    generation = this.generationNumber,
     store: Pick<EventStore, 'query'> = this.options.store,
   ): Follower {
     return new Follower(
       filter,
       signal,
       { generation, seq: after },
-      () => this.at,
+      () => this.headSeq,
       (follower) => this.steps(follower, store),
     );
   }
@@ -128,9 +128,9 @@ export class LiveHub {
    * @returns false when memory does not reach back to `after`, or is of another generation: read the database and try again
    */
   subscribe(subscriber: Subscriber, after: number, generation: number): boolean {
-    if (generation !== this.of) return false;
+    if (generation !== this.generationNumber) return false;
     const start = this.indexAfter(after);
-    if (after < this.at && (this.recent[start]?.after ?? Infinity) > after) return false;
+    if (after < this.headSeq && (this.recent[start]?.after ?? Infinity) > after) return false;
     let offered = false;
     for (const { events } of this.recent.slice(start)) {
       for (const event of events) {
@@ -154,13 +154,13 @@ export class LiveHub {
     this.index.add(follower);
     try {
       while (!signal.aborted) {
-        if (follower.generation !== this.of) {
-          if (!(await this.carryOver(follower))) return;
+        if (follower.generation !== this.generationNumber) {
+          if (!(await this.moveToGeneration(follower))) return;
           yield { events: [], seq: follower.position, generation: follower.generation };
-        } else if (follower.position > this.at) await this.changed(signal);
+        } else if (follower.position > this.headSeq) await this.changed(signal);
         else {
           const given =
-            follower.position === this.at ? await follower.wait() : (this.remembered(follower) ?? (await this.read(follower, store)));
+            follower.position === this.headSeq ? await follower.wait() : (this.remembered(follower) ?? (await this.read(follower, store)));
           if (given) yield given;
         }
       }
@@ -170,16 +170,16 @@ export class LiveHub {
     }
   }
 
-  /** Brings a follower into the present generation; false where that does not have what the follower has passed. */
-  private async carryOver(follower: Follower): Promise<boolean> {
+  /** Moves a follower to the present generation; false where that does not have what the follower has passed. */
+  private async moveToGeneration(follower: Follower): Promise<boolean> {
     const { generation, signal } = follower;
-    while (generation > this.of && !this.reaches.has(generation) && !signal.aborted) {
+    while (generation > this.generationNumber && !this.lastValidSeqs.has(generation) && !signal.aborted) {
       const changed = this.changed(signal);
-      this.heardOf(generation);
+      this.noteGeneration(generation);
       await changed;
     }
-    if (generation !== this.of && follower.position > (this.reaches.get(generation) ?? -1)) return false;
-    follower.generation = this.of;
+    if (generation !== this.generationNumber && follower.position > (this.lastValidSeqs.get(generation) ?? -1)) return false;
+    follower.generation = this.generationNumber;
     return true;
   }
 
@@ -192,15 +192,15 @@ export class LiveHub {
     const events = this.recent
       .slice(start)
       .flatMap((batch) => batch.events.filter((event) => event.seq > position && matches(filter, event)));
-    follower.position = this.at;
-    return { events, seq: this.at, generation: this.of };
+    follower.position = this.headSeq;
+    return { events, seq: this.headSeq, generation: this.generationNumber };
   }
 
   /** The next step of a follower from PostgreSQL; undefined when a generation began meanwhile, which what was read may be of. */
   private async read(follower: Follower, store: Pick<EventStore, 'query'>): Promise<LiveBatch | undefined> {
     const { filter, position, signal, generation } = follower;
     const page = await store.query(filter, { after: position, order: 'asc', limit: CATCH_UP_PAGE });
-    if (generation !== this.of) return undefined;
+    if (generation !== this.generationNumber) return undefined;
     const reached = page.more ? page.reached : Math.max(page.head, position);
     if (reached === position) await this.changed(signal);
     follower.position = reached;
@@ -223,7 +223,7 @@ export class LiveHub {
     this.asking = true;
     try {
       do await this.compare();
-      while (this.known > this.of);
+      while (this.known > this.generationNumber);
     } catch (error) {
       this.options.logger.warn({ reason: reasonOf(error) }, 'the head of the log cannot be read');
     } finally {
@@ -233,46 +233,46 @@ export class LiveHub {
 
   private async compare(): Promise<void> {
     const { store, logger } = this.options;
-    // From before the question: what was told of by then is committed, so that a head behind it has lost that.
-    const { of, at, known } = this;
+    // Read before the query: what was announced by then is committed. A lower head means the database lost it.
+    const { generationNumber, headSeq, known } = this;
     let head = await store.head();
-    if (head.generation < known || (head.generation === of && head.seq < at)) {
+    if (head.generation < known || (head.generation === generationNumber && head.seq < headSeq)) {
       const { generation, seq } = head;
-      logger.warn({ stored: seq, seen: at, generation, known }, 'the database has less than this process has seen of it');
+      logger.warn({ stored: seq, seen: headSeq, generation, known }, 'the database has less than this process has seen of it');
       // Whoever may not write takes the log as it is: a wrong generation is better than no events.
       head = await store.raiseGeneration(generation, known).catch(() => head);
       this.known = head.generation;
     }
-    if (head.generation !== this.of) {
-      for (const [generation, reach] of [...this.reaches, [this.of, Infinity] as const]) {
-        this.reaches.set(generation, Math.min(reach, lastValidSeqOf(head, generation)));
+    if (head.generation !== this.generationNumber) {
+      for (const [generation, lastValid] of [...this.lastValidSeqs, [this.generationNumber, Infinity] as const]) {
+        this.lastValidSeqs.set(generation, Math.min(lastValid, lastValidSeqOf(head, generation)));
       }
-      this.reaches.delete(head.generation);
-      for (const [oldest] of this.reaches) {
-        if (this.reaches.size <= GENERATIONS_MAX) break;
-        this.reaches.delete(oldest);
+      this.lastValidSeqs.delete(head.generation);
+      for (const [oldest] of this.lastValidSeqs) {
+        if (this.lastValidSeqs.size <= GENERATIONS_MAX) break;
+        this.lastValidSeqs.delete(oldest);
       }
-      this.led = head.history;
+      this.generationHistory = head.history;
       this.begin(head.generation, head.seq);
-    } else if (head.seq > this.at && Date.now() - this.lastHeardAt >= this.quietMs) {
+    } else if (head.seq > this.headSeq && Date.now() - this.lastHeardAt >= this.quietMs) {
       this.forget();
       this.moveTo(head.seq);
     }
   }
 
-  /** Somebody knows of this generation: the next look at PostgreSQL, at once, finds out which one holds. */
-  private heardOf(generation: number): void {
-    if (generation <= this.known && generation < this.of) return;
+  /** Another process knows this generation: PostgreSQL is asked at once which one holds. */
+  private noteGeneration(generation: number): void {
+    if (generation <= this.known && generation < this.generationNumber) return;
     this.known = Math.max(this.known, generation);
     this.lastHeardAt = 0;
     void this.askStore();
   }
 
-  private begin(generation: number, at: number): void {
+  private begin(generation: number, headSeq: number): void {
     this.forget();
-    this.of = generation;
+    this.generationNumber = generation;
     this.known = Math.max(this.known, generation);
-    this.moveTo(at);
+    this.moveTo(headSeq);
   }
 
   private forget(): void {
@@ -297,10 +297,10 @@ export class LiveHub {
   }
 
   /** Moves the head over what is not in memory: everybody looks for it, from the old head on. */
-  private moveTo(at: number): void {
-    const before = this.at;
+  private moveTo(headSeq: number): void {
+    const before = this.headSeq;
     for (const follower of this.all) if (follower.isWaiting) follower.position = before;
-    this.at = at;
+    this.headSeq = headSeq;
     this.wakeAll();
     this.subscribers.dropAll(before);
   }

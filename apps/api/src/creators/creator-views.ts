@@ -111,7 +111,12 @@ const iso = (ms: number) => new Date(ms).toISOString();
 /** Where the session of a room began. */
 type Starts = ReadonlyMap<string, Date>;
 
-function toView(creator: StoredCreator, reported: ReportedStatus | 'unreadable' | undefined, known: KnownState, starts: Starts): CreatorView {
+function toView(
+  creator: StoredCreator,
+  reported: ReportedStatus | 'unreadable' | undefined,
+  known: KnownState,
+  starts: Starts,
+): CreatorView {
   const { pausedSince: _pausedSince, ...stored } = creator;
   const last = reported === 'unreadable' ? undefined : reported?.status;
   const { state, since, status, isLive, problem } = known;

@@ -39,7 +39,12 @@ const userId = {
 const roomFormat = { kind: 'text', lengthMax: 64, pattern: { regex: /^[\w.-]{0,64}$/, expected: 'a room id' } } as const;
 const roomId = {
   query: { name: 'room', description: 'one room (stream), by its id', format: roomFormat },
-  setting: { name: 'room', description: 'one room (stream), by its id; all when absent or null', format: roomFormat, shown: 'id; null: all' },
+  setting: {
+    name: 'room',
+    description: 'one room (stream), by its id; all when absent or null',
+    format: roomFormat,
+    shown: 'id; null: all',
+  },
   read: (value: string) => value || undefined,
   sql: (value, bind) => `room_id = ${bind(value)}`,
   test:

@@ -96,7 +96,13 @@ function checksOf(name: string, format: ParameterFormat): PropertyDecorator[] {
     case 'types':
       return [AreEventTypes(), someOf('event type')];
     case 'texts':
-      return [Length(1, format.lengthMax, { each: true }), IsString({ each: true }), ArrayMaxSize(format.itemsMax), someOf(format.of), IsArray()];
+      return [
+        Length(1, format.lengthMax, { each: true }),
+        IsString({ each: true }),
+        ArrayMaxSize(format.itemsMax),
+        someOf(format.of),
+        IsArray(),
+      ];
     case 'text': {
       const { pattern } = format;
       const check = pattern ? Matches(pattern.regex, { message: `${name} must be ${pattern.expected}` }) : Length(1, format.lengthMax);

@@ -4,8 +4,8 @@ import type { Closed, HttpLiveCodec } from './codec.js';
 import type { LiveConnection, WriteOutcome } from './connection.js';
 import type { StreamLimits } from './stream-limits.js';
 
-/** A client that has not taken its farewell after this is dropped. */
-const FAREWELL_MS_MAX = 1_000;
+/** A client that has not taken the last bytes after this is dropped. */
+const CLOSE_TIMEOUT_MS = 1_000;
 
 /** Headers of a body that does not end: no cache keeps it, no proxy holds it back. */
 export function streamHeaders({ mediaType }: HttpLiveCodec): Record<string, string> {
@@ -50,7 +50,7 @@ export class HttpConnection implements LiveConnection {
     const { response } = this;
     if (this.gone) return;
     response.end(this.codec.encode(closed));
-    const timer = setTimeout(() => response.destroy(), FAREWELL_MS_MAX);
+    const timer = setTimeout(() => response.destroy(), CLOSE_TIMEOUT_MS);
     response.once('close', () => clearTimeout(timer));
   }
 

@@ -175,7 +175,7 @@ export class HandoverReceiver {
       if (this.receptions.get(id) !== reception) continue;
       const state = states?.get(id);
       const isOurs = state?.fence === standby.offer.fence && state.taker === run;
-      const isLost = now - standby.takenAt > standby.offer.standsMs + leaseTtlMs + OFFER_LOST_MS;
+      const isLost = now - standby.takenAt > standby.offer.offerTtlMs + leaseTtlMs + OFFER_LOST_MS;
       const hasEnded = isReady && !standby.isOpen;
       // Where the lease may not be claimed yet, the transfer may already have happened.
       const isWithdrawn = states !== undefined && !isOurs && leases.mayClaim(id);

@@ -22,7 +22,7 @@ class SenderHarness {
 
   constructor() {
     const offers = {
-      offer: (creators: readonly OfferedCreator[], _standsMs: number, urgent: boolean) => {
+      offer: (creators: readonly OfferedCreator[], _offerTtlMs: number, urgent: boolean) => {
         this.offered.push({ ids: creators.map(({ creatorId }) => creatorId), urgent });
         for (const { creatorId, fence } of creators) this.states.set(creatorId, { fence, state: 'open' });
         return Promise.resolve(new Set(creators.map(({ creatorId }) => creatorId)));

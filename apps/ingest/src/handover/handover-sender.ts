@@ -119,10 +119,10 @@ export class HandoverSender {
     }
     if (added.length === 0) return;
     this.totals.offered += added.length;
-    const standsMs = READY_MS[reason] + OVERLAP_MS + FINISH_MS + 1_000;
+    const offerTtlMs = READY_MS[reason] + OVERLAP_MS + FINISH_MS + 1_000;
     const creators = added.map(({ session: { lease }, roomId }) => ({ creatorId: lease.creatorId, fence: lease.fence, roomId }));
     try {
-      const accepted = await offers.offer(creators, standsMs, reason === 'shutdown');
+      const accepted = await offers.offer(creators, offerTtlMs, reason === 'shutdown');
       this.keep(added.filter(({ session }) => !accepted.has(session.lease.creatorId)));
     } catch (error) {
       this.keep(added);
@@ -161,7 +161,7 @@ export class HandoverSender {
       this.isUnreachable = false;
     } catch (error) {
       if (!this.isUnreachable)
-        logger.warn({ reason: reasonOf(error), creators: this.offered.size }, 'the offers cannot be read; they stand');
+        logger.warn({ reason: reasonOf(error), creators: this.offered.size }, 'the offers cannot be read; they stay open');
       this.isUnreachable = true;
     }
     const now = clock.now();

@@ -127,7 +127,7 @@ describe('a creator handed over to a standby connection', () => {
     const first = await harness.liveSession();
     const mine = harness.connection;
     const pool = { bytes: 0 };
-    const offer = { creatorId: 'cr_1', fence: '1000', roomId: ROOM, urgent: true, standsMs: 8_000 };
+    const offer = { creatorId: 'cr_1', fence: '1000', roomId: ROOM, urgent: true, offerTtlMs: 8_000 };
     const standby = new StandbyConnection({ services: harness.services, record: harness.record, offer, run: 'b', pool });
     const opening = standby.open(new AbortController().signal);
     await harness.clock.advance(2_000);

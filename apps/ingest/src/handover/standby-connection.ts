@@ -86,7 +86,7 @@ export class StandbyConnection {
     try {
       if (signal.aborted) return 'stopped';
       const signed = await signer.sign({ roomId: offer.roomId, creator: record }, offer.urgent, abandoned, (ticket) => {
-        if (ticket.waitMs() > offer.standsMs) abandon();
+        if (ticket.waitMs() > offer.offerTtlMs) abandon();
       });
       if (!signed) return 'no sign call in time';
       if (!signed.ok) return `sign-${signed.reason}: ${signed.message}`;

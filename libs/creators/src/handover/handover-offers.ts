@@ -11,11 +11,11 @@ export interface OfferedCreator {
   roomId: string;
 }
 
-/** An offer that this worker took. It is valid for `standsMs` from now. */
+/** An offer that this worker took. It is valid for `offerTtlMs` from now. */
 export interface TakenOffer extends OfferedCreator {
   /** Its holder stops; otherwise it only wants to hold less. */
   urgent: boolean;
-  standsMs: number;
+  offerTtlMs: number;
 }
 
 /** The state of an offer. `ready`: the worker that took it receives the room. */
@@ -64,15 +64,15 @@ export class HandoverOffers {
   constructor(private readonly options: HandoverOffersOptions) {}
 
   /**
-   * Offers these for `standMs` ms. An older offer of the same creator is replaced; where a worker has taken it, it stays taken.
+   * Offers these for `offerTtlMs` ms. An older offer of the same creator is replaced; where a worker has taken it, it stays taken.
    * Returns the ids that are offered now.
    */
-  async offer(creators: readonly OfferedCreator[], standMs: number, urgent: boolean): Promise<Set<string>> {
+  async offer(creators: readonly OfferedCreator[], offerTtlMs: number, urgent: boolean): Promise<Set<string>> {
     const { worker, channel } = this.options;
     const offered = new Set<string>();
     await this.each(creators, async (partition, part) => {
       const args = part.flatMap(({ creatorId, fence, roomId }) => [creatorId, fence, roomId]);
-      const answers = await this.run(offerScript, partition, true, [worker, standMs, urgent ? 1 : 0, channel, ...args]);
+      const answers = await this.run(offerScript, partition, true, [worker, offerTtlMs, urgent ? 1 : 0, channel, ...args]);
       part.forEach(({ creatorId }, at) => void (answers[at] === 1 && offered.add(creatorId)));
     });
     return offered;
@@ -88,8 +88,8 @@ export class HandoverOffers {
       const args = [worker, max - taken.length, all ? 1 : 0];
       const answer = (await this.run(takeScript, (from + step) % keys.partitions, true, args)).map(String);
       for (let at = 0; at < answer.length; at += 5) {
-        const [creatorId = '', fence = '', roomId = '', urgent, standsMs] = answer.slice(at, at + 5);
-        taken.push({ creatorId, fence, roomId, urgent: urgent === '1', standsMs: Number(standsMs) });
+        const [creatorId = '', fence = '', roomId = '', urgent, offerTtlMs] = answer.slice(at, at + 5);
+        taken.push({ creatorId, fence, roomId, urgent: urgent === '1', offerTtlMs: Number(offerTtlMs) });
       }
     }
     return taken;

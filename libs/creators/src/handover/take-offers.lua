@@ -1,7 +1,7 @@
 -- Takes open offers, each for one worker alone. Removes offers that have expired.
 -- KEYS: 1 hash of leases, 2 hash of offers
 -- ARGV: 1 worker, 2 offers to take at most, 3 `1` when offers that are not urgent may be taken
--- Returns per offer taken: creator id, fence, room id, urgent, ms that it still stands.
+-- Returns per offer taken: creator id, fence, room id, urgent, ms that it stays open.
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 local left = tonumber(ARGV[2])

@@ -38,7 +38,9 @@ export const audience = {
       streakId: text('the streak this gift belongs to; a gift outside of any streak has an id of its own'),
       count: count('gifts this event adds; 0 when it repeats what was counted, as the end of a streak does'),
       streakCount: count('gifts of the whole streak so far'),
-      final: Type.Boolean({ description: 'true on the event that ends its streak; a streak may also end in silence, without such an event' }),
+      final: Type.Boolean({
+        description: 'true on the event that ends its streak; a streak may also end in silence, without such an event',
+      }),
       totalDiamonds: Type.Optional(count('diamonds this event adds: count times diamonds; absent where the price is not known')),
     }),
   },

@@ -149,7 +149,9 @@ export class Spool {
     void writer
       .abandon()
       .then(() => folder.abandon())
-      .catch((error: unknown) => this.options.logger.warn({ run: left.run, reason: reasonOf(error) }, 'the folder of a run that was left'));
+      .catch((error: unknown) =>
+        this.options.logger.warn({ run: left.run, reason: reasonOf(error) }, 'cannot clean up the spool folder of an abandoned run'),
+      );
     return left;
   }
 

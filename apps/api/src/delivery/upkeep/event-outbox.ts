@@ -1,7 +1,7 @@
 import type { Pool } from 'pg';
-import { OwnEvents, type OwnEventsOptions } from '../../store/writer/own-events.js';
+import { SystemEventWriter, type SystemEventWriterOptions } from '../../store/writer/system-event-writer.js';
 
-export interface EndpointEventOutboxOptions extends OwnEventsOptions {
+export interface EndpointEventOutboxOptions extends SystemEventWriterOptions {
   pool: Pool;
 }
 
@@ -12,10 +12,10 @@ const EVENTS_MAX = 100;
  * removed when it is in the log. Its id is the same however often that is tried.
  */
 export class EndpointEventOutbox {
-  private readonly events: OwnEvents;
+  private readonly events: SystemEventWriter;
 
   constructor(private readonly options: EndpointEventOutboxOptions) {
-    this.events = new OwnEvents(options);
+    this.events = new SystemEventWriter(options);
   }
 
   /** Publishes the events that wait. @returns how many there were */

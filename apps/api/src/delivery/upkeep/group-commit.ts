@@ -81,7 +81,7 @@ export class GroupCommit<T> {
       try {
         await this.commitParts(group);
         this.counts.done += group.length;
-        if (failures > 0) logger.info({ what: name, failures }, 'written after all');
+        if (failures > 0) logger.info({ what: name, failures }, 'write succeeded after retries');
         return;
       } catch (error) {
         if (failures === 0)

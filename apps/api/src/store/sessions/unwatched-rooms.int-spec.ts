@@ -7,7 +7,7 @@ import { CreatorStatuses, type HeldStatus } from '../../creators/creator-statuse
 import { ApiUnderTest, draft, snowflake } from '../../testing/api-under-test.js';
 import { Committer } from '../writer/committer.js';
 import { DayPartitions } from '../retention/days.js';
-import { OwnEvents } from '../writer/own-events.js';
+import { SystemEventWriter } from '../writer/system-event-writer.js';
 import { SessionsAggregate } from './sessions-aggregate.js';
 import { UnwatchedRooms } from './unwatched-rooms.js';
 
@@ -34,7 +34,7 @@ beforeEach(async () => {
   rooms = watcher();
 });
 
-function watcher(events: Pick<OwnEvents, 'commit'> = ownEvents()): UnwatchedRooms {
+function watcher(events: Pick<SystemEventWriter, 'commit'> = systemEvents()): UnwatchedRooms {
   return new UnwatchedRooms({
     pool: api.pool,
     events,
@@ -44,10 +44,10 @@ function watcher(events: Pick<OwnEvents, 'commit'> = ownEvents()): UnwatchedRoom
   });
 }
 
-function ownEvents(): OwnEvents {
+function systemEvents(): SystemEventWriter {
   const committer = new Committer(api.pool, new DayPartitions(api.pool));
   const feed = new FeedWriter(api.redis, new LogKeys(api.config.redisPrefix, api.config.partitions), 100);
-  return new OwnEvents({ committer, feed, logger });
+  return new SystemEventWriter({ committer, feed, logger });
 }
 
 const count = () => new SessionsAggregate(api.pool).catchUp(new AbortController().signal);
@@ -164,7 +164,7 @@ describe('the session of a live room', () => {
 
   it('goes on where something of it is stored between the look and the commit', async () => {
     const { id, room } = await liveRoom('one');
-    const own = ownEvents();
+    const own = systemEvents();
     rooms = watcher({
       commit: async (eventsAt) => {
         const now = Date.now();

@@ -2,7 +2,7 @@ import type { UnwatchedReason } from '@tributary/events';
 import type { Pool } from 'pg';
 import type { HeldStatus } from '../../creators/creator-statuses.js';
 import { daysBetween, inDaysOrFar } from '../log-ranges.js';
-import type { OwnEvent, OwnEvents } from '../writer/own-events.js';
+import type { SystemEvent, SystemEventWriter } from '../writer/system-event-writer.js';
 
 /** A room whose session counts as live. Times are ms since 1970, ages ms by the clock of the database. */
 export interface OpenRoom {
@@ -58,7 +58,7 @@ where s.ended_at is null and s.last_event_at < now() - make_interval(secs => $1)
 
 export interface UnwatchedRoomsOptions {
   pool: Pool;
-  events: Pick<OwnEvents, 'commit'>;
+  events: Pick<SystemEventWriter, 'commit'>;
   /** What workers report of creators, in the order of `ids`. */
   statuses: (ids: readonly string[]) => Promise<(HeldStatus | undefined)[]>;
   onUnwatched?: (reason: UnwatchedReason, rooms: number) => void;
@@ -95,7 +95,8 @@ export class UnwatchedRooms {
       return written.map(({ room, reason }) => eventOf(room, reason));
     });
     for (const { room } of due) this.seen.delete(room.roomId);
-    for (const reason of new Set(written.map((one) => one.reason))) onUnwatched?.(reason, written.filter((one) => one.reason === reason).length);
+    for (const reason of new Set(written.map((one) => one.reason)))
+      onUnwatched?.(reason, written.filter((one) => one.reason === reason).length);
     return written.length;
   }
 
@@ -140,7 +141,7 @@ export class UnwatchedRooms {
 }
 
 /** Two processes that report the same make one event; the day in its id is the present one, whatever the age of the session. */
-function eventOf(room: OpenRoom, reason: UnwatchedReason): OwnEvent {
+function eventOf(room: OpenRoom, reason: UnwatchedReason): SystemEvent {
   const at = Date.now();
   const day = Math.floor(at / DAY_MS) * DAY_MS;
   return {

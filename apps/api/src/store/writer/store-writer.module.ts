@@ -9,7 +9,7 @@ import { LOGGER, REDIS, STORE_POOL } from '../../resources.js';
 import { Cleanup } from '../retention/cleanup.js';
 import { Committer } from './committer.js';
 import { DayPartitions } from '../retention/days.js';
-import { OwnEvents } from './own-events.js';
+import { SystemEventWriter } from './system-event-writer.js';
 import { SessionsAggregate } from '../sessions/sessions-aggregate.js';
 import { SessionUpkeep } from '../sessions/session-upkeep.js';
 import { StoreModule } from '../store.module.js';
@@ -41,7 +41,7 @@ function unwatchedOf(pool: Pool, statuses: CreatorStatuses, committer: Committer
   });
   return new UnwatchedRooms({
     pool,
-    events: new OwnEvents({ committer, feed, logger }),
+    events: new SystemEventWriter({ committer, feed, logger }),
     statuses: (ids) => statuses.of(ids),
     onUnwatched: (reason, rooms) => {
       ended.inc({ reason }, rooms);

@@ -38,7 +38,9 @@ describe('GiftStreaks', () => {
   });
 
   it('late and repeated steps never subtract and never count twice, before or after the end', () => {
-    expect(counts(new GiftStreaks(), step(1), step(5), step(3), step(5), end(6), step(4), end(6), step(6))).toEqual([1, 4, 0, 0, 1, 0, 0, 0]);
+    expect(counts(new GiftStreaks(), step(1), step(5), step(3), step(5), end(6), step(4), end(6), step(6))).toEqual([
+      1, 4, 0, 0, 1, 0, 0, 0,
+    ]);
   });
 
   it('a streak is final once', () => {

@@ -2,14 +2,14 @@ import type { FeedWriter, InboxEntry } from '@tributary/log';
 import { type Logger, reasonOf } from '@tributary/runtime';
 import type { Committer, LogHead } from './committer.js';
 
-export interface OwnEventsOptions {
+export interface SystemEventWriterOptions {
   committer: Pick<Committer, 'head' | 'commit'>;
   feed: Pick<FeedWriter, 'publish'>;
   logger: Logger;
 }
 
-/** An event that this process itself has to tell. `at` is ms since 1970, `creator` the subject. */
-export interface OwnEvent {
+/** An event that this process itself reports. `at` is ms since 1970, `creator` the subject. */
+export interface SystemEvent {
   id: string;
   type: string;
   creator: string;
@@ -21,9 +21,9 @@ export interface OwnEvent {
 
 const TRIES = 20;
 
-/** Writes into the log what no worker tells. Its ids are the caller's: an event that is told again under its id is stored once. */
-export class OwnEvents {
-  constructor(private readonly options: OwnEventsOptions) {}
+/** Writes events into the log that no worker reports. Their ids are the caller's: an event written again under its id is stored once. */
+export class SystemEventWriter {
+  constructor(private readonly options: SystemEventWriterOptions) {}
 
   /**
    * Commits what `eventsAt` answers for a head of the log, and only on top of that head: nothing was stored in between. It is
@@ -31,7 +31,7 @@ export class OwnEvents {
    * @returns how many events were committed
    * @throws Error when others moved the head each time
    */
-  async commit(eventsAt: (head: LogHead) => Promise<readonly OwnEvent[]> | readonly OwnEvent[]): Promise<number> {
+  async commit(eventsAt: (head: LogHead) => Promise<readonly SystemEvent[]> | readonly SystemEvent[]): Promise<number> {
     const { committer } = this.options;
     for (let tries = 0; tries < TRIES; tries++) {
       const head = await committer.head();
@@ -55,7 +55,7 @@ export class OwnEvents {
   }
 }
 
-function entryOf({ id, type, creator, handle, room, at, data }: OwnEvent): InboxEntry {
+function entryOf({ id, type, creator, handle, room, at, data }: SystemEvent): InboxEntry {
   const ms = String(Math.round(at));
   return { partition: 0, entryId: `own-${id}`, fields: { id, type, creator, handle, room, ts: ms, at: ms, data: JSON.stringify(data) } };
 }

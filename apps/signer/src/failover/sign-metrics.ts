@@ -105,7 +105,7 @@ export class SignMetrics {
     this.gauge('sign_breaker_state', '0 closed, 1 half-open, 2 open.', () =>
       read().map(({ provider, operation, report }) => [{ provider, operation }, STATES[report.breaker.state]]),
     );
-    this.gauge('sign_rooms_resting', 'Rooms that a provider leaves alone after failures.', () =>
+    this.gauge('sign_room_breakers_open', 'Rooms whose breaker is open at a provider.', () =>
       read().map(({ provider, operation, report }) => [{ provider, operation }, report.rooms.resting]),
     );
   }

@@ -39,7 +39,7 @@ describe('the fair semaphore of all requests', () => {
     expect(semaphore.tryAcquire({}, () => undefined)).toBe(true);
   });
 
-  it('calls those in line in their turn, each once, when places come free', () => {
+  it('calls those that wait in their turn, each once, when places come free', () => {
     const semaphore = new FairSemaphore(2);
     const [a, b, c] = [{}, {}, {}];
     const called: string[] = [];

@@ -55,7 +55,7 @@ export class DeliveryMetrics {
     };
     gauge('tributary_webhook_endpoints_held', 'Endpoints run by this process', ({ count }) => count);
     gauge('tributary_webhook_sending', 'Requests on the wire', ({ sends }) => sends.inUse);
-    gauge('tributary_webhook_in_line', 'Endpoints waiting for a free place', ({ sends }) => sends.waiting);
+    gauge('tributary_webhook_endpoints_waiting', 'Endpoints waiting for a free place', ({ sends }) => sends.waiting);
     gauge('tributary_webhook_unwritten_results', 'Results of attempts not written down yet', ({ unrecorded }) => unrecorded);
     const states: Gauge<'state'> = new Gauge({
       name: 'tributary_webhook_endpoints',

@@ -38,15 +38,15 @@ describe('session counts', () => {
     ]);
   });
 
-  it('set aside an event that the database refuses to count, say which, and count all others', async () => {
+  it('put an event that the database refuses to count into the dead letters, say which, and count all others', async () => {
     await api.pool.query(`alter table session_users add constraint poison check (nickname <> 'poison')`);
     const chat = (nickname: string) => draft({ roomId: 'mixed', data: { user: { id: nickname, nickname }, comment: 'hello' } });
     await api.commit(Array.from({ length: 40 }, (_, i) => chat(`viewer ${i}`)));
     const bad = await api.commit([chat('poison')]);
     await api.commit(Array.from({ length: 40 }, (_, i) => chat(`viewer ${i}`)));
-    const told: number[] = [];
-    await new SessionsAggregate(api.pool, { setAside: (seq) => told.push(seq) }).catchUp(signal);
-    expect(told).toEqual([bad]);
+    const deadLettered: number[] = [];
+    await new SessionsAggregate(api.pool, { onDeadLettered: (seq) => deadLettered.push(seq) }).catchUp(signal);
+    expect(deadLettered).toEqual([bad]);
     const counted = await api.pool.query(`select chats::int as chats from sessions where room_id = 'mixed'`);
     expect(counted.rows).toEqual([{ chats: 80 }]);
     const dead = await api.pool.query<{ entry_id: string; reason: string; fields: string }>(

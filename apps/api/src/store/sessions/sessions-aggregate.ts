@@ -12,7 +12,7 @@ const DAYS_MAX = 32;
 
 export interface SessionsAggregateOptions {
   /** Called with an event that the counts leave out, once it is in `dead_letters`. */
-  setAside?(seq: number, reason: string): void;
+  onDeadLettered?(seq: number, reason: string): void;
 }
 
 /** A sum that a bigint and a JavaScript number hold: what one producer invents must not stop the counts of all. */
@@ -143,14 +143,14 @@ export class SessionsAggregate {
       return passed;
     } catch (error) {
       if (!isDataError(error)) throw error;
-      if (this.stepMax === 1) return this.setAside(error.message);
+      if (this.stepMax === 1) return this.deadLetter(error.message);
       this.stepMax = Math.ceil(this.stepMax / 2);
       return this.step();
     }
   }
 
   /** Leaves out the event that follows: the database refuses to count it, and would for ever. */
-  private async setAside(reason: string): Promise<number> {
+  private async deadLetter(reason: string): Promise<number> {
     const seq = await inTransaction(this.pool, async (client) => {
       const { rows } = await client.query<{ seq: number }>(
         `update aggregate_positions set seq = seq + 1 where name = 'sessions' and seq = $1 returning seq::float8 as seq`,
@@ -169,7 +169,7 @@ export class SessionsAggregate {
       return next;
     });
     if (seq === undefined) return 0;
-    this.options.setAside?.(seq, reason);
+    this.options.onDeadLettered?.(seq, reason);
     return 1;
   }
 

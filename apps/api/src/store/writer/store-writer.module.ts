@@ -20,12 +20,12 @@ import { StoreController, StoreWriter } from './writer.js';
 
 function sessionsOf(pool: Pool, logger: Logger, metrics: Metrics): SessionsAggregate {
   const left = new Counter({
-    name: 'tributary_session_events_set_aside_total',
+    name: 'tributary_session_events_dead_lettered_total',
     help: 'Stored events that could not be counted in their session',
     registers: [metrics],
   });
   return new SessionsAggregate(pool, {
-    setAside: (seq, reason) => {
+    onDeadLettered: (seq, reason) => {
       left.inc();
       logger.error({ seq, reason }, 'an event could not be counted in its session; see the table dead_letters');
     },

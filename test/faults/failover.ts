@@ -1,8 +1,8 @@
 import { finish, machine, table } from '@tributary/testing';
 import { FULL } from './failover/kinds/full-disk.js';
-import { HELD_UP } from './failover/kinds/held-up.js';
+import { SLOW } from './failover/kinds/slow.js';
 import type { Kind } from './failover/kinds/kind.js';
-import { MUTE } from './failover/kinds/mute.js';
+import { UNRESPONSIVE } from './failover/kinds/unresponsive.js';
 import { readFailoverOptions } from './failover/options.js';
 import { REPLACED } from './failover/kinds/replaced.js';
 import { type Result, runKind } from './failover/run.js';
@@ -12,7 +12,7 @@ import { runInTurn } from './parts/in-turn.js';
  * Fail-overs, restores, silent peers and full disks on stacks of real processes, at random moments. Every message, every webhook
  * delivery and every event of live readers is accounted for.
  */
-const KINDS: readonly Kind[] = [...REPLACED, ...MUTE, ...HELD_UP, ...FULL];
+const KINDS: readonly Kind[] = [...REPLACED, ...UNRESPONSIVE, ...SLOW, ...FULL];
 
 async function run(): Promise<void> {
   const options = readFailoverOptions(KINDS);

@@ -70,9 +70,9 @@ describe('a pool', () => {
     }
   });
 
-  it('gives up an attempt to connect to a peer that stays mute', async () => {
+  it('gives up an attempt to connect to a peer that stays unresponsive', async () => {
     const proxy = await startProxy(database.url);
-    const other = createPool(proxy.url, quiet, { name: 'mute', max: 2 });
+    const other = createPool(proxy.url, quiet, { name: 'unresponsive', max: 2 });
     try {
       proxy.freeze();
       await expect(other.query('select 1')).rejects.toThrow(/time/);

@@ -50,14 +50,14 @@ describe('a Redis client whose server vanished without a word', () => {
     await waitFor(publishing, { what: 'the channel to be heard again', timeoutMs: RECOVERY_MS });
   }, 40_000);
 
-  it('gives up attempts to connect to a peer that stays mute, and connects once it speaks', async () => {
+  it('gives up attempts to connect to a peer that stays unresponsive, and connects once it speaks', async () => {
     proxy = await startProxy(testServers().redisUrl);
     proxy.freeze();
-    const mute = client(proxy.url);
+    const unresponsive = client(proxy.url);
     let closed = 0;
-    mute.on('close', () => (closed += 1));
+    unresponsive.on('close', () => (closed += 1));
     await waitFor(() => closed > 0, { what: 'the first attempt to end', timeoutMs: RECOVERY_MS });
     proxy.heal();
-    await waitFor(() => mute.status === 'ready', { timeoutMs: RECOVERY_MS });
+    await waitFor(() => unresponsive.status === 'ready', { timeoutMs: RECOVERY_MS });
   }, 40_000);
 });

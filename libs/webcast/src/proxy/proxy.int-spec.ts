@@ -166,7 +166,7 @@ describe('a connection through a proxy', () => {
 const BEHAVIOURS: [string, (socket: Socket) => void][] = [
   ['accepts and closes', (socket) => void socket.end()],
   ['accepts, reads the request and closes', (socket) => void socket.once('data', () => socket.destroy())],
-  ['stays mute', () => undefined],
+  ['stays unresponsive', () => undefined],
   [
     'sends a byte now and then',
     (socket) => {

@@ -2,8 +2,8 @@ import { type FaultProxy, startProxy, startTunnelProxy } from '@tributary/testin
 import type { Kind } from './kind.js';
 import type { FailoverSystem } from '../failover-system.js';
 
-/** New connections stay mute this long, in ms. */
-const MUTE_MS = [6_000, 14_000] as const;
+/** New connections stay unresponsive for this long, in ms. */
+const UNRESPONSIVE_MS = [6_000, 14_000] as const;
 /** Until the interval of a room's messages is known, which takes a minute, its silent connection is kept for longer. */
 const KNOWN_MS = 65_000;
 /** Creators with a proxy of their own: one in so many. */
@@ -15,7 +15,7 @@ const proxies = new WeakMap<FailoverSystem, FaultProxy>();
  * A peer that vanishes: the present connections never get a byte again. At the first injection, and then at every second one, new
  * connections work at once; at the others new connections are accepted and stay silent for a while too.
  */
-async function mute(system: FailoverSystem, line: FaultProxy, n: number, meanwhile?: () => Promise<void>): Promise<void> {
+async function makeUnresponsive(system: FailoverSystem, line: FaultProxy, n: number, meanwhile?: () => Promise<void>): Promise<void> {
   line.strand();
   if (n % 2 === 0) {
     await meanwhile?.();
@@ -24,7 +24,7 @@ async function mute(system: FailoverSystem, line: FaultProxy, n: number, meanwhi
   line.freeze();
   try {
     await meanwhile?.();
-    await system.pause(...MUTE_MS);
+    await system.pause(...UNRESPONSIVE_MS);
     // Those that were opened meanwhile never worked either.
     line.strand();
   } finally {
@@ -41,48 +41,48 @@ function networkOf(system: FailoverSystem): FaultProxy {
 const network = { prepare: () => Promise.resolve({ stack: { network: true } }) };
 
 /** Faults in which a peer accepts bytes, answers nothing and closes nothing. */
-export const MUTE: readonly Kind[] = [
+export const UNRESPONSIVE: readonly Kind[] = [
   {
-    name: 'mute-postgres',
-    title: 'PostgreSQL falls silent: open connections are stranded; every second time new ones are mute for 6 to 14 s too',
+    name: 'unresponsive-postgres',
+    title: 'PostgreSQL falls silent: open connections are stranded; every second time new ones are unresponsive for 6 to 14 s too',
     seconds: 30,
     losesNothing: true,
     stallMsMax: 45_000,
-    inject: (system, n) => mute(system, system.lines.postgres, n),
+    inject: (system, n) => makeUnresponsive(system, system.lines.postgres, n),
   },
   {
-    name: 'mute-redis',
+    name: 'unresponsive-redis',
     title: 'Redis falls silent, in the same two ways',
     seconds: 30,
     stallMsMax: 45_000,
-    inject: (system, n) => mute(system, system.lines.redis, n),
+    inject: (system, n) => makeUnresponsive(system, system.lines.redis, n),
   },
   {
-    name: 'mute-signer',
+    name: 'unresponsive-signer',
     title: 'the signer falls silent, in the same two ways, while a third of the connections is dropped',
     seconds: 35,
     stallMsMax: 60_000,
     inject: (system, n) =>
-      mute(system, system.lines.signer, n, async () => {
+      makeUnresponsive(system, system.lines.signer, n, async () => {
         for (const uniqueId of system.sample(Math.ceil(system.handles.length / 3)))
           await system.sim('POST', '/faults', { kind: 'drop', uniqueId, count: 1 });
       }),
   },
   {
     ...network,
-    name: 'mute-tiktok',
+    name: 'unresponsive-tiktok',
     title: 'TikTok falls silent: pages, API and sockets, in the same two ways',
     seconds: 45,
     stallMsMax: 90_000,
     begin: (system) => system.sleep(KNOWN_MS),
     inject: async (system, n) => {
       const since = Date.now();
-      await mute(system, networkOf(system), n);
+      await makeUnresponsive(system, networkOf(system), n);
       await system.reconnected(system.handles, since);
     },
   },
   {
-    name: 'mute-proxy',
+    name: 'unresponsive-proxy',
     title: 'the proxy that half of the creators have falls silent, in the same two ways',
     seconds: 45,
     stallMsMax: 90_000,
@@ -107,7 +107,7 @@ export const MUTE: readonly Kind[] = [
       const proxy = proxies.get(system);
       if (!proxy) throw new Error('the proxy was not started');
       const since = Date.now();
-      await mute(system, proxy, n);
+      await makeUnresponsive(system, proxy, n);
       await system.reconnected(proxiedOf(system), since);
     },
   },

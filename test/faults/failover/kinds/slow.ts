@@ -16,7 +16,7 @@ const READ_MS = [15_000, 25_000] as const;
 const DROPPED_MS_MAX = 90_000;
 
 /** Faults in which one part is stopped while the others continue. */
-export const HELD_UP: readonly Kind[] = [
+export const SLOW: readonly Kind[] = [
   {
     name: 'worker-frozen',
     title: 'a worker is stopped for 30 s while Redis is away; all workers spool into one folder, and what is on disk leaves their memory',

@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, statfsSync, writeFile
 import { join } from 'node:path';
 import { runStep } from './run-step.mjs';
 import { withLock } from './lock.mjs';
-import { Fault } from './servers/fault.mjs';
+import { CliError } from './servers/cli-error.mjs';
 import { cloneDir, root } from './servers/project.mjs';
 import { seconds } from './terminal.mjs';
 
@@ -72,7 +72,7 @@ function holdsLockedVersions() {
 async function install(say, signal) {
   const { bavail, bsize } = statfsSync(root);
   if (bavail * bsize < INSTALL_BYTES_MIN && !existsSync(join(root, 'node_modules')))
-    throw new Fault(
+    throw new CliError(
       `the disk of ${root} has ${Math.floor((bavail * bsize) / 1024 ** 2)} MiB free, and the packages need about ${INSTALL_BYTES_MIN / 1024 ** 2} MiB.`,
     );
   say('Installing packages with npm ci (about half a minute on a first run)');

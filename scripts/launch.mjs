@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { bootstrap } from './bootstrap.mjs';
-import { Fault } from './servers/fault.mjs';
+import { CliError } from './servers/cli-error.mjs';
 import { root } from './servers/project.mjs';
 import { printFailure } from './terminal.mjs';
 
@@ -54,7 +54,7 @@ export async function launch([command = '', ...rest]) {
     const { file, args } = found;
     // What needs no build shows its usage without one. `--json` promises one document on standard output and nothing else.
     if (!file.startsWith('scripts/') || !isHelp(args)) await bootstrap((text) => process.stderr.write(`${text}\n`));
-    if (!existsSync(join(root, file))) throw new Fault(`"npm run ${command}" has no program here: ${file} is missing after the build.`);
+    if (!existsSync(join(root, file))) throw new CliError(`"npm run ${command}" has no program here: ${file} is missing after the build.`);
     for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM'])) process.on(signal, () => signal === 'SIGTERM' && child.kill(signal));
     const child = spawn(process.execPath, [join(root, file), ...args], { cwd: root, stdio: 'inherit' });
     child.once('error', (error) => process.exit(printFailure(error)));
@@ -71,7 +71,7 @@ export async function launch([command = '', ...rest]) {
  */
 function find(command, rest) {
   const target = COMMANDS[/** @type {keyof typeof COMMANDS} */ (command)];
-  if (!target) throw new Fault(`unknown command "${command}"; there are ${Object.keys(COMMANDS).join(', ')}.`);
+  if (!target) throw new CliError(`unknown command "${command}"; there are ${Object.keys(COMMANDS).join(', ')}.`);
   if ('file' in target) return { file: target.file, args: rest };
   const names = programs(target.folder);
   const at = rest.findIndex((arg) => names.includes(arg));
@@ -79,7 +79,7 @@ function find(command, rest) {
   if (at === -1) {
     const name = rest.find((arg) => !arg.startsWith('-'));
     const what = name ? `there is no "${name}"` : 'a name is needed';
-    throw new Fault(
+    throw new CliError(
       `npm run ${command} -- NAME [--json] [--seconds N] [--seed N]: ${what}; there ${names.length > 0 ? `are ${names.join(', ')}` : 'is none yet'}.`,
     );
   }

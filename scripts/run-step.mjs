@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs';
 import { dirname, relative } from 'node:path';
-import { Fault } from './servers/fault.mjs';
+import { CliError } from './servers/cli-error.mjs';
 import { guard } from './servers/guard.mjs';
 import { processIdentity } from './servers/process-identity.mjs';
 import { root } from './servers/project.mjs';
@@ -12,7 +12,7 @@ const STOP_MS_MAX = 2_000;
 /**
  * Runs a step to its end, its output in a log file.
  * @param {{ title: string, command: string, args: string[], logFile: string, signal?: AbortSignal }} step
- * @throws Fault with the most telling line of its output
+ * @throws CliError with the most telling line of its output
  */
 export async function runStep({ title, command, args, logFile, signal }) {
   mkdirSync(dirname(logFile), { recursive: true });
@@ -34,7 +34,7 @@ export async function runStep({ title, command, args, logFile, signal }) {
   signal?.removeEventListener('abort', end);
   if (child.pid) guard.forget(child.pid);
   if (how !== '')
-    throw new Fault(`${title} failed (${how}): ${tellingLine(readFileSync(logFile, 'utf8'))} [all of it: ${relative(root, logFile)}]`);
+    throw new CliError(`${title} failed (${how}): ${tellingLine(readFileSync(logFile, 'utf8'))} [all of it: ${relative(root, logFile)}]`);
 }
 
 /** @param {string} output */

@@ -1,4 +1,4 @@
-import { Fault } from './servers/fault.mjs';
+import { CliError } from './servers/cli-error.mjs';
 
 const colours = { red: 31, green: 32, yellow: 33, blue: 34, magenta: 35, cyan: 36, dim: 2, bold: 1 };
 const shows = Boolean(process.stdout.isTTY) && !process.env.NO_COLOR;
@@ -39,7 +39,7 @@ const MEANINGS = {
  * @returns {string | undefined}
  */
 export function sentence(error) {
-  if (error instanceof Fault) return error.message;
+  if (error instanceof CliError) return error.message;
   const { code, path } = /** @type {NodeJS.ErrnoException} */ (error ?? {});
   const meaning = code && MEANINGS[code];
   return meaning ? `${path ?? 'a file of the project'}: ${meaning} (${code}).` : undefined;

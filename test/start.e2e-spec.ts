@@ -90,7 +90,7 @@ describe('npm start', () => {
 
       const last = recorded();
       await third.end('SIGKILL');
-      await waitFor(() => !last.some(alive) && !existsSync(join(dataDir, 'lock')), { what: 'the warden to clean up' });
+      await waitFor(() => !last.some(alive) && !existsSync(join(dataDir, 'lock')), { what: 'the orphan reaper to clean up' });
     },
     TEST_MS,
   );

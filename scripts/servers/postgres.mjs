@@ -15,7 +15,7 @@ import { createHash } from 'node:crypto';
 import { dirname, join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import pg from 'pg';
-import { Fault, PortTaken } from './fault.mjs';
+import { CliError, PortTaken } from './cli-error.mjs';
 import { findPostgres, reachableFolder, serverUser } from './postgres-binary.mjs';
 import { freePort, ServerProcess } from './server-process.mjs';
 
@@ -38,7 +38,7 @@ export async function startPostgres(options) {
     const found = /^\d+$/.test(version)
       ? `is of PostgreSQL ${version}, and this is ${program.major}`
       : 'is damaged (PG_VERSION holds no version)';
-    throw new Fault(`the database folder ${dir} ${found}; move it away to begin with an empty one, or set DATABASE_URL`);
+    throw new CliError(`the database folder ${dir} ${found}; move it away to begin with an empty one, or set DATABASE_URL`);
   }
   for (let attempt = 1; ; attempt++) {
     const port = options.port ?? (await freePort());
@@ -84,7 +84,7 @@ class PostgresProcess extends ServerProcess {
         return await super.start();
       } catch (error) {
         // After a kill -9 its orphaned backends hold the shared memory for a moment.
-        const lingering = error instanceof Fault && /shared memory block|lock file "postmaster.pid"/.test(error.message);
+        const lingering = error instanceof CliError && /shared memory block|lock file "postmaster.pid"/.test(error.message);
         if (!lingering || attempt === 40) throw error;
         await wait(250);
       }
@@ -130,7 +130,7 @@ class PostgresProcess extends ServerProcess {
  */
 function initialise(initdb, dir, ids, password, durable) {
   if (existsSync(dir) && readdirSync(dir).length > 0) {
-    throw new Fault(`the folder ${dir} is not empty and holds no PostgreSQL data; move it away`);
+    throw new CliError(`the folder ${dir} is not empty and holds no PostgreSQL data; move it away`);
   }
   // Initialised beside its place and moved there, so that an interrupted initdb leaves nothing that looks finished.
   const part = `${dir}.part`;
@@ -163,7 +163,7 @@ function initialise(initdb, dir, ids, password, durable) {
     rmSync(part, { recursive: true, force: true });
     const { stderr, message } = /** @type {Error & { stderr?: string }} */ (error);
     const line = (stderr || message).split('\n').find((text) => /error|fatal|could not/i.test(text)) ?? message;
-    throw new Fault(`a new database could not be made in ${dir}: ${line.trim()}`);
+    throw new CliError(`a new database could not be made in ${dir}: ${line.trim()}`);
   } finally {
     rmSync(passwordFile, { force: true });
   }
@@ -200,7 +200,7 @@ async function connects(url, dir) {
     // A refused password is an answer, and no waiting changes it.
     const { code } = /** @type {Error & { code?: string }} */ (error);
     if (code === '28P01')
-      throw new Fault(
+      throw new CliError(
         `the database in ${dir} has another password than the one recorded for it; move that folder away, or set DATABASE_URL`,
       );
     return false;

@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { accessSync, constants, existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { promisify } from 'node:util';
-import { Fault } from './fault.mjs';
+import { CliError } from './cli-error.mjs';
 
 const run = promisify(execFile);
 const VERSION_MIN = 7;
@@ -34,7 +34,7 @@ export async function findRedis(folder, { say = () => {}, signal } = {}) {
 
 /** @param {string} why */
 const missing = (why) =>
-  new Fault(
+  new CliError(
     `No Redis ${VERSION_MIN} or newer: ${why}. Install it with "apt install redis-server" or "brew install redis", ` +
       'or run "docker run -d -p 127.0.0.1:6379:6379 redis:7" and set REDIS_URL=redis://127.0.0.1:6379.',
   );

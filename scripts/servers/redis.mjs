@@ -1,6 +1,6 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { PortTaken } from './fault.mjs';
+import { PortTaken } from './cli-error.mjs';
 import { redisBinaryDir } from './project.mjs';
 import { findRedis } from './redis-binary.mjs';
 import { answers, freePort, ServerProcess } from './server-process.mjs';

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { closeSync, existsSync, openSync, readFileSync, renameSync } from 'node:fs';
 import { createServer, connect } from 'node:net';
 import { setTimeout as wait } from 'node:timers/promises';
-import { Fault, PortTaken } from './fault.mjs';
+import { CliError, PortTaken } from './cli-error.mjs';
 import { guard } from './guard.mjs';
 import { processIdentity } from './process-identity.mjs';
 
@@ -33,7 +33,7 @@ export class ServerProcess {
     return this.#child?.pid ?? 0;
   }
 
-  /** Starts the program and waits until it answers. @throws Fault when it ends first or stays silent. */
+  /** Starts the program and waits until it answers. @throws CliError when it ends first or stays silent. */
   async start() {
     const { name, command, args, env, ids, logFile, listens, answers, startMsMax, stage, stopSignal, stopMsMax, signal } = this.options;
     if (existsSync(logFile)) renameSync(logFile, `${logFile}.old`);
@@ -66,13 +66,13 @@ export class ServerProcess {
     const ready = async () => listens(child.pid ?? 0) && (await answers());
     for (const deadline = Date.now() + startMsMax; !(await ready()); await wait(20)) {
       if (ended) {
-        const Kind = /address already in use/i.test(readFileSync(logFile, 'utf8')) ? PortTaken : Fault;
+        const Kind = /address already in use/i.test(readFileSync(logFile, 'utf8')) ? PortTaken : CliError;
         throw new Kind(`${name} ended at start (${ended}): ${this.lastWords()}`);
       }
       if (Date.now() > deadline || signal?.aborted) {
         await this.kill9();
         const why = signal?.aborted ? 'was told to stop while it started' : `did not answer within ${startMsMax / 1000} s`;
-        throw new Fault(`${name} ${why}: ${this.lastWords()}`);
+        throw new CliError(`${name} ${why}: ${this.lastWords()}`);
       }
     }
     void this.#ended.then(() => {

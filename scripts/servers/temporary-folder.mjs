@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { guard } from './guard.mjs';
 
 /**
- * A folder for throw-away servers, deleted by `remove`, or by the warden should this process die.
+ * A folder for throw-away servers, deleted by `remove`, or by the orphan reaper should this process die.
  * @type {import('./index.d.mts').temporaryFolder}
  */
 export function temporaryFolder(name) {

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { setTimeout as wait } from 'node:timers/promises';
-import { Fault } from '../servers/fault.mjs';
+import { CliError } from '../servers/cli-error.mjs';
 import { guard } from '../servers/guard.mjs';
 import { processIdentity } from '../servers/process-identity.mjs';
 import { nodeFlags, root } from '../servers/project.mjs';
@@ -36,7 +36,7 @@ export class AppProcess {
     this.options = options;
   }
 
-  /** Starts it and waits until it is ready. @throws Fault with its own last error when it ends or stays unready */
+  /** Starts it and waits until it is ready. @throws CliError with its own last error when it ends or stays unready */
   async start() {
     const { name } = this.options;
     this.#wanted = true;
@@ -59,7 +59,7 @@ export class AppProcess {
       if (!unready) continue;
       this.#wanted = false;
       clearTimeout(this.#restart);
-      throw new Fault(`${name} ${unready}: ${this.#lastError || state || 'it said nothing'}`);
+      throw new CliError(`${name} ${unready}: ${this.#lastError || state || 'it said nothing'}`);
     }
   }
 

@@ -1,4 +1,4 @@
-import { Fault } from '../servers/fault.mjs';
+import { CliError } from '../servers/cli-error.mjs';
 
 /** A thin caller of the running API with its key. */
 export class Client {
@@ -16,7 +16,7 @@ export class Client {
    * @param {string} path
    * @param {unknown} [body]
    * @returns {Promise<{ status: number, body: any }>}
-   * @throws Fault when the API does not answer
+   * @throws CliError when the API does not answer
    */
   async ask(method, path, body) {
     let response;
@@ -28,7 +28,7 @@ export class Client {
         signal: AbortSignal.timeout(30_000),
       });
     } catch (error) {
-      throw new Fault(`${method} ${this.address}${path} was not answered: ${reason(error)}`);
+      throw new CliError(`${method} ${this.address}${path} was not answered: ${reason(error)}`);
     }
     const text = await response.text();
     return { status: response.status, body: text.startsWith('{') || text.startsWith('[') ? JSON.parse(text) : text };

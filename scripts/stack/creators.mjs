@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { setTimeout as wait } from 'node:timers/promises';
-import { Fault } from '../servers/fault.mjs';
+import { CliError } from '../servers/cli-error.mjs';
 import { paths } from './folder.mjs';
 import { writePrivate } from './private-file.mjs';
 
@@ -21,7 +21,7 @@ export async function arrangeCreators(client, kind, names, say) {
   const added = await addCreators(client, names);
   const invalid = added.filter((item) => item.result === 'invalid');
   if (invalid.length > 0)
-    throw new Fault(invalid.map((item) => `"${names[item.index]}" names no TikTok creator: ${item.reason}`).join('; '));
+    throw new CliError(invalid.map((item) => `"${names[item.index]}" names no TikTok creator: ${item.reason}`).join('; '));
 
   const other = kind === 'simulated' ? 'real' : 'simulated';
   const own = new Set([...ours[kind], ...added.map((item) => item.id)]);
@@ -52,7 +52,7 @@ async function addCreators(client, names) {
   const added = [];
   for (let from = 0; from < names.length; from += BATCH_MAX) {
     const { status, body } = await client.ask('POST', '/v1/creators/batch', { creators: names.slice(from, from + BATCH_MAX) });
-    if (status !== 200) throw new Fault(`the creators could not be added: ${status} ${body.detail ?? JSON.stringify(body)}`);
+    if (status !== 200) throw new CliError(`the creators could not be added: ${status} ${body.detail ?? JSON.stringify(body)}`);
     added.push(...body.data.map((/** @type {any} */ item) => ({ ...item, index: item.index + from })));
   }
   return added;
@@ -75,7 +75,7 @@ function readOurs() {
   try {
     return { ...none, ...JSON.parse(readFileSync(paths.creators, 'utf8')) };
   } catch {
-    throw new Fault(`${paths.creators} is damaged; remove it, and pause by hand what should not be monitored.`);
+    throw new CliError(`${paths.creators} is damaged; remove it, and pause by hand what should not be monitored.`);
   }
 }
 
@@ -91,7 +91,7 @@ function writeOurs(ours) {
  */
 export async function simulatedNames(address) {
   const response = await fetch(`${address}/sim/rooms`, { signal: AbortSignal.timeout(10_000) });
-  if (!response.ok) throw new Fault(`the simulator did not list its rooms: ${response.status}`);
+  if (!response.ok) throw new CliError(`the simulator did not list its rooms: ${response.status}`);
   const body = /** @type {any} */ (await response.json());
   return body.map((/** @type {any} */ room) => room.uniqueId);
 }

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statfsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { readLock, releaseLock, takeLock } from '../lock.mjs';
-import { Fault } from '../servers/fault.mjs';
+import { CliError } from '../servers/cli-error.mjs';
 import { guard } from '../servers/guard.mjs';
 import { stillRuns } from '../servers/process-identity.mjs';
 import { dataDir } from '../servers/project.mjs';
@@ -12,7 +12,7 @@ import { settlePlace } from './place.mjs';
 import { writePrivate } from './private-file.mjs';
 
 const FREE_BYTES_MIN = 512 * 1024 ** 2;
-const WARDEN_MS_MAX = 15_000;
+const REAPER_MS_MAX = 15_000;
 
 export const paths = {
   lock: join(dataDir, 'lock'),
@@ -31,17 +31,17 @@ export const paths = {
  * predecessor left running.
  * @param {string} address where the API will be, for whoever tries a second start
  * @param {(text: string) => void} say
- * @throws Fault when another start has it, it is no folder, or the disk is nearly full
+ * @throws CliError when another start has it, it is no folder, or the disk is nearly full
  */
 export async function openFolder(address, say) {
   if (existsSync(dataDir) && !statSync(dataDir).isDirectory())
-    throw new Fault(`${dataDir} is a file, and Tributary keeps its data in a folder of that name; move it away.`);
+    throw new CliError(`${dataDir} is a file, and Tributary keeps its data in a folder of that name; move it away.`);
   mkdirSync(paths.logs, { recursive: true });
   // Passable, not readable: as root, PostgreSQL runs as another user. Every secret in it is closed by its own mode.
   if (process.getuid?.() === statSync(dataDir).uid) chmodSync(dataDir, 0o711);
   const { bavail, bsize } = statfsSync(dataDir);
   if (bavail * bsize < FREE_BYTES_MIN)
-    throw new Fault(
+    throw new CliError(
       `the disk of ${dataDir} has only ${Math.floor((bavail * bsize) / 1024 ** 2)} MiB free, and at least ${FREE_BYTES_MIN / 1024 ** 2} MiB are needed.`,
     );
   const original = settlePlace(dataDir, paths);
@@ -49,10 +49,10 @@ export async function openFolder(address, say) {
     say(`This data folder is a copy of ${original}: it goes on with the copied data, on ports of its own`);
     forgetPorts();
   }
-  await awaitWarden(readLock(paths.lock));
-  const owner = takeLock(paths.lock, { address, warden: guard.warden() });
+  await awaitReaper(readLock(paths.lock));
+  const owner = takeLock(paths.lock, { address, reaper: guard.reaper() });
   if (owner)
-    throw new Fault(
+    throw new CliError(
       `Tributary already runs in this folder (process ${owner.pid}, ${String(owner.address)}); stop it first, or work in another clone.`,
     );
   guard.removeAtDeath(paths.lock);
@@ -67,12 +67,12 @@ export function closeFolder() {
 }
 
 /**
- * Lets the warden of a killed owner finish: it stops the processes in order, and removes the lock at its end.
+ * Lets the orphan reaper of a killed owner finish: it stops the processes in order, and removes the lock at its end.
  * @param {import('../lock.mjs').LockOwner | undefined} owner
  */
-async function awaitWarden(owner) {
-  const warden = /** @type {{ pid: number, identity: string } | undefined} */ (owner?.warden);
-  for (let waitedMs = 0; owner && !stillRuns(owner) && warden && stillRuns(warden) && waitedMs < WARDEN_MS_MAX; waitedMs += 100)
+async function awaitReaper(owner) {
+  const reaper = /** @type {{ pid: number, identity: string } | undefined} */ (owner?.reaper);
+  for (let waitedMs = 0; owner && !stillRuns(owner) && reaper && stillRuns(reaper) && waitedMs < REAPER_MS_MAX; waitedMs += 100)
     await wait(100);
 }
 
@@ -92,13 +92,13 @@ function readRecords() {
     try {
       return [JSON.parse(readFileSync(join(paths.records, name), 'utf8'))];
     } catch {
-      return []; // cut short by the kill: the warden knew of that process
+      return []; // cut short by the kill: the orphan reaper knew of that process
     }
   });
 }
 
 /**
- * Writes a process down, so that a later start finds it even when this one and its warden are killed.
+ * Writes a process down, so that a later start finds it even when this one and its orphan reaper are killed.
  * @param {import('../servers/index.d.mts').ProcessRecord} record
  */
 export function recordProcess(record) {
@@ -117,10 +117,12 @@ export function readSecrets() {
     } catch (error) {
       if (/** @type {NodeJS.ErrnoException} */ (error).code) throw error;
     }
-    throw new Fault(`${paths.secrets} is damaged, and it holds the passwords of the private servers; restore it, or move ${dataDir} away.`);
+    throw new CliError(
+      `${paths.secrets} is damaged, and it holds the passwords of the private servers; restore it, or move ${dataDir} away.`,
+    );
   }
   if (existsSync(join(paths.postgres, 'PG_VERSION')))
-    throw new Fault(
+    throw new CliError(
       `${paths.secrets} is missing, and it holds the password of the database beside it; restore it, or move ${dataDir} away.`,
     );
   const secret = () => randomBytes(18).toString('hex');

@@ -1,5 +1,5 @@
 import { createServer } from 'node:net';
-import { Fault } from '../servers/fault.mjs';
+import { CliError } from '../servers/cli-error.mjs';
 import { freePort } from '../servers/server-process.mjs';
 
 const PORTS = /** @type {const} */ ({
@@ -32,12 +32,12 @@ export async function readSettings(args, env) {
   if (args.some((arg) => arg === '--help' || arg === '-h')) throw new Usage(USAGE);
   const option = args.find((arg) => arg.startsWith('-'));
   if (option)
-    throw new Fault(`unknown option ${option}; "npm start" runs with simulated creators, "npm start -- @name1 @name2" with real ones.`);
+    throw new CliError(`unknown option ${option}; "npm start" runs with simulated creators, "npm start -- @name1 @name2" with real ones.`);
   /** @type {Record<string, number>} */
   const ports = {};
   for (const [app, [name, fallback]] of Object.entries(PORTS)) {
     const text = env[name] || String(fallback);
-    if (!/^\d{1,5}$/.test(text) || Number(text) > 65_535) throw new Fault(`${name}: expected a port from 0 to 65535, got "${text}".`);
+    if (!/^\d{1,5}$/.test(text) || Number(text) > 65_535) throw new CliError(`${name}: expected a port from 0 to 65535, got "${text}".`);
     let port = Number(text);
     while (port === 0 || (text === '0' && Object.values(ports).includes(port))) port = await freePort();
     ports[app] = port;
@@ -64,15 +64,15 @@ export async function checkPorts({ apps, ports, host }) {
   const seen = new Map();
   for (const app of apps) {
     const [name, port] = [PORTS[app][0], ports[app]];
-    if (seen.has(port)) throw new Fault(`${name} and ${seen.get(port)} are both ${port}; each needs a port of its own.`);
+    if (seen.has(port)) throw new CliError(`${name} and ${seen.get(port)} are both ${port}; each needs a port of its own.`);
     seen.set(port, name);
     const code = await tryListen(port, host);
     if (code === 'EADDRINUSE')
-      throw new Fault(
+      throw new CliError(
         `port ${port} (${name}) is in use on ${host}; stop what listens there, or choose another: ${name}=${port + 100} npm start.`,
       );
-    if (code === 'EACCES') throw new Fault(`port ${port} (${name}) is not allowed to this user; choose one above 1023.`);
-    if (code) throw new Fault(`HOST=${host} cannot be listened on (${code}); it must be an address of this machine.`);
+    if (code === 'EACCES') throw new CliError(`port ${port} (${name}) is not allowed to this user; choose one above 1023.`);
+    if (code) throw new CliError(`HOST=${host} cannot be listened on (${code}); it must be an address of this machine.`);
   }
 }
 

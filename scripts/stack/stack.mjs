@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { Fault, PortTaken } from '../servers/fault.mjs';
+import { CliError, PortTaken } from '../servers/cli-error.mjs';
 import { root } from '../servers/project.mjs';
 import { seconds } from '../terminal.mjs';
 import { AppProcess } from './app-process.mjs';
@@ -122,7 +122,7 @@ export class Stack {
         this.say(`${server.name} is back`);
         return;
       } catch (error) {
-        if (!(error instanceof Fault)) throw error;
+        if (!(error instanceof CliError)) throw error;
         why = error.message;
       }
     }
@@ -166,7 +166,7 @@ export class Stack {
     } catch (error) {
       const { stderr, message } = /** @type {Error & { stderr?: string }} */ (error);
       const line = (stderr || message).split('\n').find((text) => /\S/.test(text) && !/^\s+at /.test(text)) ?? message;
-      throw new Fault(`the database could not be prepared (admin ${args[0]}): ${line.trim()}`);
+      throw new CliError(`the database could not be prepared (admin ${args[0]}): ${line.trim()}`);
     }
   }
 

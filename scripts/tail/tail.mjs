@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { setTimeout as wait } from 'node:timers/promises';
 import { readLock } from '../lock.mjs';
 import { readArguments as parse } from '../servers/arguments.mjs';
-import { Fault } from '../servers/fault.mjs';
+import { CliError } from '../servers/cli-error.mjs';
 import { stillRuns } from '../servers/process-identity.mjs';
 import { Client, reason, Refused } from '../stack/client.mjs';
 import { paths } from '../stack/folder.mjs';
@@ -21,7 +21,7 @@ const RETRY_MS = { first: 500, max: 10_000 };
 
 /**
  * @param {string[]} args
- * @throws Fault for an unknown option, or one without its value
+ * @throws CliError for an unknown option, or one without its value
  */
 function readArguments(args) {
   const { values, positionals } = parse({
@@ -41,11 +41,13 @@ function client() {
   const owner = readLock(paths.lock);
   const own = owner && stillRuns(owner) ? String(owner.address) : undefined;
   const address = url || own || (given ? `http://127.0.0.1:${process.env.API_PORT || 3000}` : undefined);
-  if (!address) throw new Fault('nothing runs in this folder: start it with "npm start", or name another system with API_URL and API_KEY.');
+  if (!address)
+    throw new CliError('nothing runs in this folder: start it with "npm start", or name another system with API_URL and API_KEY.');
   // The key of this folder goes to the system of this folder: anywhere else anybody may listen.
-  if (address !== own && !given) throw new Fault(`API_KEY is not set: ${address} is not the system of this folder, and needs its own key.`);
+  if (address !== own && !given)
+    throw new CliError(`API_KEY is not set: ${address} is not the system of this folder, and needs its own key.`);
   const key = given ?? readKey();
-  if (!key) throw new Fault('no API key: start the system with "npm start" first, or set API_KEY.');
+  if (!key) throw new CliError('no API key: start the system with "npm start" first, or set API_KEY.');
   return new Client(address.replace(/\/$/, ''), key);
 }
 
@@ -83,7 +85,7 @@ async function follow({ names, type, json }, signal) {
     } catch (error) {
       if (signal.aborted) return;
       if (error instanceof Refused && error.status < 500 && error.status !== 429)
-        throw new Fault(`the API refused the stream: ${error.message}`);
+        throw new CliError(`the API refused the stream: ${error.message}`);
       why = reason(error);
     }
     note(`${why}; trying again in ${seconds(delayMs)}`);

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { bootstrap } from '../bootstrap.mjs';
-import { Fault } from '../servers/fault.mjs';
+import { CliError } from '../servers/cli-error.mjs';
 import { guard } from '../servers/guard.mjs';
 import { root } from '../servers/project.mjs';
 import { temporaryFolder } from '../servers/temporary-folder.mjs';
@@ -32,7 +32,7 @@ export async function runTests(args) {
     // Whole-process tests run the built files.
     await bootstrap((text) => process.stderr.write(`${text}\n`));
     const unknown = unknownOption(args);
-    if (unknown) throw new Fault(`jest has no option ${unknown}; npx jest --help lists what there is.`);
+    if (unknown) throw new CliError(`jest has no option ${unknown}; npx jest --help lists what there is.`);
   } catch (error) {
     process.exit(printFailure(error));
   }

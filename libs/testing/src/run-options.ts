@@ -1,4 +1,4 @@
-import { Fault, readArguments } from '../../../scripts/servers/index.mjs';
+import { CliError, readArguments } from '../../../scripts/servers/index.mjs';
 
 /** Options that every fault suite, benchmark and replay takes. */
 export interface RunOptions {
@@ -93,11 +93,11 @@ function parseOptions({ command, seconds: fallback, own = {}, takes }: RunDescri
       seed: { type: 'string', default: '1' },
     },
   });
-  if (!takes && positionals.length > 0) throw new Fault(`there is no argument "${positionals[0]}"`);
-  if (takes && positionals.length === 0) throw new Fault(`it needs ${takes}: ${command} ${takes}`);
+  if (!takes && positionals.length > 0) throw new CliError(`there is no argument "${positionals[0]}"`);
+  if (takes && positionals.length === 0) throw new CliError(`it needs ${takes}: ${command} ${takes}`);
   const [seconds, seed] = [Number(values.seconds), Number(values.seed)];
-  if (!(seconds > 0 && seconds <= SECONDS_MAX)) throw new Fault(`--seconds: expected a number above 0, up to ${SECONDS_MAX}`);
-  if (!Number.isInteger(seed)) throw new Fault('--seed: expected a whole number');
+  if (!(seconds > 0 && seconds <= SECONDS_MAX)) throw new CliError(`--seconds: expected a number above 0, up to ${SECONDS_MAX}`);
+  if (!Number.isInteger(seed)) throw new CliError('--seed: expected a whole number');
   const given = values as Record<string, unknown>;
   const valueOf = (name: string, otherwise: string) => (typeof given[name] === 'string' ? given[name] : otherwise);
   const ownValues = Object.fromEntries(Object.entries(own).map(([name, option]) => [name, valueOf(name, option.default)]));

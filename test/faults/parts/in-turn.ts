@@ -31,7 +31,7 @@ export async function runInTurn<T extends Named, R>(
   const { signal } = ending;
   for (const name of ['SIGINT', 'SIGTERM'] as const)
     process.on(name, () => {
-      // The second time it ends at once, and the warden ends the rest.
+      // The second time it ends at once, and the orphan reaper ends the rest.
       if (signal.aborted) process.exit(130);
       say('stopping everything');
       ending.abort(new Error('the run was ended'));

@@ -34,8 +34,8 @@ export class SearchStores {
   }
 
   /**
-   * The store for one thing that `key` does. It is turned away at its first statement or not at all, but for one that waits too long;
-   * a statement that waits for its turn leaves when `signal` aborts.
+   * The store for one request or stream of `key`. Only the first statement can be rejected for a full queue. Every statement of
+   * a page can time out in the queue. Aborting `signal` removes a statement from it.
    */
   of(key: string, kind: SearchKind, signal?: AbortSignal): EventStore {
     const bounds = { ...WAITING[kind], ...(signal ? { signal } : {}) };

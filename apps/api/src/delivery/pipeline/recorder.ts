@@ -38,10 +38,9 @@ const BATCHES_REMOVED = 50;
 const ATTEMPTS_KEPT = 20;
 
 /**
- * A first attempt makes the row of its delivery. A further one changes it if nobody else has, or if it succeeded: an open delivery that
- * arrived is delivered, whoever else was trying. What was cancelled meanwhile keeps that state; a failed first attempt of a replay that
- * is over is not left open. Numbers that name other events by now are not written: the position is before them again, and they are
- * planned anew.
+ * The first attempt inserts the row. Later attempts update it only if no other process did, or if they succeeded. A delivery that was
+ * cancelled meanwhile stays cancelled. A failed first attempt of a replay that is over is not left open. Numbers that name other events
+ * by now are not written: the position is before them again, and they are planned anew.
  */
 const RESULTS = `
 insert into webhook_deliveries as d (endpoint_id, id, replay_id, seqs, seq, state, attempt, next_attempt_at, created_at, ended_at, attempts)

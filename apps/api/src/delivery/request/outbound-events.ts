@@ -120,8 +120,8 @@ export class OutboundEventReader {
   }
 
   /**
-   * What these deliveries are made of, by delivery; `seqs`, numbers of `generation`, where it has no row of its own yet. A delivery of which the database knows nothing, or whose numbers name other events by now, is missing in
-   * the result: that is not the same as one whose events were erased.
+   * What these deliveries are made of, by delivery. `seqs`: its event numbers in `generation`, where it has no row yet. Missing key: the
+   * database does not know the delivery, or its numbers now name other events. Empty list: its events were erased.
    */
   async ofDeliveries(wanted: readonly WantedDelivery[]): Promise<Map<string, LoadedDelivery>> {
     const { rows } = await this.pool.query<Row & { delivery: string; generation: number; known: boolean; form: string | null }>(

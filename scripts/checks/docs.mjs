@@ -40,9 +40,12 @@ const parts = [
   {
     file: 'docs/problems.md',
     name: 'problems',
-    text: Object.entries(PROBLEM_TYPES)
-      .map(([code, { status, title, remedy }]) => `### ${code}\n\n${status}. ${title}.\n\n${remedy}`)
-      .join('\n\n'),
+    text: [
+      Object.keys(PROBLEM_TYPES)
+        .map((code) => `[${code}](#${code})`)
+        .join(', '),
+      ...Object.entries(PROBLEM_TYPES).map(([code, { status, title, remedy }]) => `### ${code}\n\n${status}. ${title}.\n\n${remedy}`),
+    ].join('\n\n'),
   },
 ];
 

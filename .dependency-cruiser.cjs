@@ -82,6 +82,13 @@ module.exports = {
       to: { path: 'node_modules/ioredis/', dependencyTypesNot: ['type-only'] },
     },
     {
+      name: 'delivery-without-its-resource',
+      comment: 'The webhook engine runs without the HTTP resource, which imports the engine.',
+      severity: 'error',
+      from: { path: '^apps/api/src/delivery/', pathNot: SPEC },
+      to: { path: '^apps/api/src/webhooks/' },
+    },
+    {
       name: 'private-servers-of-their-own',
       comment: 'scripts/servers is copied into dist, and everything it imports must be there too.',
       severity: 'error',

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { type Envelope, toEnvelope } from '@tributary/events';
-import { type LiveMessage, STREAM_ENDS } from './codec.js';
+import { type HttpLiveCodec, type LiveMessage, STREAM_ENDS } from './codec.js';
 import { codecFor, HTTP_CODECS } from './codecs.js';
 
 const common = { creatorId: 'cr_0', handle: 'a', roomId: '1', time: 1, receivedAt: 2 };
@@ -45,6 +45,35 @@ describe.each([...HTTP_CODECS])('the codec of %s', (mediaType, codec) => {
 describe('the codec of a request that accepts none of them', () => {
   it.each([undefined, '', '*/*', 'application/json', 'nonsense;;,'])('is server-sent events: %s', (accept) => {
     expect(codecFor(accept).mediaType).toBe('text/event-stream');
+  });
+
+  it('is server-sent events where each of them is excluded', () => {
+    const accept = [...HTTP_CODECS.keys()].map((mediaType) => `${mediaType};q=0`).join(', ');
+    expect(codecFor(accept).mediaType).toBe('text/event-stream');
+  });
+});
+
+describe('the codec of a request that weighs several', () => {
+  const sse = codecFor('text/event-stream');
+  const lines: HttpLiveCodec = { ...sse, mediaType: 'text/x-lines' };
+  const both = new Map([sse, lines].map((codec) => [codec.mediaType, codec]));
+
+  it.each([
+    ['text/event-stream;q=0.3, text/x-lines;q=0.8', lines],
+    ['text/x-lines;q=0.8, text/event-stream', sse],
+    ['text/x-lines; charset=utf-8 ; Q=1.000, text/event-stream;q=1', lines],
+    ['text/x-lines;q=nonsense, text/event-stream;q=0.9', lines],
+  ])('is that of the highest weight, the first of equals: %s', (accept, codec) => {
+    expect(codecFor(accept, both)).toBe(codec);
+  });
+
+  it.each([
+    ['text/event-stream;q=0', lines],
+    ['text/event-stream;q=0.000, */*', lines],
+    ['text/x-lines;q=0', sse],
+    ['text/x-lines;q=0, text/event-stream;q=0.1', sse],
+  ])('is never one that the request excludes while there is another: %s', (accept, codec) => {
+    expect(codecFor(accept, both)).toBe(codec);
   });
 });
 

@@ -11,14 +11,27 @@ const DEFAULT = 'text/event-stream';
  */
 export const HTTP_CODECS: ReadonlyMap<string, HttpLiveCodec> = await readCodecs();
 
-/** The codec for an `Accept` header: the first media type in it that there is a codec for, else server-sent events. */
-export function codecFor(accept: string | undefined): HttpLiveCodec {
-  const asked = accept?.split(',').map((range) => range.split(';', 1).join('').trim().toLowerCase()) ?? [];
-  for (const mediaType of [...asked, DEFAULT]) {
-    const codec = HTTP_CODECS.get(mediaType);
+/**
+ * The codec for an `Accept` header: of the media types in it that there is a codec for, the one with the highest weight (`q`), the first of
+ * equals. Without any, server-sent events. A type with `q=0` is not served, unless the header excludes every codec that there is.
+ */
+export function codecFor(accept: string | undefined, codecs: ReadonlyMap<string, HttpLiveCodec> = HTTP_CODECS): HttpLiveCodec {
+  const ranges = accept?.split(',').map(rangeOf) ?? [];
+  const asked = ranges.filter(({ weight }) => weight > 0).sort((a, b) => b.weight - a.weight);
+  const refused = new Set(ranges.filter(({ weight }) => weight === 0).map(({ mediaType }) => mediaType));
+  const others = [DEFAULT, ...codecs.keys()].filter((mediaType) => !refused.has(mediaType));
+  for (const mediaType of [...asked.map((range) => range.mediaType), ...others, DEFAULT]) {
+    const codec = codecs.get(mediaType);
     if (codec) return codec;
   }
   throw new Error(`there is no codec for ${DEFAULT}`);
+}
+
+/** One part of an `Accept` header. A weight that is missing or no number counts as 1. */
+function rangeOf(text: string): { mediaType: string; weight: number } {
+  const [mediaType = '', ...parameters] = text.split(';').map((part) => part.trim().toLowerCase());
+  const q = parameters.find((parameter) => parameter.startsWith('q='))?.slice(2) ?? '';
+  return { mediaType, weight: /^[01](\.\d{0,3})?$/.test(q) ? Math.min(1, Number(q)) : 1 };
 }
 
 async function readCodecs(): Promise<Map<string, HttpLiveCodec>> {

@@ -1,4 +1,5 @@
 import { table } from '@tributary/testing';
+import { isLiveStream } from '../parts/live-media-types.js';
 
 /** What one request was answered. */
 export interface Answer {
@@ -21,7 +22,7 @@ export async function ask(url: string, method: string, headers: Record<string, s
     body: body === undefined ? undefined : JSON.stringify(body),
   });
   const type = response.headers.get('content-type') ?? '';
-  const isStream = type.startsWith('text/event-stream');
+  const isStream = isLiveStream(type);
   const text = isStream ? '' : await response.text();
   if (isStream) leave.abort();
   return { status: response.status, headers: response.headers, text, code: codeOf(type, text) };

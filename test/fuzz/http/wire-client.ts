@@ -1,4 +1,5 @@
 import { connect, type Socket } from 'node:net';
+import { isLiveStream } from '../../parts/live-media-types.js';
 
 /** An answer as it came over the wire. */
 export interface WireAnswer {
@@ -136,7 +137,7 @@ class AnswerReader {
       return { ...parsed, body: text.toString('utf8') };
     };
     if (this.method === 'HEAD' || status === 204 || status === 304) return done(Buffer.alloc(0), body.length === 0);
-    if (status === 101 || headers['content-type']?.startsWith('text/event-stream')) return done(Buffer.alloc(0), false);
+    if (status === 101 || isLiveStream(headers['content-type'])) return done(Buffer.alloc(0), false);
     const length = headers['content-length'];
     if (length !== undefined) {
       const bytes = Number(length);

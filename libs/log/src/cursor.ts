@@ -13,7 +13,7 @@ const BYTES = 13;
 /** One buffer for all: a cursor is encoded for every event that leaves the process. */
 const scratch = Buffer.alloc(BYTES);
 
-/** Encodes a position as the one opaque cursor of REST, SSE, WebSocket and webhook replay (base64url, 18 characters). */
+/** Encodes a position as the one opaque cursor of REST, live streams and webhook replays (base64url, 18 characters). */
 export function encodeCursor({ generation, seq, descending }: Position): string {
   scratch.writeUInt8(descending ? VERSION | DESCENDING : VERSION, 0);
   scratch.writeUInt32BE(generation, 1);

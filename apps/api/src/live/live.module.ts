@@ -46,7 +46,7 @@ function forAllReaders(store: EventStore): LiveHubOptions['store'] {
   };
 }
 
-/** Live reading for the http role: one hub for every SSE, WebSocket and webhook reader of this process. */
+/** Live reading for the http role: one hub for the live streams and webhook endpoints of this process. */
 @Module({
   imports: [StoreModule],
   providers: [

@@ -5,6 +5,8 @@ import { root } from '../servers/project.mjs';
 
 /** A path from the root of the project, as documents name it. One with a star or a brace stands for several files. */
 const NAMED = /`((?:apps|libs|docs|scripts|test|bench|examples)\/[\w./-]*)`/g;
+/** A file of code in a folder: documents name it from the root, so that it can be found. */
+const CODE = /`([\w.-]+(?:\/[\w.-]+)+\.(?:ts|mjs|js|lua|sql))`/g;
 const LINKED = /\]\(((?!https?:)[\w./-]+\.\w+)(?:#[\w-]+)?\)/g;
 
 /**
@@ -14,7 +16,7 @@ const LINKED = /\]\(((?!https?:)[\w./-]+\.\w+)(?:#[\w-]+)?\)/g;
  * @param {(path: string) => boolean} exists whether the project has a file or folder
  */
 export function missingFrom(file, text, exists) {
-  const named = [...text.matchAll(NAMED)].map(([, path = '']) => path);
+  const named = [...text.matchAll(NAMED), ...text.matchAll(CODE)].map(([, path = '']) => path);
   const linked = [...text.matchAll(LINKED)].map(([, path = '']) => join(file, '..', path));
   return [...new Set([...named, ...linked])].filter((path) => !exists(path)).map((path) => `${file}: there is no ${path}`);
 }

@@ -79,11 +79,11 @@ export function releaseLock(path) {
  * @returns {Promise<T>}
  */
 export async function withLock(path, say, action, signal) {
-  for (let said = false; ; await wait(200)) {
+  for (let isAnnounced = false; ; await wait(200)) {
     const owner = takeLock(path);
     if (!owner) break;
-    if (!said) say(`Waiting for another Tributary command (process ${owner.pid}) that is setting up this folder`);
-    said = true;
+    if (!isAnnounced) say(`Waiting for another Tributary command (process ${owner.pid}) that is setting up this folder`);
+    isAnnounced = true;
     signal?.throwIfAborted();
   }
   try {

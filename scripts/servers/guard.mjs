@@ -22,18 +22,18 @@ function open() {
 }
 
 /** @param {object} order */
-const tell = (order) => open().stdin?.write(`${JSON.stringify(order)}\n`);
+const send = (order) => open().stdin?.write(`${JSON.stringify(order)}\n`);
 
 /** The processes and files that must not outlive this process, however it ends; see orphan-reaper.mjs. */
 export const guard = {
   /** @param {import('./index.d.mts').ProcessRecord} record */
-  watch: (record) => tell({ watch: record }),
+  watch: (record) => send({ watch: record }),
   /** @param {number} pid */
-  forget: (pid) => tell({ forget: pid }),
+  forget: (pid) => send({ forget: pid }),
   /** A file or folder to delete should this process die. @param {string} path */
-  removeAtDeath: (path) => tell({ remove: path }),
+  removeAtDeath: (path) => send({ remove: path }),
   /** @param {string} path */
-  keepAtDeath: (path) => tell({ keep: path }),
+  keepAtDeath: (path) => send({ keep: path }),
   /** Ends the orphan reaper when nothing is left to guard, so that it is gone before this process is. */
   dismiss: async () => {
     const leaving = reaper;

@@ -85,8 +85,8 @@ export class ServerProcess {
     const lines = readFileSync(this.options.logFile, 'utf8').trim().split('\n');
     const telling = lines.filter((text) => !text.includes('WARNING'));
     const line = telling.findLast((text) => /error|fatal|panic|can't|cannot|could not|failed/i.test(text)) ?? telling.at(-1) ?? '';
-    const said = line.replace(LOG_HEAD, '').trim().slice(0, 400) || 'it said nothing';
-    return `${said} [log: ${this.options.logFile}]`;
+    const words = line.replace(LOG_HEAD, '').trim().slice(0, 400) || 'it said nothing';
+    return `${words} [log: ${this.options.logFile}]`;
   }
 
   /** Stops it in order: its own signal, SIGKILL when that takes too long. */

@@ -58,8 +58,8 @@ export function parseLine(text) {
   if (!text.startsWith('{')) return { level: 30, text, fields: [] };
   try {
     const { level, time, msg, name: _name, pid: _pid, hostname: _hostname, v: _v, err, ...fields } = JSON.parse(text);
-    const said = [msg, err?.message].filter(Boolean).join(': ');
-    return { level: Number(level) || 30, time: new Date(time), text: said, fields: Object.entries(fields), stack: err?.stack };
+    const message = [msg, err?.message].filter(Boolean).join(': ');
+    return { level: Number(level) || 30, time: new Date(time), text: message, fields: Object.entries(fields), stack: err?.stack };
   } catch {
     return { level: 30, text, fields: [] };
   }

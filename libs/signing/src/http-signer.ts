@@ -197,11 +197,11 @@ async function readBounded(response: Response, bytesMax: number): Promise<Buffer
 }
 
 function failureOf(answer: Answer): SignFailure {
-  const said = (jsonOf(answer) as ErrorBody).reason;
+  const stated = (jsonOf(answer) as ErrorBody).reason;
   const retry = retryAfterMs(answer.headers);
   return {
     ok: false,
-    reason: said !== undefined && REASONS.has(said) ? (said as SignFailureReason) : reasonOf(answer.status),
+    reason: stated !== undefined && REASONS.has(stated) ? (stated as SignFailureReason) : reasonOf(answer.status),
     message: messageOf(answer),
     status: answer.status,
     ...(retry === undefined ? {} : { retryAfterMs: retry }),

@@ -22,7 +22,7 @@ export interface SignFailure {
   ok: false;
   reason: SignFailureReason;
   message: string;
-  /** How long to wait before asking again, where the signer said so. */
+  /** How long to wait before asking again, where the signer names it. */
   retryAfterMs?: number;
   /** HTTP status, where there was an answer. */
   status?: number;

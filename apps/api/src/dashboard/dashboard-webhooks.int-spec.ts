@@ -38,8 +38,8 @@ withChromium('webhooks in the dashboard', () => {
     page = await browser.newPage();
     complaints = [];
     page.on('pageerror', ({ message }) => complaints.push(message));
-    page.on('console', (said) => {
-      if (/Content Security Policy|Refused to/.test(said.text())) complaints.push(said.text());
+    page.on('console', (entry) => {
+      if (/Content Security Policy|Refused to/.test(entry.text())) complaints.push(entry.text());
     });
   });
   afterEach(async () => {

@@ -29,8 +29,8 @@ withChromium('the pages in a browser', () => {
     page = await context.newPage();
     complaints = [];
     page.on('pageerror', ({ message }) => complaints.push(message));
-    page.on('console', (said) => {
-      if (/Content Security Policy|Refused to/.test(said.text())) complaints.push(said.text());
+    page.on('console', (entry) => {
+      if (/Content Security Policy|Refused to/.test(entry.text())) complaints.push(entry.text());
     });
   });
   afterEach(() => context.close());

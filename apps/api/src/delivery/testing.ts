@@ -137,7 +137,7 @@ export class DeliveryFixture {
     return drafts.map(({ id }) => id);
   }
 
-  /** Stores drafts and tells the hub, as the store does; in a new generation when it finds another life of the server. */
+  /** Stores drafts and announces them to the hub, as the store does; in a new generation when it finds another life of the server. */
   async commit(drafts: readonly EventDraft[]): Promise<void> {
     const entries = drafts.map((draft, i) => ({
       partition: 0,

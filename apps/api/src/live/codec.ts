@@ -43,7 +43,7 @@ export interface Closed {
   position: string;
 }
 
-/** What a subscription tells its reader, in this order: hello, any number of the others, closed. */
+/** What a subscription sends to its reader, in this order: hello, any number of the others, closed. */
 export type LiveMessage =
   | Hello
   | { kind: 'event'; envelope: Envelope }

@@ -164,7 +164,7 @@ class Exchange implements Dispatcher.DispatchHandler {
     private readonly limits: { keptBytesMax: number; bodyBytesMax: number },
     private readonly settle: (outcome: Outcome) => void,
   ) {
-    // A status that came is what the receiver said, even if the rest of its answer did not come in time.
+    // A status that came counts as the receiver's answer, even if the rest did not come in time.
     this.timer = setTimeout(() => this.end('timeout'), timeoutMs);
   }
 

@@ -33,7 +33,7 @@ class SessionView {
   creatorId!: string;
   @ApiProperty({ description: 'handle of the creator' })
   creator!: string;
-  @ApiProperty({ type: String, format: 'date-time', description: 'its start, or its first event where nobody told the start' })
+  @ApiProperty({ type: String, format: 'date-time', description: 'its start, or its first event where no event reported the start' })
   startedAt!: Date;
   @ApiProperty({
     type: String,

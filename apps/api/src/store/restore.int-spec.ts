@@ -29,10 +29,10 @@ import type { Head } from './writer/generations.js';
 import { migrate } from './schema/migrate.js';
 import { StoreController, StoreWriter } from './writer/writer.js';
 
-const said: string[] = [];
+const logged: string[] = [];
 const logger = {
   info: () => undefined,
-  warn: (...words: unknown[]) => void said.push(JSON.stringify(words)),
+  warn: (...words: unknown[]) => void logged.push(JSON.stringify(words)),
   error: () => undefined,
   trace: () => undefined,
   debug: () => undefined,
@@ -152,7 +152,7 @@ beforeAll(async () => {
 afterAll(() => server.remove());
 
 beforeEach(async () => {
-  said.length = 0;
+  logged.length = 0;
   database = await createDatabase();
   await migrate(database.url);
   pool = createPool(database.url, logger, { name: 'spec', max: 10 });
@@ -254,7 +254,7 @@ describe('a start of the database server that lost nothing', () => {
     expect(reader.seen.map(({ seq }) => seq)).toEqual([21, 22, 23, 24, 25, 26, 27, 28, 29, 30]);
     expect(await verdictOn(before.generation, 20)).toBe('good');
     expect(await verdictOn(before.generation, 21)).toBe('lost');
-    expect(said).toEqual([]);
+    expect(logged).toEqual([]);
     // What is asked for again comes with the same position, whatever generation it is read in.
     const { history } = after;
     expect(positionOf(20, before.history)).toBe(positionOf(20, history));

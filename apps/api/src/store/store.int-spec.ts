@@ -209,7 +209,7 @@ describe('committing the log', () => {
     const other = await startWriter();
     await waitFor(() => other.writer.head);
     const before = await new EventStore(pool).head();
-    const said: string[] = [];
+    const logged: string[] = [];
     const days = new DayPartitions(pool);
     const committer = new (class extends Committer {
       override async head() {
@@ -220,9 +220,9 @@ describe('committing the log', () => {
       }
     })(pool, days);
     const reader = new InboxReader({ redis, keys, batchEntriesMax: 200, keepMs: 600_000, inboxBytesMax: 0 });
-    const listening = { ...logger, warn: (...words: unknown[]) => void said.push(String(words.at(-1))) };
+    const listening = { ...logger, warn: (...words: unknown[]) => void logged.push(String(words.at(-1))) };
     await new StoreWriter(committer, reader, new FeedWriter(redis, keys, 1_000), new Metrics('spec'), listening).load();
-    expect(said).toEqual([]);
+    expect(logged).toEqual([]);
     expect((await new EventStore(pool).head()).generation).toBe(before.generation);
   });
 });
@@ -243,7 +243,7 @@ describe('retention', () => {
 });
 
 describe('retention of old days with new events', () => {
-  it('deletes only what was received before it, and keeps what a long-held lease said today', async () => {
+  it('deletes only what was received before it, and keeps what a long-held lease wrote today', async () => {
     const days = new DayPartitions(pool);
     await days.ensure(['2024-01-02']);
     const insert = `insert into events (seq, day, id, type, creator_id, handle, room_id, time, received_at, data)

@@ -33,7 +33,7 @@ let database: Awaited<ReturnType<typeof createDatabase>>;
 let pool: Pool;
 let redis: Redis;
 let keys: LogKeys;
-let said: string[];
+let logged: string[];
 const stops: (() => Promise<unknown> | void)[] = [];
 
 const draft = (n: number, text = 'x'.repeat(250)): EventDraft => ({
@@ -70,7 +70,7 @@ function startStore(inboxBytesMax = 0): void {
 }
 
 function startProducer(options: { inboxBytesMax?: number; retainBytesMax?: number } = {}): InboxProducer {
-  const warn = (fields: object, message: string) => void said.push(`${message} ${String((fields as { status?: string }).status ?? '')}`);
+  const warn = (fields: object, message: string) => void logged.push(`${message} ${String((fields as { status?: string }).status ?? '')}`);
   const producer = new InboxProducer({
     redis,
     keys,
@@ -94,7 +94,7 @@ beforeEach(async () => {
   await migrate(database.url);
   pool = createPool(database.url, logger, { name: 'spec', max: 5 });
   keys = new LogKeys(`t-${randomUUID().slice(0, 8)}`, 1);
-  said = [];
+  logged = [];
   redis = client();
   await waitFor(() => redis.status === 'ready');
   await redis.hset(keys.leases(0), 'cr_a', '1 worker 9999999999999');
@@ -119,7 +119,7 @@ describe('trimming', () => {
       await waitFor(() => n - producer.stats().confirmed < 500, { timeoutMs: 20_000, everyMs: 2 });
     }
     expect(await producer.confirmed(AbortSignal.timeout(10_000))).toBe(true);
-    expect(said).toEqual([]);
+    expect(logged).toEqual([]);
     expect(producer.stats().turnedAway).toBe(0);
     expect(await stored()).toBe(total);
   });

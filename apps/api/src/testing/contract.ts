@@ -2,7 +2,7 @@ import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js';
 import formats from 'ajv-formats';
 import { answerOf, type ApiDocument, apiDocument, type OperationDescription } from './api-document.js';
 
-/** What any request may meet before a route is reached: they are said by `default`. */
+/** What any request may meet before a route is reached: they are described by `default`. */
 const ALWAYS = new Set([
   'method-not-allowed',
   'malformed-request',

@@ -26,7 +26,7 @@ export interface WaitingEventsOptions {
   now?: () => number;
 }
 
-/** Events that are counted of one endpoint in a list, and when one is asked for: what is more is only said to be. */
+/** Events that are counted of one endpoint in a list, and when one is asked for: of more it only says that there are more. */
 export const LIST_COUNTED_MAX = 1_000;
 const ONE_COUNTED_MAX = 10_000;
 /** What counting may take, for a whole list or for one endpoint. */

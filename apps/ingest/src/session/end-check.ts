@@ -7,7 +7,7 @@ import type { CreatorContext } from './creator-context.js';
 const POLLS_MAX = 4;
 /** Between two polls that confirm an end. */
 const CONFIRM_MS = 2_000;
-/** Failures in a row to connect to a room that is said to be paused, before it counts as ended. */
+/** Failures in a row to connect to a room that is reported to be paused, before it counts as ended. */
 const PAUSED_FAILURES_MAX = 6;
 /** A room that was received this long ago is likely to be on air still. */
 const RECEIVED_MS = 60_000;

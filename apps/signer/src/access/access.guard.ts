@@ -6,7 +6,7 @@ import { Access, type AccessRules } from './access.js';
 
 const NEEDED = 'scope that a route needs';
 const FREE = 'route whose requests are not counted';
-/** The scope that a route needs; `sign` where nothing is said. */
+/** The scope that a route needs; `sign` where none is declared. */
 export const Needs = (scope: Scope) => SetMetadata(NEEDED, scope);
 /** Leaves a route's requests out of the limits. */
 export const NotCounted = () => SetMetadata(FREE, true);

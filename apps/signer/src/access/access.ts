@@ -145,18 +145,18 @@ export class Access {
   }
 
   private async count(caller: Caller, reply: FastifyReply): Promise<void> {
-    let told: WindowState | undefined;
+    let strictest: WindowState | undefined;
     for (const { who, limits } of caller.counted) {
       const { allowed, windows } = await this.limits.take(who, limits);
       const window = tightest(windows);
-      if (window && (!told || !allowed || window.remaining < told.remaining)) told = window;
+      if (window && (!strictest || !allowed || window.remaining < strictest.remaining)) strictest = window;
       if (!allowed && window) {
         void reply.headers(rateHeaders(window));
         const text = `${window.max} sign requests a ${window.window} are allowed here, and they are used up; try again later`;
         throw new SignError(429, 'rate-limited', text, Math.max(1, window.resetMs), { limit_label: window.window });
       }
     }
-    if (told) void reply.headers(rateHeaders(told));
+    if (strictest) void reply.headers(rateHeaders(strictest));
   }
 }
 

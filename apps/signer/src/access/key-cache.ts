@@ -28,7 +28,7 @@ export class KeyCache {
     private readonly now: () => number = Date.now,
   ) {}
 
-  /** The record of a key in force, undefined when there is none, `unknown` when that cannot be told. */
+  /** The record of a key in force, undefined when there is none, `unknown` while Redis does not answer. */
   find(key: string): Promise<KeyRecord | undefined | 'unknown'> {
     return this.findHash(hashKey(key));
   }

@@ -42,14 +42,14 @@ export class LocalWindows {
       return { name, window, state, share: left === 0 ? 0 : Math.max(1, Math.floor(left / this.signers())) };
     });
     const allowed = states.every(({ state, share }) => state.own < share);
-    const told = states.map(({ name, window, state, share }): WindowState => {
+    const shown = states.map(({ name, window, state, share }): WindowState => {
       const own = state.own + (allowed ? 1 : 0);
       const endsAt = state.endsAt || (own > 0 ? now + lengths[window] : 0);
       this.keep(name, { used: state.used, endsAt, own });
       return { window, max: limits[window], remaining: Math.max(0, share - own), resetMs: endsAt === 0 ? 0 : endsAt - now };
     });
     if (allowed) this.owe(who, 1);
-    return { allowed, counted: false, windows: told };
+    return { allowed, counted: false, windows: shown };
   }
 
   /** Requests that were counted here alone, and are the caller's to have counted: {@link owe} gives back what Redis did not count. */

@@ -29,14 +29,14 @@ const KINDS: { kind: AnswerReason; status: number; of: FailureReason[]; text: st
 export function failureOf(attempts: Attempt[]): SignError {
   const kind = KINDS.find(({ of }) => attempts.some(({ reason }) => of.some((one) => one === reason)));
   if (!kind) return new SignError(503, 'unavailable', 'no provider could be asked within the time for one request');
-  const said = attempts.map(({ provider, reason, message }) => `${provider}: ${message === '' ? reason : message}`).join('; ');
+  const details = attempts.map(({ provider, reason, message }) => `${provider}: ${message === '' ? reason : message}`).join('; ');
   const waits = attempts.flatMap(({ retryAfterMs }) => (retryAfterMs === undefined ? [] : [retryAfterMs]));
   // The client may ask again as soon as the first provider may be tried; one without a wait may be tried at once.
   const retryAfterMs = waits.length === attempts.length || kind.status === 429 ? Math.min(...waits) : undefined;
   return new SignError(
     kind.status,
     kind.kind,
-    `${kind.text} (${said})`,
+    `${kind.text} (${details})`,
     Number.isFinite(retryAfterMs) ? retryAfterMs : undefined,
     kind.status === 429 ? { limit_label: 'provider' } : {},
   );

@@ -29,10 +29,10 @@ export function notesOf({ raw }: FastifyRequest): Notes {
 
 /** Notes the attempts of the providers. */
 export function noteAttempts(request: FastifyRequest, attempts: Attempt[]): void {
-  const said = notesOf(request);
-  said.provider = attempts.find(({ reason }) => reason === 'ok')?.provider;
+  const notes = notesOf(request);
+  notes.provider = attempts.find(({ reason }) => reason === 'ok')?.provider;
   if (attempts.length > 0)
-    said.attempts = attempts.map(({ provider, reason, durationMs, skipped }) => ({ provider, reason, durationMs, skipped }));
+    notes.attempts = attempts.map(({ provider, reason, durationMs, skipped }) => ({ provider, reason, durationMs, skipped }));
 }
 
 /** Logs and counts every answer, and gives each a request id. Probes, scrapes and answers from memory are logged for `debugs` only. */
@@ -44,13 +44,13 @@ export function addWideLog(fastify: FastifyInstance, logger: Logger, metrics: Si
   });
   fastify.addHook('onResponse', (request, reply, done) => {
     const route = request.routeOptions.url ?? 'none';
-    const said = notesOf(request);
-    const durationMs = performance.now() - said.startedAt;
+    const notes = notesOf(request);
+    const durationMs = performance.now() - notes.startedAt;
     metrics.answered(route, reply.statusCode, durationMs);
-    const level = levelOf(route, reply.statusCode, said);
+    const level = levelOf(route, reply.statusCode, notes);
     // A line that the level hides is not built.
     if (level === 'debug' && !debugs) return done();
-    const { startedAt: _, ...rest } = said;
+    const { startedAt: _, ...rest } = notes;
     const line = { method: request.method, route, status: reply.statusCode, durationMs: Math.round(durationMs * 10) / 10, ...rest };
     logger[level](line, level === 'warn' ? 'request failed' : 'request');
     done();

@@ -4,7 +4,7 @@ import { BrowserHost } from '../browser/browser-host.js';
 
 const { chromiumPath } = Object.assign(new Config(), process.env.CHROMIUM_PATH ? { chromiumPath: process.env.CHROMIUM_PATH } : {});
 
-/** Where Chromium is on this machine; undefined, and said, when it is not. */
+/** Where Chromium is on this machine; undefined, and reported, when it is not. */
 export function findChromium(): string | undefined {
   if (existsSync(chromiumPath)) return chromiumPath;
   process.stdout.write(`skipped: no Chromium (${chromiumPath}, or CHROMIUM_PATH)\n`);

@@ -31,7 +31,7 @@ export class OrphanedSpools {
   private isStopped = false;
   /** Folders under way. */
   private readonly paths = new Set<string>();
-  private readonly told = new Set<string>();
+  private readonly warned = new Set<string>();
   private complaint: string | undefined;
   private readonly watch = new OwnerWatch(1.5 * SCAN_MS);
 
@@ -146,7 +146,7 @@ export class OrphanedSpools {
   }
 
   private warnOnce(name: string, message: string): void {
-    if (!this.told.has(name)) this.options.logger.warn({ folder: name }, message);
-    this.told.add(name);
+    if (!this.warned.has(name)) this.options.logger.warn({ folder: name }, message);
+    this.warned.add(name);
   }
 }

@@ -58,9 +58,9 @@ export class ReplayLosses {
     const loss = { ...part.open, to };
     part.open = undefined;
     part.past.push(loss);
-    for (const event of part.known.values()) this.tell(loss, event);
+    for (const event of part.known.values()) this.report(loss, event);
     for (const [creatorId, lease] of Object.entries(loss.leases)) {
-      if (!part.known.has(creatorId)) this.tell(loss, { creatorId, fence: lease.split(' ')[0]!, handle: '', roomId: '' });
+      if (!part.known.has(creatorId)) this.report(loss, { creatorId, fence: lease.split(' ')[0]!, handle: '', roomId: '' });
     }
   }
 
@@ -80,7 +80,7 @@ export class ReplayLosses {
     const before = part.known.get(event.creatorId);
     part.known.set(event.creatorId, event);
     // No worker held its lease when the loss was reported.
-    if (!before) for (const loss of part.past) if (loss.leases[event.creatorId] === undefined) this.tell(loss, event);
+    if (!before) for (const loss of part.past) if (loss.leases[event.creatorId] === undefined) this.report(loss, event);
   }
 
   private async begin(partition: number, part: Part, n: number): Promise<Loss> {
@@ -96,7 +96,7 @@ export class ReplayLosses {
     return { from, leases, lastAt, to: 0 };
   }
 
-  private tell({ from, lastAt, to }: Loss, { creatorId, fence, handle, roomId }: Omit<LostPeriod, 'from' | 'to'>): void {
+  private report({ from, lastAt, to }: Loss, { creatorId, fence, handle, roomId }: Omit<LostPeriod, 'from' | 'to'>): void {
     // A fence is the time of its lease in microseconds; no event under it is older.
     const begins = from ?? Number(lastAt[creatorId] ?? Math.floor(Number(fence) / 1000));
     this.options.onLost({ creatorId, fence, handle, roomId, from: Math.min(begins, to), to });

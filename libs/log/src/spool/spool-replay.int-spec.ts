@@ -108,7 +108,7 @@ describe('a run that ended', () => {
     await harness.back();
     await harness.hold(['cr_2']);
     harness.producer({}, { noLeaseMsMax: 1_000 });
-    await waitFor(() => harness.said.some(({ status }) => status === 'NOLEASE'));
+    await waitFor(() => harness.logged.some(({ status }) => status === 'NOLEASE'));
     await harness.hold(['cr_3']);
     await waitFor(() => harness.replays().length === 1);
     expect(harness.replays()[0]).toMatchObject({ replayed: 100, abandoned: 100, refused: 0 });
@@ -246,7 +246,7 @@ describe('producers that share a folder', () => {
     await harness.back();
     harness.keys = new LogKeys(`${harness.keys.prefix}-other`, 2);
     harness.producer();
-    await waitFor(() => harness.said.some(({ message }) => message.includes('another REDIS_PREFIX')));
+    await waitFor(() => harness.logged.some(({ message }) => message.includes('another REDIS_PREFIX')));
     expect(harness.segments().length).toBe(2);
   });
 });

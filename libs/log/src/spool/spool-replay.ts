@@ -11,7 +11,7 @@ export interface ReplayOptions {
   folder: RunFolder;
   redis: Redis;
   keys: LogKeys;
-  /** Name of this process in Redis, by which other processes tell that it replays the run. */
+  /** Name of this process in Redis, by which other processes know that it replays the run. */
   holder: string;
   inboxBytesMax: number;
   /** How long events wait for a lease that is not recorded at all, in ms. */
@@ -40,7 +40,7 @@ export class Replay {
   private queues: PartitionQueue[] = [];
   private appender: RunAppender | undefined;
   private taken = 0;
-  private isTold = false;
+  private isLogged = false;
   private isFenced = false;
   private fencing: Promise<void> | undefined;
   private readonly stopped = new AbortController();
@@ -93,7 +93,7 @@ export class Replay {
     try {
       for (let probedAt = 0; !this.stopped.signal.aborted;) {
         if (this.isFenced) this.appender.flush();
-        this.tell(startedAt);
+        this.logResult(startedAt);
         if ((await folder.tend(this.queues)) !== 'kept') break;
         if (!this.isFenced) this.fencing ??= this.fence().finally(() => (this.fencing = undefined));
         else if (performance.now() - probedAt >= PROBE_MS) {
@@ -106,7 +106,7 @@ export class Replay {
       this.appender.stop();
     }
     if (this.stopped.signal.aborted) await folder.leave(this.queues);
-    else if (this.counts.waiting === 0) this.tell(startedAt);
+    else if (this.counts.waiting === 0) this.logResult(startedAt);
   }
 
   stop(): void {
@@ -129,9 +129,9 @@ export class Replay {
   }
 
   /** Logs the result once, when no event is left. */
-  private tell(startedAt: number): void {
-    if (this.isTold || this.counts.waiting > 0) return;
-    this.isTold = true;
+  private logResult(startedAt: number): void {
+    if (this.isLogged || this.counts.waiting > 0) return;
+    this.isLogged = true;
     const { waiting: _waiting, ...counts } = this.counts;
     const tookMs = Math.round(performance.now() - startedAt);
     this.options.logger.info(

@@ -196,8 +196,8 @@ export class SpoolWriter {
   private fail(problem: SpoolProblem): void {
     if (this.problem?.kind !== problem.kind) {
       const fields = problem.kind === 'failing' ? { reason: problem.reason } : { bytes: this.options.folder.bytes };
-      const said = problem.kind === 'failing' ? 'the spool cannot be written' : 'the spool is full';
-      this.options.logger.error(fields, `${said}; events wait in memory, and then become gaps`);
+      const what = problem.kind === 'failing' ? 'the spool cannot be written' : 'the spool is full';
+      this.options.logger.error(fields, `${what}; events wait in memory, and then become gaps`);
     }
     this.problem = problem;
   }

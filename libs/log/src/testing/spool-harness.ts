@@ -25,7 +25,7 @@ export class SpoolHarness {
   keys = new LogKeys('t', 2);
   dir = '';
   refused: RefusedEvent[] = [];
-  said: { level: string; message: string; [field: string]: unknown }[] = [];
+  logged: { level: string; message: string; [field: string]: unknown }[] = [];
   private readonly producers: InboxProducer[] = [];
   private readonly children: ProducerProcess[] = [];
 
@@ -49,7 +49,7 @@ export class SpoolHarness {
     this.keys = new LogKeys(`t-${randomUUID().slice(0, 8)}`, 2);
     this.dir = join(this.folder, randomUUID().slice(0, 8));
     this.refused = [];
-    this.said = [];
+    this.logged = [];
   }
 
   /** After each test. */
@@ -66,7 +66,7 @@ export class SpoolHarness {
   }
 
   producer(options: Partial<InboxProducerOptions> = {}, spool: Partial<SpoolSettings> = {}): InboxProducer {
-    const say = (level: string) => (fields: object, message: string) => void this.said.push({ level, message, ...fields });
+    const say = (level: string) => (fields: object, message: string) => void this.logged.push({ level, message, ...fields });
     const producer = new InboxProducer({
       redis: this.redis,
       keys: this.keys,
@@ -134,11 +134,11 @@ export class SpoolHarness {
 
   /** Log lines of finished replays. */
   replays(): Record<string, unknown>[] {
-    return this.said.filter(({ message }) => message.startsWith('the spool of a run that ended is replayed'));
+    return this.logged.filter(({ message }) => message.startsWith('the spool of a run that ended is replayed'));
   }
 
   errors(): string[] {
-    return this.said.filter(({ level }) => level === 'error').map(({ message }) => message);
+    return this.logged.filter(({ level }) => level === 'error').map(({ message }) => message);
   }
 
   async away(): Promise<void> {

@@ -55,9 +55,9 @@ function expectedOf({ property, constraints = {} }: ValidationError): string | u
   if (text === undefined) return undefined;
   const each = text.startsWith('each value in ');
   const rule = text.slice(each ? 'each value in '.length : 0);
-  const told = rule.startsWith(`${property} `) ? rule.slice(property.length + 1) : rule;
-  const [pattern, replacement] = PHRASES.find(([known]) => known.test(told)) ?? [/^/, ''];
-  return `${each ? 'each of them: ' : ''}${told.replace(pattern, replacement)}`;
+  const condition = rule.startsWith(`${property} `) ? rule.slice(property.length + 1) : rule;
+  const [pattern, replacement] = PHRASES.find(([known]) => known.test(condition)) ?? [/^/, ''];
+  return `${each ? 'each of them: ' : ''}${condition.replace(pattern, replacement)}`;
 }
 
 const fieldsOf = (errors: ValidationError[], path = ''): FieldProblem[] =>

@@ -8,7 +8,7 @@ const GONE_MS = 15_000;
 const script = new LuaScript(new URL('./count-peers.lua', import.meta.url));
 
 /**
- * How many processes of one kind there are, as far as Redis last said: while it is away each of them keeps to its share of what all
+ * How many processes of one kind there are, as far as Redis last answered: while it is away each of them keeps to its share of what all
  * may do together.
  */
 export class Peers {

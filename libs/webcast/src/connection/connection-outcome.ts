@@ -42,21 +42,21 @@ const MESSAGE_LENGTH_MAX = 200;
 /** The failure that a refused upgrade describes. TikTok gives its reason in `Handshake-Msg`, often with status 200. */
 export function refusalOf(response: IncomingMessage): SocketFailure {
   const status = response.statusCode ?? 0;
-  const said = String(response.headers['handshake-msg'] ?? '').slice(0, MESSAGE_LENGTH_MAX);
+  const serverMessage = String(response.headers['handshake-msg'] ?? '').slice(0, MESSAGE_LENGTH_MAX);
   const retryAfterMs = readRetryAfter(response.headers['retry-after']);
   return {
     ok: false,
     reason: 'refused',
-    refusal: kindOf(status, said),
+    refusal: kindOf(status, serverMessage),
     status,
-    message: said === '' ? `the server answered ${status} instead of opening a WebSocket` : `the server refused: ${said}`,
+    message: serverMessage === '' ? `the server answered ${status} instead of opening a WebSocket` : `the server refused: ${serverMessage}`,
     ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
   };
 }
 
-function kindOf(status: number, said: string): Refusal {
-  if (/DEVICE_BLOCKED/i.test(said)) return 'device-blocked';
-  if (/illegal|secret|sign/i.test(said)) return 'bad-signature';
+function kindOf(status: number, serverMessage: string): Refusal {
+  if (/DEVICE_BLOCKED/i.test(serverMessage)) return 'device-blocked';
+  if (/illegal|secret|sign/i.test(serverMessage)) return 'bad-signature';
   if (status === 429) return 'rate-limited';
   if (status === 401 || status === 403) return 'forbidden';
   return status >= 500 ? 'server-error' : 'other';

@@ -260,11 +260,11 @@ export class RoomConnection {
     this.ending ??= { reason: 'protocol', message: error.message };
   }
 
-  private closed(code: number, said: string): void {
+  private closed(code: number, closeReason: string): void {
     this.state = 'ended';
     const { reason, message } = this.ending ?? {
       reason: code === 1008 ? ('refused' as const) : ('disconnect' as const),
-      message: said === '' ? 'the server ended the connection' : `the server ended the connection: ${said}`,
+      message: closeReason === '' ? 'the server ended the connection' : `the server ended the connection: ${closeReason}`,
     };
     const { since } = this.unread;
     const unreadSince = since === undefined ? {} : { unreadSince: since };

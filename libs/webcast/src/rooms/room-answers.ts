@@ -65,7 +65,7 @@ export function readRoomApi(text: string): RoomAnswer {
   const code = numberOf(member(answer, 'statusCode') ?? member(answer, 'status_code')) ?? 0;
   if (code === CODE_NO_SUCH_USER) return { kind: 'not-found' };
   if (code === CODE_BAD_PARAMETER) return unclear(`code ${code}: TikTok does not accept this name`);
-  if (code !== 0) return unclear(`code ${code}${said(answer)}`);
+  if (code !== 0) return unclear(`code ${code}${messageOf(answer)}`);
   const data = member(answer, 'data');
   return data === undefined ? unclear('the answer has no data') : readLiveRoom(data);
 }
@@ -79,7 +79,7 @@ export function readRoomInfo(text: string, roomId: string): RoomInfoAnswer {
   if (CODES_GATED.has(code)) return { kind: 'gated', code };
   if (code === CODE_FINISHED) return { kind: 'finished' };
   const data = member(answer, 'data');
-  if (code !== 0) return unclear(`code ${code}${said(data) || said(answer)}`);
+  if (code !== 0) return unclear(`code ${code}${messageOf(data) || messageOf(answer)}`);
   const status = numberOf(member(data, 'status'));
   if (status === undefined) return unclear('the answer has no status');
   if (status === STATUS_ENDED) return { kind: 'finished' };
@@ -104,7 +104,7 @@ export function readCheckAlive(text: string, roomIds: readonly string[]): Map<st
   if (text.trim() === '') return { problem: 'an empty answer: TikTok does not trust this session' };
   const answer = parse(text);
   const code = numberOf(member(answer, 'status_code')) ?? 0;
-  if (code !== 0) return { problem: `code ${code}${said(answer)}` };
+  if (code !== 0) return { problem: `code ${code}${messageOf(answer)}` };
   const data = member(answer, 'data');
   if (!Array.isArray(data)) return { problem: 'the answer has no list' };
   const asked = new Set(roomIds);
@@ -187,7 +187,7 @@ function idOf(value: unknown): string | undefined {
   return typeof value === 'string' && /^[1-9]\d{0,19}$/.test(value) ? value : undefined;
 }
 
-function said(answer: unknown): string {
+function messageOf(answer: unknown): string {
   const message = textOf(member(answer, 'message')) ?? textOf(member(answer, 'status_msg')) ?? textOf(member(answer, 'prompts'));
   return message === undefined ? '' : ` (${message.slice(0, 100)})`;
 }

@@ -11,7 +11,7 @@ export type ResolveMethod = 'live page' | 'room API' | 'sign server';
 export interface Block {
   /** 403 or 429. */
   status: number;
-  /** How long, if TikTok said so. */
+  /** How long, where TikTok names it. */
   retryAfterMs?: number;
 }
 

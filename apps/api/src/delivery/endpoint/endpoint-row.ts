@@ -60,7 +60,7 @@ export function toEndpoint(row: EndpointRow, box: SecretBox): Endpoint {
 function ownerOf(keyId: string | null, key: EndpointRow['ownerKey']): Owner {
   if (keyId === null) return { keyId };
   const restriction = key?.restriction ? readRestriction(key.restriction) : undefined;
-  // What it may read cannot be told: nothing, then.
+  // What it may read is unknown: nothing, then.
   if (!key || restriction === 'malformed') return { keyId, allowedCreators: [], until: 0 };
   return { keyId, ...(restriction ? { allowedCreators: restriction.creators } : {}), ...(key.until === null ? {} : { until: key.until }) };
 }

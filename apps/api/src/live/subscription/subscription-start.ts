@@ -7,7 +7,7 @@ import type { Head } from '../../store/writer/generations.js';
 import type { GivenPosition, Hello } from '../codec.js';
 import { StreamLimits } from '../stream-limits.js';
 
-/** Where a subscription starts, and what its reader is told of it. */
+/** Where a subscription starts, and what its reader learns of it. */
 export interface SubscriptionStart extends Pick<Hello, 'from' | 'recovered' | 'reason'> {
   generation: number;
   /** Position after which events follow. */

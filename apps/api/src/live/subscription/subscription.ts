@@ -52,7 +52,7 @@ export class LiveSubscription {
     this.knownPosition = options.start.after;
   }
 
-  /** Ends the subscription: with a reason that the client is told, without one when the client is gone. */
+  /** Ends the subscription: with a reason that is sent to the client, without one when the client is gone. */
   stop(end?: StreamEnd): void {
     this.end ??= end;
     this.ending.abort();

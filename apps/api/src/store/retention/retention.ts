@@ -151,7 +151,7 @@ class Retention {
     return new Date(this.cutoff.getTime() + DAY_MS).toISOString().slice(0, 10);
   }
 
-  /** Moves `oldest_seq` to the smallest number that will remain, when something before it goes: cursors from there are told. */
+  /** Moves `oldest_seq` to the smallest number that will remain, when something before it goes: readers with a cursor from there are informed. */
   private async declareOldest(doomed: readonly Doomed[]): Promise<void> {
     const numbers = doomed.flatMap(({ first, last }) => (first === null || last === null ? [] : [{ first, last }]));
     if (numbers.length === 0) return;

@@ -140,7 +140,7 @@ export class DeliveryStore {
          update webhook_deliveries d set state = 'open', again = true, attempt = 0, next_attempt_at = now(), ended_at = null
          where d.endpoint_id = $1 and d.id in (select id from chosen order by id limit least($5, (select n from room))) and d.state = 'dead'
          returning 1),
-       told as (update webhook_endpoints set version = version + 1 where id = $1 and exists (select from taken))
+       notified as (update webhook_endpoints set version = version + 1 where id = $1 and exists (select from taken))
        select (select count(*) from taken)::int as retried, (select count(*) from chosen) > (select count(*) from taken) as more`,
       [endpointId, filter.ids ?? null, filter.since ?? null, filter.until ?? null, limit],
     );

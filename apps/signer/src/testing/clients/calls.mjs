@@ -82,8 +82,9 @@ function connector20({ simulatorUrl, uniqueId, roomId, apiKey }, library, { defa
       const list = await webClient.getJsonObjectFromWebcastApi('gift/list/', webClient.clientParams, true);
       return `${list.data.gifts.length} gifts`;
     },
-    room_id: async () => said(await make().webClient.fetchRoomIdFromEuler({ uniqueId }), (body) => body.room_id === roomId),
-    room_info: async () => said(await make().webClient.fetchRoomInfoFromEuler({ uniqueId }), (body) => body.data.room_info.id === roomId),
+    room_id: async () => verdictOf(await make().webClient.fetchRoomIdFromEuler({ uniqueId }), (body) => body.room_id === roomId),
+    room_info: async () =>
+      verdictOf(await make().webClient.fetchRoomInfoFromEuler({ uniqueId }), (body) => body.data.room_info.id === roomId),
     gift_info: async () =>
       answered(await (signer().webcast.retrieveGiftInfo?.(roomId) ?? none()), (body) => body.response.data.gifts.length > 0),
     rate_limits: async () => answered(await signer().webcast.getRateLimits(), (body) => body.load_shedding.chance === 0),
@@ -122,10 +123,13 @@ function connector25({ simulatorUrl, uniqueId, roomId }, library) {
       return `${(await connection.fetchAvailableGifts()).length} gifts`;
     },
     room_id: async () =>
-      said(await library.RouteConfig?.fetchRoomIdFromProvider({ ...withRoom(), uniqueId }), (body) => body.room_id === roomId),
+      verdictOf(await library.RouteConfig?.fetchRoomIdFromProvider({ ...withRoom(), uniqueId }), (body) => body.room_id === roomId),
     room_info: async () =>
-      said(await library.RouteConfig.fetchRoomInfoFromProvider({ ...withRoom(), uniqueId }), (body) => body.data.room_info.id === roomId),
-    gifts: async () => said(await library.fetchRoomGiftsFromEulerRoute(withRoom()), (body) => body.response.page_gifts.length > 0),
+      verdictOf(
+        await library.RouteConfig.fetchRoomInfoFromProvider({ ...withRoom(), uniqueId }),
+        (body) => body.data.room_info.id === roomId,
+      ),
+    gifts: async () => verdictOf(await library.fetchRoomGiftsFromEulerRoute(withRoom()), (body) => body.response.page_gifts.length > 0),
     rate_limits: async () => answered(await library.createEulerClient().accounts.getRateLimits(), (body) => body.code === 200),
     chat: async () => String(await library.sendRoomChatFromEulerRoute({ ...withRoom(), content: 'hi' })),
   };
@@ -198,11 +202,11 @@ function none() {
 function answered({ status, data }, check) {
   if (status === 200 && data === undefined) return '-';
   if (status !== 200) return `status ${status}: ${data?.message === undefined ? 'no message' : 'code and message'}`;
-  return said(data, check);
+  return verdictOf(data, check);
 }
 
 /** @param {Published} body @param {(body: Published) => unknown} check */
-function said(body, check) {
+function verdictOf(body, check) {
   return check(body) ? 'ok' : `unexpected: ${JSON.stringify(body).slice(0, 200)}`;
 }
 

@@ -44,7 +44,7 @@ function row({ fault, injections, seconds, accounting: a, absences: away, stream
     missing: a?.missing ?? '',
     'in gaps': a?.missingInGaps ?? '',
     unsent: a?.unsent ?? '',
-    untold: a?.unsentUntold ?? '',
+    unreported: a?.unsentUnreported ?? '',
     'twice stored': a?.duplicates ?? '',
     'twice on stream': stream?.duplicates ?? '',
     'order faults': a?.orderFaults ?? '',

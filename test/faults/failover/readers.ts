@@ -14,11 +14,11 @@ export interface ReaderAccount {
   /** Events that it got twice within one generation: must be 0. */
   twice: number;
   /** Times a position was honoured although the log before it differs, or the stream did not continue from it: must be 0. */
-  untold: number;
+  wronglyHonoured: number;
   /** Times a position of the same generation was not honoured: must be 0. */
   needless: number;
   /** Times a position was rightly not honoured, and the reader was informed. */
-  told: number;
+  restartsReported: number;
   examples: string[];
 }
 
@@ -38,9 +38,9 @@ export function accountReaders(readers: readonly LiveReader[], states: readonly 
     missing: 0,
     foreign: 0,
     twice: 0,
-    untold: 0,
+    wronglyHonoured: 0,
     needless: 0,
-    told: 0,
+    restartsReported: 0,
     examples: [],
   };
   // A generation that continued in a newer database has all its events there.
@@ -62,12 +62,12 @@ function accountReader(reader: LiveReader, states: readonly LogState[], logs: Ma
       const known = cursor.seq <= reach(cursor, at, states);
       const goesOn = cursor.seq === hello.seq;
       if (recovered ? !known || !goesOn : known && cursor.generation === hello.generation) {
-        total[recovered ? 'untold' : 'needless'] += 1;
+        total[recovered ? 'wronglyHonoured' : 'needless'] += 1;
         example(
           `asked to go on from ${cursor.generation}/${cursor.seq}, went on from ${hello.generation}/${hello.seq}, recovered: ${recovered}`,
         );
       } else if (!recovered) {
-        total.told += 1;
+        total.restartsReported += 1;
         // The reader starts again, and may get events again.
         given.clear();
       }

@@ -168,7 +168,7 @@ function judge(
     kind.losesNothing && a.missingInGaps + a.gaps > 0
       ? `${a.missingInGaps} messages are missing in ${a.gaps} gaps although no connection was lost`
       : '',
-    a.unsentUntold > 0 ? `${a.unsentUntold} messages that no socket got are told by no gap` : '',
+    a.unsentUnreported > 0 ? `${a.unsentUnreported} messages that no socket got are in no gap` : '',
     a.duplicates > 0 ? `${a.duplicates} messages are stored twice` : '',
     a.orderFaults > 0 ? `${a.orderFaults} messages are out of order` : '',
     a.storedLateMsMax > stallMsMax ? `the longest stall is ${a.storedLateMsMax} ms, not ${stallMsMax}` : '',
@@ -180,7 +180,7 @@ function judge(
     r.missing > 0 ? `live readers: ${r.missing} events are missing` : '',
     r.foreign > 0 ? `live readers: ${r.foreign} events came that the log does not hold there` : '',
     r.twice > 0 ? `live readers: ${r.twice} events came twice` : '',
-    r.untold > 0 ? `live readers: ${r.untold} positions of a lost future were honoured` : '',
+    r.wronglyHonoured > 0 ? `live readers: ${r.wronglyHonoured} positions of a lost future were honoured` : '',
     r.needless > 0 ? `live readers: ${r.needless} good positions were not honoured` : '',
   ].filter(Boolean);
 }

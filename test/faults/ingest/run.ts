@@ -129,7 +129,7 @@ function judge(fault: Fault, { injections, accounting: a, absences: away }: Resu
     a.missing > 0 ? `${a.missing} messages are missing outside of recorded gaps` : '',
     fault.losesNothing && a.missingInGaps > 0 ? `${a.missingInGaps} messages are missing although no connection was lost` : '',
     fault.losesNothing && a.gaps > 0 ? `${a.gaps} gaps are told although no connection was lost` : '',
-    a.unsentUntold > 0 && !fault.isSilent ? `${a.unsentUntold} messages that no socket got are told by no gap` : '',
+    a.unsentUnreported > 0 && !fault.isSilent ? `${a.unsentUnreported} messages that no socket got are in no gap` : '',
     a.duplicates > 0 ? `${a.duplicates} messages are stored twice` : '',
     a.orderFaults > 0 ? `${a.orderFaults} messages are out of order` : '',
     a.lateOverTakeover > 0 && !fault.losesRedis ? `${a.lateOverTakeover} messages of a former holder stand behind its successor's` : '',

@@ -55,7 +55,7 @@ export interface Accounting {
    * receive them. The second number counts those outside of every gap.
    */
   unsent: number;
-  unsentUntold: number;
+  unsentUnreported: number;
   /** Diamonds of all stored gifts, by the sum of what the events add and by the simulator's own counts of the same messages. */
   diamonds: { stored: number; truth: number };
   /** Creators for which these two differ. */
@@ -106,7 +106,7 @@ export async function account(simulatorUrl: string, pool: Pool, uniqueIds: strin
     gapsByReason: {},
     gapMsMax: 0,
     unsent: 0,
-    unsentUntold: 0,
+    unsentUnreported: 0,
     diamonds: { stored: 0, truth: 0 },
     diamondsWrong: 0,
     storedLateMsMax: 0,
@@ -139,7 +139,7 @@ async function accountOne(simulatorUrl: string, pool: Pool, uniqueId: string, to
   }
   total.oldFences += await oldFences(pool, uniqueId);
   const allGaps = [...gaps, ...(lost?.gapsOf(uniqueId) ?? [])];
-  const isTold = (at: number) => allGaps.some(({ from, to }) => at >= from - GAP_SLACK_MS && at <= to + GAP_SLACK_MS);
+  const isInGap = (at: number) => allGaps.some(({ from, to }) => at >= from - GAP_SLACK_MS && at <= to + GAP_SLACK_MS);
   const example = (kind: string, what: string, at?: number) => {
     if (total.examples.filter((one) => one.kind === kind).length >= EXAMPLES) return;
     total.examples.push({ kind, creator: uniqueId, what, ...(at === undefined ? {} : { at: new Date(at).toISOString() }) });
@@ -168,9 +168,9 @@ async function accountOne(simulatorUrl: string, pool: Pool, uniqueId: string, to
     }
     for (const { at, msgId } of unsent ?? []) {
       total.unsent++;
-      if (isTold(at)) continue;
-      total.unsentUntold++;
-      example('untold', `message ${msgId}, written to no socket and told by no gap`, at);
+      if (isInGap(at)) continue;
+      total.unsentUnreported++;
+      example('unreported', `message ${msgId}, written to no socket and in no gap`, at);
     }
     unsent = [];
     total.sent++;
@@ -182,7 +182,7 @@ async function accountOne(simulatorUrl: string, pool: Pool, uniqueId: string, to
       total.storedLateMsMax = Math.max(total.storedLateMsMax, (storedAt?.(id) ?? entry.at) - entry.at);
     } else if (lost?.has(id)) {
       total.lostByBackup++;
-    } else if (isTold(entry.at)) {
+    } else if (isInGap(entry.at)) {
       total.missingInGaps++;
     } else {
       total.missing++;

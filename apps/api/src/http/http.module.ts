@@ -8,7 +8,7 @@ import { KeysModule } from '../keys/keys.module.js';
 import { StreamsModule } from '../live/streams.module.js';
 import { OutageInterceptor } from '../outage.js';
 import { ProblemsController } from './problems.controller.js';
-import { RejectNulInterceptor } from './reject-nul.interceptor.js';
+import { RejectUnstorableTextInterceptor } from './reject-unstorable-text.interceptor.js';
 import { SessionsModule } from '../sessions/sessions.module.js';
 import { StatusModule } from '../status/status.module.js';
 
@@ -18,7 +18,7 @@ import { StatusModule } from '../status/status.module.js';
   controllers: [ProblemsController],
   providers: [
     { provide: APP_INTERCEPTOR, useClass: OutageInterceptor },
-    { provide: APP_INTERCEPTOR, useClass: RejectNulInterceptor },
+    { provide: APP_INTERCEPTOR, useClass: RejectUnstorableTextInterceptor },
     HttpReadiness,
   ],
 })

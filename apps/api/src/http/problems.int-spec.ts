@@ -38,6 +38,12 @@ describe('an error of the API', () => {
     ],
     ['a number past its bound', ['GET', '/v1/events?limit=5000'], 'invalid-field', /^limit: expected at most 1000$/],
     ['a cursor with a NUL inside', ['GET', '/v1/keys?cursor=WyJhXHUwMDAwYiJd'], 'invalid-field', /^cursor: expected /],
+    [
+      'half of a surrogate pair',
+      ['POST', '/v1/keys', '{"name":"a\\udc00","scopes":["read"]}', json],
+      'invalid-field',
+      /^name: expected text without .* half of a surrogate pair$/,
+    ],
     ['a body of another type', ['POST', '/v1/creators', 'hello', { 'content-type': 'text/plain' }], 'unsupported-media-type', /./],
     [
       'a body that is too large',

@@ -48,12 +48,12 @@ export function categoryOfStatus(status: number): FailureCategory | undefined {
 export function shownHeaders(headers: Record<string, string | string[] | undefined>): Record<string, string> {
   const shown: Record<string, string> = {};
   for (const [name, value] of Object.entries(headers)) {
-    if (value !== undefined && SHOWN_HEADERS.has(name)) shown[name] = printable(String(value)).slice(0, SHOWN_CHARACTERS_MAX);
+    if (value !== undefined && SHOWN_HEADERS.has(name)) shown[name] = printable(String(value).slice(0, SHOWN_CHARACTERS_MAX));
   }
   return shown;
 }
 
-/** Text that PostgreSQL's jsonb takes: NUL is the one character it refuses. */
+/** Text that PostgreSQL's jsonb takes: it refuses NUL and half of a surrogate pair, which a text that was cut may end with. */
 export function printable(text: string): string {
-  return text.includes('\0') ? text.replaceAll('\0', '\u{FFFD}') : text;
+  return text.replace(/[\0\p{Cs}]/gu, '\u{FFFD}');
 }

@@ -66,5 +66,7 @@ describe('answers', () => {
 
   it('are kept without the one character that the database refuses', () => {
     expect(printable('a\0b')).toBe('a\u{FFFD}b');
+    expect(printable('\u{1F381}'.slice(0, 1))).toBe('\u{FFFD}');
+    expect(printable('\u{1F381}')).toBe('\u{1F381}');
   });
 });

@@ -1,5 +1,5 @@
 import { table } from '@tributary/testing';
-import { isLiveStream } from '../parts/live-media-types.js';
+import { isLiveStream } from '../fuzz/http/live-media-types.js';
 
 /** What one request was answered. */
 export interface Answer {

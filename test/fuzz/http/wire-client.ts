@@ -1,5 +1,5 @@
 import { connect, type Socket } from 'node:net';
-import { isLiveStream } from '../../parts/live-media-types.js';
+import { isLiveStream } from './live-media-types.js';
 
 /** An answer as it came over the wire. */
 export interface WireAnswer {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { HTTP_CODECS } from '../../apps/api/src/live/codecs.js';
+import { HTTP_CODECS } from '../../../apps/api/src/live/codecs.js';
 import { isLiveStream } from './live-media-types.js';
 
 describe('an answer is taken for a live stream', () => {

@@ -1,4 +1,4 @@
-import { HTTP_CODECS } from '../../apps/api/src/live/codecs.js';
+import { HTTP_CODECS } from '../../../apps/api/src/live/codecs.js';
 
 /** Whether an answer of this `Content-Type` is a live stream, which does not end by itself. */
 export function isLiveStream(contentType: string | undefined): boolean {

@@ -68,8 +68,10 @@ export class TestCluster {
     this.projection = new CreatorProjection({ redis: this.redis, prefix });
   }
 
-  /** Monitors these handles; the ids are `cr_<handle>`. */
+  /** Monitors these handles; the ids are `cr_<handle>`. Redis is as it is long after a wipe: leases may be claimed at once. */
   async monitor(...handles: string[]): Promise<void> {
+    const before = String(Date.now() - 60_000);
+    for (let p = 0; p < this.keys.partitions; p += 1) await this.redis.set(`${this.keys.leases(p)}:since`, before, 'NX');
     for (const uniqueId of handles) this.creators.push({ id: `cr_${uniqueId}`, uniqueId, paused: false, options: {} });
     await this.publish();
   }

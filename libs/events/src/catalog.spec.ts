@@ -108,7 +108,7 @@ describe('describeCatalog', () => {
       expect(lines.some((line) => line.startsWith(`| \`${type}\` | ${shape} |`))).toBe(true);
       expect(lines.includes(`### ${type}`)).toBe(shape === 'typed');
     }
-    expect(lines).toContain('| `streakCount` | integer | gifts of the whole run so far |');
+    expect(lines).toContain('| `streakCount` | integer | gifts of the whole streak so far |');
     expect(lines).toContain('| `topGifters[].user` (optional) | user | the viewer it is about; absent when TikTok sent none |');
   });
 });

@@ -28,8 +28,9 @@ if (chromium === undefined) {
 } else {
   // One Chromium serves all tests; each has tabs of its own.
   const host = testBrowser(chromium);
-  const stays = Object.assign(Object.create(host) as typeof host, { close: () => Promise.resolve() });
-  const tabs = ({ url }: ScriptedUpstream) => new TabPool({ host: stays, cache: memoryCache(), webUrl: url, tabsMax: 4, idleMs: 10_000 });
+  const close = host.close.bind(host);
+  host.close = () => Promise.resolve();
+  const tabs = ({ url }: ScriptedUpstream) => new TabPool({ host, cache: memoryCache(), webUrl: url, tabsMax: 4, idleMs: 10_000 });
 
   providerConformance('page', {
     make: (scripted) =>
@@ -48,6 +49,6 @@ if (chromium === undefined) {
       }),
     faultPath: /im\/fetch/,
     faults,
-    end: () => host.close(),
+    end: close,
   });
 }

@@ -23,6 +23,7 @@ export default {
     '^@tributary/([a-z]+)$': '<rootDir>/libs/$1/src/index.ts',
   },
   resolver: '<rootDir>/test/resolver.cjs',
+  testSequencer: '<rootDir>/test/sequencer.mjs',
   testMatch: ['<rootDir>/{apps,libs,scripts,test}/**/*.{spec,int-spec,e2e-spec}.ts'],
   modulePathIgnorePatterns: ['<rootDir>/dist/', '<rootDir>/.tributary/'],
   globalSetup: '<rootDir>/test/global-setup.mjs',

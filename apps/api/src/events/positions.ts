@@ -24,19 +24,37 @@ export function judgeCursor(text: string, head: Head, field: string): CursorVerd
 }
 
 /**
+ * The same for a reader that goes on in log order.
+ * @throws Problem naming the field for what is no cursor, and for one of a list in descending order.
+ */
+export function judgeAscending(text: string, head: Head, field: string): CursorVerdict {
+  const verdict = judgeCursor(text, head, field);
+  if (verdict.kind === 'good' && verdict.position.descending)
+    throw Problem.badField(field, 'a position in ascending order; this one is from a list with order=desc');
+  return verdict;
+}
+
+/**
  * The bounds of a page that goes on from `cursor`.
  * @throws Problem 400 for a cursor of the other direction, 410 for one that cannot be honoured, both naming `cursor`.
  */
 export function boundsOf(cursor: string | undefined, order: 'asc' | 'desc', head: Head): { after?: number; before?: number } {
   if (cursor === undefined) return {};
+  if (order === 'asc') return { after: positionAfter(cursor, head, 'cursor') };
   const verdict = judgeCursor(cursor, head, 'cursor');
-  if (verdict.kind === 'lost' && !(order === 'desc' && verdict.reason === 'expired')) throw goneCursor(verdict.reason, 'cursor');
-  const seq = verdict.kind === 'good' ? verdict.position.seq : 0;
-  if (order === 'desc') return { before: seq };
-  if (verdict.kind === 'good' && verdict.position.descending) {
-    throw Problem.badField('cursor', 'a position from a list in ascending order; this one is from order=desc');
-  }
-  return { after: seq };
+  if (verdict.kind === 'good') return { before: verdict.position.seq };
+  if (verdict.reason === 'restored') throw goneCursor('restored', 'cursor');
+  return { before: 0 };
+}
+
+/**
+ * The number after which a reader in log order goes on from `cursor`.
+ * @throws Problem 400 for a cursor of the other direction, 410 for one that cannot be honoured, both naming the field.
+ */
+export function positionAfter(cursor: string, head: Head, field: string): number {
+  const verdict = judgeAscending(cursor, head, field);
+  if (verdict.kind === 'lost') throw goneCursor(verdict.reason, field);
+  return verdict.position.seq;
 }
 
 /** 410: start again without a cursor; what came in between cannot be given. */

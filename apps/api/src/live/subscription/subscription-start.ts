@@ -1,9 +1,7 @@
 import { Injectable } from '@nestjs/common';
-import { Problem } from '@tributary/runtime';
-import { type CursorVerdict, judgeCursor } from '../../events/positions.js';
+import { judgeAscending } from '../../events/positions.js';
 import { EventStore } from '../../store/event-store.js';
 import { type EventFilter, spanOf } from '../../filter/filter.js';
-import type { Head } from '../../store/writer/generations.js';
 import type { GivenPosition, Hello } from '../codec.js';
 import { StreamLimits } from '../stream-limits.js';
 
@@ -30,7 +28,7 @@ export class SubscriptionStarts {
   async find(given: GivenPosition | undefined, since: Date | undefined): Promise<SubscriptionStart> {
     const head = await this.store.head();
     const { generation, seq } = head;
-    const verdict = given && judgeAscending(given, head);
+    const verdict = given && judgeAscending(given.text, head, given.field);
     if (verdict?.kind === 'good') return { generation, after: verdict.position.seq, head: seq, from: 'cursor', recovered: true };
     const lost = verdict ? { recovered: false, reason: verdict.reason } : { recovered: true };
     if (!since) return { generation, after: seq, head: seq, from: 'head', ...lost };
@@ -46,11 +44,4 @@ export class SubscriptionStarts {
     const page = await this.store.query(filter, { after, order: 'asc', limit: 1 });
     return page.events.length === 0 && !page.more;
   }
-}
-
-function judgeAscending({ field, text }: GivenPosition, head: Head): CursorVerdict {
-  const verdict = judgeCursor(text, head, field);
-  if (verdict.kind === 'good' && verdict.position.descending)
-    throw Problem.badField(field, 'a position in ascending order; this one is from a list with order=desc');
-  return verdict;
 }

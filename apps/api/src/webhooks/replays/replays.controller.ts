@@ -12,12 +12,11 @@ import { Problem } from '@tributary/runtime';
 import { IsNumber, IsString, Max, MaxLength, Min } from 'class-validator';
 import { Needs } from '../../access/needs.js';
 import { ChangeNotifier } from '../../delivery/upkeep/change-notifier.js';
-import { goneCursor, judgeCursor } from '../../events/positions.js';
+import { positionAfter } from '../../events/positions.js';
 import { decodePageCursor, encodePageCursor, PageQuery } from '../../http/paging.js';
 import { IfPresent, IsInstant, toDate } from '../../http/validators.js';
 import { Fails } from '../../openapi/fails.js';
 import { EventStore } from '../../store/event-store.js';
-import type { Head } from '../../store/writer/generations.js';
 import { RATE_MAX } from '../endpoints/endpoint-body.js';
 import { EndpointOwner } from '../endpoints/endpoint-owner.guard.js';
 import { WebhooksEnabledGuard } from '../webhooks-enabled.guard.js';
@@ -78,7 +77,8 @@ export class ReplaysController {
   async replay(@Param('id') id: string, @Body() body: ReplayBody): Promise<ReplayView> {
     const head = await this.events.head();
     if ((body.cursor === undefined) === (body.since === undefined)) throw Problem.badField('since', 'either since or cursor');
-    const after = body.cursor === undefined ? await this.replays.positionAt(toDate(body.since)!) : this.positionOf(body.cursor, head);
+    const after =
+      body.cursor === undefined ? await this.replays.positionAt(toDate(body.since)!) : positionAfter(body.cursor, head, 'cursor');
     const to = body.until === undefined ? head.seq : Math.min(head.seq, await this.replays.positionAt(toDate(body.until)!));
     if (to <= after) throw Problem.badField(body.until === undefined ? 'since' : 'until', 'a span of time that holds events');
     const started = await this.replays.start(id, { after, to, ratePerSecond: body.rateLimit ?? REPLAY_PER_SECOND });
@@ -126,13 +126,6 @@ export class ReplaysController {
       case 'cancelled':
         this.notifier.notifyChanged(id);
     }
-  }
-
-  private positionOf(cursor: string, head: Head): number {
-    const verdict = judgeCursor(cursor, head, 'cursor');
-    if (verdict.kind === 'lost') throw goneCursor(verdict.reason, 'cursor');
-    if (verdict.position.descending) throw Problem.badField('cursor', 'a position in ascending order; this one is from order=desc');
-    return verdict.position.seq;
   }
 }
 

@@ -205,7 +205,7 @@ export class DeliveryEngine {
     await this.reconcile(held, began);
     // Only now it is known what others have taken over while this process could not renew.
     this.claims.confirm(began);
-    this.planner.skip([...this.served.values()].flatMap(({ following }) => following));
+    this.planner.skip([...this.served.values()].flatMap(({ cursors }) => cursors));
     await this.writeHealth();
     await this.recorder.removeBatches();
     for (const pipeline of this.served.values()) await this.endReplay(pipeline);

@@ -11,6 +11,7 @@ import type { Delivery } from './delivery.js';
 import { EndpointHealth, type StoredHealth } from '../endpoint/endpoint-health.js';
 import type { ReplacedDelivery } from './delivery-replacer.js';
 import type { Recorder, Result } from './recorder.js';
+import type { DeliveryQueue } from './queue.js';
 import { allOf, type DeliveryStream, type Streams } from './stream.js';
 
 /** What all dispatchers of one process share. */
@@ -89,8 +90,8 @@ export class Dispatcher {
     return this.onWire;
   }
 
-  /** Whether the endpoint takes nothing of this stream for a while. */
-  isResting({ queue }: DeliveryStream, now: number): boolean {
+  /** Whether the endpoint takes nothing of this queue for a while. */
+  isResting(queue: DeliveryQueue, now: number): boolean {
     if (!isEntitled(this.endpoint.owner, now)) return true;
     return this.health.restUntil > now + SHED_MS || (queue.isBlocked && (queue.nextAttemptAt ?? now) > now + SHED_MS);
   }

@@ -6,6 +6,7 @@ import { LiveHub } from '../../live/hub/hub.js';
 import { OutboundEvent, type OutboundEventReader } from '../request/outbound-events.js';
 import { silent } from '../testing.js';
 import { EndpointCursor, type EndpointCursorOptions } from './endpoint-cursor.js';
+import { DeliveryQueue } from './queue.js';
 
 const event = (seq: number, creatorId = 'a'): StoredEvent => ({
   seq,
@@ -63,17 +64,21 @@ beforeEach(async () => {
 });
 afterEach(() => log.hub.stop());
 
+/** Deliveries that may be planned at once. */
+const ROOM = 10;
+
 function start(more: Partial<EndpointCursorOptions> = {}): EndpointCursor {
   const cursor = new EndpointCursor({
-    id: 'wh_1',
+    endpointId: 'wh_1',
+    version: 1,
     position: 0,
     filter: {},
     hub: log.hub,
     entries: { page: log.page },
     read: (work) => work(),
-    room: () => 10,
+    queue: new DeliveryQueue({ ordered: false, ahead: { min: ROOM, max: ROOM } }),
     isResting: () => false,
-    requestPlan: () => undefined,
+    planner: { request: () => undefined },
     expired: () => undefined,
     outdated: () => undefined,
     logger: silent,
@@ -85,10 +90,10 @@ function start(more: Partial<EndpointCursorOptions> = {}): EndpointCursor {
 }
 
 /** Plans whatever there is, as the planner does. */
-async function planAll(cursor: EndpointCursor, until: () => boolean, room = 10): Promise<number[]> {
+async function planAll(cursor: EndpointCursor, until: () => boolean): Promise<number[]> {
   const seqs: number[] = [];
   await waitFor(() => {
-    for (let step = cursor.plan(room); step; step = cursor.plan(room)) {
+    for (let step = cursor.plan(); step; step = cursor.plan()) {
       seqs.push(...step.groups.flatMap((events) => events.map(({ seq }) => seq)));
       cursor.committed(step);
     }
@@ -132,12 +137,12 @@ describe('a cursor of an endpoint', () => {
     log.add(25);
     await waitFor(() => cursor.waiting === 25);
     const now = Date.now();
-    const step = cursor.plan(5, now)!;
+    const step = cursor.plan(now)!;
     expect(step.groups.map((events) => events.length)).toEqual([10, 10]);
     expect(step.to).toBe(20);
     cursor.committed(step);
-    expect([cursor.isReady(now), cursor.plan(5, now)]).toEqual([false, undefined]);
-    expect(cursor.plan(5, now + 60_001)!.groups.map((events) => events.length)).toEqual([5]);
+    expect([cursor.isReady(now), cursor.plan(now)]).toEqual([false, undefined]);
+    expect(cursor.plan(now + 60_001)!.groups.map((events) => events.length)).toEqual([5]);
   });
 
   it('makes one step at a time, and reads what it gave away again', async () => {
@@ -145,8 +150,8 @@ describe('a cursor of an endpoint', () => {
     const cursor = start({ isResting: () => isResting });
     log.add(30);
     await waitFor(() => cursor.waiting === 30);
-    const step = cursor.plan(10)!;
-    expect([cursor.plan(10), cursor.planSkip()]).toEqual([undefined, undefined]);
+    const step = cursor.plan()!;
+    expect([cursor.plan(), cursor.planSkip()]).toEqual([undefined, undefined]);
     cursor.committed(step);
     isResting = true;
     cursor.advance();
@@ -173,7 +178,7 @@ describe('a cursor of an endpoint', () => {
     log.generation = 2;
     log.add(1);
     await waitFor(() => outdated === 1, { what: 'the cursor to be outdated' });
-    expect([cursor.plan(10), cursor.planSkip()]).toEqual([undefined, undefined]);
+    expect([cursor.plan(), cursor.planSkip()]).toEqual([undefined, undefined]);
   });
 
   it('waits for a hub that has not come to its generation yet', async () => {
@@ -201,6 +206,6 @@ describe('a cursor of an endpoint', () => {
     let oldest = 0;
     const cursor = start({ expired: (number) => (oldest = number) });
     await waitFor(() => oldest === 200);
-    expect(cursor.plan(10)).toBeUndefined();
+    expect(cursor.plan()).toBeUndefined();
   });
 });

@@ -2,9 +2,10 @@ import type { StoredEvent } from '@tributary/events';
 import { type Logger, reasonOf } from '@tributary/runtime';
 import type { LiveHub } from '../../live/hub/hub.js';
 import type { EventFilter } from '../../filter/filter.js';
-import type { Subscriber } from '../../live/hub/subscribers.js';
+import type { Subscriber } from '../../live/hub/hub.js';
 import { type OutboundEvent, outboundEventOf, type OutboundEventReader } from '../request/outbound-events.js';
 import type { Batch } from '../endpoint/endpoint.js';
+import type { DeliveryQueue } from './queue.js';
 
 /** A step of a cursor that is to be committed: its position moves, and each group of events becomes a delivery. */
 export interface Step {
@@ -15,8 +16,11 @@ export interface Step {
 }
 
 export interface EndpointCursorOptions {
-  /** The endpoint's id, or the replay's. */
-  id: string;
+  endpointId: string;
+  /** Of the endpoint's settings: a step that was planned with other ones is not committed. */
+  version: number;
+  /** Of a cursor that replays. */
+  replayId?: string;
   position: number;
   /** What `position` is a number of. */
   generation: number;
@@ -28,12 +32,12 @@ export interface EndpointCursorOptions {
   entries: Pick<OutboundEventReader, 'page'>;
   /** Runs a query, with few others at a time. */
   read(work: () => Promise<void>): Promise<void>;
-  /** How many deliveries may be planned now. */
-  room(): number;
-  /** Whether the endpoint takes nothing for a while: then no events are held for it. */
-  isResting(now: number): boolean;
-  /** Asks the planner for {@link EndpointCursor.plan}. */
-  requestPlan(): void;
+  /** Takes what is planned. */
+  queue: DeliveryQueue;
+  /** Plans the next step in its next transaction: it calls {@link EndpointCursor.plan}. */
+  planner: { request(cursor: EndpointCursor): void };
+  /** Whether the endpoint takes nothing of this queue for a while: then no events are held for it. */
+  isResting(queue: DeliveryQueue, now: number): boolean;
   /** Called when retention has taken events that were not looked at; nothing is read before somebody has seen to it. */
   expired(oldest: number): void;
   /** Called when the log is in another generation than the position: nothing is read before the endpoint is loaded again. */
@@ -55,20 +59,27 @@ const HUB_RETRY_MS = 100;
  * takes what the hub offers. When its endpoint is slow it leaves the hub again, so that it never holds more than a few events.
  */
 export class EndpointCursor implements Subscriber {
+  /** The endpoint's id, or the replay's. */
   readonly id: string;
+  readonly endpointId: string;
+  readonly version: number;
+  readonly replayId: string | undefined;
+  readonly queue: DeliveryQueue;
   readonly filter: EventFilter;
   readonly end: number | undefined;
   /** What every number here belongs to: in another generation the position is read from the database again, by another cursor. */
   readonly generation: number;
   /** As the database has it: everything up to here is planned or did not match. */
   position: number;
+  /** Plans nothing until its endpoint is loaded again. */
+  paused = false;
   /** While a step is being committed, no other begins. */
   private moving = false;
   private pending: { entry: OutboundEvent; at: number }[] = [];
   private readTo: number;
   private following = false;
   private reading = false;
-  private closed = false;
+  private ended = false;
   private range = RANGE.min;
   private filledAt = 0;
   /** No read before, by the monotonic clock: the last one failed, or found a newer generation than the hub's. */
@@ -79,7 +90,11 @@ export class EndpointCursor implements Subscriber {
   private pendingMax: number;
 
   constructor(private readonly options: EndpointCursorOptions) {
-    this.id = options.id;
+    this.id = options.replayId ?? options.endpointId;
+    this.endpointId = options.endpointId;
+    this.version = options.version;
+    this.replayId = options.replayId;
+    this.queue = options.queue;
     this.filter = options.filter;
     this.end = options.end;
     this.generation = options.generation;
@@ -92,6 +107,11 @@ export class EndpointCursor implements Subscriber {
   /** Everything up to here was looked at. */
   get lookedAt(): number {
     return this.following ? Math.max(this.readTo, this.options.hub.head()) : this.readTo;
+  }
+
+  /** Another cursor has taken its place. */
+  get isClosed(): boolean {
+    return this.ended;
   }
 
   /** A replay that has planned all it has to. */
@@ -134,23 +154,23 @@ export class EndpointCursor implements Subscriber {
 
   /** Does what can be done: reads on, asks for a plan, or gives up what it holds. Called whenever one of these may have become possible. */
   advance(now = Date.now()): void {
-    if (this.closed) return;
-    if (this.options.isResting(now)) return this.shed();
+    if (this.ended) return;
+    if (this.options.isResting(this.queue, now)) return this.shed();
     if (this.needsFill && performance.now() >= this.retryAt) void this.fill();
     if (this.isReady(now)) {
-      if (this.options.room() > 0) this.options.requestPlan();
+      if (this.queue.room > 0) this.options.planner.request(this);
     } else if (this.batchDueAt !== undefined && this.batchDueAt > now) this.wakeIn(this.batchDueAt - now);
   }
 
   close(): void {
-    this.closed = true;
+    this.ended = true;
     clearTimeout(this.timer);
     this.unsubscribe();
   }
 
   /** Whether the database has to be asked for what comes next. */
   get needsFill(): boolean {
-    if (this.closed || this.following || this.reading) return false;
+    if (this.ended || this.following || this.reading) return false;
     return this.pending.length < this.pendingMax / 2 && this.readTo < (this.end ?? Infinity);
   }
 
@@ -181,11 +201,12 @@ export class EndpointCursor implements Subscriber {
   }
 
   /**
-   * The next step, if there is one: up to `room` deliveries. A batch is planned when it is full, or when its first event has waited
+   * The next step, if there is one: as many deliveries as the queue has room for. A batch is planned when it is full, or when its first event has waited
    * long enough. No other step begins before {@link committed}.
    */
-  plan(room: number, now = Date.now()): Step | undefined {
-    if (this.moving || this.closed) return undefined;
+  plan(now = Date.now()): Step | undefined {
+    if (this.moving || this.paused || this.ended) return undefined;
+    const { room } = this.queue;
     const groups: OutboundEvent[][] = [];
     const size = this.options.batch?.maxEvents ?? 1;
     let taken = 0;
@@ -204,7 +225,7 @@ export class EndpointCursor implements Subscriber {
 
   /** A step over what did not match; undefined while something is pending. */
   planSkip(): Step | undefined {
-    if (this.moving || this.closed || this.pending.length > 0 || this.lookedAt <= this.position) return undefined;
+    if (this.moving || this.paused || this.ended || this.pending.length > 0 || this.lookedAt <= this.position) return undefined;
     this.moving = true;
     return { from: this.position, to: this.lookedAt, groups: [] };
   }
@@ -239,7 +260,7 @@ export class EndpointCursor implements Subscriber {
     const limit = Math.max(1, this.pendingMax - this.pending.length);
     const to = Math.min(this.end ?? Infinity, this.readTo + this.range);
     const page = await this.options.entries.page(this.filter, { after: this.readTo, to, limit });
-    if (this.closed) return false;
+    if (this.ended) return false;
     if (page.generation !== this.generation) {
       this.close();
       this.options.outdated();

@@ -5,7 +5,7 @@ import { Dispatcher, type DispatcherParts } from './dispatcher.js';
 import type { EndpointCursor, EndpointCursorOptions } from './endpoint-cursor.js';
 import type { EndpointLoad } from '../endpoint/endpoint-load.js';
 import type { DeliveryPlanner } from './planner.js';
-import { allOf, followingOf, type FollowingStream, type StreamParts, type Streams, streamsOf } from './stream.js';
+import { allOf, type StreamParts, type Streams, streamsOf } from './stream.js';
 
 /** What the pipelines of one process share. */
 export interface PipelineParts extends DispatcherParts {
@@ -91,9 +91,9 @@ export class EndpointPipeline {
     return this.dispatcher.sending === 0 && open === 0 && pending === 0;
   }
 
-  /** Streams that have a position in the log. */
-  get following(): FollowingStream[] {
-    return followingOf(this.streams);
+  /** The positions of it in the log. */
+  get cursors(): EndpointCursor[] {
+    return allOf(this.streams).flatMap(({ cursor }) => (cursor ? [cursor] : []));
   }
 
   /** The cursor of the replay that is running. */
@@ -103,7 +103,7 @@ export class EndpointPipeline {
 
   /** Sends and plans nothing more until {@link reload}: what it knows is not what the database says. */
   pause(): ReadonlySet<string> {
-    for (const stream of allOf(this.streams)) stream.paused = true;
+    for (const cursor of this.cursors) cursor.paused = true;
     return this.dispatcher.pause();
   }
 
@@ -118,7 +118,7 @@ export class EndpointPipeline {
     const loaded = await load();
     if (loaded?.endpoint.state !== 'enabled' || this.stopped) return false;
     const before = this.streams;
-    this.closeStreams();
+    this.closeCursors();
     this.endpoint = loaded.endpoint;
     this.streams = streamsOf(loaded, this.streamParts(), { streams: before, finished });
     this.dispatcher.resume(loaded.endpoint, loaded.health);
@@ -128,25 +128,21 @@ export class EndpointPipeline {
   /** Ends it; resolves when nothing of it is on the wire, or after `waitMs`. */
   async stop(waitMs: number): Promise<void> {
     this.stopped = true;
-    this.closeStreams();
+    this.closeCursors();
     await this.dispatcher.stop(waitMs);
   }
 
-  private closeStreams(): void {
-    for (const stream of allOf(this.streams)) {
-      stream.closed = true;
-      stream.cursor?.close();
-    }
+  private closeCursors(): void {
+    for (const cursor of this.cursors) cursor.close();
   }
 
   private streamParts(): StreamParts {
     const { hub, entries, planner, logger } = this.parts;
+    const { dispatcher } = this;
     return {
-      ...{ hub, entries, logger },
+      ...{ hub, entries, planner, dispatcher, logger },
       read: (work) => this.parts.read(this.endpoint.owner.keyId, work),
-      added: this.dispatcher.wake,
-      isResting: (stream, now) => this.dispatcher.isResting(stream, now),
-      requestPlan: (stream) => planner.request(stream),
+      isResting: (queue, now) => dispatcher.isResting(queue, now),
       expired: (oldest) => this.parts.expired(this, oldest),
       outdated: () => this.parts.outdated(this),
     };

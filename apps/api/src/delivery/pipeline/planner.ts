@@ -1,21 +1,20 @@
 import { type Logger, reasonOf } from '@tributary/runtime';
 import type { Pool } from 'pg';
 import { type Delivery, DeliveryIds } from './delivery.js';
-import type { Step } from './endpoint-cursor.js';
-import type { FollowingStream } from './stream.js';
+import type { EndpointCursor, Step } from './endpoint-cursor.js';
 
 export interface DeliveryPlannerOptions {
   pool: Pool;
   /** The process that has claimed the endpoints. */
   runner: string;
-  /** A step of this stream was not made, or it is not known whether it was: what its endpoint knows may be old. */
-  lost(stream: FollowingStream): void;
+  /** A step of this cursor was not made, or it is not known whether it was: what its endpoint knows may be old. */
+  lost(cursor: EndpointCursor): void;
   logger: Logger;
 }
 
-/** A step of one stream in the next transaction. */
+/** A step of one cursor in the next transaction. */
 interface PlannedStep {
-  stream: FollowingStream;
+  cursor: EndpointCursor;
   step: Step;
   deliveries: Delivery[];
 }
@@ -51,22 +50,22 @@ const PREPARED = { name: 'tributary-webhook-plan-1', text: PLAN };
  */
 export class DeliveryPlanner {
   private readonly ids = new DeliveryIds();
-  private readonly wanting = new Set<FollowingStream>();
-  private skipping: FollowingStream[] = [];
+  private readonly wanting = new Set<EndpointCursor>();
+  private skipping: EndpointCursor[] = [];
   private exclusive: (() => Promise<void>)[] = [];
   private running: Promise<void> | undefined;
 
   constructor(private readonly options: DeliveryPlannerOptions) {}
 
-  /** Plans deliveries of this stream in the next transaction. */
-  request(stream: FollowingStream): void {
-    this.wanting.add(stream);
+  /** Plans deliveries of this cursor in the next transaction. */
+  request(cursor: EndpointCursor): void {
+    this.wanting.add(cursor);
     this.start();
   }
 
-  /** Lets the positions of these streams pass what did not match. */
-  skip(streams: Iterable<FollowingStream>): void {
-    this.skipping = [...streams];
+  /** Lets the positions of these cursors pass what did not match. */
+  skip(cursors: Iterable<EndpointCursor>): void {
+    this.skipping = [...cursors];
     this.start();
   }
 
@@ -105,13 +104,13 @@ export class DeliveryPlanner {
       this.options.logger.warn({ reason: reasonOf(error) }, 'webhook positions could not be moved');
       moved = new Set();
     }
-    for (const { stream, step, deliveries } of steps) {
-      if (!moved.has(stream.cursor.id)) this.options.lost(stream);
+    for (const { cursor, step, deliveries } of steps) {
+      if (!moved.has(cursor.id)) this.options.lost(cursor);
       else {
-        stream.cursor.committed(step);
-        // Of a stream that was closed meanwhile, the database has them for its successor.
-        if (deliveries.length > 0 && !stream.closed) stream.queue.accept(deliveries);
-        stream.cursor.advance();
+        cursor.committed(step);
+        // Of a cursor that was closed meanwhile, the database has them for its successor.
+        if (deliveries.length > 0 && !cursor.isClosed) cursor.queue.accept(deliveries);
+        cursor.advance();
       }
     }
   }
@@ -120,18 +119,18 @@ export class DeliveryPlanner {
     const steps: PlannedStep[] = [];
     const now = Date.now();
     let planned = 0;
-    for (const stream of this.wanting) {
+    for (const cursor of this.wanting) {
       if (planned >= DELIVERIES_MAX) break;
-      this.wanting.delete(stream);
-      const step = stream.paused ? undefined : stream.cursor.plan(stream.queue.room, now);
+      this.wanting.delete(cursor);
+      const step = cursor.plan(now);
       if (!step) continue;
-      const deliveries = this.deliveriesOf(step, stream.cursor.generation, now);
-      steps.push({ stream, step, deliveries });
+      const deliveries = this.deliveriesOf(step, cursor.generation, now);
+      steps.push({ cursor, step, deliveries });
       planned += deliveries.length;
     }
-    for (const stream of this.skipping.splice(0)) {
-      const step = stream.paused ? undefined : stream.cursor.planSkip();
-      if (step) steps.push({ stream, step, deliveries: [] });
+    for (const cursor of this.skipping.splice(0)) {
+      const step = cursor.planSkip();
+      if (step) steps.push({ cursor, step, deliveries: [] });
     }
     return steps;
   }
@@ -153,19 +152,19 @@ export class DeliveryPlanner {
 
   /** Returns the ids of the cursors that moved. */
   private async commit(steps: readonly PlannedStep[]): Promise<Set<string>> {
-    const moves = steps.map(({ stream: { cursor, endpointId, version }, step: { from, to } }) => ({
-      reader: cursor.id,
+    const moves = steps.map(({ cursor: { id, endpointId, version, generation }, step: { from, to } }) => ({
+      reader: id,
       endpoint: endpointId,
       version,
       from,
       to,
-      generation: cursor.generation,
+      generation,
     }));
-    const batches = steps.flatMap(({ stream: { cursor, endpointId, replayId }, deliveries }) => {
+    const batches = steps.flatMap(({ cursor: { id, endpointId, replayId }, deliveries }) => {
       const [first] = deliveries;
       if (!first) return [];
       const pairs = deliveries.map(({ id, planned }) => [id, planned?.seqs]);
-      return [{ reader: cursor.id, endpoint: endpointId, id: first.id, replay: replayId ?? null, deliveries: pairs }];
+      return [{ reader: id, endpoint: endpointId, id: first.id, replay: replayId ?? null, deliveries: pairs }];
     });
     const values = [JSON.stringify(moves), this.options.runner, JSON.stringify(batches)];
     const { rows } = await this.options.pool.query<{ reader: string }>({ ...PREPARED, values });

@@ -11,8 +11,8 @@ export interface DeliveryQueueOptions {
   ahead: Lookahead;
   /** Once a delivery waits for a further attempt, a parallel queue gets no more deliveries than this. */
   retryingMax?: number;
-  /** Called when deliveries were added. */
-  added?(): void;
+  /** Sends what is accepted; without one, whoever owns the queue looks for itself. */
+  dispatcher?: { wake(): void };
 }
 
 const RETRYING_MAX = 1_000;
@@ -60,7 +60,7 @@ export class DeliveryQueue {
     else if (this.isDrained && deliveries.length >= this.ahead / 2) this.ahead = Math.min(max, 2 * this.ahead);
     this.acceptedAt = now;
     this.add(deliveries);
-    this.options.added?.();
+    this.options.dispatcher?.wake();
   }
 
   /** Takes up deliveries in log order. */

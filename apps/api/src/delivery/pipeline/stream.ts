@@ -8,9 +8,6 @@ import { DeliveryQueue, type Lookahead } from './queue.js';
 /** One of the ways in which events come to an endpoint: the log as it grows, a replay, and deliveries that were retried by hand. */
 export interface DeliveryStream {
   readonly name: 'live' | 'replay' | 'manual';
-  readonly endpointId: string;
-  /** Of the endpoint's settings: a step that was planned with other ones is not committed. */
-  readonly version: number;
   readonly replayId?: string;
   readonly cursor?: EndpointCursor;
   readonly queue: DeliveryQueue;
@@ -18,10 +15,6 @@ export interface DeliveryStream {
   readonly concurrency: number;
   /** The rate limit of a replay. */
   readonly bucket?: TokenBucket;
-  /** Plans nothing until its endpoint is loaded again. */
-  paused: boolean;
-  /** Another one has taken its place. */
-  closed: boolean;
 }
 
 /** A stream that has a position in the log. */
@@ -34,11 +27,12 @@ export interface Streams {
 }
 
 /** What the streams of an endpoint need of it. */
-export interface StreamParts extends Pick<EndpointCursorOptions, 'hub' | 'entries' | 'read' | 'expired' | 'outdated' | 'logger'> {
-  isResting(stream: DeliveryStream, now: number): boolean;
-  requestPlan(stream: FollowingStream): void;
-  /** Called when there is more to send. */
-  added: () => void;
+export interface StreamParts extends Pick<
+  EndpointCursorOptions,
+  'hub' | 'entries' | 'planner' | 'read' | 'isResting' | 'expired' | 'outdated' | 'logger'
+> {
+  /** Sends what comes into the queues. */
+  dispatcher: { wake(): void };
 }
 
 /** What is known from before the endpoint was loaded again. */
@@ -59,29 +53,28 @@ export function streamsOf(load: EndpointLoad, parts: StreamParts, before?: Befor
     const old = before?.streams[name];
     // A replay has nothing of the one before it.
     const previous = name !== 'replay' || old?.replayId === replay?.id ? old?.queue : undefined;
-    return renewQueue(endpoint, lookahead(endpoint, concurrency), parts.added, open.filter(mine), previous, before?.finished);
+    return renewQueue(endpoint, lookahead(endpoint, concurrency), parts.dispatcher, open.filter(mine), previous, before?.finished);
   };
-  const base = { endpointId: endpoint.id, version: endpoint.version, paused: false, closed: false };
-  const following = (stream: DeliveryStream, position: number, end?: number): FollowingStream => {
-    const cursor: EndpointCursor = new EndpointCursor({
-      ...parts,
-      id: stream.replayId ?? endpoint.id,
+  const { dispatcher: _, ...shared } = parts;
+  const following = (stream: DeliveryStream, position: number, end?: number): FollowingStream => ({
+    ...stream,
+    cursor: new EndpointCursor({
+      ...shared,
+      endpointId: endpoint.id,
+      version: endpoint.version,
+      ...(stream.replayId === undefined ? {} : { replayId: stream.replayId }),
       position,
       generation: load.generation,
       filter: filterOf(endpoint),
       ...(end === undefined ? {} : { end }),
       ...(endpoint.batch ? { batch: endpoint.batch } : {}),
-      room: () => stream.queue.room,
-      isResting: (now) => parts.isResting(stream, now),
-      requestPlan: () => parts.requestPlan(made),
-    });
-    const made: FollowingStream = Object.assign(stream, { cursor });
-    return made;
-  };
+      queue: stream.queue,
+    }),
+  });
   const live = queueOf('live', endpoint.maxInFlight, ({ manual, replayId }) => !manual && replayId === null);
   const streams: Streams = {
-    live: following({ ...base, name: 'live', concurrency: endpoint.maxInFlight, queue: live }, load.position),
-    manual: { ...base, name: 'manual', concurrency: share, queue: queueOf('manual', share, ({ manual }) => manual) },
+    live: following({ name: 'live', concurrency: endpoint.maxInFlight, queue: live }, load.position),
+    manual: { name: 'manual', concurrency: share, queue: queueOf('manual', share, ({ manual }) => manual) },
   };
   if (!replay) return streams;
   const queue = queueOf('replay', share, ({ manual, replayId }) => !manual && replayId === replay.id);
@@ -89,17 +82,8 @@ export function streamsOf(load: EndpointLoad, parts: StreamParts, before?: Befor
   // The same replay goes on at its rate, however often its endpoint is changed meanwhile.
   const kept = old?.replayId === replay.id && old.bucket?.perSecond === replay.ratePerSecond ? old.bucket : undefined;
   const bucket = kept ?? new TokenBucket(replay.ratePerSecond, Date.now(), Date.now());
-  streams.replay = following(
-    { ...base, name: 'replay', replayId: replay.id, concurrency: share, queue, bucket },
-    replay.position,
-    replay.to,
-  );
+  streams.replay = following({ name: 'replay', replayId: replay.id, concurrency: share, queue, bucket }, replay.position, replay.to);
   return streams;
-}
-
-/** The streams of an endpoint that have a position. */
-export function followingOf({ live, replay }: Streams): FollowingStream[] {
-  return replay ? [live, replay] : [live];
 }
 
 /** All streams of an endpoint. */
@@ -116,12 +100,12 @@ function lookahead({ batch }: Endpoint, concurrency: number): Lookahead {
 function renewQueue(
   { ordered }: Endpoint,
   ahead: Lookahead,
-  added: () => void,
+  dispatcher: { wake(): void },
   open: readonly OpenDelivery[],
   previous: DeliveryQueue | undefined,
   finished: ReadonlySet<string> = new Set(),
 ): DeliveryQueue {
-  const queue = previous?.ordered === ordered ? previous : new DeliveryQueue({ ordered, ahead, added });
+  const queue = previous?.ordered === ordered ? previous : new DeliveryQueue({ ordered, ahead, dispatcher });
   queue.resize(ahead);
   const waiting = previous?.waiting ?? [];
   const known = new Map(waiting.map((delivery) => [delivery.id, delivery]));

@@ -6,7 +6,7 @@ import { type GenerationStart, lastValidSeqOf } from '../../store/writer/generat
 import { FilterIndex } from '../../filter/filter-index.js';
 import { type EventFilter, matches } from '../../filter/filter.js';
 import { Follower, type LiveBatch } from './follower.js';
-import { type Subscriber, Subscribers } from './subscribers.js';
+import { RecentBatches } from './recent-batches.js';
 
 export interface LiveHubOptions {
   store: Pick<EventStore, 'head' | 'query' | 'raiseGeneration'>;
@@ -17,6 +17,18 @@ export interface LiveHubOptions {
   logger: { warn(fields: object, message: string): void };
 }
 
+/** Takes events as they are stored. It must be quick: it runs within the commit's batch. */
+export interface Subscriber {
+  readonly filter: EventFilter;
+  /** Takes an event; false when there is no room, which ends the subscription. */
+  offer(event: StoredEvent): boolean;
+  /** Called once after a batch in which something was offered. */
+  offered(): void;
+  /** The subscription has ended, because what comes next is not in memory. Everything up to `reached` was offered. */
+  dropped(reached: number): void;
+}
+
+const RECENT_EVENTS_MAX = 10_000;
 const CATCH_UP_PAGE = 500;
 /** Former generations that followers can come from; one begins with each start of the database server. */
 const GENERATIONS_MAX = 100;
@@ -27,8 +39,7 @@ const GENERATIONS_MAX = 100;
  * caught up are woken by what they want only: a commit costs its events and those who get one.
  */
 export class LiveHub {
-  private readonly recent: FeedBatch[] = [];
-  private recentEvents = 0;
+  private readonly recent: RecentBatches;
   private headSeq = 0;
   private generationNumber = 0;
   private generationHistory: readonly GenerationStart[] = [];
@@ -39,16 +50,16 @@ export class LiveHub {
   private lastHeardAt = Date.now();
   private readonly all = new Set<Follower>();
   private readonly index = new FilterIndex<Follower>();
-  private readonly subscribers = new Subscribers();
+  private readonly subscribers = new Set<Subscriber>();
+  private readonly subscriberIndex = new FilterIndex<Subscriber>();
   /** Those that are ahead of this hub, or of PostgreSQL: woken by every change. */
   private ahead = new Set<() => void>();
   private timer: NodeJS.Timeout | undefined;
   private asking = false;
-  private readonly recentEventsMax: number;
   private readonly quietMs: number;
 
   constructor(private readonly options: LiveHubOptions) {
-    this.recentEventsMax = options.recentEventsMax ?? 10_000;
+    this.recent = new RecentBatches(options.recentEventsMax ?? RECENT_EVENTS_MAX);
     this.quietMs = options.quietMs ?? 1_000;
   }
 
@@ -92,10 +103,8 @@ export class LiveHub {
     this.lastHeardAt = Date.now();
     if (batch.to <= this.headSeq) return;
     const follows = batch.after === this.headSeq;
-    if (!follows) this.forget();
-    this.recent.push(batch);
-    this.recentEvents += batch.events.length;
-    while (this.recentEvents > this.recentEventsMax && this.recent.length > 1) this.recentEvents -= this.recent.shift()!.events.length;
+    if (!follows) this.recent.clear();
+    this.recent.add(batch);
     if (follows) {
       this.headSeq = batch.to;
       this.give(batch);
@@ -129,10 +138,10 @@ export class LiveHub {
    */
   subscribe(subscriber: Subscriber, after: number, generation: number): boolean {
     if (generation !== this.generationNumber) return false;
-    const start = this.indexAfter(after);
-    if (after < this.headSeq && (this.recent[start]?.after ?? Infinity) > after) return false;
+    const missed = after < this.headSeq ? this.recent.after(after) : [];
+    if (!missed) return false;
     let offered = false;
-    for (const { events } of this.recent.slice(start)) {
+    for (const { events } of missed) {
       for (const event of events) {
         if (event.seq <= after || !matches(subscriber.filter, event)) continue;
         if (!subscriber.offer(event)) return false;
@@ -140,12 +149,14 @@ export class LiveHub {
       }
     }
     this.subscribers.add(subscriber);
+    this.subscriberIndex.add(subscriber);
     if (offered) subscriber.offered();
     return true;
   }
 
   unsubscribe(subscriber: Subscriber): void {
-    this.subscribers.remove(subscriber);
+    this.subscribers.delete(subscriber);
+    this.subscriberIndex.remove(subscriber);
   }
 
   private async *steps(follower: Follower, store: Pick<EventStore, 'query'>): AsyncGenerator<LiveBatch> {
@@ -186,12 +197,10 @@ export class LiveHub {
   /** What memory holds for a follower from its position on; undefined where it does not reach back that far. */
   private remembered(follower: Follower): LiveBatch | undefined {
     const { filter, position } = follower;
-    const start = this.indexAfter(position);
-    const first = this.recent[start];
-    if (!first || first.after > position) return undefined;
     const events = this.recent
-      .slice(start)
-      .flatMap((batch) => batch.events.filter((event) => event.seq > position && matches(filter, event)));
+      .after(position)
+      ?.flatMap((batch) => batch.events.filter((event) => event.seq > position && matches(filter, event)));
+    if (!events) return undefined;
     follower.position = this.headSeq;
     return { events, seq: this.headSeq, generation: this.generationNumber };
   }
@@ -205,17 +214,6 @@ export class LiveHub {
     if (reached === position) await this.changed(signal);
     follower.position = reached;
     return { events: page.events, seq: reached, generation };
-  }
-
-  /** Index of the first batch in memory that ends after `position`. */
-  private indexAfter(position: number): number {
-    let [low, high] = [0, this.recent.length];
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if ((this.recent[middle]?.to ?? Infinity) <= position) low = middle + 1;
-      else high = middle;
-    }
-    return low;
   }
 
   private async askStore(): Promise<void> {
@@ -255,7 +253,7 @@ export class LiveHub {
       this.generationHistory = head.history;
       this.begin(head.generation, head.seq);
     } else if (head.seq > this.headSeq && Date.now() - this.lastHeardAt >= this.quietMs) {
-      this.forget();
+      this.recent.clear();
       this.moveTo(head.seq);
     }
   }
@@ -269,15 +267,10 @@ export class LiveHub {
   }
 
   private begin(generation: number, headSeq: number): void {
-    this.forget();
+    this.recent.clear();
     this.generationNumber = generation;
     this.known = Math.max(this.known, generation);
     this.moveTo(headSeq);
-  }
-
-  private forget(): void {
-    this.recent.length = 0;
-    this.recentEvents = 0;
   }
 
   /** Gives a commit that follows the last to those who wait for something in it. */
@@ -292,8 +285,23 @@ export class LiveHub {
     }
     for (const [follower, own] of wanted) follower.wake({ events: own, seq: to, generation });
     for (const follower of this.index.everything) if (follower.isWaiting) follower.wake({ events, seq: to, generation });
-    this.subscribers.offer(events);
+    this.offer(events);
     this.wakeAhead();
+  }
+
+  /** Offers events to the subscribers that want them. One that has no room is dropped and costs the others nothing. */
+  private offer(events: readonly StoredEvent[]): void {
+    if (this.subscribers.size === 0) return;
+    const touched = new Set<Subscriber>();
+    for (const event of events) {
+      for (const wanting of [this.subscriberIndex.everything, this.subscriberIndex.matching(event)]) {
+        for (const subscriber of wanting) {
+          if (subscriber.offer(event)) touched.add(subscriber);
+          else this.unsubscribe(subscriber);
+        }
+      }
+    }
+    for (const subscriber of touched) subscriber.offered();
   }
 
   /** Moves the head over what is not in memory: everybody looks for it, from the old head on. */
@@ -302,7 +310,10 @@ export class LiveHub {
     for (const follower of this.all) if (follower.isWaiting) follower.position = before;
     this.headSeq = headSeq;
     this.wakeAll();
-    this.subscribers.dropAll(before);
+    for (const subscriber of [...this.subscribers]) {
+      this.unsubscribe(subscriber);
+      subscriber.dropped(before);
+    }
   }
 
   private wakeAll(): void {

@@ -38,6 +38,7 @@ import {
   secretOf,
   unknownEndpoint,
 } from './endpoints/endpoint-view.js';
+import { ENDPOINT } from './endpoints/endpoint-resource.js';
 import { WebhooksEnabledGuard } from './webhooks-enabled.guard.js';
 import { publicKeyText } from '../delivery/request/signature.js';
 import { WebhooksService } from './webhooks-service.js';
@@ -45,8 +46,6 @@ import { ChangeNotifier } from '../delivery/upkeep/change-notifier.js';
 
 const DAY_SECONDS = 86_400;
 const STATES = ['enabled', 'paused', 'disabled'];
-/** The endpoint of a path. */
-export const ENDPOINT = { name: 'id', description: 'id of the endpoint', schema: { type: 'string', example: 'wh_01kapmz9x8t0v7rwe5' } };
 
 class EndpointQuery extends PageQuery {
   @ApiPropertyOptional({ enum: STATES, description: 'only those in this state' })

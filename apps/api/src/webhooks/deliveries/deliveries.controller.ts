@@ -1,5 +1,5 @@
-import { Body, Controller, Get, HttpCode, Param, Post, Query, UseGuards } from '@nestjs/common';
-import { ApiAcceptedResponse, ApiBody, ApiOkResponse, ApiOperation, ApiParam, ApiPropertyOptional, ApiTags } from '@nestjs/swagger';
+import { Body, Get, HttpCode, Param, Post, Query } from '@nestjs/common';
+import { ApiAcceptedResponse, ApiBody, ApiOkResponse, ApiOperation, ApiParam, ApiPropertyOptional } from '@nestjs/swagger';
 import { type KeyRecord, Problem } from '@tributary/runtime';
 import { ArrayMaxSize, ArrayMinSize, IsArray, IsBoolean, IsIn, IsOptional, IsString, Length, MaxLength } from 'class-validator';
 import { Caller, Needs } from '../../access/needs.js';
@@ -27,11 +27,9 @@ import {
   RetriedView,
 } from './delivery-view.js';
 import { EndpointStore } from '../endpoints/endpoint-store.js';
-import { EndpointOwner } from '../endpoints/endpoint-owner.guard.js';
+import { EndpointResource } from '../endpoints/endpoint-resource.js';
 import { unknownEndpoint } from '../endpoints/endpoint-view.js';
 import { ChangeNotifier } from '../../delivery/upkeep/change-notifier.js';
-import { WebhooksEnabledGuard } from '../webhooks-enabled.guard.js';
-import { ENDPOINT } from '../webhooks.controller.js';
 
 const RETRIES_MAX = 5_000;
 const DELIVERY = {
@@ -118,13 +116,8 @@ class PayloadQuery {
   payload = false;
 }
 
-/** What was sent to an endpoint, and what is sent again: events, so that `read` is needed too. */
-@ApiTags('webhooks')
-@Needs('webhooks:write', 'read')
-@UseGuards(WebhooksEnabledGuard, EndpointOwner)
-@ApiParam(ENDPOINT)
-@Fails('turned-off', 'not-found')
-@Controller('v1/webhooks/:id')
+/** What was sent to an endpoint, and what is sent again. */
+@EndpointResource()
 export class DeliveriesController {
   constructor(
     private readonly endpoints: EndpointStore,

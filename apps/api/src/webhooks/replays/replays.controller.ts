@@ -1,13 +1,5 @@
-import { Body, Controller, Delete, Get, HttpCode, Param, Post, Query, UseGuards } from '@nestjs/common';
-import {
-  ApiCreatedResponse,
-  ApiNoContentResponse,
-  ApiOkResponse,
-  ApiOperation,
-  ApiParam,
-  ApiPropertyOptional,
-  ApiTags,
-} from '@nestjs/swagger';
+import { Body, Delete, Get, HttpCode, Param, Post, Query } from '@nestjs/common';
+import { ApiCreatedResponse, ApiNoContentResponse, ApiOkResponse, ApiOperation, ApiParam, ApiPropertyOptional } from '@nestjs/swagger';
 import { Problem } from '@tributary/runtime';
 import { IsNumber, IsString, Max, MaxLength, Min } from 'class-validator';
 import { Needs } from '../../access/needs.js';
@@ -18,9 +10,7 @@ import { IfPresent, IsInstant, toDate } from '../../http/validators.js';
 import { Fails } from '../../openapi/fails.js';
 import { EventStore } from '../../store/event-store.js';
 import { RATE_MAX } from '../endpoints/endpoint-body.js';
-import { EndpointOwner } from '../endpoints/endpoint-owner.guard.js';
-import { WebhooksEnabledGuard } from '../webhooks-enabled.guard.js';
-import { ENDPOINT } from '../webhooks.controller.js';
+import { EndpointResource } from '../endpoints/endpoint-resource.js';
 import { ReplayStore } from './replay-store.js';
 import { ReplayPage, ReplayView, replayView } from './replay-view.js';
 
@@ -53,12 +43,7 @@ class ReplayBody {
 }
 
 /** Replays of an endpoint: stored events that are sent again. */
-@ApiTags('webhooks')
-@Needs('webhooks:write', 'read')
-@UseGuards(WebhooksEnabledGuard, EndpointOwner)
-@ApiParam(ENDPOINT)
-@Fails('turned-off', 'not-found')
-@Controller('v1/webhooks/:id')
+@EndpointResource()
 export class ReplaysController {
   constructor(
     private readonly replays: ReplayStore,

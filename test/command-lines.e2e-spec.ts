@@ -2,10 +2,11 @@ import { spawn } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from '@jest/globals';
+import { Semaphore } from '@tributary/runtime';
 
 const root = join(import.meta.dirname, '..');
 /** Command lines that run at a time: most of what one takes is the start of a process. */
-const AT_ONCE = 3;
+const atOnce = new Semaphore({ concurrency: 3 });
 
 interface Ended {
   code: number | null;
@@ -25,16 +26,13 @@ function run(...args: string[]): Promise<Ended> {
   });
 }
 
-const lanes: Promise<unknown>[] = Array.from({ length: AT_ONCE }, () => Promise.resolve());
 const results = new Map<string, Promise<Ended>>();
 /** The same, once for each command line, and when its turn has come. */
 function result(...args: string[]): Promise<Ended> {
   const key = args.join(' ');
   const known = results.get(key);
   if (known) return known;
-  const lane = results.size % AT_ONCE;
-  const ended = lanes[lane]!.then(() => run(...args));
-  lanes[lane] = ended.catch(() => undefined);
+  const ended = atOnce.run(() => run(...args));
   results.set(key, ended);
   return ended;
 }

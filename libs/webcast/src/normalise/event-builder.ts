@@ -75,7 +75,7 @@ export class EventBuilder {
   /** Adds an event of the message at hand. `suffix` makes the id of an event that comes with the message's main one. */
   emit<T extends EventType>(type: T, data: DataOf<T> & { truncated?: boolean }, suffix?: string): void {
     if (!this.wants(type)) return;
-    if (this.trim.cut) data.truncated = true;
+    if (this.trim.truncated) data.truncated = true;
     const { creatorId, handle, roomId } = this.owner;
     this.drafts.push({
       id: suffix === undefined ? this.eventId : `${this.eventId}-${suffix}`,

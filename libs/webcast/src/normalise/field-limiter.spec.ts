@@ -10,15 +10,15 @@ describe('FieldLimiter', () => {
         (n) => n,
       ),
     ).toHaveLength(LIST_LENGTH_MAX);
-    expect(trim.cut).toBe(false);
+    expect(trim.truncated).toBe(false);
     expect(
       trim.list(
         Array.from({ length: LIST_LENGTH_MAX + 1 }, (_, n) => n),
         (n) => n,
       ),
     ).toHaveLength(LIST_LENGTH_MAX);
-    expect(trim.cut).toBe(true);
+    expect(trim.truncated).toBe(true);
     trim.reset();
-    expect(trim.cut).toBe(false);
+    expect(trim.truncated).toBe(false);
   });
 });

@@ -5,18 +5,18 @@ import { type Picture, pictureAddress } from './messages/pictures.js';
 /** Longest list in a typed shape. TikTok sends up to 50 ranks; payloads have at most 50 KB. */
 export const LIST_LENGTH_MAX = 100;
 
-/** Bounds the strings and lists of one message, and remembers whether anything was cut. */
+/** Bounds the strings and lists of one message, and remembers whether anything was truncated. */
 export class FieldLimiter {
-  /** Whether anything was cut since {@link reset}; the event's field `truncated`. */
-  cut = false;
+  /** Whether anything was truncated since {@link reset}; the event's field `truncated`. */
+  truncated = false;
 
   reset(): void {
-    this.cut = false;
+    this.truncated = false;
   }
 
   text(value: string): string {
     if (value.length > TEXT_LENGTH_MAX) {
-      this.cut = true;
+      this.truncated = true;
       value = value.slice(0, TEXT_LENGTH_MAX);
     }
     return storable(value);
@@ -33,7 +33,7 @@ export class FieldLimiter {
 
   list<T, R>(values: readonly T[], map: (value: T) => R): R[] {
     if (values.length <= LIST_LENGTH_MAX) return values.map(map);
-    this.cut = true;
+    this.truncated = true;
     return values.slice(0, LIST_LENGTH_MAX).map(map);
   }
 

@@ -7,7 +7,7 @@ import { genericOf } from './generic.js';
 function plain(message: object) {
   const trim = new FieldLimiter();
   const data = genericOf(message, trim);
-  return { data, cut: trim.cut };
+  return { data, cut: trim.truncated };
 }
 
 describe('genericOf', () => {

@@ -31,7 +31,7 @@ class GenericWriter {
   /** Takes bytes from what is left; false when it is not enough. */
   private spend(bytes: number): boolean {
     if (bytes > this.left) {
-      this.trim.cut = true;
+      this.trim.truncated = true;
       return false;
     }
     this.left -= bytes;
@@ -62,7 +62,7 @@ class GenericWriter {
 
   private composite(value: object, depth: number): Plain | undefined {
     if (this.left <= 0 || depth > DEPTH_MAX) {
-      this.trim.cut = true;
+      this.trim.truncated = true;
       return undefined;
     }
     if (value instanceof Uint8Array) return this.bytes(value);
@@ -74,7 +74,7 @@ class GenericWriter {
   private bytes(value: Uint8Array): string | undefined {
     if (value.length === 0) return undefined;
     if (value.length > BASE64_BYTES_MAX) {
-      this.trim.cut = true;
+      this.trim.truncated = true;
       return undefined;
     }
     return this.text(Buffer.from(value).toString('base64'));

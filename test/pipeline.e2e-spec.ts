@@ -67,7 +67,7 @@ afterAll(async () => {
 
 describe('the whole pipeline, from socket to query', () => {
   it('gives REST history and the live stream after it every event once, joined by one cursor', async () => {
-    await waitFor(async () => (await storedCount()) > 200, { timeoutMs: 30_000 });
+    await waitFor(async () => (await storedCount()) > 200);
     const pages: Envelope[] = [];
     let cursor = '';
     for (let page: Page | undefined; page?.more !== false;) {
@@ -93,7 +93,7 @@ describe('the whole pipeline, from socket to query', () => {
     await waitFor(takeovers, { timeoutMs: 45_000, everyMs: 200, what: "the killed worker's creators to be taken over" });
     await allLive();
     const before = await storedCount();
-    await waitFor(async () => (await storedCount()) > before + 100, { timeoutMs: 30_000 });
+    await waitFor(async () => (await storedCount()) > before + 100);
     for (const uniqueId of uniqueIds) await sim('PATCH', `/rooms/${uniqueId}`, { rate: 0 });
     await settled(pool, 1_000, 20_000);
     const result = await account(stack.urls.simulator, pool, uniqueIds);

@@ -38,8 +38,7 @@ async function open(settings: Partial<Config>, rate: number): Promise<TestWorker
   cluster = new TestCluster(simulator, server.url, { spoolDir, leaseTtlMs: 60_000, ...settings });
   await cluster.monitor(...HANDLES);
   const worker = cluster.start('a', proxy.url);
-  for (const handle of HANDLES)
-    await waitFor(async () => (await cluster.inbox(handle)).length > 20, { timeoutMs: 20_000, what: 'messages' });
+  for (const handle of HANDLES) await waitFor(async () => (await cluster.inbox(handle)).length > 20, { what: 'messages' });
   return worker;
 }
 
@@ -64,7 +63,7 @@ describe('a worker with a spool', () => {
     proxy.heal();
     quiet();
     for (const handle of HANDLES) {
-      await waitFor(async () => (await account(cluster, handle)).missing.length === 0, { timeoutMs: 30_000, what: 'everything to arrive' });
+      await waitFor(async () => (await account(cluster, handle)).missing.length === 0, { what: 'everything to arrive' });
       expect(await account(cluster, handle)).toMatchObject({ missing: [], inGaps: 0, twice: [], orderFaults: 0, gaps: [] });
     }
     await waitFor(
@@ -80,7 +79,7 @@ describe('a worker with a spool', () => {
   it('that is stopped while Redis is away leaves its events to the next worker, and the rest is a gap', async () => {
     const worker = await open({ leaseTtlMs: 2_000 }, 50);
     proxy.refuse();
-    await waitFor(async () => (await metric(worker, 'tributary_ingest_spool_bytes')) > 100_000, { timeoutMs: 30_000 });
+    await waitFor(async () => (await metric(worker, 'tributary_ingest_spool_bytes')) > 100_000);
     const startedAt = performance.now();
     await cluster.stop(worker);
     expect(performance.now() - startedAt).toBeLessThan(9_000);
@@ -88,13 +87,12 @@ describe('a worker with a spool', () => {
     proxy.heal();
     const next = cluster.start('b');
     await waitFor(async () => [...(await cluster.status()).values()].every(({ worker: name, state }) => name === 'b' && state === 'live'), {
-      timeoutMs: 30_000,
       what: 'the next worker to have them',
     });
     expect(next.worker.name).toBe('b');
     quiet();
     for (const handle of HANDLES) {
-      await waitFor(async () => (await account(cluster, handle)).missing.length === 0, { timeoutMs: 20_000, what: 'the account' });
+      await waitFor(async () => (await account(cluster, handle)).missing.length === 0, { what: 'the account' });
       const result = await account(cluster, handle);
       expect(result).toMatchObject({ missing: [], twice: [], orderFaults: 0 });
       expect(result.gaps.length).toBeGreaterThan(0);
@@ -108,16 +106,13 @@ describe('a worker with a spool', () => {
     const worker = await open({ retainBytesMax: 1_048_576, spoolBytesMax: 500_000, silenceMs: 2_000 }, 100);
     const connections = cluster.simulator.stats().connectionsTotal;
     proxy.refuse();
-    await waitFor(async () => (await metric(worker, 'tributary_ingest_paused')) === 1, { timeoutMs: 30_000, what: 'sockets to be paused' });
+    await waitFor(async () => (await metric(worker, 'tributary_ingest_paused')) === 1, { what: 'sockets to be paused' });
     expect((await worker.readiness.judge()).checks).toMatchObject({ memory: 'ok', spool: expect.stringMatching(/^the spool is full/) });
     await waitFor(async () => (await metric(worker, 'tributary_ingest_paused')) === 0, {
-      timeoutMs: 20_000,
       what: 'the longest pause to end',
     });
     expect(cluster.simulator.stats().connectionsTotal).toBe(connections);
-    await waitFor(async () => /were not taken: memory is full/.test((await worker.readiness.judge()).checks.memory ?? ''), {
-      timeoutMs: 20_000,
-    });
+    await waitFor(async () => /were not taken: memory is full/.test((await worker.readiness.judge()).checks.memory ?? ''), {});
     const quietAt = Date.now();
     quiet();
     proxy.heal();
@@ -127,7 +122,7 @@ describe('a worker with a spool', () => {
           await cluster.confirm();
           return (await account(cluster, handle)).missing.length === 0;
         },
-        { timeoutMs: 30_000, what: 'the gap' },
+        { what: 'the gap' },
       );
       const result = await account(cluster, handle);
       expect(result).toMatchObject({ missing: [], twice: [], orderFaults: 0 });
@@ -204,7 +199,7 @@ describe('the spool of a dead run with a damaged segment in its middle', () => {
         await cluster.confirm();
         return (await numbersOf('one')).at(-1) === 300 && (await gapsOf('silent')).length > 0;
       },
-      { timeoutMs: 30_000, what: 'what lies behind the damage, and the gaps' },
+      { what: 'what lies behind the damage, and the gaps' },
     );
     const numbers = await numbersOf('one');
     expect(numbers).toEqual([...new Set(numbers)].sort((one, other) => one - other));

@@ -64,7 +64,6 @@ async function expectEverythingAccounted(cluster: TestCluster): Promise<{ twice:
   const gaps: string[] = [];
   for (const { uniqueId } of cluster.creators) {
     await waitFor(async () => (await cluster.inbox(uniqueId)).at(-1)?.type === 'monitor.offline', {
-      timeoutMs: 20_000,
       what: `the end of ${uniqueId}`,
     });
     const result = await account(cluster, uniqueId);
@@ -88,7 +87,7 @@ describe('a worker', () => {
       }
       const before = await cluster.status();
       const reconnects = (map: typeof before) => [...map.values()].reduce((sum, { counters }) => sum + counters.reconnects, 0);
-      if (round % 2 === 0) await waitFor(async () => reconnects(await cluster.status()) >= reconnects(before) + 8, { timeoutMs: 20_000 });
+      if (round % 2 === 0) await waitFor(async () => reconnects(await cluster.status()) >= reconnects(before) + 8);
       await flowing(cluster);
     }
     const { twice, gaps } = await expectEverythingAccounted(cluster);
@@ -110,9 +109,9 @@ describe('a worker', () => {
     cluster.simulator.goOffline(cluster.simulator.room('one')!, false);
     cluster.simulator.fault({ kind: 'drop', uniqueId: 'one' });
     await waitFor(async () => (await cluster.status()).get('two')?.state === 'live');
-    await waitFor(async () => (await cluster.status()).get('one')?.state === 'offline', { timeoutMs: 20_000 });
+    await waitFor(async () => (await cluster.status()).get('one')?.state === 'offline');
     cluster.simulator.goLive(cluster.simulator.room('one')!);
-    await waitFor(async () => (await cluster.status()).get('one')?.state === 'live', { timeoutMs: 20_000 });
+    await waitFor(async () => (await cluster.status()).get('one')?.state === 'live');
     const published = (await cluster.inbox('one')).filter(({ type }) => /live|offline/.test(type.replace('tiktok.live', '')));
     expect(published.map(({ type, room }) => [type, room])).toEqual([
       ['monitor.live', firstRoom],
@@ -153,7 +152,7 @@ describe('a worker', () => {
     await flowing(cluster);
     await cluster.redis.del(`${cluster.config.redisPrefix}:creators`, `${cluster.config.redisPrefix}:creators:version`);
     const before = (await cluster.inbox('one')).length;
-    await waitFor(async () => (await cluster.inbox('one')).length > before + 50, { timeoutMs: 20_000 });
+    await waitFor(async () => (await cluster.inbox('one')).length > before + 50);
     expect(cluster.simulator.room('one')!.connections.size).toBe(1);
   });
 });
@@ -165,12 +164,12 @@ describe('two workers', () => {
     cluster.start('b');
     await flowing(cluster);
     const heldBy = async (name: string) => [...(await cluster.holders()).values()].filter(({ worker }) => worker === name).length;
-    await waitFor(async () => (await heldBy('a')) === 4 && (await heldBy('b')) === 4, { timeoutMs: 30_000, what: 'an even share' });
+    await waitFor(async () => (await heldBy('a')) === 4 && (await heldBy('b')) === 4, { what: 'an even share' });
     await flowing(cluster);
     const startedAt = performance.now();
     await cluster.stop(a);
     expect(performance.now() - startedAt).toBeLessThan(8_000);
-    await waitFor(async () => [...(await cluster.holders()).values()].every(({ worker }) => worker === 'b'), { timeoutMs: 20_000 });
+    await waitFor(async () => [...(await cluster.holders()).values()].every(({ worker }) => worker === 'b'));
     await flowing(cluster);
     const { twice, inGaps, gaps } = await expectEverythingAccounted(cluster);
     expect({ twice, inGaps, gaps }).toEqual({ twice: 0, inGaps: 0, gaps: [] });
@@ -189,10 +188,8 @@ describe('two workers', () => {
     const after = await cluster.holders();
     for (const [id, { fence }] of after) expect(BigInt(fence)).toBeGreaterThan(BigInt(before.get(id)!.fence));
     proxy.heal();
-    await waitFor(async () => (await a.readiness.judge()).ready, { timeoutMs: 20_000, what: 'the cut-off worker to be ready again' });
-    await waitFor(() => cluster.creators.every(({ uniqueId }) => cluster.simulator.room(uniqueId)!.connections.size === 1), {
-      timeoutMs: 20_000,
-    });
+    await waitFor(async () => (await a.readiness.judge()).ready, { what: 'the cut-off worker to be ready again' });
+    await waitFor(() => cluster.creators.every(({ uniqueId }) => cluster.simulator.room(uniqueId)!.connections.size === 1), {});
     const { gaps } = await expectEverythingAccounted(cluster);
     expect(gaps.filter((reason) => reason === 'takeover').length).toBeGreaterThanOrEqual(6);
     for (const { uniqueId } of cluster.creators) {
@@ -215,7 +212,7 @@ describe('Redis', () => {
     await server.kill9();
     const sent = () => cluster.creators.reduce((sum, { uniqueId }) => sum + cluster.simulator.room(uniqueId)!.ledger.head, 0);
     const sentBefore = sent();
-    await waitFor(() => sent() > sentBefore + 300, { timeoutMs: 20_000 });
+    await waitFor(() => sent() > sentBefore + 300);
     await server.restart();
     await flowing(cluster);
     expect(await cluster.holders()).toEqual(before);
@@ -246,7 +243,6 @@ describe('Redis', () => {
     await flowing(cluster);
     proxy.refuse();
     await waitFor(async () => /not appended \(\d+ events\) for \d+ s/.test((await a.readiness.judge()).checks.inbox ?? ''), {
-      timeoutMs: 30_000,
       what: 'readiness to name it',
     });
     const memory = /tributary_ingest_memory_bytes\{[^}]*\} (\d+)/.exec(await a.metrics.metrics())?.[1];
@@ -255,10 +251,10 @@ describe('Redis', () => {
     proxy.heal();
     // Memory is free again once what it holds is stored.
     for (const room of cluster.simulator.rooms()) room.rate = 0;
-    await waitFor(async () => (await a.readiness.judge()).checks.inbox === 'ok', { timeoutMs: 20_000 });
+    await waitFor(async () => (await a.readiness.judge()).checks.inbox === 'ok');
     await cluster.confirm();
     for (const { uniqueId } of cluster.creators) {
-      await waitFor(async () => (await account(cluster, uniqueId)).missing.length === 0, { timeoutMs: 20_000, what: 'the gap' });
+      await waitFor(async () => (await account(cluster, uniqueId)).missing.length === 0, { what: 'the gap' });
       const result = await account(cluster, uniqueId);
       expect(result.inGaps).toBeGreaterThan(100);
       expect(result.gaps.every(({ reason }) => reason === 'buffer-full')).toBe(true);

@@ -86,7 +86,7 @@ describe('the bound of the inbox in bytes', () => {
     producer.start();
     const ids = { id: '7000000000000000000-1', creatorId: 'cr_one', handle: 'one', roomId: '7000000000000000000' };
     producer.append({ ...ids, type: 'tiktok.live.chat', time: Date.now(), receivedAt: Date.now(), data: {} }, '1');
-    await waitFor(() => producer.stats().appended === 1, { timeoutMs: 30_000 });
+    await waitFor(() => producer.stats().appended === 1);
     await producer.stop();
   });
 });

@@ -136,17 +136,14 @@ describe('appending to the inbox', () => {
     const seen = new Set<string>();
     const reader = makeReader(200_000);
     let positions: Positions = {};
-    await waitFor(
-      async () => {
-        const batch = await reader.read(positions);
-        for (const { fields } of batch.entries) seen.add(fields.id!);
-        positions = batch.to;
-        await reader.confirm(batch);
-        await reader.trim(positions);
-        return seen.size === 3_000;
-      },
-      { timeoutMs: 20_000 },
-    );
+    await waitFor(async () => {
+      const batch = await reader.read(positions);
+      for (const { fields } of batch.entries) seen.add(fields.id!);
+      positions = batch.to;
+      await reader.confirm(batch);
+      await reader.trim(positions);
+      return seen.size === 3_000;
+    });
   });
 
   it('says no when memory is full, so that the caller records a gap', async () => {

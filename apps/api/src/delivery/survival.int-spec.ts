@@ -131,7 +131,6 @@ describe('webhooks survive', () => {
     const two = await startProcess('t-two', { ttlMs: 10_000 });
     await waitFor(() => two.engine.count >= 7 && one.engine.count + two.engine.count === 20, {
       what: 'a fair share',
-      timeoutMs: 20_000,
     });
     const ids = await fixture.events(50);
     for (let i = 0; i < 20; i++) await arrived(`/${i}`, 50, 60_000);
@@ -172,7 +171,7 @@ describe('webhooks survive', () => {
     const ids = await fixture.events(300);
     await arrived('/ordered', 20);
     await postgres.restart();
-    await waitFor(() => fixture.pool.query('select 1'), { what: 'PostgreSQL', timeoutMs: 20_000 });
+    await waitFor(() => fixture.pool.query('select 1'), { what: 'PostgreSQL' });
     ids.push(...(await fixture.events(50)));
     await arrived('/ordered', 350, 25_000);
     await arrived('/parallel', 350, 25_000);

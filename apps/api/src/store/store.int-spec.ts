@@ -123,7 +123,7 @@ describe('committing the log', () => {
       producer.append(draft(n), '1');
       if (n % 100 === 0) await delay(5);
     }
-    await waitFor(async () => (await storedNumbers()).length >= total, { timeoutMs: 25_000, what: 'all events stored' });
+    await waitFor(async () => (await storedNumbers()).length >= total, { what: 'all events stored' });
     done = true;
     await churn;
     expect(await storedNumbers()).toEqual(upTo(total));
@@ -141,7 +141,7 @@ describe('committing the log', () => {
         await hold();
       }
     }
-    await waitFor(async () => (await storedNumbers()).length >= 2_000, { timeoutMs: 25_000 });
+    await waitFor(async () => (await storedNumbers()).length >= 2_000);
     expect(new Set(await storedNumbers()).size).toBe(2_000);
     expect(await storedNumbers()).toEqual(upTo(2_000));
     expect(await producer.confirmed(AbortSignal.timeout(5_000))).toBe(true);
@@ -157,7 +157,7 @@ describe('committing the log', () => {
         await waitFor(async () => (await redis.hset(keys.leases(keys.partitionOf('cr_a')), 'cr_a', '1 worker 9999999999999')) >= 0);
       }
     }
-    await waitFor(async () => (await storedNumbers()).length >= 1_000, { timeoutMs: 25_000 });
+    await waitFor(async () => (await storedNumbers()).length >= 1_000);
     expect(await storedNumbers()).toEqual(upTo(1_000));
   });
 

@@ -28,7 +28,7 @@ describe('a TikTok that calls every room alive', () => {
       simulator.goOffline(room, n % 2 === 0);
       if (n % 2 === 1) simulator.fault({ kind: 'drop', uniqueId: room.uniqueId });
     }
-    await waitFor(() => allAre('offline'), { timeoutMs: 20_000, what: 'all to be offline' });
+    await waitFor(() => allAre('offline'), { what: 'all to be offline' });
     const published = async () => {
       const inboxes = await Promise.all(names.map((name) => cluster.inbox(name)));
       return inboxes.map((entries) => entries.filter(({ type }) => type.startsWith('monitor.')).map(({ type }) => type));
@@ -38,7 +38,7 @@ describe('a TikTok that calls every room alive', () => {
       names.map(() => ['monitor.live', 'monitor.offline']),
     );
     const polled = simulator.requests.get('page') ?? 0;
-    await waitFor(() => (simulator.requests.get('page') ?? 0) - polled > ENDED * POLLS, { timeoutMs: 20_000, what: 'many polls' });
+    await waitFor(() => (simulator.requests.get('page') ?? 0) - polled > ENDED * POLLS, { what: 'many polls' });
     expect(await published()).toEqual(before);
     expect(cluster.signer.calls).toBe(calls);
 

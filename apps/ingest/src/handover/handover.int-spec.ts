@@ -38,7 +38,7 @@ async function flowing(cluster: TestCluster): Promise<void> {
       const statuses = await cluster.status();
       return cluster.creators.every(({ uniqueId }) => statuses.get(uniqueId)?.state === 'live');
     },
-    { timeoutMs: 30_000, what: 'every creator to be live' },
+    { what: 'every creator to be live' },
   );
   const since = Date.now();
   await waitFor(
@@ -46,7 +46,7 @@ async function flowing(cluster: TestCluster): Promise<void> {
       const received = await messagesSince(cluster, since);
       return cluster.creators.every(({ id }) => (received.get(id) ?? 0) >= 10);
     },
-    { timeoutMs: 30_000, everyMs: 100, what: 'messages of every creator' },
+    { everyMs: 100, what: 'messages of every creator' },
   );
 }
 
@@ -67,7 +67,7 @@ const heldBy = async (cluster: TestCluster, name: string): Promise<number> =>
 
 /** Waits until `name` holds every creator. */
 const allHeldBy = (cluster: TestCluster, name: string): Promise<unknown> =>
-  waitFor(async () => (await heldBy(cluster, name)) === cluster.creators.length, { timeoutMs: 20_000, what: `${name} to hold everything` });
+  waitFor(async () => (await heldBy(cluster, name)) === cluster.creators.length, { what: `${name} to hold everything` });
 
 /** Waits until so many workers are in the registry. */
 const untilRegistered = (cluster: TestCluster, count: number): Promise<unknown> =>
@@ -83,7 +83,6 @@ async function expectAllOnce(
   const gaps: string[] = [];
   for (const { uniqueId } of cluster.creators) {
     await waitFor(async () => (await cluster.inbox(uniqueId)).at(-1)?.type === 'monitor.offline', {
-      timeoutMs: 20_000,
       what: `the end of ${uniqueId}`,
     });
     const result = await account(cluster, uniqueId);
@@ -142,7 +141,6 @@ async function offers(cluster: TestCluster): Promise<Map<string, string>> {
 const untilOffers = (cluster: TestCluster, state: string, count = 1): Promise<unknown> =>
   waitFor(async () => [...(await offers(cluster)).values()].filter((one) => one === state).length >= count, {
     everyMs: 5,
-    timeoutMs: 20_000,
     what: `${count} offers to be ${state}`,
   });
 
@@ -203,7 +201,7 @@ describe('a worker that joins', () => {
     cluster.start('a');
     await flowing(cluster);
     cluster.start('b');
-    await waitFor(async () => (await heldBy(cluster, 'b')) === 1, { everyMs: 5, timeoutMs: 20_000, what: 'the first to move' });
+    await waitFor(async () => (await heldBy(cluster, 'b')) === 1, { everyMs: 5, what: 'the first to move' });
     expect(await heldBy(cluster, 'a')).toBe(9);
     await waitFor(async () => (await heldBy(cluster, 'b')) === 5, { timeoutMs: 40_000, what: 'an even share' });
     await flowing(cluster);
@@ -266,10 +264,10 @@ describe('a handover that fails', () => {
     cluster.signer.isDown = true;
     cluster.start('b');
     const { calls } = cluster.signer;
-    await waitFor(() => cluster.signer.calls >= calls + 2, { timeoutMs: 20_000, what: 'two tries' });
+    await waitFor(() => cluster.signer.calls >= calls + 2, { what: 'two tries' });
     expect(await heldBy(cluster, 'a')).toBe(2);
     cluster.signer.isDown = false;
-    await waitFor(async () => (await heldBy(cluster, 'b')) === 1, { timeoutMs: 20_000, what: 'the move' });
+    await waitFor(async () => (await heldBy(cluster, 'b')) === 1, { what: 'the move' });
     await flowing(cluster);
     await expectAllOnce(cluster);
   });
@@ -379,7 +377,7 @@ describe('a worker that dies', () => {
     cluster.start('b');
     // A worker takes over only after renewals have succeeded for a whole lease time.
     const joinedAt = Date.now();
-    await waitFor(() => Date.now() - joinedAt > 11_000, { timeoutMs: 20_000, everyMs: 100 });
+    await waitFor(() => Date.now() - joinedAt > 11_000, { everyMs: 100 });
     a.disconnect();
     const diedAt = Date.now();
     await allHeldBy(cluster, 'b');
@@ -388,7 +386,6 @@ describe('a worker that dies', () => {
       await waitFor(
         async () => (await cluster.inbox(uniqueId)).some(({ run, type }) => run.startsWith('b-') && type.startsWith('tiktok.')),
         {
-          timeoutMs: 20_000,
           what: `${uniqueId} by its successor`,
         },
       );

@@ -76,9 +76,7 @@ describe('a creator with a session cookie and a proxy of its own', () => {
     cluster.creators[0]!.options = sealed('cr_own', { sessionCookie: COOKIE, proxy: proxy.url });
     await cluster.publish();
     cluster.start('a');
-    await waitFor(async () => (await state(cluster, 'own')) === 'live' && (await state(cluster, 'other')) === 'live', {
-      timeoutMs: 20_000,
-    });
+    await waitFor(async () => (await state(cluster, 'own')) === 'live' && (await state(cluster, 'other')) === 'live', {});
     await waitFor(async () => (await cluster.inbox('own')).length > 20);
     expect(new Set(proxy.tunnels)).toEqual(new Set([`Basic ${Buffer.from('user:geheim').toString('base64')}`]));
     const tunnels = proxy.tunnels.length;
@@ -88,7 +86,7 @@ describe('a creator with a session cookie and a proxy of its own', () => {
       ['own', COOKIE],
     ]);
     cluster.simulator.fault({ kind: 'drop', uniqueId: 'other' });
-    await waitFor(async () => (await cluster.status()).get('other')!.counters.reconnects === 1, { timeoutMs: 20_000 });
+    await waitFor(async () => (await cluster.status()).get('other')!.counters.reconnects === 1);
     expect(proxy.tunnels).toHaveLength(tunnels);
     const published = JSON.stringify([await cluster.inbox('own'), [...(await cluster.status())]]);
     expect(published).not.toMatch(/geheim|0123456789abcdef/);
@@ -100,13 +98,13 @@ describe('a creator with a session cookie and a proxy of its own', () => {
     cluster.creators[0]!.options = sealed('cr_own', { proxy: 'http://user:geheim@127.0.0.1:9' });
     await cluster.publish();
     cluster.start('a');
-    await waitFor(async () => (await cluster.status()).get('own')?.lastError?.reason === 'poll-failed', { timeoutMs: 20_000 });
+    await waitFor(async () => (await cluster.status()).get('own')?.lastError?.reason === 'poll-failed');
     expect(JSON.stringify([...(await cluster.status())])).not.toContain('geheim');
     expect(cluster.simulator.room('own')!.connections.size).toBe(0);
     const proxy = await startTunnels();
     cluster.creators[0]!.options = sealed('cr_own', { proxy: proxy.url });
     await cluster.publish();
-    await waitFor(async () => (await state(cluster, 'own')) === 'live', { timeoutMs: 20_000 });
+    await waitFor(async () => (await state(cluster, 'own')) === 'live');
   });
 });
 
@@ -128,9 +126,7 @@ describe('a stored proxy that leads to a private address', () => {
     cluster.creators[1]!.options = sealed('cr_shut', { proxy: 'http://127.0.0.1:9' });
     await cluster.publish();
     cluster.start('a');
-    await waitFor(async () => [...(await cluster.status()).values()].filter((one) => one.state === 'error').length === 2, {
-      timeoutMs: 20_000,
-    });
+    await waitFor(async () => [...(await cluster.status()).values()].filter((one) => one.state === 'error').length === 2, {});
     const [first, second] = [...(await cluster.status()).values()].map(({ lastError, state: shown }) => ({
       state: shown,
       reason: lastError!.reason,
@@ -152,9 +148,7 @@ describe('rooms behind an age gate or a login', () => {
     });
     await cluster.monitor('gated', 'login');
     cluster.start('a');
-    await waitFor(async () => (await state(cluster, 'gated')) === 'live' && (await state(cluster, 'login')) === 'live', {
-      timeoutMs: 20_000,
-    });
+    await waitFor(async () => (await state(cluster, 'gated')) === 'live' && (await state(cluster, 'login')) === 'live', {});
   });
 
   it('are shown as gated only where the socket refuses them', async () => {
@@ -168,9 +162,7 @@ describe('rooms behind an age gate or a login', () => {
     for (const uniqueId of ['gated', 'plain']) cluster.simulator.fault({ kind: 'http403', uniqueId, path, durationMs: 600_000 });
     await cluster.monitor('gated', 'plain');
     cluster.start('a');
-    await waitFor(async () => (await state(cluster, 'gated')) === 'gated' && (await state(cluster, 'plain')) === 'blocked', {
-      timeoutMs: 20_000,
-    });
+    await waitFor(async () => (await state(cluster, 'gated')) === 'gated' && (await state(cluster, 'plain')) === 'blocked', {});
     const { lastError } = (await cluster.status()).get('gated')!;
     expect(lastError).toMatchObject({ reason: 'connect-forbidden' });
     expect(lastError!.retryAt).toBeGreaterThan(Date.now() - 1_000);
@@ -188,12 +180,10 @@ describe('an address that TikTok blocks', () => {
     cluster.creators[0]!.options = sealed('cr_own', { proxy: proxy.url });
     await cluster.publish();
     cluster.start('a');
-    await waitFor(async () => (await state(cluster, 'own')) === 'live', { timeoutMs: 20_000 });
+    await waitFor(async () => (await state(cluster, 'own')) === 'live');
     for (const path of ['/@n', '/api-live/']) cluster.simulator.fault({ kind: 'http429', path, durationMs: 600_000 });
     await cluster.monitor(...Array.from({ length: 8 }, (_, n) => `n${n}`));
-    await waitFor(async () => [...(await cluster.status())].filter(([, one]) => one.state === 'blocked').length === 8, {
-      timeoutMs: 20_000,
-    });
+    await waitFor(async () => [...(await cluster.status())].filter(([, one]) => one.state === 'blocked').length === 8, {});
     const asked = cluster.simulator.requests.get('page') ?? 0;
     for (const [handle, { lastError, state: shown }] of await cluster.status()) {
       if (handle === 'own') expect(shown).toBe('live');

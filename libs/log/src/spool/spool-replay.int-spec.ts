@@ -24,7 +24,9 @@ describe('a run that ended', () => {
     await waitFor(async () => (await child.ask({ do: 'stats' })).appended === 400);
     await harness.away();
     await child.ask({ do: 'append', creators: [...CREATORS], from: 101, to: 1_500, fence: FENCE });
-    await waitFor(async () => (await child.ask({ do: 'stats' })).spool!.written >= 1_400 * 4);
+    await waitFor(async () => (await child.ask({ do: 'stats' })).spool!.written === 1_500 * 4, {
+      what: 'everything that is not stored to be on disk',
+    });
     await child.kill9();
     expect(statSync(join(harness.dir, 'run-killed')).mode & 0o777).toBe(0o700);
     expect(harness.segments().length).toBe(2);
@@ -141,13 +143,10 @@ describe('a run that ended', () => {
     await harness.back();
     harness.producer();
     // Events after the damage are taken once those before it are stored.
-    await waitFor(
-      async () => {
-        await harness.store();
-        return harness.replays().length === 1;
-      },
-      { timeoutMs: 20_000 },
-    );
+    await waitFor(async () => {
+      await harness.store();
+      return harness.replays().length === 1;
+    });
     const [told] = harness.replays();
     expect(told).toMatchObject({ corrupt: 1, torn: 0, refused: 0 });
     const lost = Number(told!.lost);
@@ -180,7 +179,7 @@ describe('a run that ended', () => {
     for (const id of concerned) await harness.redis.hset(harness.keys.last(0), id, '12345');
     const stretches: LostPeriod[] = [];
     harness.producer({ onReplayLost: (stretch) => stretches.push(stretch) });
-    await waitFor(() => harness.replays().length === 1, { timeoutMs: 20_000 });
+    await waitFor(() => harness.replays().length === 1);
     const [, fields = []] = (await harness.redis.xrange(harness.keys.inbox(0), '-', '+', 'COUNT', 1))[0] ?? [];
     const to = Number(fields[fields.indexOf('at') + 1]);
     expect(stretches.map(({ creatorId }) => creatorId).sort()).toEqual(concerned);

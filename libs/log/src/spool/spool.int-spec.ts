@@ -64,17 +64,14 @@ describe('while Redis does not take events', () => {
     const seen = new Map<string, string[]>(CREATORS.map((id) => [id, []]));
     const reader = new InboxReader({ redis: harness.redis, keys: harness.keys, batchEntriesMax: 1_000, keepMs: 0, inboxBytesMax: 400_000 });
     let positions: Positions = {};
-    await waitFor(
-      async () => {
-        const batch = await reader.read(positions);
-        for (const { fields } of batch.entries) seen.get(fields.creator!)!.push(fields.id!);
-        positions = batch.to;
-        await reader.confirm(batch);
-        await reader.trim(positions);
-        return producer.stats().confirmed === 8_000;
-      },
-      { timeoutMs: 25_000 },
-    );
+    await waitFor(async () => {
+      const batch = await reader.read(positions);
+      for (const { fields } of batch.entries) seen.get(fields.creator!)!.push(fields.id!);
+      positions = batch.to;
+      await reader.confirm(batch);
+      await reader.trim(positions);
+      return producer.stats().confirmed === 8_000;
+    });
     for (const id of CREATORS) expect(seen.get(id)).toEqual(idsOf(id, 1, 2_000));
   });
 
@@ -91,12 +88,12 @@ describe('while Redis does not take events', () => {
         if (producer.append(event, FENCE)) taken.push(event.id);
         return producer.spoolProblem() && producer.stats().turnedAway > 100;
       },
-      { everyMs: 0, timeoutMs: 20_000 },
+      { everyMs: 0 },
     );
     expect(producer.spoolProblem()).toMatch(/^the spool is full \(\d+ bytes\)$/);
     expect(producer.stats().spool!.bytes).toBeLessThanOrEqual(1_000_000);
     await harness.back();
-    await waitFor(() => producer.stats().appended === taken.length, { timeoutMs: 20_000 });
+    await waitFor(() => producer.stats().appended === taken.length);
     await harness.store();
     expect(await producer.confirmed(AbortSignal.timeout(5_000))).toBe(true);
     await waitFor(() => producer.append(draft(n + 1, 'cr_1'), FENCE));
@@ -114,7 +111,7 @@ describe('while Redis does not take events', () => {
     // Redis loses all of it, and the creator moves: what was accepted once is sent again from disk.
     await harness.redis.flushall();
     await harness.hold(CREATORS, '2000');
-    await waitFor(async () => (await harness.inbox('cr_1')).length === 3_000, { timeoutMs: 20_000 });
+    await waitFor(async () => (await harness.inbox('cr_1')).length === 3_000);
     expect(await harness.inbox('cr_1')).toEqual(idsOf('cr_1', 1, 3_000));
     expect(harness.refused).toEqual([]);
     await harness.store();
@@ -174,12 +171,12 @@ describe('while Redis does not take events', () => {
     const producer = harness.producer({ run }, { openSegment });
     await harness.away();
     for (let n = 1; n <= 3_000; n += 1) producer.append(draft(n, 'cr_1'), FENCE);
-    await waitFor(() => producer.stats().spool!.written >= 3_000, { timeoutMs: 20_000 });
+    await waitFor(() => producer.stats().spool!.written >= 3_000);
     expect(failures).toBe(3);
     await producer.stop();
     await harness.back();
     harness.producer();
-    await waitFor(async () => (await harness.inbox('cr_1')).length >= 3_000, { timeoutMs: 20_000 });
+    await waitFor(async () => (await harness.inbox('cr_1')).length >= 3_000);
     expect(await harness.inbox('cr_1')).toEqual(idsOf('cr_1', 1, 3_000));
   });
 });

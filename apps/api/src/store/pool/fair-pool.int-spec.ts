@@ -45,7 +45,6 @@ beforeAll(async () => {
   second = await ApiUnderTest.start({ database: shared, config: { ...CONFIG, apiRoles: ['http'] } });
   await waitFor(async () => (await api.call('GET', '/v1/sessions/r')).status === 200, {
     what: 'the session to be counted',
-    timeoutMs: 30_000,
   });
 }, 90_000);
 afterAll(async () => {

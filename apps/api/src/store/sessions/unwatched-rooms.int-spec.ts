@@ -203,7 +203,6 @@ it('a store that runs ends the session of a removed creator by itself', async ()
     const of = new CreatorStatuses(store.redis, store.config);
     expect(await of.of([body.id])).toEqual([undefined]);
     await waitFor(async () => (await store.call<{ endReason?: string }>('GET', `/v1/sessions/${room}`)).body.endReason === 'removed', {
-      timeoutMs: 20_000,
       what: 'the session to end',
     });
   } finally {

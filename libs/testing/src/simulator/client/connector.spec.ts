@@ -44,7 +44,7 @@ describe('tiktok-live-connector 2.5.0, unmodified, against the simulator', () =>
     for (const kind of kinds) events(client).on(kind, () => void seen.set(kind, (seen.get(kind) ?? 0) + 1));
     const state = await client.connect();
     expect(state.roomId).toBe(simulator.room('luna.bakes')?.roomId);
-    await waitFor(() => seen.size === kinds.length, { what: 'every kind of event', timeoutMs: 20_000 });
+    await waitFor(() => seen.size === kinds.length, { what: 'every kind of event' });
     expect(seen.get('member')).toBeGreaterThan(20);
   });
 

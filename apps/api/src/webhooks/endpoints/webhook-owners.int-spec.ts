@@ -43,7 +43,13 @@ const store = async (creatorId: string, count = 1) => {
 };
 const idsAt = (path: string, at = receiver) => at.of(path).flatMap((hook) => hookEvents(hook).map(({ id }) => id));
 const arrived = (path: string, ids: readonly string[]) =>
-  waitFor(() => ids.every((id) => idsAt(path).includes(id)), { what: `${ids.length} events at ${path}` });
+  waitFor(
+    () => {
+      const got = new Set(idsAt(path));
+      return ids.every((id) => got.has(id));
+    },
+    { what: `${ids.length} events at ${path}` },
+  );
 
 beforeAll(async () => {
   [receiver, elsewhere] = await Promise.all([startWebhookReceiver(), startWebhookReceiver()]);

@@ -12,7 +12,7 @@ const FEED_BLOCK_MS = 1_000;
 
 /**
  * Waits for both databases, brings the schema up to date, checks that this process fits the data, and connects the log:
- * the store role reads the inbox, the http role the feed.
+ * the store role reads the inbox, the http and webhooks roles the feed.
  * @throws Error with one sentence when the configuration does not fit the data.
  */
 export async function connectLog(app: NestFastifyApplication, config: Config, logger: Logger): Promise<void> {

@@ -132,7 +132,7 @@ export class Worker {
 
   private sample(): void {
     const gaps = this.lost.publishGaps();
-    if (gaps > 0) this.options.logger.warn({ gaps }, 'events are lost that no holder knows of; published as gaps');
+    if (gaps > 0) this.options.logger.warn({ gaps }, 'events of creators that no worker reports are lost; recorded as gaps');
     const { taken, appended, confirmed, turnedAway } = this.producer.stats();
     const { received, undecodable } = this.metrics.totals;
     this.lag.sample({ received, undecodable, turnedAway, taken, appended, confirmed }, Date.now());

@@ -90,7 +90,7 @@ export class DeliveryEngine {
       recorder: this.recorder,
       planner: this.planner,
       logger,
-      isAlive: () => this.alive,
+      claims: this.claims,
       read: (owner, work) => reads.run(owner ?? 'the operator', { waitingMax: Infinity }, work),
       loadEvents: (wanted) => loader.load(wanted),
       replace: (replaced) => replacer.replace(replaced),

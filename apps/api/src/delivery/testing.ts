@@ -158,7 +158,7 @@ export class DeliveryFixture {
       // As the store does after a start of the server.
       if (!head.continuous) head = await this.committer.raiseGeneration(head, { reason: 'spec' });
       const result = await this.committer.commit(head, { from: head.positions, to: head.positions, entries });
-      if (result.kind === 'lost') continue;
+      if (result.kind === 'superseded') continue;
       const { generation, after, to, eventsJson } = result;
       this.hub.take({ generation, after, to, events: JSON.parse(eventsJson) as StoredEvent[] });
       return;

@@ -48,7 +48,7 @@ export interface FilterKeys<V> {
 }
 
 /** A condition whose rows an index of `events`, aliased `e`, has in the order of the log. */
-export type Branch = (bind: Bind) => string;
+export type IndexedCondition = (bind: Bind) => string;
 
 /**
  * One thing that consumers may ask of events, with everything that is known of it. {@link sql} and {@link test} must agree for every
@@ -57,34 +57,34 @@ export type Branch = (bind: Bind) => string;
 export interface FilterField<V> {
   /** A parameter of lists, exports and live streams. */
   readonly query: FilterParameterDefinition;
-  /** A setting of webhook endpoints, stored as JSON. Missing: endpoints do not have it. */
-  readonly setting?: FilterSetting;
+  /** A setting of webhook endpoints, stored as JSON; null: endpoints do not have it. */
+  readonly setting: FilterSetting | null;
   /** What a value of the right format means; undefined: nothing is asked. Missing: the value itself. `name`: that of the parameter. */
   read?(value: unknown, name: string, lookup: CreatorLookup): V | undefined | Promise<V | undefined>;
   /** What is expected instead, where the value contradicts another field. */
   conflict?(value: V, filter: Readonly<Record<string, unknown>>): string | undefined;
 
   /** Whether every event passes, as if nothing was asked. */
-  isOpen?(value: V): boolean;
+  matchesAll?(value: V): boolean;
   /** Whether no event can pass. */
-  isClosed?(value: V): boolean;
+  matchesNone?(value: V): boolean;
   /** The condition over the columns of `events`. */
   sql(value: V, bind: Bind): string;
   /** A test of events in memory, made once for many of them. */
   test(value: V): (event: StoredEvent) => boolean;
 
-  /** Missing: those who ask for this field alone are tested with every event. */
-  readonly keys?: readonly FilterKeys<V>[];
+  /** Null: those who ask for this field alone are tested with every event. */
+  readonly keys: readonly FilterKeys<V>[] | null;
   /**
    * Conditions that exclude each other, in the place of {@link sql}: rows are merged in the order of the log. Undefined where no index helps,
-   * and a bounded stretch of the log is looked through. Missing: never.
+   * and a bounded stretch of the log is looked through. Null: never.
    */
-  branches?(value: V): Branch[] | undefined;
+  readonly indexedConditions: ((value: V) => IndexedCondition[] | undefined) | null;
   /** A page is found at once by this field alone. */
   readonly isQuick?: boolean;
-  /** An index that {@link branches} need and that databases of an earlier version may still be building. */
+  /** An index that {@link indexedConditions} need and that databases of an earlier version may still be building. */
   readonly lateIndex?: string;
-  /** The same value in terms of what is stored, for `sql` and `branches`. */
+  /** The same value in terms of what is stored, for `sql` and `indexedConditions`. */
   stored?(value: V, database: Pick<Pool, 'query'>): Promise<V>;
   /** The times of receipt that events have at least (`since`) and stay below (`before`). */
   span?(value: V): { since?: Date; before?: Date };

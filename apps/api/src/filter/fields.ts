@@ -1,10 +1,10 @@
 import type { StoredEvent } from '@tributary/events';
 import { toDate } from '../http/validators.js';
 import { anyTextLike, escapeLike, lowerCase, textsOf, viewerOf } from './event-text.js';
-import type { Bind, Branch, FilterField } from './field.js';
+import type { Bind, FilterField, IndexedCondition } from './field.js';
 
 /** Values whose rows are merged out of an index; with more, a stretch of the log is looked through. */
-const BRANCHES_MAX = 16;
+const MERGED_MAX = 16;
 
 const userId = {
   query: { name: 'user', description: 'a viewer: TikTok user id, or handle', format: { kind: 'text', lengthMax: 64 } },
@@ -30,7 +30,7 @@ const userId = {
       ofEvent: ({ data }) => Object.values(viewerOf(data)).filter((name) => name !== undefined),
     },
   ],
-  branches: (value) => [
+  indexedConditions: (value) => [
     (bind) => `e.user_id = ${bind(value)}`,
     (bind) => ((user) => `e.user_handle = lower(${user}) and e.user_id is distinct from ${user}`)(bind(value)),
   ],
@@ -52,7 +52,7 @@ const roomId = {
     ({ roomId: room }: Pick<StoredEvent, 'roomId'>) =>
       room === value,
   keys: [{ of: (value) => [value], ofEvent: ({ roomId: room }) => [room] }],
-  branches: (value) => [(bind) => `e.room_id = ${bind(value)}`],
+  indexedConditions: (value) => [(bind) => `e.room_id = ${bind(value)}`],
   isQuick: true,
 } satisfies FilterField<string>;
 
@@ -69,7 +69,7 @@ const creatorIds = {
     shown: 'internal ids; null: all that its owner may see',
   },
   read: async (value: string[], name, lookup) => [...new Set(await lookup.creatorIds(value, name))],
-  isClosed: (value) => value.length === 0,
+  matchesNone: (value) => value.length === 0,
   // One through `=`: rows of one value of an index are in order already.
   sql: (value, bind) => (value.length === 1 ? `creator_id = ${bind(value[0])}` : `creator_id = any(${bind(value)})`),
   test: (value) => {
@@ -77,7 +77,7 @@ const creatorIds = {
     return ({ creatorId }: Pick<StoredEvent, 'creatorId'>) => wanted.has(creatorId);
   },
   keys: [{ of: (value) => value, ofEvent: ({ creatorId }) => [creatorId] }],
-  branches: (value) => each(value, (id) => (bind) => `e.creator_id = ${bind(id)}`),
+  indexedConditions: (value) => each(value, (id) => (bind) => `e.creator_id = ${bind(id)}`),
   isQuick: true,
 } satisfies FilterField<string[]>;
 
@@ -97,8 +97,8 @@ const types = {
     example: TYPES_EXAMPLE,
     shown: 'null: all',
   },
-  isOpen: (value) => value.includes('*'),
-  isClosed: (value) => value.length === 0,
+  matchesAll: (value) => value.includes('*'),
+  matchesNone: (value) => value.length === 0,
   sql: (value, bind) => typesLike(value, bind),
   test: (value) => {
     const exact = new Set(value.filter((type) => !isPattern(type)));
@@ -109,7 +109,7 @@ const types = {
     { of: (value) => value.filter((type) => !isPattern(type)), ofEvent: ({ type }) => [type] },
     { of: (value) => value.filter(isPattern).map((type) => type.slice(0, -1)), ofEvent: ({ type }) => beginningsOf(type) },
   ],
-  branches: (value) => (value.some(isPattern) ? undefined : each(value, (type) => (bind) => `e.type = ${bind(type)}`)),
+  indexedConditions: (value) => (value.some(isPattern) ? undefined : each(value, (type) => (bind) => `e.type = ${bind(type)}`)),
   lateIndex: 'events_type_seq_idx',
   // Patterns become the stored types that they stand for, which an index finds.
   stored: async (value, database) => {
@@ -140,21 +140,26 @@ const q = {
   },
   // Those that want one text are asked once, however many they are.
   keys: [{ of: (value) => [value] }],
+  indexedConditions: null,
 } satisfies FilterField<string>;
 
 const since = {
   query: { name: 'since', description: 'received at or after', format: { kind: 'instant' } },
+  setting: null,
   read: (value: string) => toDate(value),
   sql: (value, bind) => `received_at >= ${bind(value)}`,
   test: (value) => {
     const ms = value.getTime();
     return ({ receivedAt }: Pick<StoredEvent, 'receivedAt'>) => receivedAt >= ms;
   },
+  keys: null,
+  indexedConditions: null,
   span: (value) => ({ since: value }),
 } satisfies FilterField<Date>;
 
 const until = {
   query: { name: 'until', description: 'received before', format: { kind: 'instant' } },
+  setting: null,
   read: (value: string) => toDate(value),
   conflict: (value, filter: { since?: Date }) => (filter.since && value <= filter.since ? 'a time after since' : undefined),
   sql: (value, bind) => `received_at < ${bind(value)}`,
@@ -162,6 +167,8 @@ const until = {
     const ms = value.getTime();
     return ({ receivedAt }: Pick<StoredEvent, 'receivedAt'>) => receivedAt < ms;
   },
+  keys: null,
+  indexedConditions: null,
   span: (value) => ({ before: value }),
 } satisfies FilterField<Date>;
 
@@ -171,10 +178,10 @@ const until = {
  */
 export const FILTER_FIELDS = { userId, roomId, creatorIds, types, q, since, until };
 
-/** Branches for different values, where they are few enough to be merged. */
-function each(values: readonly string[], branch: (value: string) => Branch): Branch[] | undefined {
+/** A condition for each different value, where they are few enough for their rows to be merged. */
+function each(values: readonly string[], condition: (value: string) => IndexedCondition): IndexedCondition[] | undefined {
   const different = [...new Set(values)];
-  return different.length > 0 && different.length <= BRANCHES_MAX ? different.map(branch) : undefined;
+  return different.length > 0 && different.length <= MERGED_MAX ? different.map(condition) : undefined;
 }
 
 /** The condition for types and patterns of types. */

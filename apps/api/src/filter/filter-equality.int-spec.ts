@@ -53,14 +53,17 @@ async function verdicts(filter: EventFilter): Promise<Record<string, number[]>> 
   const seqs = (events: readonly { seq: number }[]) => events.map(({ seq }) => seq);
   const index = new FilterIndex<{ filter: EventFilter }>();
   index.add({ filter });
-  const isFound = (event: StoredEvent) => index.everything.size + index.matching(event).size > 0;
+  const isFound = (event: StoredEvent) => index.unfiltered.size + index.matching(event).size > 0;
   const [up, down] = [
     await store.query(filter, { order: 'asc', limit: EVENTS }),
     await store.query(filter, { order: 'desc', limit: EVENTS }),
   ];
+  const exported: StoredEvent[] = [];
+  for await (const page of store.stream(filter)) exported.push(...page);
   const delivered = (await reader.page(filter, { after: 0, to: Infinity, limit: EVENTS })).entries;
   return {
-    'pages and exports': seqs(up.events),
+    pages: seqs(up.events),
+    exports: seqs(exported),
     'pages in descending order': seqs(down.events).reverse(),
     'webhooks, from the database': seqs(delivered),
     'webhooks, at an attempt': seqs(outbound.filter(testOf(filter))),

@@ -15,7 +15,7 @@ interface Entry<T> {
 }
 
 /** One kind of keys of a field, and who has them. */
-class Keyed<T> {
+class KeyTable<T> {
   readonly entries = new Map<string, Entry<T>>();
 
   constructor(
@@ -55,11 +55,11 @@ class Keyed<T> {
 /** Finds the filters that an event passes without looking at the others: its cost is the event's, and that of those found. */
 export class FilterIndex<T extends Filtered> {
   /** Those that want every event. */
-  readonly everything = new Set<T>();
-  /** Those of whose fields none has keys. */
-  private readonly without = new Set<T>();
-  private readonly keyed: { name: FieldName; places: Keyed<T>[] }[] = FIELDS.flatMap(([name, field]) =>
-    field.keys ? [{ name, places: field.keys.map((keys) => new Keyed<T>(field, keys)) }] : [],
+  readonly unfiltered = new Set<T>();
+  /** Those that cannot be found by keys: they are tested with every event. */
+  private readonly unindexed = new Set<T>();
+  private readonly keyed: { name: FieldName; places: KeyTable<T>[] }[] = FIELDS.flatMap(([name, field]) =>
+    field.keys ? [{ name, places: field.keys.map((keys) => new KeyTable<T>(field, keys)) }] : [],
   );
   private readonly all = new Set<T>();
 
@@ -81,25 +81,25 @@ export class FilterIndex<T extends Filtered> {
     else for (const keyed of place.places) keyed.remove(item, place.value);
   }
 
-  /** Those whose filter lets `event` through, without {@link everything}; each once. */
+  /** Those whose filter lets `event` through, without {@link unfiltered}; each once. */
   matching(event: StoredEvent): Set<T> {
     const found = new Set<T>();
-    if (this.all.size === this.everything.size) return found;
+    if (this.all.size === this.unfiltered.size) return found;
     const consider = (items: ReadonlySet<T>) => {
       for (const item of items) if (matches(item.filter, event)) found.add(item);
     };
     for (const { places } of this.keyed) for (const keyed of places) keyed.offer(event, consider);
-    consider(this.without);
+    consider(this.unindexed);
     return found;
   }
 
   /** One field is enough to be found by: the first in the order of the table. */
-  private placeOf({ filter }: T): { places: Keyed<T>[]; value: unknown } | Set<T> {
+  private placeOf({ filter }: T): { places: KeyTable<T>[]; value: unknown } | Set<T> {
     const parts = partsOf(filter);
     for (const { name, places } of this.keyed) {
       const part = parts.find((one) => one.name === name);
       if (part) return { places, value: part.value };
     }
-    return parts.length > 0 ? this.without : this.everything;
+    return parts.length > 0 ? this.unindexed : this.unfiltered;
   }
 }

@@ -26,13 +26,13 @@ export const FIELDS = Object.entries(FILTER_FIELDS) as [FieldName, FilterField<u
 export function partsOf(filter: EventFilter): FilterPart[] {
   return FIELDS.flatMap(([name, field]) => {
     const value: unknown = filter[name];
-    return value === undefined || field.isOpen?.(value) ? [] : [{ name, field, value }];
+    return value === undefined || field.matchesAll?.(value) ? [] : [{ name, field, value }];
   });
 }
 
 /** Whether no event can pass. */
-export function isClosed(filter: EventFilter): boolean {
-  return partsOf(filter).some(({ field, value }) => field.isClosed?.(value));
+export function matchesNone(filter: EventFilter): boolean {
+  return partsOf(filter).some(({ field, value }) => field.matchesNone?.(value));
 }
 
 /** A test of events in memory: the same verdict as the conditions in SQL. */

@@ -22,7 +22,7 @@ class HubLife implements OnApplicationBootstrap, OnApplicationShutdown {
   }
 }
 
-/** The http role's consumer of the feed. */
+/** Takes the feed, for live streams and webhook endpoints. */
 @ApiExcludeController()
 @Controller()
 class FeedController {
@@ -46,7 +46,7 @@ function forAllReaders(store: EventStore): LiveHubOptions['store'] {
   };
 }
 
-/** Live reading for the http role: one hub for the live streams and webhook endpoints of this process. */
+/** Live reading for the roles http and webhooks: one hub for the live streams and webhook endpoints of this process. */
 @Module({
   imports: [StoreModule],
   providers: [

@@ -1,4 +1,4 @@
-import type { Bind, Branch } from '../filter/field.js';
+import type { Bind, IndexedCondition } from '../filter/field.js';
 import { type EventFilter, type FilterPart, partsOf } from '../filter/filter.js';
 import { inDays } from './log-ranges.js';
 import type { Window } from './retention/windows.js';
@@ -6,10 +6,10 @@ import type { Window } from './retention/windows.js';
 /** How a filter's rows are found. */
 interface Access {
   /** Conditions that exclude each other; an index gives the rows of each in the order of the log. */
-  branches: Branch[];
+  conditions: IndexedCondition[];
   /** The field that they are of. */
   by?: FilterPart;
-  /** What the rows of a branch must pass besides. */
+  /** What the rows of each must pass besides. */
   rest: FilterPart[];
 }
 
@@ -37,25 +37,25 @@ export function selectEvents(
 ): { text: string; values: unknown[] } {
   const values: unknown[] = [from, until, limit];
   const bind: Bind = (value) => `$${values.push(value)}`;
-  const { branches, rest } = accessOf(filter);
+  const { conditions, rest } = accessOf(filter);
   const common = ['e.seq > $1', 'e.seq <= $2', inDays(days, values, 'e.day'), ...conditionsOf(rest, bind)];
   // By the column: an alias of the same name would be the computed value, which no index has in order.
-  const select = (what: string, conditions: string[]) =>
-    `select ${what} from events e where ${conditions.join(' and ')} order by e.seq ${order} limit $3`;
-  if (branches.length === 0) return { text: select(columns, common), values };
-  const parts = branches.map((branch) => [...common, branch(bind)]);
+  const select = (what: string, all: string[]) =>
+    `select ${what} from events e where ${all.join(' and ')} order by e.seq ${order} limit $3`;
+  if (conditions.length === 0) return { text: select(columns, common), values };
+  const parts = conditions.map((condition) => [...common, condition(bind)]);
   const [only, ...others] = parts;
   if (only && others.length === 0) return { text: select(columns, only), values };
-  const union = parts.map((conditions) => `(${select('*', conditions)})`).join(' union all ');
+  const union = parts.map((all) => `(${select('*', all)})`).join(' union all ');
   return { text: `select ${columns} from (${union}) e order by e.seq ${order} limit $3`, values };
 }
 
 /** By the first field in the order of the table that can lead to rows, where its value does. */
 function accessOf(filter: EventFilter): Access {
   const parts = partsOf(filter);
-  const by = parts.find(({ field }) => 'branches' in field);
-  const branches = by?.field.branches?.(by.value);
-  return by && branches ? { branches, by, rest: parts.filter((part) => part !== by) } : { branches: [], rest: parts };
+  const by = parts.find(({ field }) => field.indexedConditions !== null);
+  const conditions = by?.field.indexedConditions?.(by.value);
+  return by && conditions ? { conditions, by, rest: parts.filter((part) => part !== by) } : { conditions: [], rest: parts };
 }
 
 function conditionsOf(parts: readonly FilterPart[], bind: Bind): string[] {

@@ -1,6 +1,6 @@
 import { dayOfEvent, type StoredEvent, UNDATED } from '@tributary/events';
 import type { Pool } from 'pg';
-import { type EventFilter, isClosed, spanOf, storedForm } from '../filter/filter.js';
+import { type EventFilter, matchesNone, spanOf, storedForm } from '../filter/filter.js';
 import { isSearch, lateIndexOf, selectEvents } from './event-select.js';
 import { GenerationHistory, type Head, lastValidSeqOf } from './writer/generations.js';
 import { LogRanges } from './log-ranges.js';
@@ -95,7 +95,7 @@ export class EventStore {
     const head = look.head.seq;
     const [from, until] = [span.from, Math.min(head, span.until)];
     const exact = await storedForm(this.pool, filter);
-    if (isClosed(exact)) look = { ...look, windows: [], reached: asc ? until : from };
+    if (matchesNone(exact)) look = { ...look, windows: [], reached: asc ? until : from };
     const columns = raw ? `${COLUMNS}, e.raw` : COLUMNS;
     const index = lateIndexOf(exact);
     const isBounded = isSearch(exact) || (index !== undefined && !(await this.isBuilt(index)));

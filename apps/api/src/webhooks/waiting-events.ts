@@ -1,5 +1,5 @@
 import type { Pool, PoolClient } from 'pg';
-import { type EventFilter, isClosed, storedForm } from '../filter/filter.js';
+import { type EventFilter, matchesNone, storedForm } from '../filter/filter.js';
 import { selectEvents } from '../store/event-select.js';
 import { LogRanges } from '../store/log-ranges.js';
 
@@ -138,7 +138,7 @@ export class WaitingEventsCounter {
     for (let from = after; ;) {
       const { head, windows, reached } = await ranges.look({ from, until: Infinity, order: 'asc', goingOn: from > after });
       exact ??= await storedForm(client, filter);
-      if (isClosed(exact)) return NOTHING;
+      if (matchesNone(exact)) return NOTHING;
       for (const window of windows) {
         const select = selectEvents('e.seq, e.received_at', exact, window, { order: 'asc', limit: most + 1 - events });
         const { rows } = await client.query<{ n: number; at: Date | null }>(

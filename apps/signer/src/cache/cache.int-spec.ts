@@ -199,7 +199,7 @@ describe('Cache without its Redis', () => {
     const cache = new Cache({
       shared: new SharedLevel(new OptionalRedis(redis, quiet), 'p'),
       memory: { entriesMax: 10, bytesMax: 10_000 },
-      lockMs: 2_000,
+      lockMs: 20_000,
       count: () => undefined,
     });
     const get = (key: string) =>
@@ -207,7 +207,7 @@ describe('Cache without its Redis', () => {
     server.sigstop();
     const startedAt = performance.now();
     expect(await get('a')).toMatchObject({ value: 'a', from: 'loaded' });
-    expect(performance.now() - startedAt).toBeLessThan(1_000);
+    expect(performance.now() - startedAt).toBeLessThan(5_000);
     server.sigcont();
     await server.kill9();
     for (const key of ['b', 'c', 'd']) expect(await get(key)).toMatchObject({ value: key });

@@ -182,7 +182,7 @@ if (chromium === undefined) {
         pool.use('other room', who, signal, async ({ page }) => ({ ok: true, value: await page.title() }));
       const startedAt = performance.now();
       expect(await open(AbortSignal.timeout(300))).toMatchObject({ ok: false, reason: 'timeout' });
-      expect(performance.now() - startedAt).toBeLessThan(1_500);
+      expect(performance.now() - startedAt).toBeLessThan(10_000);
       await waitFor(async () => (await open(AbortSignal.timeout(2_000))).ok, { what: 'a new Chromium' });
       expect(host.launches).toBe(2);
       expect(() => process.kill(pid, 0)).toThrow('ESRCH');

@@ -141,10 +141,10 @@ describe('while Redis does not take events', () => {
       longestMs = Math.max(longestMs, performance.now() - startedAt);
     }
     expect(release.length).toBeLessThanOrEqual(1);
-    expect(longestMs).toBeLessThan(200);
+    expect(longestMs).toBeLessThan(2_000);
     const stoppedAt = performance.now();
     await producer.stop();
-    expect(performance.now() - stoppedAt).toBeLessThan(4_000);
+    expect(performance.now() - stoppedAt).toBeLessThan(9_000);
     expect(harness.errors()).toEqual(['events that Redis has not taken could not all be spooled; these are lost']);
     isHanging = false;
     for (const go of release) go();

@@ -113,11 +113,11 @@ describe('how a session begins and ends', () => {
   });
 
   it('destroys a silent socket at once', async () => {
-    const { peer, session, ends } = await server.open();
+    const { peer, session, ends } = await server.open({ limits: { ...CONNECTION_LIMITS, closeTimeoutMs: 20_000 } });
     peer.request.socket.pause();
     const startedAt = performance.now();
     await session.close('silence');
-    expect(performance.now() - startedAt).toBeLessThan(1_000);
+    expect(performance.now() - startedAt).toBeLessThan(10_000);
     expect(ends).toMatchObject([{ reason: 'silence' }]);
   });
 

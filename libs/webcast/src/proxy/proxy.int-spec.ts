@@ -203,7 +203,7 @@ describe.each(BEHAVIOURS)('a proxy that %s', (_, behave) => {
     for (const target of ['http://a.test/', 'https://a.test/']) {
       expect(await get(new URL(target), options, never)).toMatchObject({ ok: false });
     }
-    expect(performance.now() - began).toBeLessThan(2_000);
+    expect(performance.now() - began).toBeLessThan(10_000);
     await new Promise((resolve) => setTimeout(resolve, 300));
     expect(connections).toBe(2);
     await dispatcher.destroy();
@@ -222,7 +222,7 @@ describe.each(BEHAVIOURS)('a proxy that %s', (_, behave) => {
       const began = performance.now();
       expect(await asking).toMatchObject({ ok: false });
       expect(await connecting).toMatchObject({ ok: false });
-      expect(performance.now() - began).toBeLessThan(500);
+      expect(performance.now() - began).toBeLessThan(10_000);
     } finally {
       await dispatcher.destroy();
       await server.stop();

@@ -39,6 +39,9 @@ export class AdaptiveConcurrency {
   }
 }
 
+/** A queue that waits longer than this for its next attempt, in ms, takes no events meanwhile. */
+const RESTING_MS_MIN = 5_000;
+
 /** How an endpoint answers, and what follows from that for all of its deliveries: how many at a time, and from when on. */
 export class EndpointHealth {
   /** Set when {@link stored} is to be written down. */
@@ -60,6 +63,12 @@ export class EndpointHealth {
   /** Requests that may be on the wire. */
   get concurrencyLimit(): number {
     return this.concurrency.limit;
+  }
+
+  /** Whether the endpoint takes nothing of this queue for a while: it is throttled, or the queue waits for a further attempt. */
+  isResting(queue: { readonly isBlocked: boolean; readonly nextAttemptAt: number | undefined }, now: number): boolean {
+    const until = now + RESTING_MS_MIN;
+    return this.restUntil > until || (queue.isBlocked && (queue.nextAttemptAt ?? now) > until);
   }
 
   /** For how long every attempt has failed, in ms. */

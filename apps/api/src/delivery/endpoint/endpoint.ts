@@ -16,7 +16,7 @@ export interface EndpointSettings {
   /** Which events it wants. */
   filter: EventFilter;
   ordered: boolean;
-  /** Deliveries that are planned and not finished; of an ordered endpoint one of them is on the wire. */
+  /** Requests that may be on the wire at once; an ordered endpoint has one. */
   maxInFlight: number;
   /** Missing: one event per delivery. */
   batch?: Batch;

@@ -11,7 +11,6 @@ import type { Delivery } from './delivery.js';
 import { EndpointHealth, type StoredHealth } from '../endpoint/endpoint-health.js';
 import type { ReplacedDelivery } from './delivery-replacer.js';
 import type { Recorder, Result } from './recorder.js';
-import type { DeliveryQueue } from './queue.js';
 import { allOf, type DeliveryStream, type Streams } from './stream.js';
 
 /** What all dispatchers of one process share. */
@@ -22,8 +21,8 @@ export interface DispatcherParts {
   policy: RetryPolicy;
   recorder: Recorder;
   logger: Logger;
-  /** Whether this process still holds its claims: nothing is sent when it may have lost them. */
-  isAlive(): boolean;
+  /** Nothing is sent when this process may have lost its claims. */
+  claims: { readonly isAlive: boolean };
   /** What a delivery is made of; undefined when the database does not know it. */
   loadEvents(wanted: WantedDelivery): Promise<LoadedDelivery | undefined>;
   /** Puts a delivery of the events that are still wanted in the place of one that was sent with more. */
@@ -41,8 +40,6 @@ export interface DispatcherEvents {
 
 /** First attempts go out with the events that were planned; later ones read them again, because events can be erased. */
 const EVENTS_FRESH_MS = 5_000;
-/** A blocked queue whose next attempt is further away than this gets no events meanwhile. */
-const SHED_MS = 5_000;
 const RETRY_MS = 1_000;
 const UNRECORDED_MAX = 2_000;
 const UNRECORDED_WAIT_MS = 20;
@@ -88,12 +85,6 @@ export class Dispatcher {
   /** Requests on the wire. */
   get sending(): number {
     return this.onWire;
-  }
-
-  /** Whether the endpoint takes nothing of this queue for a while. */
-  isResting(queue: DeliveryQueue, now: number): boolean {
-    if (!isEntitled(this.endpoint.owner, now)) return true;
-    return this.health.restUntil > now + SHED_MS || (queue.isBlocked && (queue.nextAttemptAt ?? now) > now + SHED_MS);
   }
 
   /** There may be something to send. */
@@ -156,7 +147,7 @@ export class Dispatcher {
   /** Sends what may be sent; the result is the time in ms after which a limit allows more, infinite where none holds it back. */
   private sendReady(now: number): number {
     // Nothing is sent for an owner whose right has ended. The next look at the claims disables the endpoint.
-    if (!this.parts.isAlive() || !isEntitled(this.endpoint.owner, now)) return RETRY_MS;
+    if (!this.parts.claims.isAlive || !isEntitled(this.endpoint.owner, now)) return RETRY_MS;
     // What was sent must be written down before much more is: a database that is slow holds sending back.
     if (this.parts.recorder.size > UNRECORDED_MAX) return UNRECORDED_WAIT_MS;
     if (this.health.restUntil > now) return this.health.restUntil - now;

@@ -77,7 +77,8 @@ function start(more: Partial<EndpointCursorOptions> = {}): EndpointCursor {
     entries: { page: log.page },
     read: (work) => work(),
     queue: new DeliveryQueue({ ordered: false, ahead: { min: ROOM, max: ROOM } }),
-    isResting: () => false,
+    health: { isResting: () => false },
+    owner: { keyId: null },
     planner: { request: () => undefined },
     expired: () => undefined,
     outdated: () => undefined,
@@ -147,7 +148,7 @@ describe('a cursor of an endpoint', () => {
 
   it('makes one step at a time, and reads what it gave away again', async () => {
     let isResting = false;
-    const cursor = start({ isResting: () => isResting });
+    const cursor = start({ health: { isResting: () => isResting } });
     log.add(30);
     await waitFor(() => cursor.waiting === 30);
     const step = cursor.plan()!;

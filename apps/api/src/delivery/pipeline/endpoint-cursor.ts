@@ -4,7 +4,8 @@ import type { LiveHub } from '../../live/hub/hub.js';
 import type { EventFilter } from '../../filter/filter.js';
 import type { Subscriber } from '../../live/hub/hub.js';
 import { type OutboundEvent, outboundEventOf, type OutboundEventReader } from '../request/outbound-events.js';
-import type { Batch } from '../endpoint/endpoint.js';
+import type { EndpointHealth } from '../endpoint/endpoint-health.js';
+import { type Batch, isEntitled, type Owner } from '../endpoint/endpoint.js';
 import type { DeliveryQueue } from './queue.js';
 
 /** A step of a cursor that is to be committed: its position moves, and each group of events becomes a delivery. */
@@ -36,8 +37,9 @@ export interface EndpointCursorOptions {
   queue: DeliveryQueue;
   /** Plans the next step in its next transaction: it calls {@link EndpointCursor.plan}. */
   planner: { request(cursor: EndpointCursor): void };
-  /** Whether the endpoint takes nothing of this queue for a while: then no events are held for it. */
-  isResting(queue: DeliveryQueue, now: number): boolean;
+  /** No events are held for an endpoint that takes nothing for a while, or whose owner's right has ended. */
+  health: Pick<EndpointHealth, 'isResting'>;
+  owner: Owner;
   /** Called when retention has taken events that were not looked at; nothing is read before somebody has seen to it. */
   expired(oldest: number): void;
   /** Called when the log is in another generation than the position: nothing is read before the endpoint is loaded again. */
@@ -155,7 +157,7 @@ export class EndpointCursor implements Subscriber {
   /** Does what can be done: reads on, asks for a plan, or gives up what it holds. Called whenever one of these may have become possible. */
   advance(now = Date.now()): void {
     if (this.ended) return;
-    if (this.options.isResting(this.queue, now)) return this.shed();
+    if (this.isResting(now)) return this.dropPending();
     if (this.needsFill && performance.now() >= this.retryAt) void this.fill();
     if (this.isReady(now)) {
       if (this.queue.room > 0) this.options.planner.request(this);
@@ -279,8 +281,13 @@ export class EndpointCursor implements Subscriber {
     return true;
   }
 
+  private isResting(now: number): boolean {
+    const { health, owner } = this.options;
+    return !isEntitled(owner, now) || health.isResting(this.queue, now);
+  }
+
   /** Forgets what is pending; it is read again later. */
-  private shed(): void {
+  private dropPending(): void {
     if (this.moving || this.reading || (this.pending.length === 0 && !this.following)) return;
     this.unsubscribe();
     this.readTo = this.position;

@@ -140,9 +140,8 @@ export class EndpointPipeline {
     const { hub, entries, planner, logger } = this.parts;
     const { dispatcher } = this;
     return {
-      ...{ hub, entries, planner, dispatcher, logger },
+      ...{ hub, entries, planner, dispatcher, health: dispatcher.health, logger },
       read: (work) => this.parts.read(this.endpoint.owner.keyId, work),
-      isResting: (queue, now) => dispatcher.isResting(queue, now),
       expired: (oldest) => this.parts.expired(this, oldest),
       outdated: () => this.parts.outdated(this),
     };

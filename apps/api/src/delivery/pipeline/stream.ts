@@ -29,7 +29,7 @@ export interface Streams {
 /** What the streams of an endpoint need of it. */
 export interface StreamParts extends Pick<
   EndpointCursorOptions,
-  'hub' | 'entries' | 'planner' | 'read' | 'isResting' | 'expired' | 'outdated' | 'logger'
+  'hub' | 'entries' | 'planner' | 'health' | 'read' | 'expired' | 'outdated' | 'logger'
 > {
   /** Sends what comes into the queues. */
   dispatcher: { wake(): void };
@@ -66,6 +66,7 @@ export function streamsOf(load: EndpointLoad, parts: StreamParts, before?: Befor
       position,
       generation: load.generation,
       filter: filterOf(endpoint),
+      owner: endpoint.owner,
       ...(end === undefined ? {} : { end }),
       ...(endpoint.batch ? { batch: endpoint.batch } : {}),
       queue: stream.queue,

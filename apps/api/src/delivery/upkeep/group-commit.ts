@@ -85,7 +85,7 @@ export class GroupCommit<T> {
         return;
       } catch (error) {
         if (failures === 0)
-          logger.warn({ what: name, items: group.length, reason: reasonOf(error) }, 'cannot be written now; trying again');
+          logger.warn({ what: name, items: group.length, reason: reasonOf(error) }, 'rows cannot be written now; trying again');
         if (!(await pause(backoffMs(failures, RETRY), this.stopping.signal))) return;
       }
     }
@@ -97,7 +97,7 @@ export class GroupCommit<T> {
     } catch (error) {
       if (!isDataError(error)) throw error;
       if (group.length === 1) {
-        this.options.logger.error({ err: error, what: this.options.name }, 'the database refuses one of these for ever; it is dropped');
+        this.options.logger.error({ err: error, what: this.options.name }, 'PostgreSQL rejects this row permanently; it is dropped');
         return;
       }
       const middle = Math.ceil(group.length / 2);

@@ -96,7 +96,7 @@ export class LiveHub {
     return this.all.size;
   }
 
-  /** Takes a commit from the feed. One that does not follow the last makes the memory worthless: followers go to PostgreSQL. */
+  /** Takes a commit from the feed. If one is missing before it, what is in memory is cleared, and readers ask PostgreSQL. */
   take(batch: FeedBatch): void {
     // Of another generation: PostgreSQL decides which one holds, where it began, and what follows.
     if (batch.generation !== this.generationNumber) return this.noteGeneration(batch.generation);
@@ -284,7 +284,7 @@ export class LiveHub {
       }
     }
     for (const [follower, own] of wanted) follower.wake({ events: own, seq: to, generation });
-    for (const follower of this.index.everything) if (follower.isWaiting) follower.wake({ events, seq: to, generation });
+    for (const follower of this.index.unfiltered) if (follower.isWaiting) follower.wake({ events, seq: to, generation });
     this.offer(events);
     this.wakeAhead();
   }
@@ -294,7 +294,7 @@ export class LiveHub {
     if (this.subscribers.size === 0) return;
     const touched = new Set<Subscriber>();
     for (const event of events) {
-      for (const wanting of [this.subscriberIndex.everything, this.subscriberIndex.matching(event)]) {
+      for (const wanting of [this.subscriberIndex.unfiltered, this.subscriberIndex.matching(event)]) {
         for (const subscriber of wanting) {
           if (subscriber.offer(event)) touched.add(subscriber);
           else this.unsubscribe(subscriber);

@@ -27,7 +27,7 @@ export type CommitResult =
       dead: number;
       eventsJson: string;
     }
-  | { kind: 'lost' };
+  | { kind: 'superseded' };
 
 interface DeadEntry {
   partition: number;
@@ -109,7 +109,7 @@ export class Committer {
       const moved = await client.query(MOVE_HEAD, [to, JSON.stringify(batch.to), head.seq, head.generation]);
       if (moved.rowCount === 0) {
         await client.query('rollback');
-        return { kind: 'lost' };
+        return { kind: 'superseded' };
       }
       const numbered = rows.map((row, index) => ({ row, seq: head.seq + index + 1 }));
       const stored = await this.insert(client, numbered, dead);

@@ -38,7 +38,7 @@ export class SystemEventWriter {
       const events = await eventsAt(head);
       if (events.length === 0) return 0;
       const result = await committer.commit(head, { from: head.positions, to: head.positions, entries: events.map(entryOf) });
-      if (result.kind === 'lost') continue;
+      if (result.kind === 'superseded') continue;
       await this.publish({ generation: result.generation, after: result.after, to: result.to }, result.eventsJson);
       return events.length;
     }

@@ -79,7 +79,7 @@ export class StoreWriter implements PositionSource {
     const end = this.seconds.startTimer();
     const result = await this.committer.commit(this.at, batch);
     end();
-    if (result.kind === 'lost') {
+    if (result.kind === 'superseded') {
       this.lost.inc();
       this.at = undefined;
       return false;

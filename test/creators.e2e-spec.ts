@@ -60,7 +60,7 @@ beforeAll(async () => {
 afterAll(async () => {
   process.stdout.write(`\n${table(lines)}\n\n`);
   await stack.stop();
-}, 60_000);
+});
 
 describe('1,000 creators', () => {
   it('are added in one call: each item has its own answer, and bad ones name their field', async () => {
@@ -104,7 +104,7 @@ describe('1,000 creators', () => {
     expect(last.waitMs / 60_000).toBeLessThan(195);
     expect(creators.find(({ state }) => state === 'error')?.lastError).toMatchObject({ reason: 'not-found' });
     await step('list 1,000 with states', list, (all) => all.length);
-  }, 90_000);
+  });
 
   it('are paused, resumed and removed in one call each, and their worker follows', async () => {
     const refs = (await list()).map(({ id, uniqueId }, n) => (n % 2 === 0 ? id : `@${uniqueId}`));

@@ -63,7 +63,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await pool.end();
   await stack.stop();
-}, 60_000);
+});
 
 describe('the whole pipeline, from socket to query', () => {
   it('gives REST history and the live stream after it every event once, joined by one cursor', async () => {
@@ -79,7 +79,7 @@ describe('the whole pipeline, from socket to query', () => {
     const seen = [...pages, ...live].map(({ id }) => id);
     const { rows } = await pool.query<{ id: string }>('select id from events order by seq limit $1', [seen.length]);
     expect(seen).toEqual(rows.map(({ id }) => id));
-  }, 60_000);
+  });
 
   it('accounts for every message after kill -9 of a worker, of the api and of Redis', async () => {
     const { worker } = await stack.call<{ worker: string }>('GET', `/v1/creators/@${uniqueIds[0]}`);
@@ -112,5 +112,5 @@ describe('the whole pipeline, from socket to query', () => {
 
   it('ends every process within 10 s of SIGTERM', async () => {
     for (const part of [...stack.workers, stack.api, stack.signer, stack.simulator]) expect(await part.stop()).toBe(true);
-  }, 60_000);
+  });
 });

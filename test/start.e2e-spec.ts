@@ -110,5 +110,5 @@ describe('npm start', () => {
       expect(start.output).toMatch(sentence);
       expect(start.output.trim().split('\n')).toHaveLength(1);
     }
-  }, 60_000);
+  });
 });

@@ -27,7 +27,7 @@ withChromium('webhooks in the dashboard', () => {
     receiver = await startWebhookReceiver();
     api = await ApiUnderTest.start({ config: { webhookSecretKey, webhookAllowCidrs: ['127.0.0.0/8'] } });
     off = await ApiUnderTest.start({ config: { apiRoles: ['http'] } });
-  }, 60_000);
+  });
   afterAll(async () => {
     await browser.close();
     await api.stop();
@@ -90,7 +90,7 @@ withChromium('webhooks in the dashboard', () => {
     await api.commit([draft({ receivedAt: Date.now() })]);
     await page.click('button:has-text("1 newer: show")');
     await waitFor(async () => (await page.locator('.delivery').count()) === 3, { what: 'the new delivery in the list' });
-  }, 60_000);
+  });
 
   it('pauses, says what waits, resumes, and goes back to the list by its address', async () => {
     const { body } = await api.call<{ id: string }>('POST', '/v1/webhooks', { body: { url: receiver.url('/pause') } });
@@ -104,7 +104,7 @@ withChromium('webhooks in the dashboard', () => {
     await waitFor(() => receiver.of('/pause').length === 2, { what: 'the backlog' });
     await page.click('.back');
     await shown(`.hook-link[href="#webhooks/${body.id}"]`);
-  }, 60_000);
+  });
 
   it('shows one last failure in the list and on the page, and counts the matching events that wait', async () => {
     receiver.answer(() => ({ status: 503 }));
@@ -124,7 +124,7 @@ withChromium('webhooks in the dashboard', () => {
     await shown('#hook-page :text("ago: error status (503)")');
     await shown('#hook-page :text("2 events,")');
     await shown('.delivery:has-text("gift of @luna")');
-  }, 60_000);
+  });
 
   it('takes the answer to a retry also when the list shows something else by then, and says what was refused', async () => {
     receiver.answer(() => ({ status: 500 }));
@@ -151,7 +151,7 @@ withChromium('webhooks in the dashboard', () => {
     await page.click('.actions button:has-text("Pause")');
     await shown('.toast:has-text("this key is limited to other creators")');
     receiver.answer(() => undefined);
-  }, 60_000);
+  });
 
   it('does not take a secret for copied that could not be copied', async () => {
     const { body } = await api.call<{ id: string }>('POST', '/v1/webhooks', { body: { url: receiver.url('/rotated') } });
@@ -167,7 +167,7 @@ withChromium('webhooks in the dashboard', () => {
     expect(await page.isVisible('.secret')).toBe(true);
     await page.click('button:has-text("Done, it is stored")');
     expect(await page.isVisible('.secret')).toBe(false);
-  }, 60_000);
+  });
 
   it('says so where the key may not see webhooks, and where there are none', async () => {
     await visit(api, 'webhooks', await api.key('read'));
@@ -176,5 +176,5 @@ withChromium('webhooks in the dashboard', () => {
     await visit(off, 'webhooks');
     await shown('#hooks-off');
     expect(await page.isVisible('#hook-add')).toBe(false);
-  }, 60_000);
+  });
 });

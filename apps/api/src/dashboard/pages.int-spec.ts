@@ -19,7 +19,7 @@ withChromium('the pages in a browser', () => {
   beforeAll(async () => {
     browser = await chromium.launch({ executablePath, chromiumSandbox: false });
     api = await ApiUnderTest.start({ config: { apiRoles: ['http'] } });
-  }, 60_000);
+  });
   afterAll(async () => {
     await browser.close();
     await api.stop();

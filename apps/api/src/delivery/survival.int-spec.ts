@@ -177,5 +177,5 @@ describe('webhooks survive', () => {
     await arrived('/parallel', 350, 25_000);
     expect(firstTimes('/ordered')).toEqual(ids);
     await waitFor(async () => (await fixture.states(id)).delivered === 350, { what: 'results' });
-  }, 60_000);
+  });
 });

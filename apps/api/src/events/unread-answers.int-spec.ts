@@ -31,5 +31,5 @@ describe('exports that nobody reads', () => {
     const third = async () => (await api.call('GET', '/v1/events/export?type=monitor.gap')).status;
     await waitFor(async () => (await third()) === 429, { what: 'both places to be taken' });
     await waitFor(async () => (await third()) === 200, { what: 'a place to be free again' });
-  }, 60_000);
+  });
 });

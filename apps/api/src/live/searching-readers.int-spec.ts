@@ -26,7 +26,7 @@ beforeAll(async () => {
   const { rows } = await api.pool.query<{ generation: number }>('update log_head set seq = $1 returning generation::float8', [ROWS]);
   generation = rows[0]?.generation ?? 0;
   await api.pool.query('analyze events');
-}, 60_000);
+});
 afterAll(() => api.stop());
 
 describe('live readers that catch up with a text nobody wrote', () => {
@@ -51,5 +51,5 @@ describe('live readers that catch up with a text nobody wrote', () => {
     expect(await api.call('GET', '/v1/events?q=needle&limit=1', { key: other })).toMatchObject({ status: 200 });
     expect(await api.call('GET', '/v1/events?q=needle&limit=1', { key })).toMatchObject({ status: 200 });
     for (const stream of streams) stream.close();
-  }, 60_000);
+  });
 });

@@ -33,7 +33,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await pool?.end();
   await log?.server.remove();
-}, 60_000);
+});
 
 /** The plans of all statements over events and deliveries that `work` made, each run again and explained: none scans a table or sorts the log. */
 async function plansOf(work: (recording: Pool) => Promise<unknown>): Promise<Plan[]> {

@@ -82,7 +82,7 @@ describe('a pool', () => {
       await other.end();
       await proxy.close();
     }
-  }, 20_000);
+  });
 
   it('lets the server end the transaction of a client that vanished, so that its locks are free', async () => {
     await pool.query('create table locked (n int)');
@@ -99,5 +99,5 @@ describe('a pool', () => {
       client.release(new Error('vanished'));
       await proxy.close();
     }
-  }, 20_000);
+  });
 });

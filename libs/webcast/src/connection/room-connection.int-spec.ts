@@ -145,7 +145,7 @@ describe('resolver and session against a simulated TikTok', () => {
       expect(session.stats).toMatchObject({ badFrames: 0, acksSkipped: 0, entered: true });
       await waitFor(() => sent().every(({ connections, acked }) => acked.length > 0 || !connections.some((id) => id.startsWith('c'))));
     }
-  }, 60_000);
+  });
 
   it('connects to gated rooms, whose room info is refused', async () => {
     for (const gate of [{ gated: true }, { loginNeeded: true }]) {

@@ -164,11 +164,11 @@ describe('endpoints beside each other', () => {
     for (let i = 0; i < 20; i++) {
       const [id] = await fixture.events(1);
       const at = Date.now();
-      await waitFor(() => idsAt('/good0').includes(id!), { what: 'a late event', everyMs: 2 });
+      await waitFor(() => idsAt('/good0').includes(id!), { what: 'a late event' });
       lates.push(Date.now() - at);
     }
     expect(lates.sort((a, b) => a - b)[10]).toBeLessThan(5_000);
-  }, 60_000);
+  });
 
   it('hold few events in memory while they cannot be delivered to, however much waits', async () => {
     receiver.answer(() => ({ status: 500 }));

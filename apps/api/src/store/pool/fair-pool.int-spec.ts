@@ -46,7 +46,7 @@ beforeAll(async () => {
   await waitFor(async () => (await api.call('GET', '/v1/sessions/r')).status === 200, {
     what: 'the session to be counted',
   });
-}, 90_000);
+});
 afterAll(async () => {
   await second.stop();
   await api.stop();

@@ -26,7 +26,7 @@ export class StreamController {
 
   @Get()
   @ApiOperation({
-    summary: 'Live events (server-sent events)',
+    summary: 'Live events (server-sent events, unless `Accept` asks for another media type that is served)',
     description:
       'First `hello` {position, from, recovered, head}; then each matching event as `id: <cursor>`, `event: <type>`, `data: <event>`; `position` where the ' +
       'filter let nothing through for a while; `closed` {reason, code, message, position} when the server ends the stream. It starts after the cursor; without ' +

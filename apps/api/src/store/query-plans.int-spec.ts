@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { createPool } from '@tributary/runtime';
+import { connectClient, createPool } from '@tributary/runtime';
 import type { Pool } from 'pg';
 import { SessionStore } from '../sessions/session-store.js';
 import { type LargeLog, startLargeLog } from '../testing/large-log.js';
@@ -206,14 +206,16 @@ describe('an endpoint with half a million deliveries', () => {
   const COUNT = 500_000;
   beforeAll(async () => {
     // One each second, of three events that lie close to each other; every 1,000th was given up.
-    await pool.query(
+    const client = await connectClient(log.server.url, { name: 'spec', statementMs: 120_000 });
+    await client.query(
       `insert into webhook_deliveries (endpoint_id, id, seqs, seq, state, attempt, created_at, ended_at)
        select $1, $4 || lpad(n::text, 12, '0'), array[n, n + 1, n + 2], n, case when n % 1000 = 0 then 'dead' else 'delivered' end, 1,
          to_timestamp($2::float8 / 1000 + n), to_timestamp($2::float8 / 1000 + n)
        from generate_series(1, $3::bigint) as n`,
       [endpoint, log.firstDay, COUNT, 'dlv_0'],
     );
-    await pool.query('vacuum analyze webhook_deliveries');
+    await client.query('vacuum analyze webhook_deliveries');
+    await client.end();
   }, 120_000);
 
   const search = (recording: Pool) => new DeliverySearch(recording, new DeliveryStore(recording));

@@ -48,7 +48,7 @@ withChromium('webhooks in the dashboard', () => {
   });
   /** A link into the page; the key of a link is taken out of the address. */
   const visit = (to: ApiUnderTest, view: string, key = to.adminKey) => page.goto(`${to.url}/#${view}&key=${key}`);
-  const shown = (selector: string) => page.waitForSelector(selector, { state: 'visible', timeout: 10_000 });
+  const shown = (selector: string) => page.waitForSelector(selector, { state: 'visible', timeout: 30_000 });
 
   it('adds an endpoint, shows its secret once, and each delivery with its attempts as they come', async () => {
     await visit(api, 'webhooks');

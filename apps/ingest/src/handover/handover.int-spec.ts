@@ -178,7 +178,7 @@ describe('a worker that stops under traffic of 50 messages/s in each room', () =
     expect(times.length).toBeGreaterThanOrEqual(8);
     console.log(`stop ${Math.round(tookMs)} ms; takeovers ${times.join(', ')} ms; streaks over the handover: ${streaks}`);
     // A lease that has to expire first takes 10 s.
-    expect(Math.max(...times)).toBeLessThan(5_000);
+    expect(Math.max(...times)).toBeLessThan(9_000);
   });
 
   it('without another worker ends at once, and its successor publishes the gap', async () => {

@@ -63,8 +63,9 @@ export class FilterIndex<T extends Filtered> {
   );
   private readonly all = new Set<T>();
 
-  get size(): number {
-    return this.all.size;
+  /** All of them, as they were added. */
+  get items(): ReadonlySet<T> {
+    return this.all;
   }
 
   add(item: T): void {

@@ -1,4 +1,5 @@
 import type { FailureCategory, Outcome } from '../../outbound/outcome.js';
+import type { DeliveryQueue } from '../pipeline/queue.js';
 import { restMs, type RetryPolicy } from '../request/retry-policy.js';
 
 /** What is stored of an endpoint's health, ms since 1970. */
@@ -66,7 +67,7 @@ export class EndpointHealth {
   }
 
   /** Whether the endpoint takes nothing of this queue for a while: it is throttled, or the queue waits for a further attempt. */
-  isResting(queue: { readonly isBlocked: boolean; readonly nextAttemptAt: number | undefined }, now: number): boolean {
+  isResting(queue: Pick<DeliveryQueue, 'isBlocked' | 'nextAttemptAt'>, now: number): boolean {
     const until = now + RESTING_MS_MIN;
     return this.restUntil > until || (queue.isBlocked && (queue.nextAttemptAt ?? now) > until);
   }

@@ -1,8 +1,7 @@
 import type { StoredEvent } from '@tributary/events';
 import { type Logger, reasonOf } from '@tributary/runtime';
-import type { LiveHub } from '../../live/hub/hub.js';
+import type { LiveHub, Subscriber } from '../../live/hub/hub.js';
 import type { EventFilter } from '../../filter/filter.js';
-import type { Subscriber } from '../../live/hub/hub.js';
 import { type OutboundEvent, outboundEventOf, type OutboundEventReader } from '../request/outbound-events.js';
 import type { EndpointHealth } from '../endpoint/endpoint-health.js';
 import { type Batch, isEntitled, type Owner } from '../endpoint/endpoint.js';
@@ -81,7 +80,7 @@ export class EndpointCursor implements Subscriber {
   private readTo: number;
   private following = false;
   private reading = false;
-  private ended = false;
+  private closed = false;
   private range = RANGE.min;
   private filledAt = 0;
   /** No read before, by the monotonic clock: the last one failed, or found a newer generation than the hub's. */
@@ -113,7 +112,7 @@ export class EndpointCursor implements Subscriber {
 
   /** Another cursor has taken its place. */
   get isClosed(): boolean {
-    return this.ended;
+    return this.closed;
   }
 
   /** A replay that has planned all it has to. */
@@ -156,7 +155,7 @@ export class EndpointCursor implements Subscriber {
 
   /** Does what can be done: reads on, asks for a plan, or gives up what it holds. Called whenever one of these may have become possible. */
   advance(now = Date.now()): void {
-    if (this.ended) return;
+    if (this.closed) return;
     if (this.isResting(now)) return this.dropPending();
     if (this.needsFill && performance.now() >= this.retryAt) void this.fill();
     if (this.isReady(now)) {
@@ -165,14 +164,14 @@ export class EndpointCursor implements Subscriber {
   }
 
   close(): void {
-    this.ended = true;
+    this.closed = true;
     clearTimeout(this.timer);
     this.unsubscribe();
   }
 
   /** Whether the database has to be asked for what comes next. */
   get needsFill(): boolean {
-    if (this.ended || this.following || this.reading) return false;
+    if (this.closed || this.following || this.reading) return false;
     return this.pending.length < this.pendingMax / 2 && this.readTo < (this.end ?? Infinity);
   }
 
@@ -203,11 +202,11 @@ export class EndpointCursor implements Subscriber {
   }
 
   /**
-   * The next step, if there is one: as many deliveries as the queue has room for. A batch is planned when it is full, or when its first event has waited
-   * long enough. No other step begins before {@link committed}.
+   * The next step, if there is one: as many deliveries as the queue has room for. A batch is planned when it is full, or when its
+   * first event has waited long enough. No other step begins before {@link committed}.
    */
   plan(now = Date.now()): Step | undefined {
-    if (this.moving || this.paused || this.ended) return undefined;
+    if (this.moving || this.paused || this.closed) return undefined;
     const { room } = this.queue;
     const groups: OutboundEvent[][] = [];
     const size = this.options.batch?.maxEvents ?? 1;
@@ -227,7 +226,7 @@ export class EndpointCursor implements Subscriber {
 
   /** A step over what did not match; undefined while something is pending. */
   planSkip(): Step | undefined {
-    if (this.moving || this.paused || this.ended || this.pending.length > 0 || this.lookedAt <= this.position) return undefined;
+    if (this.moving || this.paused || this.closed || this.pending.length > 0 || this.lookedAt <= this.position) return undefined;
     this.moving = true;
     return { from: this.position, to: this.lookedAt, groups: [] };
   }
@@ -262,7 +261,7 @@ export class EndpointCursor implements Subscriber {
     const limit = Math.max(1, this.pendingMax - this.pending.length);
     const to = Math.min(this.end ?? Infinity, this.readTo + this.range);
     const page = await this.options.entries.page(this.filter, { after: this.readTo, to, limit });
-    if (this.ended) return false;
+    if (this.closed) return false;
     if (page.generation !== this.generation) {
       this.close();
       this.options.outdated();

@@ -91,7 +91,7 @@ export class EndpointPipeline {
     return this.dispatcher.sending === 0 && open === 0 && pending === 0;
   }
 
-  /** The positions of it in the log. */
+  /** Its positions in the log. */
   get cursors(): EndpointCursor[] {
     return allOf(this.streams).flatMap(({ cursor }) => (cursor ? [cursor] : []));
   }

@@ -55,11 +55,10 @@ export function streamsOf(load: EndpointLoad, parts: StreamParts, before?: Befor
     const previous = name !== 'replay' || old?.replayId === replay?.id ? old?.queue : undefined;
     return renewQueue(endpoint, lookahead(endpoint, concurrency), parts.dispatcher, open.filter(mine), previous, before?.finished);
   };
-  const { dispatcher: _, ...shared } = parts;
   const following = (stream: DeliveryStream, position: number, end?: number): FollowingStream => ({
     ...stream,
     cursor: new EndpointCursor({
-      ...shared,
+      ...parts,
       endpointId: endpoint.id,
       version: endpoint.version,
       ...(stream.replayId === undefined ? {} : { replayId: stream.replayId }),

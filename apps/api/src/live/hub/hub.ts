@@ -48,9 +48,7 @@ export class LiveHub {
   /** Former generations, and the last number up to which their positions name the same events as now. */
   private readonly lastValidSeqs = new Map<number, number>();
   private lastHeardAt = Date.now();
-  private readonly all = new Set<Follower>();
-  private readonly index = new FilterIndex<Follower>();
-  private readonly subscribers = new Set<Subscriber>();
+  private readonly followerIndex = new FilterIndex<Follower>();
   private readonly subscriberIndex = new FilterIndex<Subscriber>();
   /** Those that are ahead of this hub, or of PostgreSQL: woken by every change. */
   private ahead = new Set<() => void>();
@@ -93,7 +91,7 @@ export class LiveHub {
   }
 
   get followers(): number {
-    return this.all.size;
+    return this.followerIndex.items.size;
   }
 
   /** Takes a commit from the feed. If one is missing before it, what is in memory is cleared, and readers ask PostgreSQL. */
@@ -148,21 +146,18 @@ export class LiveHub {
         offered = true;
       }
     }
-    this.subscribers.add(subscriber);
     this.subscriberIndex.add(subscriber);
     if (offered) subscriber.offered();
     return true;
   }
 
   unsubscribe(subscriber: Subscriber): void {
-    this.subscribers.delete(subscriber);
     this.subscriberIndex.remove(subscriber);
   }
 
   private async *steps(follower: Follower, store: Pick<EventStore, 'query'>): AsyncGenerator<LiveBatch> {
     const { signal } = follower;
-    this.all.add(follower);
-    this.index.add(follower);
+    this.followerIndex.add(follower);
     try {
       while (!signal.aborted) {
         if (follower.generation !== this.generationNumber) {
@@ -176,8 +171,7 @@ export class LiveHub {
         }
       }
     } finally {
-      this.all.delete(follower);
-      this.index.remove(follower);
+      this.followerIndex.remove(follower);
     }
   }
 
@@ -277,21 +271,21 @@ export class LiveHub {
   private give({ events, to, generation }: FeedBatch): void {
     const wanted = new Map<Follower, StoredEvent[]>();
     for (const event of events) {
-      for (const follower of this.index.matching(event)) {
+      for (const follower of this.followerIndex.matching(event)) {
         const own = wanted.get(follower);
         if (own) own.push(event);
         else if (follower.isWaiting) wanted.set(follower, [event]);
       }
     }
     for (const [follower, own] of wanted) follower.wake({ events: own, seq: to, generation });
-    for (const follower of this.index.unfiltered) if (follower.isWaiting) follower.wake({ events, seq: to, generation });
+    for (const follower of this.followerIndex.unfiltered) if (follower.isWaiting) follower.wake({ events, seq: to, generation });
     this.offer(events);
     this.wakeAhead();
   }
 
   /** Offers events to the subscribers that want them. One that has no room is dropped and costs the others nothing. */
   private offer(events: readonly StoredEvent[]): void {
-    if (this.subscribers.size === 0) return;
+    if (this.subscriberIndex.items.size === 0) return;
     const touched = new Set<Subscriber>();
     for (const event of events) {
       for (const wanting of [this.subscriberIndex.unfiltered, this.subscriberIndex.matching(event)]) {
@@ -307,17 +301,17 @@ export class LiveHub {
   /** Moves the head over what is not in memory: everybody looks for it, from the old head on. */
   private moveTo(headSeq: number): void {
     const before = this.headSeq;
-    for (const follower of this.all) if (follower.isWaiting) follower.position = before;
+    for (const follower of this.followerIndex.items) if (follower.isWaiting) follower.position = before;
     this.headSeq = headSeq;
     this.wakeAll();
-    for (const subscriber of [...this.subscribers]) {
+    for (const subscriber of [...this.subscriberIndex.items]) {
       this.unsubscribe(subscriber);
       subscriber.dropped(before);
     }
   }
 
   private wakeAll(): void {
-    for (const follower of this.all) follower.wake();
+    for (const follower of this.followerIndex.items) follower.wake();
     this.wakeAhead();
   }
 

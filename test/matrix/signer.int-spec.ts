@@ -97,7 +97,7 @@ async function makeCallers(projection: KeyProjection): Promise<void> {
 }
 
 /** Asks until the key could be checked: a Redis that answers too late is a 503, which says to try again. */
-const judged = (...request: Parameters<typeof ask>): Promise<Answer> =>
+const askChecked = (...request: Parameters<typeof ask>): Promise<Answer> =>
   waitFor(
     async () => {
       const answer = await ask(...request);
@@ -139,7 +139,7 @@ describe('who is let in by the signer', () => {
     // What was made once is answered from memory, by a shorter way.
     expect((await ask(signer.url + routes['GET /webcast/rooms/:room_id/connect']!.path, 'GET', headersOf.sign)).status).toBe(200);
     const cells = await fill(withHeads, callers, async ({ method, path, body }, caller) =>
-      wordOf(await judged(signer.url + path, method, headersOf[caller], body)),
+      wordOf(await askChecked(signer.url + path, method, headersOf[caller], body)),
     );
     print('Signer: what each caller gets', cells);
     const word = (route: Case, caller: string) => {

@@ -189,7 +189,7 @@ describe('two workers', () => {
     for (const [id, { fence }] of after) expect(BigInt(fence)).toBeGreaterThan(BigInt(before.get(id)!.fence));
     proxy.heal();
     await waitFor(async () => (await a.readiness.judge()).ready, { what: 'the cut-off worker to be ready again' });
-    await waitFor(() => cluster.creators.every(({ uniqueId }) => cluster.simulator.room(uniqueId)!.connections.size === 1), {});
+    await waitFor(() => cluster.creators.every(({ uniqueId }) => cluster.simulator.room(uniqueId)!.connections.size === 1));
     const { gaps } = await expectEverythingAccounted(cluster);
     expect(gaps.filter((reason) => reason === 'takeover').length).toBeGreaterThanOrEqual(6);
     for (const { uniqueId } of cluster.creators) {

@@ -129,9 +129,7 @@ describe('webhooks survive', () => {
     for (let i = 0; i < 20; i++) await fixture.endpoint({ url: receiver.url(`/${i}`), ordered: true });
     await waitFor(() => one.engine.count === 20, { what: 'one to hold all' });
     const two = await startProcess('t-two', { ttlMs: 10_000 });
-    await waitFor(() => two.engine.count >= 7 && one.engine.count + two.engine.count === 20, {
-      what: 'a fair share',
-    });
+    await waitFor(() => two.engine.count >= 7 && one.engine.count + two.engine.count === 20, { what: 'a fair share' });
     const ids = await fixture.events(50);
     for (let i = 0; i < 20; i++) await arrived(`/${i}`, 50, 60_000);
     for (let i = 0; i < 20; i++) expect(idsAt(`/${i}`)).toEqual(ids);

@@ -76,7 +76,7 @@ describe('a creator with a session cookie and a proxy of its own', () => {
     cluster.creators[0]!.options = sealed('cr_own', { sessionCookie: COOKIE, proxy: proxy.url });
     await cluster.publish();
     cluster.start('a');
-    await waitFor(async () => (await state(cluster, 'own')) === 'live' && (await state(cluster, 'other')) === 'live', {});
+    await waitFor(async () => (await state(cluster, 'own')) === 'live' && (await state(cluster, 'other')) === 'live');
     await waitFor(async () => (await cluster.inbox('own')).length > 20);
     expect(new Set(proxy.tunnels)).toEqual(new Set([`Basic ${Buffer.from('user:geheim').toString('base64')}`]));
     const tunnels = proxy.tunnels.length;
@@ -126,7 +126,7 @@ describe('a stored proxy that leads to a private address', () => {
     cluster.creators[1]!.options = sealed('cr_shut', { proxy: 'http://127.0.0.1:9' });
     await cluster.publish();
     cluster.start('a');
-    await waitFor(async () => [...(await cluster.status()).values()].filter((one) => one.state === 'error').length === 2, {});
+    await waitFor(async () => [...(await cluster.status()).values()].filter((one) => one.state === 'error').length === 2);
     const [first, second] = [...(await cluster.status()).values()].map(({ lastError, state: shown }) => ({
       state: shown,
       reason: lastError!.reason,
@@ -148,7 +148,7 @@ describe('rooms behind an age gate or a login', () => {
     });
     await cluster.monitor('gated', 'login');
     cluster.start('a');
-    await waitFor(async () => (await state(cluster, 'gated')) === 'live' && (await state(cluster, 'login')) === 'live', {});
+    await waitFor(async () => (await state(cluster, 'gated')) === 'live' && (await state(cluster, 'login')) === 'live');
   });
 
   it('are shown as gated only where the socket refuses them', async () => {
@@ -162,7 +162,7 @@ describe('rooms behind an age gate or a login', () => {
     for (const uniqueId of ['gated', 'plain']) cluster.simulator.fault({ kind: 'http403', uniqueId, path, durationMs: 600_000 });
     await cluster.monitor('gated', 'plain');
     cluster.start('a');
-    await waitFor(async () => (await state(cluster, 'gated')) === 'gated' && (await state(cluster, 'plain')) === 'blocked', {});
+    await waitFor(async () => (await state(cluster, 'gated')) === 'gated' && (await state(cluster, 'plain')) === 'blocked');
     const { lastError } = (await cluster.status()).get('gated')!;
     expect(lastError).toMatchObject({ reason: 'connect-forbidden' });
     expect(lastError!.retryAt).toBeGreaterThan(Date.now() - 1_000);
@@ -183,7 +183,7 @@ describe('an address that TikTok blocks', () => {
     await waitFor(async () => (await state(cluster, 'own')) === 'live');
     for (const path of ['/@n', '/api-live/']) cluster.simulator.fault({ kind: 'http429', path, durationMs: 600_000 });
     await cluster.monitor(...Array.from({ length: 8 }, (_, n) => `n${n}`));
-    await waitFor(async () => [...(await cluster.status())].filter(([, one]) => one.state === 'blocked').length === 8, {});
+    await waitFor(async () => [...(await cluster.status())].filter(([, one]) => one.state === 'blocked').length === 8);
     const asked = cluster.simulator.requests.get('page') ?? 0;
     for (const [handle, { lastError, state: shown }] of await cluster.status()) {
       if (handle === 'own') expect(shown).toBe('live');

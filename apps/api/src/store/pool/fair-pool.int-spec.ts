@@ -43,9 +43,7 @@ beforeAll(async () => {
   eventId = event.id;
   await api.pool.query('analyze events');
   second = await ApiUnderTest.start({ database: shared, config: { ...CONFIG, apiRoles: ['http'] } });
-  await waitFor(async () => (await api.call('GET', '/v1/sessions/r')).status === 200, {
-    what: 'the session to be counted',
-  });
+  await waitFor(async () => (await api.call('GET', '/v1/sessions/r')).status === 200, { what: 'the session to be counted' });
 });
 afterAll(async () => {
   await second.stop();

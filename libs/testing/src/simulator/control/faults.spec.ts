@@ -71,9 +71,7 @@ describe('faults on command', () => {
     await control(simulator, 'DELETE', `/sim/faults/${id}`);
     await control(simulator, 'PATCH', `/sim/rooms/${ROOM}`, { rate: 0 });
     const written = async () => (await ledger()).filter((entry) => entry.connections.includes('c1'));
-    await waitFor(async () => (await written()).every((entry) => watcher.msgIds.includes(entry.msgId)), {
-      what: 'all slow messages',
-    });
+    await waitFor(async () => (await written()).every((entry) => watcher.msgIds.includes(entry.msgId)), { what: 'all slow messages' });
     expect(watcher.undecodable).toBe(0);
   });
 
